@@ -1,0 +1,57 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.11 python3.10 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' \
+	2>/dev/null && echo $$p && break; done)
+CONSTRAINTS ?= constraints/$(shell $(PYTHON) -c \
+	'import sys; print("py%d%d.txt" % sys.version_info[:2])' 2>/dev/null)
+
+# Real ImageNet weights and images, where the machine has them; the digits model serves elsewhere.
+NC_SIGOPT_ASSETS ?= $(wildcard ../shared/assets)
+export NC_SIGOPT_ASSETS
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test lint test-matrix clean
+
+demo: $(VENV)/.demo
+	$(BIN)/nc-sigopt compare configs/demo.yaml
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.10 or 3.11 is needed; name it: make PYTHON=..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: setup.cfg pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) "setuptools<81" wheel
+	$(BIN)/python -m pip install -q --no-build-isolation -c $(CONSTRAINTS) -e ".[benchmark]"
+	touch $@
+
+$(VENV)/.test: setup.cfg pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) "setuptools<81" wheel
+	$(BIN)/python -m pip install -q --no-build-isolation -c $(CONSTRAINTS) -e ".[test,onnxruntime]"
+	touch $(VENV)/.demo $@
+
+# The oldest supported Neural Compressor, and Python 3.10 where it is at hand, each in an
+# environment of its own.
+PYTHON310 := $(shell for p in python3.10 $$HOME/.pyenv/versions/3.10.*/bin/python3.10; do \
+	$$p -c '' 2>/dev/null && echo $$p && break; done)
+
+test-matrix:
+	$(MAKE) test VENV=.venv-inc26 CONSTRAINTS=constraints/inc26.txt
+ifeq ($(PYTHON310),)
+	@echo "Python 3.10 is not at hand: not tested."
+else
+	$(MAKE) test VENV=.venv-py310 PYTHON=$(PYTHON310) CONSTRAINTS=constraints/py310.txt
+endif
+
+clean:
+	rm -rf $(VENV) build *.egg-info

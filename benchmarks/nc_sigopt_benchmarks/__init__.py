@@ -1,0 +1,1 @@
+"""The harness: runs strategies on the same model, times what they find, writes a run folder."""

@@ -1,0 +1,161 @@
+"""Starting a worker, drawing its progress, telling it to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nc_sigopt_benchmarks
+import nc_sigopt_strategy
+from nc_sigopt_benchmarks.config import RunConfig
+from nc_sigopt_benchmarks.evaluation import read_events
+from nc_sigopt_benchmarks.worker import ERROR_FILE, Request
+from nc_sigopt_strategy.progress import TuningProgress
+
+LOG_FILE = "log.txt"
+POLL_SECONDS = 0.5
+# Imports and data before the budget starts, and the last trial, which native code may be in the
+# middle of, after it: a worker that is this much over its budget hangs.
+GRACE_SECONDS = 150.0
+# What an interrupted worker gets to close its open suggestion and save its best model.
+SAVING_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class ChildEnd:
+    """How a worker's process ended.
+
+    Attributes:
+        failure: One line on what went wrong; ``None`` when it wrote its outcome.
+        interrupted: Whether Ctrl-C ended it.
+    """
+
+    failure: str | None = None
+    interrupted: bool = False
+
+
+def run_child(request: Request, config: RunConfig, *, progress: bool | None) -> ChildEnd:
+    """Run one worker to its end, with a live progress bar of its trials.
+
+    Args:
+        request: What it is to do; its folder exists.
+        config: The run configuration.
+        progress: As ``TuningProgress``'s ``enabled``.
+    """
+    command = [sys.executable, "-m", "nc_sigopt_benchmarks.worker", str(request.write())]
+    bar = TuningProgress(
+        request.label,
+        max_trials=config.tuning.max_trials,
+        timeout_seconds=config.tuning.timeout,
+        enabled=progress,
+    )
+    with (request.folder / LOG_FILE).open("wb") as log, bar:
+        # A session of its own: Ctrl-C in the terminal reaches only us, and the worker once, by us.
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,
+        )
+        try:
+            overdue = _follow(process, request.folder, config, bar)
+        except KeyboardInterrupt:
+            bar.message(f"Interrupted; {request.label} saves what it has (Ctrl-C again: at once).")
+            _stop(process)
+            return ChildEnd(interrupted=True)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    return ChildEnd(failure=_failure(process.returncode, overdue, request.folder))
+
+
+def _follow(
+    process: subprocess.Popen[bytes], folder: Path, config: RunConfig, bar: TuningProgress
+) -> bool:
+    """Show each event until the process ends; returns whether it had to be stopped."""
+    started = time.monotonic()
+    limit = config.tuning.timeout + GRACE_SECONDS if config.tuning.timeout else None
+    higher = config.accuracy_criterion.higher_is_better
+    shown = 0
+    while True:
+        ended = process.poll() is not None
+        events = read_events(folder)
+        for position in range(shown, len(events)):
+            show_event(bar, events[: position + 1], higher_is_better=higher)
+        shown = len(events)
+        if ended:
+            return False
+        if limit is not None and time.monotonic() - started > limit:
+            bar.message(f"No end {GRACE_SECONDS:.0f} s after its budget; it is being stopped.")
+            _stop(process)
+            return True
+        time.sleep(POLL_SECONDS)
+
+
+def show_event(
+    bar: TuningProgress, events: list[dict[str, Any]], *, higher_is_better: bool
+) -> None:
+    """Show the last of ``events`` on a progress bar."""
+    event = events[-1]
+    accuracy = event["accuracy"]
+    if event["trial"] == 0:
+        bar.message(f"FP32 baseline accuracy {accuracy}")
+        return
+    trials = [other for other in events if other["trial"] and other["accuracy"] is not None]
+    note = "no accuracy" if accuracy is None else f"last {accuracy:.4f}"
+    bar.trial_done(event["trial"], _best_text(trials, higher_is_better), note=note)
+
+
+def _best_text(trials: list[dict[str, Any]], higher_is_better: bool) -> str | None:
+    feasible = [trial for trial in trials if trial["meets_bound"]]
+    if feasible:
+        best = min(feasible, key=lambda trial: float(trial["duration_seconds"]))
+        return f"{best['accuracy']:.4f} in {best['duration_seconds']:.2f} s"
+    if not trials:
+        return None
+    sign = 1 if higher_is_better else -1
+    nearest = max(trials, key=lambda trial: sign * float(trial["accuracy"]))
+    return f"none (nearest {nearest['accuracy']:.4f})"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the worker to end and give it time to save; a second Ctrl-C ends it at once."""
+    with contextlib.suppress(KeyboardInterrupt, subprocess.TimeoutExpired, ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+        process.wait(SAVING_SECONDS)
+
+
+def _failure(code: int, overdue: bool, folder: Path) -> str | None:
+    error = folder / ERROR_FILE
+    if error.exists():
+        raw = json.loads(error.read_text(encoding="utf-8"))
+        return f"{raw['kind']}: {raw['message']}"
+    if overdue:
+        return f"it had not ended {GRACE_SECONDS:.0f} s after its budget and was stopped"
+    if code < 0:
+        return f"its process was ended by signal {signal.Signals(-code).name}"
+    if code:
+        return f"its process ended with exit code {code}; see {folder.name}/{LOG_FILE}"
+    return None
+
+
+def _environment() -> dict[str, str]:
+    """The worker's environment: it must find the packages that this process runs, wherever."""
+    packages = (nc_sigopt_benchmarks, nc_sigopt_strategy)
+    roots = [str(Path(package.__file__ or "").resolve().parent.parent) for package in packages]
+    inherited = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([*roots, *([inherited] if inherited else [])])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    return environment

@@ -1,0 +1,282 @@
+"""The model and data that need no download: MobileNet_v1 trained on scikit-learn's digits.
+
+The architecture is Keras's own MobileNet (v1, width 1.0), so Neural Compressor meets the ops of the
+real model; only its weights come from a small data set that a Python package ships. It is trained
+once, frozen, and kept in the user's cache folder under a fingerprint of the recipe.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nc_sigopt_strategy.errors import ModelError
+
+DIGITS_CLASSES = 10
+DIGITS_INPUT = "input"
+DIGITS_OUTPUT = "logits"
+
+
+@dataclass(frozen=True)
+class DigitsRecipe:
+    """All that decides the weights; a changed field gives another file in the cache.
+
+    Attributes:
+        image_size: Side in pixels that the 8x8 scans are enlarged to. 32 is the least that
+            MobileNet's five halvings leave a pixel of.
+        width: Keras's ``alpha``.
+        training_images: How many of the 1,797 scans train; the others calibrate and evaluate.
+        epochs: Passes over the training images.
+        batch_size: Images per training step.
+        peak_learning_rate: Of Adam, decayed to zero along a cosine.
+        batch_norm_momentum: Keras's default of 0.99 needs more steps than there are here before
+            the moving statistics are those of the data.
+        seed: Of the split, the weights and the order of the images.
+        format: Raised when the way of freezing changes.
+    """
+
+    image_size: int = 32
+    width: float = 1.0
+    training_images: int = 1000
+    epochs: int = 12
+    batch_size: int = 32
+    peak_learning_rate: float = 2e-3
+    batch_norm_momentum: float = 0.9
+    seed: int = 0
+    format: int = 1
+
+
+def digits_images(image_size: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """All 1,797 scans, enlarged.
+
+    Returns:
+        Images of shape (1797, image_size, image_size, 3) in [-1, 1], and labels 0..9.
+    """
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    enlarged = [
+        np.asarray(
+            Image.fromarray((scan * (255.0 / 16.0)).astype(np.uint8)).resize(
+                (image_size, image_size), Image.Resampling.BICUBIC
+            ),
+            dtype=np.float32,
+        )
+        for scan in bunch.images
+    ]
+    grey = np.stack(enlarged)[..., np.newaxis] / 127.5 - 1.0
+    return np.repeat(grey, 3, axis=3).astype(np.float32), bunch.target.astype(np.int64)
+
+
+def split_indices(
+    total: int, recipe: DigitsRecipe
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Positions of the training scans and of the ones that training never sees."""
+    order = np.random.default_rng(recipe.seed).permutation(total)
+    return order[: recipe.training_images], order[recipe.training_images :]
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/nc-sigopt-strategy``, in ``~/.cache`` by default."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "nc-sigopt-strategy"
+
+
+def fingerprint(recipe: DigitsRecipe) -> str:
+    """Twelve hex digits that change with the recipe and with the versions that train it."""
+    import sklearn
+    import tensorflow as tf
+
+    facts = {
+        **dataclasses.asdict(recipe),
+        "tensorflow": tf.__version__,
+        "keras": tf.keras.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def digits_model_path(
+    recipe: DigitsRecipe | None = None, *, tell: Callable[[str], None] = lambda line: None
+) -> Path:
+    """The frozen graph, trained first when the cache has none.
+
+    Args:
+        recipe: What to train; the default one when ``None``.
+        tell: Gets a line of text when training starts, after each epoch and at the end.
+
+    Raises:
+        ModelError: The cache folder cannot be written.
+    """
+    recipe = recipe or DigitsRecipe()
+    path = cache_folder() / f"mobilenet_v1_digits-{fingerprint(recipe)}.pb"
+    if path.is_file():
+        return path
+    tell(
+        "Training MobileNet_v1 on scikit-learn's digits, once, about a minute; "
+        f"it will be kept as {path}"
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        graph_def = _train(recipe, tell)
+        _write_atomically(path, graph_def.SerializeToString())
+    except OSError as error:
+        raise ModelError(
+            f"The trained digits model cannot be written to {path}: {error}.",
+            "Make that folder writable, or set XDG_CACHE_HOME to one that is.",
+        ) from error
+    return path
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    # Another process may look for the file at any time: it sees all of it or none.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _train(recipe: DigitsRecipe, tell: Callable[[str], None]) -> Any:
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(recipe.seed)
+    images, labels = digits_images(recipe.image_size)
+    training, rest = split_indices(len(images), recipe)
+    model = tf.keras.applications.MobileNet(
+        input_shape=(recipe.image_size, recipe.image_size, 3),
+        alpha=recipe.width,
+        weights=None,
+        classes=DIGITS_CLASSES,
+        classifier_activation=None,
+        dropout=1e-3,
+    )
+    for layer in model.layers:
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            layer.momentum = recipe.batch_norm_momentum
+    steps = recipe.epochs * -(-recipe.training_images // recipe.batch_size)
+    model.compile(
+        optimizer=tf.keras.optimizers.Adam(
+            tf.keras.optimizers.schedules.CosineDecay(recipe.peak_learning_rate, steps)
+        ),
+        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    started = time.monotonic()
+
+    def after_epoch(epoch: int, logs: dict[str, float]) -> None:
+        elapsed = time.monotonic() - started
+        left = elapsed / (epoch + 1) * (recipe.epochs - epoch - 1)
+        tell(
+            f"  epoch {epoch + 1} of {recipe.epochs}, training accuracy "
+            f"{logs['accuracy']:.3f}, {left:.0f} s left"
+        )
+
+    model.fit(
+        images[training],
+        labels[training],
+        batch_size=recipe.batch_size,
+        epochs=recipe.epochs,
+        verbose=0,
+        callbacks=[tf.keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)],
+    )
+    accuracy = model.evaluate(images[rest], labels[rest], verbose=0)[1]
+    tell(
+        f"  trained in {time.monotonic() - started:.0f} s; top-1 on the {len(rest)} scans that "
+        f"it has not seen: {accuracy:.3f}"
+    )
+    graph_def = _freeze(model, recipe)
+    # Training leaves optimizer state and a graph that the tuning must not carry along.
+    tf.keras.backend.clear_session()
+    return graph_def
+
+
+def _freeze(model: Any, recipe: DigitsRecipe) -> Any:
+    """The trained chain of layers as the frozen graph that an inference model is.
+
+    Batch normalization is folded into the convolution before it. Left as Keras 3 writes it (five
+    element-wise ops), Neural Compressor fuses it only in part, and its int8 depthwise convolutions
+    then give chance-level accuracy (0.10, against 0.93 in fp32).
+    """
+    import tensorflow as tf
+
+    # Read before the graph is entered: within it, variables have no values.
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    graph = tf.Graph()
+    with graph.as_default():
+        size = recipe.image_size
+        value = tf.compat.v1.placeholder(tf.float32, (None, size, size, 3), name=DIGITS_INPUT)
+        layers = list(model.layers)
+        for position, layer in enumerate(layers):
+            kind = type(layer).__name__
+            following = layers[position + 1] if position + 1 < len(layers) else None
+            if kind in ("Conv2D", "DepthwiseConv2D"):
+                value = _convolution(value, layer, following, weights)
+            elif kind == "ReLU":
+                value = tf.nn.relu6(value, name=layer.name)
+            elif kind == "GlobalAveragePooling2D":
+                # What TF-Slim's MobileNet has here, and an op that can run in int8.
+                value = tf.nn.avg_pool2d(
+                    value, value.shape[1:3], strides=1, padding="VALID", name=layer.name
+                )
+            elif kind not in _NOTHING_TO_INFER:
+                raise ModelError(
+                    f"Keras's MobileNet has a layer of kind {kind} that is not known here.",
+                    "Install the TensorFlow version of the constraints file.",
+                )
+        tf.reshape(value, (-1, DIGITS_CLASSES), name=DIGITS_OUTPUT)
+    return graph.as_graph_def()
+
+
+# Folded into a neighbour, absorbed by SAME padding, without effect in inference, or a reshape.
+_NOTHING_TO_INFER = frozenset(
+    {"InputLayer", "BatchNormalization", "ZeroPadding2D", "Dropout", "Reshape", "Activation"}
+)
+
+
+def _convolution(
+    value: Any, layer: Any, following: Any, weights: Mapping[str, list[Any]]
+) -> Any:
+    """One convolution with the batch normalization that follows it, if one does.
+
+    Keras pads stride-2 inputs at the bottom and right and convolves with VALID padding; on inputs
+    of even size SAME does just that, in one op.
+    """
+    import tensorflow as tf
+
+    depthwise = type(layer).__name__ == "DepthwiseConv2D"
+    kernel, *biases = weights[layer.name]
+    bias = biases[0] if biases else np.zeros(1, np.float32)
+    if type(following).__name__ == "BatchNormalization":
+        gamma, beta, mean, variance = weights[following.name]
+        factor = gamma / np.sqrt(variance + following.epsilon)
+        # Kernels are (height, width, in, out), depthwise ones (height, width, channels, 1).
+        kernel = kernel * (factor[:, np.newaxis] if depthwise else factor)
+        bias = beta - mean * factor
+    constant = tf.constant(kernel.astype(np.float32), name=f"{layer.name}/kernel")
+    stride_y, stride_x = layer.strides
+    convolve = tf.nn.depthwise_conv2d if depthwise else tf.nn.conv2d
+    value = convolve(
+        value,
+        constant,
+        strides=(1, stride_y, stride_x, 1),
+        padding="SAME",
+        name=f"{layer.name}/convolution",
+    )
+    offset = tf.constant(np.asarray(bias, np.float32), name=f"{layer.name}/bias")
+    return tf.nn.bias_add(value, offset, name=f"{layer.name}/bias_add")

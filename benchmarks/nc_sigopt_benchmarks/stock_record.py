@@ -1,0 +1,141 @@
+"""The record of a strategy that keeps none: typed trials and an outcome from ``events.jsonl``.
+
+It serves the stock strategies, and any strategy whose process ended without a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nc_sigopt_benchmarks.config import RunConfig
+from nc_sigopt_strategy.outcome import Outcome, TrialRecord, TrialState
+
+BEST_MODEL_FILE = "best_model.pb"
+Event = Mapping[str, Any]
+
+
+def trials_from_events(events: Sequence[Event], strategy: str) -> list[TrialRecord]:
+    """One record per evaluation after the baseline's."""
+    trials = []
+    previous_end = next((event["ended_seconds"] for event in events if event["trial"] == 0), 0.0)
+    for event in events:
+        if event["trial"] == 0:
+            continue
+        valid = event["accuracy"] is not None
+        trials.append(
+            TrialRecord(
+                number=event["trial"],
+                state=TrialState.OBSERVED if valid else TrialState.FAILED,
+                origin=strategy,
+                accuracy=event["accuracy"],
+                meets_bound=event["meets_bound"],
+                duration_seconds=event["duration_seconds"],
+                failure=None if valid else "the evaluation returned no finite number",
+                # What is not evaluation was spent on quantizing, from the end of the last trial.
+                phase_seconds={
+                    "quantize": event["started_seconds"] - previous_end,
+                    "evaluate": event["duration_seconds"],
+                },
+                started_seconds=previous_end,
+                ended_seconds=event["ended_seconds"],
+                model_path=event["model_path"],
+            )
+        )
+        previous_end = event["ended_seconds"]
+    return trials
+
+
+def outcome_from_events(
+    events: Sequence[Event],
+    strategy: str,
+    config: RunConfig,
+    folder: Path,
+    *,
+    tuning_seconds: float | None = None,
+    batch_size: int | None = None,
+    failure: str | None = None,
+) -> Outcome:
+    """How the run ended, as far as the calls of the evaluation tell.
+
+    Args:
+        events: Lines of ``events.jsonl``.
+        strategy: Neural Compressor's name of the strategy.
+        config: The run configuration.
+        folder: The strategy's folder; its ``best_model.pb`` counts as the model found.
+        tuning_seconds: Wall time of the run; the last event's time when unknown.
+        batch_size: Inputs in a batch.
+        failure: The exception that ended the run, if one did.
+    """
+    criterion = config.accuracy_criterion
+    trials = trials_from_events(events, strategy)
+    baseline = next((event for event in events if event["trial"] == 0), None)
+    accuracy = baseline["accuracy"] if baseline else None
+    target = criterion.target(accuracy) if accuracy is not None else None
+    feasible = [trial for trial in trials if trial.meets_bound]
+    saved = folder / BEST_MODEL_FILE
+    best = _returned_trial(saved, feasible, folder) if saved.exists() else None
+    sign = 1.0 if criterion.higher_is_better else -1.0
+    measured = [trial for trial in trials if trial.accuracy is not None]
+    nearest = max(measured, key=lambda trial: sign * (trial.accuracy or 0.0), default=None)
+    if tuning_seconds is None:
+        tuning_seconds = events[-1]["ended_seconds"] if events else 0.0
+    return Outcome(
+        strategy=strategy,
+        found=best is not None,
+        stop_reason=_stop_reason(config, len(trials), tuning_seconds, best is not None, failure),
+        baseline_accuracy=accuracy,
+        baseline_duration_seconds=baseline["duration_seconds"] if baseline else None,
+        accuracy_target=target,
+        higher_is_better=criterion.higher_is_better,
+        batch_size=batch_size,
+        best=best,
+        nearest_miss=None if best else nearest,
+        trials=len(trials),
+        tuning_seconds=tuning_seconds,
+        files={"best_model": BEST_MODEL_FILE} if best else {},
+        seconds_to_first_feasible=feasible[0].ended_seconds if feasible else None,
+    )
+
+
+def graph_fingerprint(path: Path) -> str:
+    """A hash that two files share exactly when they hold the same frozen graph."""
+    from nc_sigopt_strategy.backends.tensorflow import read_graph_def
+
+    digest = hashlib.sha256()
+    for node in sorted(read_graph_def(path).node, key=lambda node: node.name):
+        digest.update(node.SerializeToString(deterministic=True))
+    return digest.hexdigest()
+
+
+def _returned_trial(
+    saved: Path, feasible: Sequence[TrialRecord], folder: Path
+) -> TrialRecord | None:
+    """Which trial the returned model is of.
+
+    Neural Compressor does not say; the graphs tell. Where it quantized the model once more and
+    the graph came out differently, the trial that its own rule (least evaluation time) prefers.
+    """
+    if not feasible:
+        return None
+    wanted = graph_fingerprint(saved)
+    for trial in reversed(feasible):
+        if trial.model_path and graph_fingerprint(folder / trial.model_path) == wanted:
+            return trial
+    return min(feasible, key=lambda trial: trial.duration_seconds or float("inf"))
+
+
+def _stop_reason(
+    config: RunConfig, trials: int, seconds: float, found: bool, failure: str | None
+) -> str:
+    if failure:
+        return f"It failed: {failure}"
+    if config.tuning.timeout and seconds >= config.tuning.timeout:
+        return f"The time budget of {config.tuning.timeout} s was spent."
+    if trials >= config.tuning.max_trials:
+        return f"The observation budget of {config.tuning.max_trials} trials was spent."
+    if found and not config.tuning.timeout:
+        return "It stops at the first model that meets the bound."
+    return "The strategy had nothing more to try."

@@ -1,0 +1,140 @@
+"""Timing the models that a comparison found, in one process, in turn.
+
+Everything is a paired ratio to FP32 or to the default int8 model timed in the same rounds, so that
+the machine's drift cancels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from nc_sigopt_benchmarks.models import BenchmarkModel
+from nc_sigopt_benchmarks.stock_record import graph_fingerprint
+from nc_sigopt_strategy.backends import ModelSession
+from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.measurement.latency import (
+    RatioEstimate,
+    paired_ratio,
+    time_side_by_side,
+)
+from nc_sigopt_strategy.outcome import TrialRecord
+from nc_sigopt_strategy.reporting.comparison import Interval, TimedModel
+
+FP32 = "fp32"
+Samples = Mapping[str, Sequence[float]]
+
+
+def time_models(
+    model: BenchmarkModel, paths: Mapping[str, Path], batch: Any, *, rounds: int, seed: int
+) -> dict[str, list[float]]:
+    """Seconds per inference of FP32 and of each of ``paths``, one sample each a round.
+
+    Args:
+        model: The FP32 model; it is timed under the name ``FP32``.
+        paths: Name to frozen graph with the same inputs and outputs.
+        batch: What each is run on.
+        rounds: Samples per model.
+        seed: Of the order within a round.
+
+    Raises:
+        ModelError: One of the files cannot be used.
+    """
+    with ExitStack() as stack:
+        sessions = {
+            name: _open(stack, model, path) for name, path in {FP32: model.path, **paths}.items()
+        }
+        return time_side_by_side(sessions, batch, rounds=rounds, seed=seed)
+
+
+def timed_model(name: str, samples: Samples) -> TimedModel:
+    """Latency and speed-up over FP32 of one of the models in ``samples``."""
+    reference = statistics.median(samples[FP32])
+    if name == FP32:
+        same = Interval(1.0, 1.0, 1.0)
+        return TimedModel(Interval(reference, reference, reference), same, tuple(samples[name]))
+    estimate = paired_ratio(samples[name], samples[FP32])
+    return TimedModel(
+        latency_seconds=Interval(
+            estimate.ratio * reference, estimate.low * reference, estimate.high * reference
+        ),
+        speedup=Interval(1 / estimate.ratio, 1 / estimate.high, 1 / estimate.low),
+        samples=tuple(samples[name]),
+    )
+
+
+def ratio(name: str, other: str, samples: Samples) -> RatioEstimate:
+    """Latency of ``name`` over that of ``other``, paired, with its 95 % interval."""
+    return paired_ratio(samples[name], samples[other])
+
+
+def time_trials(
+    model: BenchmarkModel,
+    folder: Path,
+    trials: Sequence[TrialRecord],
+    batch: Any,
+    *,
+    reference: Path,
+    reference_seconds: float,
+    rounds: int,
+    seconds: float,
+) -> list[TrialRecord]:
+    """Give trials whose graphs were kept their latency, as long as the time lasts.
+
+    Args:
+        model: Says the inputs and outputs.
+        folder: What the trials' ``model_path`` is relative to.
+        trials: In the order in which they ran.
+        batch: What each is run on.
+        reference: The graph that each is paired with.
+        reference_seconds: The reference's own latency.
+        rounds: Samples per trial.
+        seconds: Limit on the wall time of all of it; trials beyond it stay without a latency,
+            first those that miss the bound.
+
+    Returns:
+        The trials in their old order. Trials with the same graph share one measurement.
+    """
+    deadline = time.monotonic() + seconds
+    known: dict[str, RatioEstimate] = {}
+    first: dict[str, int] = {}
+    timed = {trial.number: trial for trial in trials}
+    with ExitStack() as outer:
+        pair = _open(outer, model, reference)
+        for trial in sorted(trials, key=lambda trial: not trial.meets_bound):
+            if trial.model_path is None or rounds < 2 or time.monotonic() > deadline:
+                continue
+            path = folder / trial.model_path
+            fingerprint = graph_fingerprint(path)
+            if fingerprint not in known:
+                with ExitStack() as inner:
+                    sessions = {"trial": _open(inner, model, path), "reference": pair}
+                    samples = time_side_by_side(sessions, batch, rounds=rounds)
+                known[fingerprint] = paired_ratio(samples["trial"], samples["reference"])
+            estimate = known[fingerprint]
+            earlier = first.setdefault(fingerprint, trial.number)
+            timed[trial.number] = dataclasses.replace(
+                trial,
+                latency_seconds=estimate.ratio * reference_seconds,
+                latency_stddev=estimate.stderr * reference_seconds,
+                duplicate_of=earlier if earlier < trial.number else None,
+            )
+    return [timed[trial.number] for trial in trials]
+
+
+def _open(stack: ExitStack, model: BenchmarkModel, path: Path) -> ModelSession:
+    from nc_sigopt_strategy.backends.tensorflow import open_frozen_graph
+
+    try:
+        session = open_frozen_graph(path, model.inputs, model.outputs)
+    except ModelError:
+        raise
+    except Exception as error:  # what TensorFlow raises for a graph that it cannot import varies
+        raise ModelError(f"{path} cannot be loaded for timing: {error}") from error
+    stack.callback(session.close)
+    return session

@@ -1,0 +1,86 @@
+"""``nc-sigopt tune``: one strategy, in this process, with a live progress bar."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from nc_sigopt_benchmarks.child import LOG_FILE, show_event
+from nc_sigopt_benchmarks.compare import prepare
+from nc_sigopt_benchmarks.config import RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.run_folder import new_run_folder
+from nc_sigopt_benchmarks.runner import SIGOPT, run_strategy
+from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.outcome import Outcome
+from nc_sigopt_strategy.progress import TuningProgress
+
+Tell = Callable[[str], None]
+
+
+def choose_strategy(config: RunConfig) -> StrategyConfig:
+    """The ``sigopt`` strategy of the configuration, or the only one.
+
+    Raises:
+        ConfigFileError: There are several and none, or more than one, is sigopt.
+    """
+    candidates = [s for s in config.strategies if s.name == SIGOPT] or list(config.strategies)
+    if len(candidates) > 1:
+        labels = ", ".join(strategy.label for strategy in candidates)
+        raise ConfigFileError(
+            f"{config.path}: tune runs one strategy, but the file lists {labels}.",
+            "Leave one of them in the key strategies, or use nc-sigopt compare.",
+        )
+    return candidates[0]
+
+
+def tune(config: RunConfig, tell: Tell, *, progress: bool | None = None) -> tuple[Outcome, Path]:
+    """Run one strategy.
+
+    Returns:
+        How it ended, and the run folder.
+
+    Raises:
+        SigOptStrategyError: The configuration, the model or the data cannot be used.
+    """
+    strategy = choose_strategy(config)
+    model = prepare(config, tell).model
+    folder = new_run_folder(config)
+    tell(f"Run folder: {folder}")
+    with _inc_log_in(folder / LOG_FILE):
+        if strategy.name == SIGOPT:
+            # It draws a bar of its own, which knows latencies.
+            return run_strategy(config, strategy, model, folder, progress=progress), folder
+        events: list[dict[str, Any]] = []
+        bar = TuningProgress(
+            strategy.label,
+            max_trials=config.tuning.max_trials,
+            timeout_seconds=config.tuning.timeout,
+            enabled=progress,
+        )
+
+        def show(event: dict[str, Any]) -> None:
+            events.append(event)
+            show_event(bar, events, higher_is_better=config.accuracy_criterion.higher_is_better)
+
+        with bar:
+            return run_strategy(config, strategy, model, folder, on_event=show), folder
+
+
+@contextmanager
+def _inc_log_in(path: Path) -> Iterator[None]:
+    """Send Neural Compressor's hundreds of lines to a file, where they do not break the bar."""
+    import neural_compressor  # noqa: F401  it sets its logger up when imported
+
+    logger = logging.getLogger("neural_compressor")
+    before = logger.handlers[:]
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(message)s"))
+    logger.handlers[:] = [handler]
+    try:
+        yield
+    finally:
+        logger.handlers[:] = before
+        handler.close()

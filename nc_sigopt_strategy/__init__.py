@@ -1,0 +1,52 @@
+"""The "sigopt" tuning strategy for Intel Neural Compressor.
+
+Importing the package registers the strategy, whether Neural Compressor was imported before or is
+imported later:
+
+    import nc_sigopt_strategy
+    from neural_compressor import config
+
+    conf = config.PostTrainingQuantConfig(
+        tuning_criterion=config.TuningCriterion(strategy="sigopt")
+    )
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .errors import SigOptStrategyError
+from .outcome import Outcome, TrialRecord, last_outcome
+from .registration import register, register_with_import
+from .settings import Settings
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .quant_config import PostTrainingQuantConfig
+    from .strategy import SigOptTuneStrategy
+
+__all__ = [
+    "Outcome",
+    "PostTrainingQuantConfig",
+    "Settings",
+    "SigOptStrategyError",
+    "SigOptTuneStrategy",
+    "TrialRecord",
+    "__version__",
+    "last_outcome",
+    "register",
+]
+
+# These import Neural Compressor, which imports TensorFlow: seconds that reading an outcome or
+# `nc-sigopt --help` should not cost.
+_LAZY = {"PostTrainingQuantConfig": "quant_config", "SigOptTuneStrategy": "strategy"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+register_with_import()

@@ -1,0 +1,94 @@
+"""What the strategy needs of a framework: run, time, fingerprint and save a model.
+
+The frameworks themselves are imported by the modules of this package, and only when a model of
+theirs is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+
+Array = NDArray[Any]
+
+
+class ModelSession(Protocol):
+    """A loaded model that is ready to run."""
+
+    def run(self, inputs: Any) -> list[Array]:
+        """Outputs for one batch; ``inputs`` is what a calibration dataloader yields."""
+        ...
+
+    def close(self) -> None:
+        """Give back the memory; the session cannot run afterwards."""
+        ...
+
+
+class Backend(Protocol):
+    """One framework, as the strategy sees it; models are INC's model objects."""
+
+    name: str
+    model_suffix: str
+
+    def open(self, model: Any) -> ModelSession:
+        """A session of its own, apart from those that INC or the user hold."""
+        ...
+
+    def release(self, model: Any) -> None:
+        """Close the session that INC keeps inside the model object, keeping the graph."""
+        ...
+
+    def fingerprint(self, model: Any) -> str:
+        """A hash that two models share exactly when their graphs are the same."""
+        ...
+
+    def graph_order(self, model: Any) -> Mapping[str, int]:
+        """Op name to position, inputs first."""
+        ...
+
+    def save(self, model: Any, path: Path) -> Path:
+        """Write the model to a file and return its path."""
+        ...
+
+
+def backend_for(framework: str) -> Backend:
+    """The backend of INC's framework name.
+
+    Raises:
+        ModelError: There is none.
+    """
+    if framework.startswith("tensorflow"):
+        from .tensorflow import TensorFlowBackend
+
+        return TensorFlowBackend()
+    if framework.startswith(("onnxrt", "onnxruntime")):
+        from .onnxruntime import OnnxRuntimeBackend
+
+        return OnnxRuntimeBackend()
+    raise ModelError(
+        f"The sigopt strategy cannot time models of framework {framework!r}.",
+        "It supports TensorFlow and ONNX Runtime.",
+    )
+
+
+def feed_by_position(names: list[str], inputs: Any) -> dict[str, Any]:
+    """Pair a batch with input names: by key if it is a dict, else by position.
+
+    Raises:
+        ModelError: The number of inputs does not fit.
+    """
+    if isinstance(inputs, Mapping):
+        return {
+            name: inputs[name.split(":")[0]] if name not in inputs else inputs[name]
+            for name in names
+        }
+    parts = [inputs] if len(names) == 1 else list(inputs)
+    if len(parts) != len(names):
+        raise ModelError(f"The model has {len(names)} inputs, but a batch holds {len(parts)}.")
+    return {name: np.asarray(part) for name, part in zip(names, parts, strict=True)}

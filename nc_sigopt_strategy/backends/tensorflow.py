@@ -1,0 +1,139 @@
+"""TensorFlow models: frozen graphs, and what INC wraps as one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from ..errors import ModelError
+from . import Array, feed_by_position
+
+_V1 = tf.compat.v1
+
+
+class TensorFlowSession:
+    """A graph in a session of its own; tensor names may come without their ``:0``."""
+
+    def __init__(self, graph_def: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.import_graph_def(graph_def, name="")
+        self._inputs = _tensors(inputs)
+        self._outputs = _tensors(outputs)
+        self._session = _V1.Session(graph=graph)
+        self._feeds = [graph.get_tensor_by_name(name) for name in self._inputs]
+        self._fetches = [graph.get_tensor_by_name(name) for name in self._outputs]
+        # One prepared call costs less per run than Session.run, which parses its feeds each time.
+        self._call = self._session.make_callable(self._fetches, feed_list=self._feeds)
+
+    def run(self, inputs: Any) -> list[Array]:
+        feed = feed_by_position(self._inputs, inputs)
+        return list(self._call(*(feed[name] for name in self._inputs)))
+
+    def close(self) -> None:
+        self._session.close()
+        del self._call, self._session, self._feeds, self._fetches
+
+
+class TensorFlowBackend:
+    """INC's TensorFlow models; see ``Backend`` for the contract."""
+
+    name = "tensorflow"
+    model_suffix = ".pb"
+
+    def open(self, model: Any) -> TensorFlowSession:
+        return TensorFlowSession(
+            model.graph_def, model.input_tensor_names, model.output_tensor_names
+        )
+
+    def release(self, model: Any) -> None:
+        # INC rebuilds a session from `_model` on demand; checked in INC 2.6 and 3.7.1,
+        # model/tensorflow_model.py. Models whose graph lives only in the session keep it.
+        session = getattr(model, "_sess", None)
+        if session is None or model.model_type not in ("graph_def", "graph", "frozen_pb"):
+            return
+        model._model = session.graph.as_graph_def()
+        model.model_type = "graph_def"
+        session.close()
+        model._sess = None
+
+    def fingerprint(self, model: Any) -> str:
+        graph_def = model.graph_def
+        digest = hashlib.sha256()
+        for node in sorted(graph_def.node, key=lambda node: node.name):
+            digest.update(node.SerializeToString(deterministic=True))
+        return digest.hexdigest()
+
+    def graph_order(self, model: Any) -> Mapping[str, int]:
+        nodes = {node.name: node for node in model.graph_def.node}
+        order: dict[str, int] = {}
+        for start in nodes:
+            # Iterative depth-first search: real graphs are deeper than Python's recursion limit.
+            stack = [(start, False)]
+            while stack:
+                name, inputs_done = stack.pop()
+                if name in order or name not in nodes:
+                    continue
+                if inputs_done:
+                    order[name] = len(order)
+                    continue
+                stack.append((name, True))
+                for source in nodes[name].input:
+                    parent = source.lstrip("^").split(":")[0]
+                    if parent not in order:
+                        stack.append((parent, False))
+        return order
+
+    def save(self, model: Any, path: Path) -> Path:
+        path = path.with_suffix(self.model_suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, model.graph_def.SerializeToString())
+        return path
+
+
+def open_frozen_graph(
+    path: Path, inputs: Sequence[str], outputs: Sequence[str]
+) -> TensorFlowSession:
+    """Load a frozen ``.pb``; tensor names may come without their ``:0``.
+
+    Raises:
+        ModelError: The file is missing, is not a graph, or has no tensor of that name.
+    """
+    graph_def = read_graph_def(path)
+    try:
+        return TensorFlowSession(graph_def, inputs, outputs)
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{path} cannot be used as a model: {error}") from error
+
+
+def read_graph_def(path: Path) -> Any:
+    """Parse a frozen graph.
+
+    Raises:
+        ModelError: The file is missing or is not a serialized ``GraphDef``.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no model file {path}.")
+    graph_def = _V1.GraphDef()
+    try:
+        graph_def.ParseFromString(path.read_bytes())
+    except Exception as error:  # protobuf's DecodeError has moved between its versions
+        raise ModelError(f"{path} is not a frozen TensorFlow graph: {error}") from error
+    if not graph_def.node:
+        raise ModelError(f"{path} holds a TensorFlow graph without nodes.")
+    return graph_def
+
+
+def _tensors(names: Sequence[str]) -> list[str]:
+    return [name if ":" in name else f"{name}:0" for name in names]
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write so that a reader never sees half a file."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,158 @@
+"""``Settings`` to a ``sigopt.Connection``: the embedded engine, or a SigOpt server over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import ClientImportError, ServerError
+from .settings import DEFAULT_PROJECT_ID, PROJECT_ID_PATTERN, Settings
+
+CHECK_TIMEOUT_SECONDS = 4.0
+REQUEST_TIMEOUT_SECONDS = 60.0
+_WAYS_OUT = (
+    "Leave sigopt_api_token (and SIGOPT_API_TOKEN) out to use the embedded engine, which needs no "
+    "server, or set sigopt_api_url (or SIGOPT_API_URL) to a SigOpt server that answers."
+)
+
+
+def open_connection(settings: Settings, *, seed: int) -> Any:
+    """The connection of a run: embedded without a token, over HTTP with one.
+
+    Raises:
+        StoreError: The embedded store cannot be used.
+        ServerError: The server cannot be reached, refuses the token or answers nonsense.
+        ClientImportError: The ``sigopt`` package cannot be imported here.
+    """
+    token = find_token(settings)
+    if token is None:
+        return open_embedded(settings.storage, sampler=settings.sampler, seed=seed)
+    return open_http(token, settings)
+
+
+def find_token(settings: Settings) -> str | None:
+    """The API token: the settings' (environment included), else the client's config file's."""
+    if settings.sigopt_api_token is not None:
+        return settings.sigopt_api_token.reveal()
+    with _client_imports():
+        from sigopt.config import config
+    token = config.api_token
+    return token.strip() if isinstance(token, str) and token.strip() else None
+
+
+def open_embedded(
+    storage_url: str | None = None, *, sampler: str = "tpe", seed: int | None = None
+) -> Any:
+    """A connection to the embedded engine on an Optuna storage.
+
+    Args:
+        storage_url: Optuna storage URL; ``None``: one SQLite file in the user's data folder.
+        sampler: Name of the sampler that answers suggestion requests.
+        seed: The sampler's seed.
+    """
+    with _client_imports():
+        import sigopt
+
+    from .embedded import EmbeddedDriver
+
+    driver = EmbeddedDriver(storage_url or default_storage_url(), sampler=sampler, seed=seed)
+    return sigopt.Connection(driver=lambda **_: driver)
+
+
+def default_storage_url() -> str:
+    """The SQLite file that experiments are kept in when no storage is given."""
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    path = Path(base).expanduser() / "nc-sigopt-strategy" / "experiments.sqlite3"
+    return f"sqlite:///{path}"
+
+
+def open_http(token: str, settings: Settings) -> Any:
+    """A connection to a SigOpt server, after checking that it answers and knows the token."""
+    with _client_imports():
+        import sigopt
+        from sigopt.exception import ApiException, SigOptException
+        from sigopt.ratelimit import failed_status_rate_limit
+
+    url = settings.sigopt_api_url or os.environ.get("SIGOPT_API_URL")
+    connection = sigopt.Connection(client_token=token, api_url=url, timeout=CHECK_TIMEOUT_SECONDS)
+    server = connection.impl.driver.api_url
+    # The client slows down after failures of earlier, unrelated requests in this process.
+    failed_status_rate_limit.clear()
+    try:
+        client_id = connection.tokens("self").fetch().client
+        if client_id is not None and settings.project_given:
+            connection.clients(client_id).projects(settings.sigopt_project_id).fetch()
+    except ApiException as error:
+        raise _refused(error, server, settings) from None
+    except SigOptException as error:
+        cause = str(error.__cause__ or error).replace(token, "***")
+        raise ServerError(
+            f"The SigOpt server {server} cannot be reached: {cause}.", _WAYS_OUT
+        ) from None
+    if client_id is None:
+        raise ServerError(
+            f"{server} answered, but not like a SigOpt server: its answer names no client.",
+            _WAYS_OUT,
+        )
+    connection.set_timeout(REQUEST_TIMEOUT_SECONDS)
+    return connection
+
+
+def _refused(error: Any, server: str, settings: Settings) -> ServerError:
+    said = f"(status {error.status_code}: {error.message})"
+    if error.status_code in (401, 403):
+        return ServerError(
+            f"The SigOpt server {server} refuses the API token {said}.",
+            f"Check sigopt_api_token. {_WAYS_OUT}",
+        )
+    if error.status_code == 404:
+        return ServerError(
+            f"The SigOpt server {server} has no project {settings.sigopt_project_id!r} {said}.",
+            "Create it with `sigopt create project --project "
+            f"{settings.sigopt_project_id}`, or set sigopt_project_id to one that exists.",
+        )
+    return ServerError(f"The SigOpt server {server} failed {said}.", _WAYS_OUT)
+
+
+def ensure_project(connection: Any, project_id: str) -> None:
+    """Create the project in the embedded engine if it is not there yet."""
+    from sigopt.exception import ApiException
+
+    client = connection.clients(connection.tokens("self").fetch().client)
+    try:
+        client.projects(project_id).fetch()
+    except ApiException as error:
+        if error.status_code != 404:
+            raise
+        try:
+            client.projects().create(id=project_id, name=project_id)
+        except ApiException as conflict:
+            # Another process may have created it in between.
+            if conflict.status_code != 409:
+                raise
+
+
+@contextlib.contextmanager
+def _client_imports() -> Iterator[None]:
+    """Import ``sigopt`` although the working directory's name may be no project id.
+
+    The package computes a default project at import and raises ``ValueError`` where it cannot,
+    for instance in ``/``. We never use that default, so a valid one stands in meanwhile.
+    """
+    given = os.environ.get("SIGOPT_PROJECT")
+    if given and not PROJECT_ID_PATTERN.fullmatch(given):
+        raise ClientImportError(
+            f"The environment variable SIGOPT_PROJECT is {given!r}, which is not a project id, "
+            "and the sigopt package cannot be imported with it.",
+            "Unset it, or use 1 to 32 characters of a-z, 0-9, '-', '_' and '.'.",
+        )
+    if given is None:
+        os.environ["SIGOPT_PROJECT"] = DEFAULT_PROJECT_ID
+    try:
+        yield
+    finally:
+        if given is None:
+            os.environ.pop("SIGOPT_PROJECT", None)

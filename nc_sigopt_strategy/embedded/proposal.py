@@ -1,0 +1,130 @@
+"""What to suggest next: the sampler's word, kept apart from what was tried already."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nc_sigopt_strategy.embedded.api_error import ApiError
+from nc_sigopt_strategy.embedded.model import Experiment
+from nc_sigopt_strategy.embedded.store import Point
+from nc_sigopt_strategy.embedded.tables import CONSTRAINTS_ATTR
+from nc_sigopt_strategy.sampling import Enumeration, make_sampler
+
+# How often the sampler may try again when it names a point that was tried, as SigOpt's server
+# does, before a random untried point is taken.
+RETRIES = 5
+
+SearchSpace = Mapping[str, BaseDistribution]
+
+
+def propose(
+    experiment: Experiment,
+    study: optuna.Study,
+    points: Sequence[Point],
+    sampler_name: str,
+    seed: int | None,
+    race: int = 0,
+) -> dict[str, Any]:
+    """Assignments for the next suggestion.
+
+    They depend only on the seed, the experiment and its history, so that a process that starts
+    again suggests what the one before would have. When every combination of a discrete space
+    has been used, one is repeated.
+
+    Args:
+        experiment: Parameters, metrics and type; ``random`` and ``grid`` override the sampler.
+        study: Its Optuna study.
+        points: Its points so far.
+        sampler_name: Sampler for experiments of type ``offline``.
+        seed: The driver's seed; ``None`` draws new random numbers each time.
+        race: How often another process with the same seed was faster. It changes the random
+            numbers, or the two would go on choosing the same points.
+
+    Raises:
+        ApiError: 500, a grid experiment has no combination left (a server's answer, too).
+        SettingsError: The grid sampler was chosen for a continuous parameter.
+    """
+    name = sampler_name if experiment.type == "offline" else experiment.type
+    space = experiment.search_space()
+    enumeration = Enumeration(space) if Enumeration.is_finite(space) else None
+    used = [point.assignments for point in points if not point.withdrawn]
+    taken = {_key(space, assignments) for assignments in used}
+    if experiment.type == "grid" and enumeration and len(taken) >= enumeration.size:
+        raise ApiError(500, f"No suggestion left: all {enumeration.size} grid points are used")
+
+    assignments: dict[str, Any] = {}
+    for attempt in range(1 + RETRIES):
+        sampler = make_sampler(
+            name,
+            seed=_seed(seed, len(points), race, attempt),
+            search_space=space,
+            constraints_func=_constraints if experiment.limited else None,
+        )
+        assignments = _ask(sampler, study, space, len(points))
+        if _key(space, assignments) not in taken:
+            return assignments
+    if enumeration is None or len(taken) >= enumeration.size:
+        return assignments
+    ranks = sorted({enumeration.rank(assignments) for assignments in used})
+    generator = random.Random(_seed(seed, len(points), race, RETRIES + 1))
+    return enumeration.unrank(_untried(ranks, enumeration.size, generator))
+
+
+def _ask(
+    sampler: BaseSampler, study: optuna.Study, space: SearchSpace, number: int
+) -> dict[str, Any]:
+    trial = create_trial(state=TrialState.RUNNING)
+    trial.number = number
+    several = {name: domain for name, domain in space.items() if not domain.single()}
+    related = sampler.sample_relative(study, trial, several)
+    return {
+        name: related[name] if name in related else _alone(sampler, study, trial, name, domain)
+        for name, domain in space.items()
+    }
+
+
+def _alone(
+    sampler: BaseSampler,
+    study: optuna.Study,
+    trial: FrozenTrial,
+    name: str,
+    domain: BaseDistribution,
+) -> Any:
+    if isinstance(domain, CategoricalDistribution) and domain.single():
+        return domain.choices[0]  # a grid of one value
+    return sampler.sample_independent(study, trial, name, domain)
+
+
+def _constraints(trial: FrozenTrial) -> Sequence[float]:
+    values: Sequence[float] = trial.system_attrs.get(CONSTRAINTS_ATTR, ())
+    return values
+
+
+def _key(space: SearchSpace, assignments: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(assignments[name] for name in space)
+
+
+def _seed(seed: int | None, number: int, race: int, attempt: int) -> int | None:
+    """A seed of its own for each suggestion, so that no generator's state must be kept."""
+    if seed is None:
+        return None
+    digest = hashlib.sha256(f"{seed}:{number}:{race}:{attempt}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _untried(ranks: Sequence[int], size: int, generator: random.Random) -> int:
+    """A uniformly drawn number below ``size`` that is not in the sorted ``ranks``."""
+    drawn = generator.randrange(size - len(ranks))
+    for rank in ranks:
+        if rank > drawn:
+            break
+        drawn += 1
+    return drawn

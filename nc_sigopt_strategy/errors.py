@@ -1,0 +1,65 @@
+"""Every error that a user can meet, under one root.
+
+Each is built from a fact (what was received, what happened) and a hint (the way out), so that
+the message always holds both and neither ever holds a secret.
+"""
+
+from __future__ import annotations
+
+
+class SigOptStrategyError(Exception):
+    """Root of all errors that this package raises on purpose.
+
+    Args:
+        fact: What happened, with the value received.
+        hint: What the user can do about it; empty when there is nothing to do.
+    """
+
+    def __init__(self, fact: str, hint: str = "") -> None:
+        self.fact = fact
+        self.hint = hint
+        super().__init__(f"{fact} {hint}".strip())
+
+
+class SettingsError(SigOptStrategyError, ValueError):
+    """A key or a value in ``strategy_kwargs`` cannot be used."""
+
+
+class UnsupportedVersionError(SigOptStrategyError, ImportError):
+    """The installed Neural Compressor has no tuning strategies that we can plug into."""
+
+
+class ClientImportError(SigOptStrategyError, ImportError):
+    """``import sigopt`` itself failed, for instance because of the working directory."""
+
+
+class ServerError(SigOptStrategyError):
+    """The SigOpt server cannot be reached, refuses the token, or answers nonsense."""
+
+
+class ExperimentError(SigOptStrategyError):
+    """An experiment cannot be created, found or continued."""
+
+
+class StoreError(SigOptStrategyError):
+    """The embedded engine's store cannot be opened or written."""
+
+
+class ConfigFileError(SigOptStrategyError, ValueError):
+    """A YAML run configuration is wrong; the message names file, key and line."""
+
+
+class ModelError(SigOptStrategyError):
+    """A model cannot be found, loaded or quantized."""
+
+
+class DataError(SigOptStrategyError):
+    """A data set is missing, incomplete, of the wrong shape or can be read only once."""
+
+
+class TrialError(SigOptStrategyError):
+    """One trial went wrong; tuning goes on with the next suggestion."""
+
+
+class MissingExtraError(SigOptStrategyError, ImportError):
+    """A feature needs a package of one of our extras."""

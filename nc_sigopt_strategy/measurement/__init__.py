@@ -1,0 +1,1 @@
+"""Latency, accuracy and output noise of a model."""

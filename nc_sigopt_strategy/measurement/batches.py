@@ -1,0 +1,79 @@
+"""The inputs that latency and output noise are measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+
+# Enough for a stable noise figure (design measurements), few enough to cost one short run.
+NOISE_INPUTS = 50
+
+
+def read_batches(dataloader: Any, *, inputs: int = NOISE_INPUTS) -> list[Any]:
+    """The first batches of a dataloader, without labels, until ``inputs`` inputs are there.
+
+    Raises:
+        DataError: The loader is empty, yields no ``(inputs, label)`` pairs, holds NaN or infinite
+            values, or can be read only once.
+    """
+    batches: list[Any] = []
+    count = 0
+    for index, item in enumerate(dataloader):
+        batch = _inputs_of(item, index)
+        _check_finite(batch, index)
+        batches.append(batch)
+        count += batch_length(batch)
+        if count >= inputs:
+            break
+    if not batches:
+        raise DataError(
+            "The calibration data is empty: the dataloader yielded no batch.",
+            "Give a dataloader that yields (inputs, label) and can be read several times.",
+        )
+    if next(iter(dataloader), None) is None:
+        raise DataError(
+            "The calibration dataloader can be read only once: its second pass yields nothing.",
+            "Make __iter__ start anew; tuning reads the data in every trial.",
+        )
+    return batches
+
+
+def batch_length(batch: Any) -> int:
+    """Number of inputs in a batch."""
+    array = _arrays(batch)[0]
+    return len(array) if array.ndim else 1
+
+
+def first_inputs(batch: Any, count: int) -> Any:
+    """The first ``count`` inputs of a batch, in the same form."""
+    if isinstance(batch, Mapping):
+        return {name: value[:count] for name, value in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return [value[:count] for value in batch]
+    return batch[:count]
+
+
+def _inputs_of(item: Any, index: int) -> Any:
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        raise DataError(
+            f"Calibration batch {index} is a {type(item).__name__}, not a pair (inputs, label).",
+            "The dataloader must yield (inputs, label); the label may be None.",
+        )
+    return item[0]
+
+
+def _arrays(batch: Any) -> list[Any]:
+    if isinstance(batch, Mapping):
+        return [np.asarray(value) for value in batch.values()]
+    parts = batch if isinstance(batch, (list, tuple)) else [batch]
+    return [np.asarray(part) for part in parts]
+
+
+def _check_finite(batch: Any, index: int) -> None:
+    for array in _arrays(batch):
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise DataError(f"Calibration batch {index} holds NaN or infinite values.")

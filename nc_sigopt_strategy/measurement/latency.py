@@ -1,0 +1,134 @@
+"""Latency by paired, interleaved timing.
+
+On a shared machine single times drift by far more than the models differ. Models are therefore
+timed in turn, and what is reported is the ratio to a reference timed in the same round: the
+drift of the machine is in both and cancels. The ratio is estimated on the log scale by a trimmed
+mean, because a timing that another process disturbed is long, never short.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..backends import ModelSession
+
+# 97.5 % quantiles of Student's t, by degrees of freedom; beyond the table the normal's will do.
+_T_975 = {
+    1: 12.71,
+    2: 4.30,
+    3: 3.18,
+    4: 2.78,
+    5: 2.57,
+    6: 2.45,
+    8: 2.31,
+    10: 2.23,
+    15: 2.13,
+    20: 2.09,
+    30: 2.04,
+}
+# Share of the pairs cut at each end: enough to drop the runs that another process interrupted.
+TRIM = 0.2
+
+
+@dataclass(frozen=True)
+class RatioEstimate:
+    """Latency over the reference's: estimate, standard error and 95 % interval."""
+
+    ratio: float
+    stderr: float
+    low: float
+    high: float
+
+
+def time_side_by_side(
+    sessions: Mapping[str, ModelSession],
+    batch: Any,
+    *,
+    rounds: int,
+    warmup: int = 3,
+    seed: int = 0,
+    deadline: float | None = None,
+) -> dict[str, list[float]]:
+    """Seconds per inference of each model, one sample of each a round, in shuffled order.
+
+    Args:
+        sessions: Name to loaded model.
+        batch: What every model is run on.
+        rounds: Samples per model.
+        warmup: Untimed runs per model before the first round.
+        seed: Seed of the order within rounds.
+        deadline: ``time.monotonic()`` after which no further round starts; at least 2 are run.
+
+    Returns:
+        Name to samples, all of one length, in round order so that they can be paired.
+    """
+    for session in sessions.values():
+        for _ in range(warmup):
+            session.run(batch)
+    return time_calls(
+        {name: _runner(session, batch) for name, session in sessions.items()},
+        rounds=rounds,
+        seed=seed,
+        deadline=deadline,
+    )
+
+
+def time_calls(
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    seed: int = 0,
+    deadline: float | None = None,
+) -> dict[str, list[float]]:
+    """``time_side_by_side`` for any calls; nothing is warmed up."""
+    order = list(calls)
+    shuffle = random.Random(seed).shuffle
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for done in range(rounds):
+        if deadline is not None and done >= 2 and time.monotonic() > deadline:
+            break
+        shuffle(order)
+        for name in order:
+            call = calls[name]
+            start = time.perf_counter()
+            call()
+            samples[name].append(time.perf_counter() - start)
+    return samples
+
+
+def paired_ratio(samples: Sequence[float], reference: Sequence[float]) -> RatioEstimate:
+    """Ratio of two models' latencies from samples of the same rounds.
+
+    The log ratios are trimmed by 20 % at each end; the standard error is that of a trimmed mean,
+    from the winsorized variance (Tukey and McLaughlin, 1963).
+
+    Args:
+        samples: Seconds, shape ``(rounds,)``, at least 2.
+        reference: Seconds of the reference in the same rounds, same shape.
+    """
+    logs = np.sort(np.log(np.asarray(samples, float) / np.asarray(reference, float)))
+    n = len(logs)
+    cut = int(TRIM * n)
+    kept = logs[cut : n - cut]
+    winsorized = np.clip(logs, kept[0], kept[-1])
+    spread = float(winsorized.std(ddof=1)) if n > 1 else math.inf
+    stderr = spread / ((1 - 2 * cut / n) * math.sqrt(n))
+    half = _t_quantile(len(kept) - 1) * stderr
+    ratio = math.exp(float(kept.mean()))
+    return RatioEstimate(ratio, ratio * stderr, ratio * math.exp(-half), ratio * math.exp(half))
+
+
+def _t_quantile(freedom: int) -> float:
+    below = [f for f in _T_975 if f <= max(freedom, 1)]
+    return 1.96 if freedom > 60 else _T_975[max(below)]
+
+
+def _runner(session: ModelSession, batch: Any) -> Callable[[], object]:
+    return lambda: session.run(batch)

@@ -1,0 +1,225 @@
+"""Latency and output noise of one model after another, against fixed references."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..backends import Array, Backend, ModelSession
+from ..errors import DataError, TrialError
+from .batches import batch_length, first_inputs
+from .latency import RatioEstimate, paired_ratio, time_side_by_side
+from .output_noise import output_noise
+
+FINALIST_ROUNDS = 40
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the meter found for one model.
+
+    Attributes:
+        latency_seconds: Seconds for one inference on one batch.
+        latency_stddev: Its standard error; ``None`` for a user's ``latency_func``.
+        latency_ratio: Paired ratio to the reference model; ``None`` for a ``latency_func``.
+        output_noise: See ``measurement.output_noise``; ``None`` without batches.
+    """
+
+    latency_seconds: float
+    latency_stddev: float | None = None
+    latency_ratio: float | None = None
+    output_noise: float | None = None
+
+
+class Meter:
+    """Measures models of one run.
+
+    Latency is the paired ratio to a reference model times the reference's own latency, which is
+    measured once, first. The reference is the default int8 model, or FP32 where that one failed.
+
+    Args:
+        backend: The framework.
+        batches: Inputs; the first one is timed, all serve for output noise. Empty only together
+            with a ``latency_func``.
+        fp32_model: INC's FP32 model.
+        repeats: Pairs of timed runs per model.
+        seed: Seed of the timing order.
+        latency_func: The user's own ``latency_func(model) -> seconds``.
+        latency_batch_size: Inputs of the timed batch; ``None``: the whole first batch.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        batches: list[Any],
+        fp32_model: Any,
+        *,
+        repeats: int,
+        seed: int,
+        latency_func: Callable[[Any], float] | None = None,
+        latency_batch_size: int | None = None,
+    ) -> None:
+        self._backend = backend
+        self._batches = batches
+        self._repeats = repeats
+        self._seed = seed
+        self._latency_func = latency_func
+        self._timed_batch = batches[0] if batches else None
+        if batches and latency_batch_size is not None:
+            self._timed_batch = first_inputs(batches[0], latency_batch_size)
+        self._fp32_model = fp32_model
+        self._reference: ModelSession | None = None
+        self._fp32_outputs = self._outputs_of_fp32()
+        self.reference_seconds: float | None = None
+        self.fp32_seconds: float | None = None
+
+    @property
+    def batch_size(self) -> int | None:
+        """Inputs in the timed batch."""
+        return None if self._timed_batch is None else batch_length(self._timed_batch)
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether ``measure`` can be called."""
+        return self._latency_func is not None or self._reference is not None
+
+    @property
+    def measures_noise(self) -> bool:
+        """Whether output noise can be measured: there are batches to run."""
+        return bool(self._batches)
+
+    def set_reference(self, model: Any | None, reference_seconds: float | None = None) -> None:
+        """Fix the reference model (``None``: FP32) and measure its latency and FP32's.
+
+        Args:
+            model: INC model of the default int8 configuration.
+            reference_seconds: The reference's latency where an earlier process measured it.
+        """
+        if self._latency_func is not None:
+            self.fp32_seconds = self._call_latency_func(self._fp32_model)
+            return
+        self._reference = self._backend.open(self._fp32_model if model is None else model)
+        fp32 = self._backend.open(self._fp32_model)
+        try:
+            samples = self._time({"reference": self._reference, "fp32": fp32}, self._repeats)
+        finally:
+            fp32.close()
+        self.reference_seconds = reference_seconds or statistics.median(samples["reference"])
+        ratio = paired_ratio(samples["fp32"], samples["reference"]).ratio
+        self.fp32_seconds = ratio * self.reference_seconds
+
+    def measure(self, model: Any) -> Measurement:
+        """Latency and output noise of an INC model.
+
+        Raises:
+            TrialError: A ``latency_func`` returned nonsense, or the outputs are not finite.
+        """
+        session = self._backend.open(model) if self._batches else None
+        try:
+            noise = None if session is None else self._noise(session)
+            if self._latency_func is not None:
+                return Measurement(self._call_latency_func(model), output_noise=noise)
+            estimate = self._ratio(session, self._repeats)
+        finally:
+            if session is not None:
+                session.close()
+        return self._as_measurement(estimate, noise)
+
+    def compare(
+        self,
+        models: Mapping[int, Any],
+        *,
+        rounds: int = FINALIST_ROUNDS,
+        deadline: float | None = None,
+    ) -> dict[int, dict[int, RatioEstimate]]:
+        """Time models side by side; the result holds ``[a][b]``: latency of a over b's."""
+        if self._latency_func is not None:
+            samples = {
+                str(number): [self._call_latency_func(model) for _ in range(3)]
+                for number, model in models.items()
+            }
+        else:
+            sessions = {str(number): self._backend.open(model) for number, model in models.items()}
+            try:
+                samples = self._time(sessions, rounds, deadline)
+            finally:
+                for session in sessions.values():
+                    session.close()
+        return {
+            a: {b: paired_ratio(samples[str(a)], samples[str(b)]) for b in models if b != a}
+            for a in models
+        }
+
+    def close(self) -> None:
+        """Give back the reference's memory."""
+        if self._reference is not None:
+            self._reference.close()
+            self._reference = None
+
+    def _outputs_of_fp32(self) -> list[list[Array]]:
+        if not self._batches:
+            return []
+        session = self._backend.open(self._fp32_model)
+        try:
+            return [session.run(batch) for batch in self._batches]
+        except Exception as error:
+            raise DataError(
+                f"The calibration data does not fit the model: {_first_line(error)}",
+                "The dataloader must yield (inputs, label) with inputs of the model's own shape.",
+            ) from error
+        finally:
+            session.close()
+
+    def _noise(self, session: ModelSession) -> float | None:
+        outputs = [session.run(batch) for batch in self._batches]
+        flat = [array for batch in outputs for array in batch]
+        expected = [array for batch in self._fp32_outputs for array in batch]
+        noise = output_noise(flat, expected)
+        if noise is not None and not math.isfinite(noise):
+            raise TrialError("The quantized model's outputs hold NaN or infinite values.")
+        return noise
+
+    def _ratio(self, session: ModelSession | None, rounds: int) -> RatioEstimate:
+        if session is None or self._reference is None:
+            raise TrialError("There is no reference model to time against.")
+        samples = self._time({"model": session, "reference": self._reference}, rounds)
+        return paired_ratio(samples["model"], samples["reference"])
+
+    def _time(
+        self, sessions: Mapping[str, ModelSession], rounds: int, deadline: float | None = None
+    ) -> dict[str, list[float]]:
+        return time_side_by_side(
+            sessions, self._timed_batch, rounds=rounds, seed=self._seed, deadline=deadline
+        )
+
+    def _as_measurement(self, estimate: RatioEstimate, noise: float | None) -> Measurement:
+        seconds = self.reference_seconds or 0.0
+        return Measurement(
+            latency_seconds=estimate.ratio * seconds,
+            latency_stddev=estimate.stderr * seconds,
+            latency_ratio=estimate.ratio,
+            output_noise=noise,
+        )
+
+    def _call_latency_func(self, model: Any) -> float:
+        if self._latency_func is None:
+            raise TrialError("There is no latency_func.")
+        # The user's function gets what INC gives the user's eval_func: the framework's own object.
+        return self._checked_seconds(self._latency_func(model.model))
+
+    @staticmethod
+    def _checked_seconds(seconds: Any) -> float:
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise TrialError(
+                f"latency_func returned {seconds!r}, which is not a number of seconds."
+            )
+        if not math.isfinite(seconds) or seconds <= 0:
+            raise TrialError(f"latency_func returned {seconds!r}, which is not a positive number.")
+        return float(seconds)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

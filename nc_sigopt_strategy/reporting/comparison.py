@@ -1,0 +1,136 @@
+"""What a comparison of strategies found, as plain data that tables, plots and pages show."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..outcome import Outcome, TrialRecord
+
+RESULTS_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class TimedModel:
+    """One model, timed side by side with the others.
+
+    Attributes:
+        latency_seconds: For one inference on one batch. The interval is that of the paired ratio
+            to FP32, so it leaves out the drift that all models share.
+        speedup: FP32's latency over this model's, paired.
+        samples: Raw seconds, one per round.
+    """
+
+    latency_seconds: Interval
+    speedup: Interval
+    samples: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class StrategyResult:
+    """One strategy's part of a comparison.
+
+    Attributes:
+        label: How the run names the strategy.
+        outcome: How its run ended; ``None`` when its process left nothing.
+        trials: In the order in which they ran.
+        timed: Its best model, timed side by side.
+        failure: Why it crashed, if it did.
+        note: What else a reader should know.
+    """
+
+    label: str
+    outcome: Outcome | None
+    trials: tuple[TrialRecord, ...] = ()
+    timed: TimedModel | None = None
+    failure: str | None = None
+    note: str | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether it ended with a model that meets the bound."""
+        return self.outcome is not None and self.outcome.found
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A whole comparison; ``to_json`` is ``results.json``.
+
+    Attributes:
+        name: The run's name.
+        started: ISO date and time.
+        model: The model's name.
+        accuracy_note: What the accuracy is an accuracy of.
+        bound: The accuracy bound in words.
+        baseline_accuracy: FP32's accuracy.
+        accuracy_target: What had to be met.
+        higher_is_better: Direction of the metric.
+        batch_size: Inputs per timed batch.
+        strategies: One result each.
+        fp32: The FP32 model, timed side by side.
+        default_int8: Neural Compressor's default int8 model, timed side by side if it was kept.
+        default_int8_trial: The trial that the default int8 model is of.
+        verdicts: Sentences: who found what, who is faster, what is a tie.
+        best_label: Whose model is the run's best.
+        settings: The run configuration.
+        host: Machine and versions.
+        interrupted: Whether Ctrl-C ended the run.
+        total_seconds: Wall time of the whole comparison.
+    """
+
+    name: str
+    started: str
+    model: str
+    accuracy_note: str
+    bound: str
+    baseline_accuracy: float | None
+    accuracy_target: float | None
+    higher_is_better: bool
+    batch_size: int
+    strategies: tuple[StrategyResult, ...]
+    fp32: TimedModel | None = None
+    default_int8: TimedModel | None = None
+    default_int8_trial: TrialRecord | None = None
+    verdicts: tuple[str, ...] = ()
+    best_label: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    host: Mapping[str, Any] = field(default_factory=dict)
+    interrupted: bool = False
+    total_seconds: float = 0.0
+
+    @property
+    def found(self) -> bool:
+        """Whether any strategy ended with a model that meets the bound."""
+        return any(strategy.found for strategy in self.strategies)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-safe data with the schema's version; NaN and infinities become ``None``."""
+        plain = dataclasses.asdict(self)
+        for raw, strategy in zip(plain["strategies"], self.strategies, strict=True):
+            raw["outcome"] = strategy.outcome.to_json() if strategy.outcome else None
+            raw["trials"] = [trial.to_json() for trial in strategy.trials]
+        trial = self.default_int8_trial
+        plain["default_int8_trial"] = trial.to_json() if trial else None
+        return {"schema_version": RESULTS_SCHEMA_VERSION, **_finite(plain)}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

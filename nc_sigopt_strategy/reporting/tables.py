@@ -1,0 +1,162 @@
+"""The results table, once as text cells and once drawn for the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from ..outcome import Outcome
+from .comparison import Comparison, Interval, StrategyResult, TimedModel
+
+NOTHING = "–"
+
+COLUMN_MEANINGS: dict[str, str] = {
+    "strategy": "Neural Compressor's tuning strategy; fp32 and default int8 are for reference.",
+    "FP32 baseline": "Accuracy of the model before quantization.",
+    "int8 accuracy": "Accuracy of the model that the strategy returned; without one, the nearest.",
+    "met the bound?": "Whether that accuracy meets the bound. Equality counts.",
+    "int8 duration (s)": "Neural Compressor's own figure: wall time of the whole accuracy "
+    "evaluation, measured once. It holds much that is not inference.",
+    "latency (ms)": "One inference on one batch, all models timed in turn; in brackets the 95 % "
+    "interval of the paired ratio to FP32, times FP32's median.",
+    "speed-up": "FP32's latency over this model's, paired, with its 95 % interval.",
+    "trials": "Models that were quantized and evaluated.",
+    "tuning (s)": "Wall time of the tuning, from the FP32 evaluation to the model's return.",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells of one row, in the order of ``COLUMN_MEANINGS``; ``good`` is ``None`` for references."""
+
+    cells: tuple[str, ...]
+    good: bool | None = None
+
+
+def comparison_rows(comparison: Comparison) -> list[Row]:
+    """The rows of the results table: references first, then the strategies."""
+    rows = []
+    baseline = _accuracy(comparison.baseline_accuracy)
+    if comparison.fp32 is not None:
+        timing = _timing(comparison.fp32)
+        rows.append(Row(("fp32", baseline, NOTHING, NOTHING, NOTHING, *timing, NOTHING, NOTHING)))
+    if comparison.default_int8 is not None:
+        trial = comparison.default_int8_trial
+        met = NOTHING if trial is None or trial.meets_bound is None else _yes(trial.meets_bound)
+        cells = (
+            "default int8",
+            baseline,
+            _accuracy(trial.accuracy if trial else None),
+            met,
+            _seconds(trial.duration_seconds if trial else None, 2),
+            *_timing(comparison.default_int8),
+            NOTHING,
+            NOTHING,
+        )
+        rows.append(Row(cells))
+    rows.extend(_strategy_row(strategy, baseline) for strategy in comparison.strategies)
+    return rows
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """The results table for the terminal."""
+    table = Table(title=f"{comparison.model}: {comparison.bound}", title_justify="left")
+    for name in COLUMN_MEANINGS:
+        table.add_column(name, justify="left" if name == "strategy" else "right")
+    styles = {True: "bold green", False: "yellow", None: "dim"}
+    for row in comparison_rows(comparison):
+        table.add_row(*row.cells, style=styles[row.good])
+    return table
+
+
+def outcome_table(outcome: Outcome) -> Table:
+    """What one tuning run ended with, as a two-column table."""
+    table = Table(title=f"strategy {outcome.strategy}", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column()
+    shown = outcome.best or outcome.nearest_miss
+    table.add_row(
+        "met the bound?", f"yes, trial {shown.number}" if outcome.best and shown else "no"
+    )
+    table.add_row("FP32 baseline", _accuracy(outcome.baseline_accuracy))
+    table.add_row("accuracy bound", _accuracy(outcome.accuracy_target))
+    name = "int8 accuracy" if outcome.best else "nearest accuracy"
+    table.add_row(name, _accuracy(shown.accuracy if shown else None))
+    table.add_row("int8 duration (s)", _seconds(shown.duration_seconds if shown else None, 2))
+    latency = shown.latency_seconds if shown else None
+    if latency is not None:
+        table.add_row("latency (ms)", f"{latency * 1e3:.3g}")
+        if outcome.fp32_latency_seconds:
+            table.add_row("speed-up over FP32", f"{outcome.fp32_latency_seconds / latency:.2f}")
+    table.add_row("trials", str(outcome.trials))
+    table.add_row("tuning (s)", _seconds(outcome.tuning_seconds, 0))
+    table.add_row("ended because", outcome.stop_reason)
+    if outcome.costliest_ops:
+        costs = ", ".join(f"{c.op} ({c.accuracy_cost:+.4f})" for c in outcome.costliest_ops)
+        table.add_row("costliest ops in int8", costs)
+    return table
+
+
+def _strategy_row(strategy: StrategyResult, baseline: str) -> Row:
+    outcome = strategy.outcome
+    trials = str(len(strategy.trials) or (outcome.trials if outcome else 0))
+    if outcome is None or (strategy.failure and not outcome.found):
+        seconds = _seconds(outcome.tuning_seconds if outcome else None, 0)
+        unknown = (NOTHING,) * 3
+        cells = (strategy.label, baseline, NOTHING, "crashed", *unknown, trials, seconds)
+        return Row(cells, False)
+    if outcome.best is None:
+        nearest = outcome.nearest_miss.accuracy if outcome.nearest_miss else None
+        cells = (
+            strategy.label,
+            baseline,
+            f"nearest {_accuracy(nearest)}" if nearest is not None else NOTHING,
+            f"none in {outcome.tuning_seconds:.0f} s",
+            NOTHING,
+            NOTHING,
+            NOTHING,
+            trials,
+            _seconds(outcome.tuning_seconds, 0),
+        )
+        return Row(cells, False)
+    cells = (
+        strategy.label,
+        baseline,
+        _accuracy(outcome.best.accuracy),
+        "yes",
+        _seconds(outcome.best.duration_seconds, 2),
+        *(_timing(strategy.timed) if strategy.timed else (NOTHING, NOTHING)),
+        trials,
+        _seconds(outcome.tuning_seconds, 0),
+    )
+    return Row(cells, True)
+
+
+def _timing(timed: TimedModel) -> tuple[str, str]:
+    latency = timed.latency_seconds
+    milliseconds = Interval(latency.value * 1e3, latency.low * 1e3, latency.high * 1e3)
+    return _interval(milliseconds), _interval(timed.speedup)
+
+
+def _interval(interval: Interval) -> str:
+    text = f"{_short(interval.value)}"
+    if interval.low == interval.high:  # FP32 over itself
+        return text
+    return f"{text} [{_short(interval.low)}, {_short(interval.high)}]"
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value >= 20 else f"{value:.2f}"
+
+
+def _accuracy(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.4f}"
+
+
+def _seconds(value: float | None, digits: int) -> str:
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def _yes(flag: bool) -> str:
+    return "yes" if flag else "no"

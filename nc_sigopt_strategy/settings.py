@@ -1,0 +1,306 @@
+"""``strategy_kwargs`` checked once and turned into one immutable ``Settings``."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import SettingsError
+from .secrets import TOKEN_KEY, SealedKwargs, Secret
+
+PRESETS = ("dtype", "int8", "full")
+PROJECT_ID_PATTERN = re.compile(r"[a-z0-9\-_.]{1,32}")
+DEFAULT_EXPERIMENT_NAME = "nc-tune"
+DEFAULT_PROJECT_ID = "nc-tune"
+
+ModelLatency = Callable[[Any], float]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run takes from ``strategy_kwargs``; the field names are its keys.
+
+    Attributes:
+        sigopt_api_token: SigOpt API token. Without one (here, in ``SIGOPT_API_TOKEN`` or in the
+            SigOpt client's own config file) the embedded engine does the job.
+        sigopt_project_id: Project of the experiment; ``[a-z0-9-_.]``, 1 to 32 characters. The
+            embedded engine creates it; a SigOpt server must have it.
+        sigopt_experiment_name: Name of a new experiment, 1 to 100 characters.
+        sigopt_experiment_id: Continue this experiment instead of creating one.
+        sigopt_api_url: Base URL of a SigOpt server; else ``SIGOPT_API_URL``.
+        storage: Optuna storage URL of the local store; default: one SQLite file in the user's
+            data folder, whose path is logged.
+        sampler: Which sampler of the embedded engine suggests.
+        seed: Seed of sampler and measurement order; default: INC's ``options.random_seed``.
+        search_space: Options offered per op: ``dtype`` (best int8 variant, bf16, fp32), ``int8``
+            (all int8 variants) or ``full`` (both).
+        locked_ops: Regular expression on op names to the value those ops always take.
+        excluded_ops: Regular expressions on op names that are left in fp32.
+        max_parameters: Neighbouring ops are grouped until at most this many parameters remain.
+        stop_at_first: Stop at the first model that meets the bound instead of spending the budget.
+        trial_timeout_seconds: A trial that takes longer is a failed one. Checked between its
+            phases, because native code cannot be interrupted. 0: no limit.
+        finalists: How many of the best models are timed side by side at the end.
+        latency_func: ``latency_func(model) -> seconds``, replaces our timing of a model.
+        latency_repeats: Pairs of timed runs (model, reference) per trial.
+        latency_batch_size: Inputs in the timed batch; default: the first calibration batch whole.
+        output_dir: Run folder for outcome, trials, recipe and the best model; default: ``sigopt``
+            in INC's workspace.
+        progress: Live progress bar; default: when standard error is a terminal.
+    """
+
+    sigopt_api_token: Secret | None = None
+    sigopt_project_id: str = DEFAULT_PROJECT_ID
+    sigopt_experiment_name: str = DEFAULT_EXPERIMENT_NAME
+    sigopt_experiment_id: str | None = None
+    sigopt_api_url: str | None = None
+    storage: str | None = None
+    sampler: str = "tpe"
+    seed: int | None = None
+    search_space: str = "dtype"
+    locked_ops: Mapping[str, str] = field(default_factory=dict)
+    excluded_ops: tuple[str, ...] = ()
+    max_parameters: int | None = None
+    stop_at_first: bool = False
+    trial_timeout_seconds: float = 0.0
+    finalists: int = 3
+    latency_func: ModelLatency | None = field(default=None, repr=False)
+    latency_repeats: int = 12
+    latency_batch_size: int | None = None
+    output_dir: Path | None = None
+    progress: bool | None = None
+    project_given: bool = field(default=False, metadata={"internal": True})
+
+    @classmethod
+    def from_kwargs(cls, kwargs: Mapping[str, Any] | SealedKwargs | None) -> Settings:
+        """Check ``strategy_kwargs`` and fill in the defaults.
+
+        Raises:
+            SettingsError: An unknown key, or a value of the wrong type or out of range.
+        """
+        if isinstance(kwargs, SealedKwargs):
+            if kwargs.left_out:
+                raise SettingsError(
+                    "These strategy_kwargs are a copy, and a copy never holds "
+                    f"{', '.join(kwargs.left_out)}.",
+                    "Set tuning_criterion.strategy_kwargs again before fitting with this "
+                    "configuration.",
+                )
+            kwargs = kwargs.reveal()
+        if kwargs is None:
+            kwargs = {}
+        if not isinstance(kwargs, Mapping):
+            raise SettingsError(
+                f"strategy_kwargs must be a dict, but is a {type(kwargs).__name__}.",
+                'For example: strategy_kwargs={"sigopt_experiment_name": "nc-tune"}.',
+            )
+        _reject_unknown(kwargs)
+        values = {key: _CHECKS[key](key, value) for key, value in kwargs.items()}
+        values = {key: value for key, value in values.items() if value is not None}
+        if "sigopt_api_token" not in values:
+            token = os.environ.get("SIGOPT_API_TOKEN", "").strip()
+            if token:
+                values["sigopt_api_token"] = Secret(token)
+        return cls(**values, project_given="sigopt_project_id" in values)
+
+
+KEYS = tuple(f.name for f in dataclasses.fields(Settings) if not f.metadata.get("internal"))
+
+
+def _reject_unknown(kwargs: Mapping[str, Any]) -> None:
+    for key in kwargs:
+        if key in KEYS:
+            continue
+        near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.5)
+        meant = f"Did you mean {near[0]!r}? " if near else ""
+        raise SettingsError(
+            f"Unknown key {key!r} in strategy_kwargs.", f"{meant}Known keys: {', '.join(KEYS)}."
+        )
+
+
+def _wrong(key: str, wanted: str, value: object) -> SettingsError:
+    shown = "***" if key == TOKEN_KEY else repr(value)
+    return SettingsError(f"{key} must be {wanted}, but is {shown} ({type(value).__name__}).")
+
+
+def _text(key: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(key, "a string that is not empty", value)
+    return value.strip()
+
+
+def _token(key: str, value: object) -> Secret | None:
+    if value is None:
+        return None
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise _wrong(key, "a string", value)
+    if not value.strip():
+        raise SettingsError(
+            f"{key} is empty.",
+            "Leave the key out to use the embedded engine, or give the token of a SigOpt server.",
+        )
+    return Secret(value.strip())
+
+
+def _project_id(key: str, value: object) -> str | None:
+    project_id = _text(key, value)
+    if project_id is not None and not PROJECT_ID_PATTERN.fullmatch(project_id):
+        raise SettingsError(
+            f"{key} {project_id!r} is not a SigOpt project id.",
+            "Use 1 to 32 characters of a-z, 0-9, '-', '_' and '.'.",
+        )
+    return project_id
+
+
+def _experiment_name(key: str, value: object) -> str | None:
+    name = _text(key, value)
+    if name is not None and (len(name) > 100 or any(ord(c) < 0x20 for c in name)):
+        raise SettingsError(
+            f"{key} {name!r} is not an experiment name.",
+            "Use 1 to 100 characters without control characters.",
+        )
+    return name
+
+
+def _experiment_id(key: str, value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    text = _text(key, value)
+    if text is not None and not text.isdigit():
+        raise SettingsError(
+            f"{key} {text!r} is not an experiment id: ids are whole numbers.",
+            "Did you mean sigopt_experiment_name? `nc-sigopt experiments list` shows the ids.",
+        )
+    return text
+
+
+def _url(key: str, value: object) -> str | None:
+    url = _text(key, value)
+    if url is not None and not re.match(r"https?://[^/\s]+", url):
+        raise SettingsError(
+            f"{key} {url!r} is not a URL of a server.", "For example: https://sigopt.example.org."
+        )
+    return None if url is None else url.rstrip("/")
+
+
+def _one_of(*choices: str) -> Callable[[str, object], str | None]:
+    def check(key: str, value: object) -> str | None:
+        text = _text(key, value)
+        if text is not None and text not in choices:
+            near = difflib.get_close_matches(text, choices, n=1)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            raise SettingsError(
+                f"{key} must be one of {', '.join(choices)}, but is {text!r}.{meant}"
+            )
+        return text
+
+    return check
+
+
+def _sampler(key: str, value: object) -> str | None:
+    # The engine's samplers are imported only when the key is there: Optuna costs time to import.
+    from .sampling import SAMPLER_NAMES
+
+    return _one_of(*SAMPLER_NAMES)(key, value)
+
+
+def _whole(minimum: int) -> Callable[[str, object], int | None]:
+    def check(key: str, value: object) -> int | None:
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise _wrong(key, f"a whole number of at least {minimum}", value)
+        return value
+
+    return check
+
+
+def _seconds(key: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise _wrong(key, "a number of seconds of at least 0", value)
+    return float(value)
+
+
+def _flag(key: str, value: object) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise _wrong(key, "True or False", value)
+    return value
+
+
+def _pattern(key: str, value: object) -> str:
+    text = _text(key, value)
+    if text is None:
+        raise _wrong(key, "a regular expression", value)
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise SettingsError(
+            f"{key} holds {text!r}, which is not a regular expression: {error}."
+        ) from error
+    return text
+
+
+def _patterns(key: str, value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise _wrong(key, "a list of regular expressions", value)
+    return tuple(_pattern(key, item) for item in value)
+
+
+def _locked_ops(key: str, value: object) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise _wrong(key, 'a dict such as {".*Logits.*": "fp32"}', value)
+    return {_pattern(key, op): str(_text(key, label)) for op, label in value.items()}
+
+
+def _callable(key: str, value: object) -> Any:
+    if value is not None and not callable(value):
+        raise _wrong(key, "a function that takes a model and returns seconds", value)
+    return value
+
+
+def _path(key: str, value: object) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
+        raise _wrong(key, "the path of a folder", value)
+    return Path(value).expanduser()
+
+
+_CHECKS: dict[str, Callable[[str, object], Any]] = {
+    "sigopt_api_token": _token,
+    "sigopt_project_id": _project_id,
+    "sigopt_experiment_name": _experiment_name,
+    "sigopt_experiment_id": _experiment_id,
+    "sigopt_api_url": _url,
+    "storage": _text,
+    "sampler": _sampler,
+    "seed": _whole(0),
+    "search_space": _one_of(*PRESETS),
+    "locked_ops": _locked_ops,
+    "excluded_ops": _patterns,
+    "max_parameters": _whole(1),
+    "stop_at_first": _flag,
+    "trial_timeout_seconds": _seconds,
+    "finalists": _whole(1),
+    "latency_func": _callable,
+    "latency_repeats": _whole(2),
+    "latency_batch_size": _whole(1),
+    "output_dir": _path,
+    "progress": _flag,
+}

@@ -1,0 +1,472 @@
+"""``SigOptTuneStrategy``: INC's ``traverse`` joined to SigOpt's suggestion loop.
+
+INC's loop is used as it is: it takes op-wise configs from ``next_tune_cfg``, converts, quantizes,
+runs its pre- and post-quantization algorithms, and asks ``_evaluate`` for the result. Everything
+else here follows from facts of INC's base class (checked in 2.6 and 3.7.1):
+
+* ``fit`` swallows whatever ``traverse`` raises, so what a user has to see is raised by
+  ``__init__`` or logged.
+* ``traverse`` can be entered again after a failed trial; its set-up is guarded.
+* A hit in INC's history reports another trial's result, so the history is written, never read.
+* INC drops the best model and quantizes it again; here the model that was measured is returned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from neural_compressor.config import options
+from neural_compressor.strategy.strategy import TuneStrategy
+
+from .backends import Backend, backend_for
+from .budget import Budget
+from .calibration.temp_files import reclaimed_temp_files
+from .connection import ensure_project, find_token, open_connection
+from .errors import ExperimentError, SettingsError
+from .experiment import Definition, Experiment
+from .inc_log import LoggedErrors
+from .initial_suggestions import initial_suggestions
+from .measurement.accuracy import AccuracyBound, finite_values
+from .measurement.batches import read_batches
+from .measurement.meter import Meter
+from .outcome import (
+    OUTCOME_FILE,
+    RECIPE_FILE,
+    TRIALS_FILE,
+    Outcome,
+    TrialRecord,
+    set_last_outcome,
+    write_outcome,
+)
+from .progress import TuningProgress
+from .recipe import write_recipe
+from .registration import register
+from .search_space import SearchSpace, SpaceRequest, build_search_space
+from .secrets import SealedKwargs
+from .settings import Settings
+from .tuning_run import TuningRun
+
+logger = logging.getLogger("nc_sigopt_strategy")
+
+
+class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no types
+    """INC's tuning strategy of the name "sigopt"; INC builds it, users name it.
+
+    Minimizes latency with accuracy as a constraint. Takes its settings from
+    ``TuningCriterion(strategy_kwargs=...)``; see ``Settings``.
+
+    Raises:
+        SigOptStrategyError: From the constructor: wrong settings, an unreachable server, a store
+            that cannot be used, an experiment that cannot be continued.
+    """
+
+    def __init__(self, model: Any, conf: Any, *args: Any, **kwargs: Any) -> None:
+        criterion = conf.quantization.tuning_criterion
+        self._settings = Settings.from_kwargs(criterion.strategy_kwargs)
+        _check_criterion(criterion)
+        if criterion.strategy_kwargs is not None:
+            criterion.strategy_kwargs = _sealed(criterion.strategy_kwargs)
+        super().__init__(model, conf, *args, **kwargs)
+        self._run: TuningRun | None = None
+        self._winner: Any = None
+        self._space: SearchSpace | None = None
+        self._batches: list[Any] | None = None
+        self._experiment: Experiment | None = None
+        self._connection: Any = None
+        self._phase_started = 0.0
+        self._values: dict[int, Any] = {}
+        if self._not_tuning:
+            return
+        self._backend: Backend = backend_for(self.framework)
+        _check_measurable(self._settings, self.calib_dataloader, self.eval_dataloader)
+        seed = self._settings.seed
+        self._seed: int = options.random_seed if seed is None else seed
+        self._connection = open_connection(self._settings, seed=self._seed)
+        if self._settings.sigopt_experiment_id is not None:
+            self._experiment = self._join(self._settings.sigopt_experiment_id)
+        # INC reads the timeout again when it enters its own time limit, right after this
+        # constructor; ours replaces it, and traverse puts the user's value back.
+        self._timeout_seconds = float(criterion.timeout)
+        criterion.timeout = 0
+
+    def next_tune_cfg(self) -> Iterator[Any]:
+        """Yield the next op-wise config to quantize, in INC's form."""
+        if self._not_tuning:
+            _, _, config = self.initial_tuning_cfg()
+            config["calib_sampling_size"] = self.calib_sampling_size_lst[0]
+            yield config
+            return
+        run = self._run or self._start()
+        while (trial := run.next_trial()) is not None:
+            yield run.space.decode(trial.assignments)
+
+    def traverse(self) -> None:
+        """Run INC's loop until the budget is spent, then decide among the best."""
+        if self._not_tuning:
+            super().traverse()
+            return
+        self.config.tuning_criterion.timeout = self._timeout_seconds
+        self._budget = Budget(
+            self.config.tuning_criterion.max_trials,
+            self._timeout_seconds,
+            self._settings.stop_at_first,
+        )
+        with contextlib.ExitStack() as stack:
+            self._progress = stack.enter_context(
+                TuningProgress(
+                    "sigopt",
+                    max_trials=self._budget.max_trials,
+                    timeout_seconds=self._timeout_seconds or None,
+                    enabled=self._settings.progress,
+                )
+            )
+            self._logged = stack.enter_context(LoggedErrors())
+            stack.enter_context(reclaimed_temp_files())
+            stopped = ""
+            try:
+                self._traverse_trials()
+            except KeyboardInterrupt:
+                stopped = "Interrupted."
+            except Exception as error:
+                stopped = self._logged.reason(error)
+                logger.error("Tuning ended early: %s", error)
+            self._finish(stopped)
+
+    def stop(self, timeout: float, trials_count: int) -> bool:
+        """INC asks after every trial; ``next_tune_cfg`` ends instead when it is time."""
+        if self._not_tuning:
+            return bool(super().stop(timeout, trials_count))
+        return False
+
+    def get_best_qmodel(self) -> Any:
+        """The winner, which is the very model that was measured; ``None`` if there is none."""
+        return super().get_best_qmodel() if self._not_tuning else self._winner
+
+    def _traverse_trials(self) -> None:
+        while True:
+            try:
+                super().traverse()
+                return
+            except Exception as error:
+                run = self._run
+                if run is None or run.open is None:
+                    raise
+                # With a failed trial the last error is used up: the next one has its own cause.
+                reason = self._logged.reason(error)
+                self._logged.last = None
+                run.fail(reason)
+
+    def _start(self) -> TuningRun:
+        """Create or join the experiment; called once the baseline is known."""
+        bound = self._bound()
+        batches = self._read_batches()
+        settings, space = self._settings, self._search_space()
+        logger.info("Search space: %s.", space.summary())
+        if not space.parameters:
+            raise ExperimentError(
+                "There is nothing to search: no op of the model can be quantized in more than one "
+                "way.",
+                "Check op_type_dict, op_name_dict and locked_ops.",
+            )
+        meter = Meter(
+            self._backend,
+            batches,
+            self.model,
+            repeats=settings.latency_repeats,
+            seed=self._seed,
+            latency_func=settings.latency_func,
+            latency_batch_size=settings.latency_batch_size,
+        )
+        identity = self._identity()
+        if self._experiment is None:
+            self._experiment = self._create(bound, meter.measures_noise, identity)
+        else:
+            _refuse_changes(self._experiment, identity)
+            self._resume(meter)
+        self._output_dir = self._make_output_dir()
+        logger.info(
+            "Experiment %s in %s; files in %s.",
+            self._experiment.id,
+            self._storage(),
+            self._output_dir,
+        )
+        self._run = TuningRun(
+            experiment=self._experiment,
+            space=space,
+            seeds=initial_suggestions(space),
+            bound=bound,
+            meter=meter,
+            backend=self._backend,
+            budget=self._budget,
+            output_dir=self._output_dir,
+            progress=self._progress,
+            finalists=settings.finalists,
+            sampler=settings.sampler,
+            trial_timeout_seconds=settings.trial_timeout_seconds,
+        )
+        return self._run
+
+    def _evaluate(self, model: Any) -> Any:
+        """Evaluate the baseline, or evaluate, measure and observe the open trial's model."""
+        run = self._run
+        if self.baseline is None or run is None:
+            value = super()._evaluate(model)
+            finite_values(value[0])
+            return value
+        same = run.quantized(model)
+        if same is not None and same.number in self._values:
+            run.repeat(same)
+            self.objectives.val = self._values[same.number]
+            return self.objectives.val
+        begun = time.monotonic()
+        value = super()._evaluate(model)
+        seconds = time.monotonic() - begun
+        if run.open is not None:
+            run.open.phase("evaluate", seconds)
+        record = run.measure(model, value[0], self._duration(value, seconds))
+        self._backend.release(model)
+        self._values[record.number] = value
+        if record.number == 1:
+            self._announce(record)
+        return value
+
+    def _duration(self, value: Any, measured_seconds: float) -> float:
+        """INC's own figure where it has one, else the wall time of the evaluation."""
+        for name, result in zip(self.objectives.representation, value[1], strict=True):
+            if name.lower().startswith("duration"):
+                return float(result)
+        return measured_seconds
+
+    def _announce(self, record: TrialRecord) -> None:
+        budget, seconds = self._budget, record.ended_seconds - record.started_seconds
+        limits = [f"{budget.max_trials} trials, about {budget.max_trials * seconds / 60:.0f} min"]
+        if budget.timeout_seconds:
+            limits.append(f"{budget.timeout_seconds:g} s")
+        logger.info(
+            "The budget is %s; the aim is the fastest model, so it is spent. "
+            'strategy_kwargs={"stop_at_first": True} stops at the first that meets the bound.',
+            " or ".join(limits),
+        )
+
+    def _finish(self, stopped: str) -> None:
+        """Close the open trial, decide, write the files. A second Ctrl-C ends this too."""
+        run = self._run
+        if run is None:
+            outcome = Outcome(strategy="sigopt", found=False, stop_reason=stopped)
+            set_last_outcome(outcome)
+            write_outcome(outcome, self._make_output_dir())
+            return
+        try:
+            run.stop_reason = stopped or run.stop_reason
+            if run.open is not None:
+                run.fail(stopped)
+            decided = run.decide(self._rebuild)
+        except (Exception, KeyboardInterrupt) as error:
+            logger.error("The finalists could not be compared: %s", self._logged.reason(error))
+            decided = None
+        finally:
+            run.close()
+        winner, self._winner = decided or (None, None)
+        files = {"trials": TRIALS_FILE, "outcome": OUTCOME_FILE}
+        try:
+            if winner is not None:
+                self._write_winner(winner)
+                files.update(
+                    {"model": "best_model" + self._backend.model_suffix, "recipe": RECIPE_FILE}
+                )
+            outcome = run.outcome(
+                baseline_duration_seconds=self._duration(self.baseline, 0.0),
+                winner=winner,
+                storage=self._storage(),
+                files=files,
+            )
+            set_last_outcome(outcome)
+        except OSError as error:
+            logger.error(
+                "The files of the run cannot be written to %s: %s", self._output_dir, error
+            )
+
+    def _write_winner(self, winner: TrialRecord) -> None:
+        space = self._search_space()
+        config = self._tune_cfg_converter(space.decode(winner.assignments))
+        write_recipe(config["op"], self._output_dir)
+
+    def _rebuild(self, assignments: Mapping[str, str]) -> Any:
+        """Quantize a configuration again, as ``traverse`` does."""
+        config = self._tune_cfg_converter(self._search_space().decode(assignments))
+        return self.adaptor.quantize(config, self.model, self.calib_dataloader, self.q_func)
+
+    def _bound(self) -> AccuracyBound:
+        criterion = self.config.accuracy_criterion
+        return AccuracyBound.of(
+            self.baseline[0],
+            relative=criterion.criterion == "relative",
+            tolerable_loss=criterion.tolerable_loss,
+            higher_is_better=(
+                self.metric_criterion if len(self.metric_criterion) > 1 else self.higher_is_better
+            ),
+            weights=self.metric_weight,
+        )
+
+    def _read_batches(self) -> list[Any]:
+        if self._batches is None:
+            loader = self.calib_dataloader or self.eval_dataloader
+            self._batches = [] if loader is None else read_batches(loader)
+        return self._batches
+
+    def _search_space(self) -> SearchSpace:
+        if self._space is None:
+            # The base class's `_prepare_tuning` finds these set and does not make them again.
+            if self.capability is None:
+                self.capability: Any = self.adaptor.query_fw_capability(self.model)
+            if self.tuning_space is None:
+                self.tuning_space: Any = self.build_tuning_space(self.config)
+            _, _, default = self.initial_tuning_cfg()
+            self._space = build_search_space(
+                self.tuning_space,
+                approach=self.config.approach,
+                framework=self.framework,
+                default_config=default,
+                sampling_sizes=self.calib_sampling_size_lst,
+                graph_order=self._backend.graph_order(self._optimized_model()),
+                request=SpaceRequest(
+                    self._settings.search_space,
+                    self._settings.locked_ops,
+                    self._settings.excluded_ops,
+                    self._settings.max_parameters,
+                ),
+            )
+        return self._space
+
+    def _optimized_model(self) -> Any:
+        # The adaptor's own fp32 rewrite is what carries the names of the quantizable ops.
+        return getattr(self.adaptor, "pre_optimized_model", None) or self.model
+
+    def _identity(self) -> dict[str, str]:
+        """What has to be the same for an experiment to be continued, as short fingerprints."""
+        criterion = self.config.accuracy_criterion
+        batches = self._read_batches()
+        return {
+            "model": self._backend.fingerprint(self.model),
+            "data": _fingerprint(batches, self._settings.latency_batch_size),
+            "search space": hashlib.sha256(
+                repr(self._search_space().describe()).encode()
+            ).hexdigest(),
+            "accuracy criterion": f"{criterion.criterion} {criterion.tolerable_loss} "
+            f"{'higher' if self.higher_is_better else 'lower'} is better",
+        }
+
+    def _join(self, experiment_id: str) -> Experiment:
+        experiment = Experiment.join(self._connection, experiment_id)
+        _refuse_changes(experiment, self._identity())
+        return experiment
+
+    def _create(
+        self, bound: AccuracyBound, stores_noise: bool, identity: Mapping[str, str]
+    ) -> Experiment:
+        settings, space = self._settings, self._search_space()
+        embedded = find_token(settings) is None
+        if embedded:
+            ensure_project(self._connection, settings.sigopt_project_id)
+        return Experiment.create(
+            self._connection,
+            Definition(
+                name=settings.sigopt_experiment_name,
+                project_id=settings.sigopt_project_id
+                if embedded or settings.project_given
+                else None,
+                parameters={p.name: p.values for p in space.parameters},
+                accuracy_threshold=bound.target,
+                maximize_accuracy=bound.maximize,
+                stores_noise=stores_noise,
+                observation_budget=self._budget.max_trials,
+                record={"identity": dict(identity), "search_space": space.describe()},
+            ),
+        )
+
+    def _resume(self, meter: Meter) -> None:
+        """Latencies stay comparable: the reference is rebuilt, its first latency kept."""
+        if self._experiment is None or self._settings.latency_func is not None:
+            return
+        known = self._experiment.read_record().get("reference_seconds")
+        if known is not None:
+            meter.set_reference(self._rebuild(self._search_space().default), float(known))
+
+    def _make_output_dir(self) -> Path:
+        folder = self._settings.output_dir or Path(options.workspace) / "sigopt"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _storage(self) -> str:
+        driver = self._connection.impl.driver
+        return str(getattr(driver, "storage_url", None) or driver.api_url)
+
+    def _find_tuning_history(self, tune_cfg: Any) -> None:
+        """Never: a hit would report another trial's result as this one's."""
+
+    def _remove_redundant_qmodel(self) -> None:
+        """INC clears its models before each trial; the winner is ours and stays."""
+        self.last_qmodel = None
+
+    def _recover_best_qmodel_from_tuning_cfg(self) -> None:
+        """INC would quantize the best config again; the measured model itself is kept."""
+
+
+def _sealed(kwargs: Mapping[str, Any] | SealedKwargs) -> SealedKwargs:
+    return kwargs if isinstance(kwargs, SealedKwargs) else SealedKwargs(kwargs)
+
+
+def _check_criterion(criterion: Any) -> None:
+    if criterion.max_trials < 1:
+        raise SettingsError(
+            f"max_trials must be at least 1, but is {criterion.max_trials}.",
+            "It is the observation budget of the experiment.",
+        )
+    if criterion.timeout < 0:
+        raise SettingsError(
+            f"timeout must be at least 0 seconds, but is {criterion.timeout}.", "0 means no limit."
+        )
+
+
+def _check_measurable(settings: Settings, calibration: Any, evaluation: Any) -> None:
+    if calibration is None and evaluation is None and settings.latency_func is None:
+        raise SettingsError(
+            "There is no data to time a model on: neither calib_dataloader nor eval_dataloader.",
+            "Give one of them to fit, or latency_func in strategy_kwargs.",
+        )
+
+
+def _refuse_changes(experiment: Experiment, identity: Mapping[str, str]) -> None:
+    known = experiment.read_record().get("identity")
+    if known is None:
+        raise ExperimentError(
+            f"Experiment {experiment.id} holds no record of model and data.",
+            "Leave sigopt_experiment_id out to create a new one.",
+        )
+    changed = [name for name, value in identity.items() if known.get(name) != value]
+    if changed:
+        raise ExperimentError(
+            f"Experiment {experiment.id} cannot be continued: {', '.join(changed)} changed.",
+            "Leave sigopt_experiment_id out to create a new one, or go back to what it was.",
+        )
+
+
+def _fingerprint(batches: list[Any], timed: int | None) -> str:
+    digest = hashlib.sha256(repr(timed).encode())
+    for batch in batches:
+        parts = batch.values() if isinstance(batch, Mapping) else batch
+        for part in parts if isinstance(parts, (list, tuple)) else [parts]:
+            array = np.ascontiguousarray(part)
+            digest.update(f"{array.shape}{array.dtype}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+register()

@@ -1,0 +1,430 @@
+"""One run of the suggestion loop: what to try next, what a trial gave, what is best so far.
+
+Knows nothing of INC: the strategy hands it models and takes the winner from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .backends import Backend
+from .budget import Budget
+from .errors import TrialError
+from .experiment import Experiment, Trial
+from .measurement.accuracy import AccuracyBound
+from .measurement.meter import FINALIST_ROUNDS, Meter
+from .outcome import Outcome, TrialRecord, TrialState, write_outcome, write_trials
+from .progress import TuningProgress
+from .search_space import SearchSpace
+from .verdict import choose, costliest_ops, fastest_feasible
+
+logger = logging.getLogger("nc_sigopt_strategy")
+
+MODELS_FOLDER = "models"
+BEST_MODEL = "best_model"
+# How often a suggestion is run again after the process died with it, before it counts as failed.
+RERUNS = 1
+# Opening a session and warming a finalist up, on top of its timed runs.
+FINALIST_OVERHEAD_SECONDS = 1.0
+
+
+@dataclass
+class OpenTrial:
+    """The trial that is being worked on and what is known of it so far."""
+
+    trial: Trial
+    started: float
+    phases: dict[str, float] = field(default_factory=dict)
+
+    def phase(self, name: str, seconds: float) -> None:
+        """Add to the seconds spent in a phase."""
+        self.phases[name] = self.phases.get(name, 0.0) + seconds
+
+
+class TuningRun:
+    """The state of a run.
+
+    Args:
+        experiment: Where suggestions come from and observations go to.
+        space: The search space.
+        seeds: Names and assignments to try before the engine is asked.
+        bound: The accuracy bound.
+        meter: Measures latency and output noise.
+        backend: Saves and fingerprints models.
+        budget: When to stop.
+        output_dir: Run folder.
+        progress: Live progress.
+        finalists: How many of the best are timed side by side at the end.
+        sampler: The engine's sampler, for the record.
+        trial_timeout_seconds: 0 for no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        experiment: Experiment,
+        space: SearchSpace,
+        seeds: Iterator[tuple[str, dict[str, str]]],
+        bound: AccuracyBound,
+        meter: Meter,
+        backend: Backend,
+        budget: Budget,
+        output_dir: Path,
+        progress: TuningProgress,
+        finalists: int,
+        sampler: str,
+        trial_timeout_seconds: float,
+    ) -> None:
+        self.experiment = experiment
+        self.space = space
+        self.bound = bound
+        self.meter = meter
+        self.budget = budget
+        self.output_dir = output_dir
+        self.open: OpenTrial | None = None
+        self.stop_reason = ""
+        self._backend = backend
+        self._seeds = seeds
+        self._progress = progress
+        self._tied: tuple[int, ...] = ()
+        self._finalists = finalists
+        self._sampler = sampler
+        self._trial_timeout = trial_timeout_seconds
+        self._models: dict[int, Any] = {}
+        self._records: list[TrialRecord] = []
+        self._by_assignments: dict[tuple[tuple[str, str], ...], TrialRecord] = {}
+        self._by_fingerprint: dict[str, TrialRecord] = {}
+        self._trial_seconds: list[float] = []
+        self._failures_in_a_row = 0
+        for record, fingerprint in experiment.trials():
+            self._remember(record, fingerprint)
+        self._orphans = experiment.open_suggestions()
+
+    @property
+    def records(self) -> tuple[TrialRecord, ...]:
+        """All trials of the experiment so far, in order."""
+        return tuple(self._records)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The fastest trial so far that met the bound."""
+        found = fastest_feasible(self._records, 1)
+        return found[0] if found else None
+
+    def next_trial(self) -> Trial | None:
+        """Open the next suggestion that has to be quantized, or ``None`` at the end.
+
+        Suggestions whose assignments were measured before are observed on the way.
+        """
+        while True:
+            reason = self.budget.stop_reason(
+                trials=len(self._records),
+                found=self.best is not None,
+                trial_seconds=self._trial_seconds,
+                reserved_seconds=self._reserved_seconds(),
+                failures_in_a_row=self._failures_in_a_row,
+            )
+            if reason is None and len(self._by_assignments) >= self.space.size:
+                reason = f"All {self.space.size} configurations have been tried."
+            if reason is not None:
+                self.stop_reason = reason
+                return None
+            started = self.budget.elapsed_seconds
+            trial = self._suggest()
+            self.open = OpenTrial(trial, started)
+            self.open.phase("suggest", self.budget.elapsed_seconds - started)
+            same = self._by_assignments.get(_key(trial.assignments))
+            if same is None:
+                return trial
+            self.repeat(same)
+
+    def quantized(self, model: Any) -> TrialRecord | None:
+        """Note that the open trial's model is there; the earlier trial with the same graph.
+
+        Raises:
+            TrialError: The trial has taken too long.
+        """
+        now = self._require_open()
+        now.phase("quantize", self.budget.elapsed_seconds - now.started - sum(now.phases.values()))
+        self.check_trial_timeout()
+        return self._by_fingerprint.get(self._backend.fingerprint(model))
+
+    def repeat(self, same: TrialRecord) -> None:
+        """Observe the open trial with the values of an earlier one that gave the same graph."""
+        now = self._require_open()
+        first = same.number if same.duplicate_of is None else same.duplicate_of
+        if same.state is TrialState.FAILED:
+            self.fail(f"The same configuration failed as trial {first}.")
+            return
+        record = dataclasses.replace(
+            same,
+            number=now.trial.number,
+            origin=now.trial.origin,
+            assignments=dict(now.trial.assignments),
+            duplicate_of=first,
+            model_path=None,
+        )
+        self._observe(record, None)
+
+    def measure(self, model: Any, accuracy: Any, duration_seconds: float) -> TrialRecord:
+        """Time the open trial's model and observe it.
+
+        Args:
+            model: INC's quantized model.
+            accuracy: What the evaluation returned.
+            duration_seconds: INC's wall time of the evaluation.
+
+        Raises:
+            TrialError: The accuracy is not finite, timing failed or took too long.
+        """
+        now = self._require_open()
+        scalar = self.bound.scalar(accuracy)
+        self.check_trial_timeout()
+        if not self.meter.has_reference:
+            is_default = _key(now.trial.assignments) == _key(self.space.default)
+            self.meter.set_reference(model if is_default else None)
+            self._keep_reference_seconds()
+        begun = time.monotonic()
+        measured = self.meter.measure(model)
+        now.phase("latency", time.monotonic() - begun)
+        self.check_trial_timeout()
+        fingerprint = self._backend.fingerprint(model)
+        record = TrialRecord(
+            number=now.trial.number,
+            state=TrialState.OBSERVED,
+            origin=now.trial.origin,
+            assignments=dict(now.trial.assignments),
+            accuracy=scalar,
+            meets_bound=self.bound.met(scalar),
+            latency_seconds=measured.latency_seconds,
+            latency_stddev=measured.latency_stddev,
+            latency_ratio=measured.latency_ratio,
+            output_noise=measured.output_noise,
+            duration_seconds=duration_seconds,
+        )
+        record = self._keep_model(record, model)
+        return self._observe(record, fingerprint)
+
+    def fail(self, reason: str) -> None:
+        """Observe the open trial as failed."""
+        now = self._require_open()
+        record = self._finished(
+            TrialRecord(
+                number=now.trial.number,
+                state=TrialState.FAILED,
+                origin=now.trial.origin,
+                assignments=dict(now.trial.assignments),
+                failure=reason,
+            )
+        )
+        self.open = None
+        self.experiment.fail(record)
+        self._failures_in_a_row += 1
+        self._remember(record, None)
+        self._report(record)
+
+    def check_trial_timeout(self) -> None:
+        """Raise ``TrialError`` if the open trial has taken longer than it may."""
+        now = self._require_open()
+        taken = self.budget.elapsed_seconds - now.started
+        if self._trial_timeout and taken > self._trial_timeout:
+            raise TrialError(
+                f"The trial took {taken:.0f} s, longer than trial_timeout_seconds="
+                f"{self._trial_timeout:g}."
+            )
+
+    def decide(
+        self, rebuild: Callable[[Mapping[str, str]], Any]
+    ) -> tuple[TrialRecord, Any] | None:
+        """Time the best few side by side and return the winner with its model.
+
+        Args:
+            rebuild: Quantizes assignments again, for a model that an earlier process measured.
+        """
+        finalists = fastest_feasible(self._records, self._finalists)
+        if not finalists:
+            return None
+        default = self._by_assignments.get(_key(self.space.default))
+        default_number = None
+        if default is not None and default.meets_bound:
+            default_number = default.number
+            if default not in finalists:
+                finalists.append(default)
+        models = {
+            f.number: self._models.get(f.number) or rebuild(f.assignments) for f in finalists
+        }
+        winner, tied = finalists[0], self._tied
+        if len(finalists) > 1:
+            ratios = self.meter.compare(models, deadline=self.budget.deadline)
+            winner, tied = choose(finalists, ratios, self._better, default_number)
+        self._tied = tied
+        self._save_best(models[winner.number])
+        return winner, models[winner.number]
+
+    def outcome(
+        self,
+        *,
+        baseline_duration_seconds: float | None,
+        winner: TrialRecord | None,
+        storage: str | None,
+        files: Mapping[str, str],
+    ) -> Outcome:
+        """What the run ended with; also written to the run folder with the trials."""
+        observed = [r for r in self._records if r.accuracy is not None]
+        nearest = None
+        if winner is None and observed:
+            nearest = min(observed, key=lambda r: self.bound.shortfall(r.accuracy or 0.0))
+        feasible = [r.ended_seconds for r in self._records if r.meets_bound]
+        names = {p.name: ", ".join(op[0] for op in p.ops) for p in self.space.parameters if p.ops}
+        outcome = Outcome(
+            strategy="sigopt",
+            found=winner is not None,
+            stop_reason=self.stop_reason,
+            baseline_accuracy=self.bound.baseline_scalar,
+            baseline_duration_seconds=baseline_duration_seconds,
+            accuracy_target=self.bound.target,
+            higher_is_better=self.bound.maximize,
+            fp32_latency_seconds=self.meter.fp32_seconds,
+            batch_size=self.meter.batch_size,
+            best=winner,
+            nearest_miss=nearest,
+            costliest_ops=()
+            if winner is not None
+            else costliest_ops(self._records, self.bound.maximize, names),
+            trials=len(self._records),
+            tuning_seconds=self.budget.elapsed_seconds,
+            experiment_id=self.experiment.id,
+            storage=storage,
+            files=dict(files),
+            seconds_to_first_feasible=min(feasible) if feasible else None,
+            tied=self._tied,
+        )
+        write_trials(self._records, self.output_dir)
+        write_outcome(outcome, self.output_dir)
+        return outcome
+
+    def close(self) -> None:
+        """Release the meter and the models that did not win."""
+        self.meter.close()
+        self._models.clear()
+
+    def _suggest(self) -> Trial:
+        number = len(self._records) + 1
+        while self._orphans:
+            orphan = dataclasses.replace(self._orphans.pop(0), number=number)
+            if orphan.reruns >= RERUNS:
+                self.open = OpenTrial(orphan, self.budget.elapsed_seconds)
+                self.fail("The process died twice while this configuration was tried.")
+                number += 1
+                continue
+            return self.experiment.take_over(orphan)
+        for name, assignments in self._seeds:
+            if _key(assignments) not in self._by_assignments:
+                return self.experiment.suggest(
+                    number, assignments=assignments, origin=f"seed: {name}"
+                )
+        return self.experiment.suggest(number, origin=f"sampler: {self._sampler}")
+
+    def _observe(self, record: TrialRecord, fingerprint: str | None) -> TrialRecord:
+        record = self._finished(record)
+        begun = time.monotonic()
+        self.experiment.observe(record, fingerprint)
+        self.open = None
+        spent = {**record.phase_seconds, "observe": time.monotonic() - begun}
+        record = dataclasses.replace(record, phase_seconds=spent)
+        self._failures_in_a_row = 0
+        self._remember(record, fingerprint)
+        self._trial_seconds.append(record.ended_seconds - record.started_seconds)
+        self._report(record)
+        return record
+
+    def _finished(self, record: TrialRecord) -> TrialRecord:
+        now = self._require_open()
+        return dataclasses.replace(
+            record,
+            suggestion_id=now.trial.suggestion_id,
+            phase_seconds=dict(now.phases),
+            started_seconds=now.started,
+            ended_seconds=self.budget.elapsed_seconds,
+        )
+
+    def _remember(self, record: TrialRecord, fingerprint: str | None) -> None:
+        self._records.append(record)
+        self._by_assignments.setdefault(_key(record.assignments), record)
+        if fingerprint is not None:
+            self._by_fingerprint.setdefault(fingerprint, record)
+
+    def _keep_model(self, record: TrialRecord, model: Any) -> TrialRecord:
+        """Keep the model while it may still win; write it out at once if it is the best so far."""
+        if not record.meets_bound:
+            return record
+        best = self.best
+        rivals = fastest_feasible([*self._records, record], self._finalists)
+        default = _key(self.space.default)
+        keep = {r.number for r in rivals}
+        keep |= {r.number for r in (*self._records, record) if _key(r.assignments) == default}
+        self._models[record.number] = model
+        self._models = {number: m for number, m in self._models.items() if number in keep}
+        if best is None or (record.latency_seconds or 0.0) < (best.latency_seconds or 0.0):
+            path = self._save_best(model)
+            return dataclasses.replace(record, model_path=path.name)
+        return record
+
+    def _save_best(self, model: Any) -> Path:
+        return self._backend.save(model, self.output_dir / BEST_MODEL)
+
+    def _keep_reference_seconds(self) -> None:
+        if self.meter.reference_seconds is not None:
+            record = self.experiment.read_record()
+            record["reference_seconds"] = self.meter.reference_seconds
+            self.experiment.write_record(record)
+
+    def _reserved_seconds(self) -> float:
+        finalists = fastest_feasible(self._records, self._finalists)
+        if len(finalists) < 2:
+            return 0.0
+        return sum(
+            FINALIST_ROUNDS * (f.latency_seconds or 0.0) + FINALIST_OVERHEAD_SECONDS
+            for f in finalists
+        )
+
+    def _better(self, a: float, b: float) -> bool:
+        return a > b if self.bound.maximize else a < b
+
+    def _report(self, record: TrialRecord) -> None:
+        best = self.best
+        said = "none meets the bound yet"
+        if best is not None and best.latency_seconds is not None:
+            said = f"{1e3 * best.latency_seconds:.2f} ms at accuracy {best.accuracy:.4f}"
+        logger.info("%s Best so far: %s.", describe(record), said)
+        self._progress.trial_done(
+            record.number, said if best is not None else None, note=record.origin
+        )
+
+    def _require_open(self) -> OpenTrial:
+        if self.open is None:
+            raise TrialError("No trial is open.")
+        return self.open
+
+
+def describe(record: TrialRecord) -> str:
+    """One line on a trial."""
+    head = f"Trial {record.number} ({record.origin}):"
+    if record.state is TrialState.FAILED:
+        return f"{head} failed, {record.failure}"
+    met = "meets the bound" if record.meets_bound else "misses the bound"
+    again = f", same as trial {record.duplicate_of}" if record.duplicate_of else ""
+    return (
+        f"{head} accuracy {record.accuracy:.4f} ({met}), "
+        f"latency {1e3 * (record.latency_seconds or 0.0):.2f} ms{again}."
+    )
+
+
+def _key(assignments: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(assignments.items()))

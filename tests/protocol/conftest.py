@@ -1,0 +1,63 @@
+"""Connections of the real client: to the engine in this process, and over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sigopt
+from sigopt.ratelimit import failed_status_rate_limit
+
+from nc_sigopt_strategy.embedded import EmbeddedDriver
+from .http_server import serve_driver
+
+
+@pytest.fixture(autouse=True)
+def _no_slowing_down() -> Iterator[None]:
+    """The client sleeps after five failures in a row, in whatever test they were."""
+    failed_status_rate_limit.clear()
+    yield
+    failed_status_rate_limit.clear()
+
+
+@pytest.fixture
+def storage_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store' / 'engine.db'}"
+
+
+@pytest.fixture
+def driver(storage_url: str) -> Iterator[EmbeddedDriver]:
+    made = EmbeddedDriver(storage_url, seed=1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def embedded() -> Iterator[Any]:
+    """The client on an engine in this process, in memory."""
+    made = EmbeddedDriver("sqlite://", seed=1)
+    yield sigopt.Connection(driver=lambda **_: made)
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Any]:
+    """One client in memory for all tests of a module that only provoke refusals."""
+    made = EmbeddedDriver("sqlite://", seed=1)
+    yield sigopt.Connection(driver=lambda **_: made)
+    made.close()
+
+
+@pytest.fixture(params=["embedded", "http"])
+def connection(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The client on an engine in memory, and over HTTP on one in a file."""
+    if request.param == "embedded":
+        yield request.getfixturevalue("embedded")
+        return
+    driver = request.getfixturevalue("driver")
+    with serve_driver(driver, "secret-token") as url:
+        client = sigopt.Connection(client_token="secret-token", api_url=url)
+        yield client
+        client.impl.driver.session.close()
