@@ -71,13 +71,11 @@ def tune(config: Path, output: Path | None) -> None:
     CONFIG is a YAML file (see configs/). Of its strategies the sigopt one runs, or the only one.
     Leaves a run folder with outcome.json, trials.jsonl, recipe.json and best_model.pb.
     """
-    from rich.console import Console
-
-    from .reporting.tables import outcome_table
+    from .reporting.tables import outcome_table, table_console
 
     run = _benchmarks("tune").tune
-    outcome, folder = run(_read(config, output), _tell)
-    Console().print(outcome_table(outcome))
+    outcome, folder = run(_read(config, output), _teller())
+    table_console().print(outcome_table(outcome))
     click.echo(f"Everything about this run: {folder}")
     sys.exit(FOUND if outcome.found else NOTHING_FOUND)
 
@@ -93,13 +91,11 @@ def compare(config: Path, output: Path | None) -> None:
     the models found side by side and prints one table. Leaves a run folder with report.html, two
     plots, results.json, trials.jsonl, the best model and its recipe.
     """
-    from rich.console import Console
-
-    from .reporting.tables import comparison_table
+    from .reporting.tables import comparison_table, table_console
 
     run = _benchmarks("compare").compare
-    comparison, folder = run(_read(config, output), _tell)
-    console = Console()
+    comparison, folder = run(_read(config, output), _teller())
+    console = table_console()
     console.print(comparison_table(comparison))
     for sentence in (comparison.accuracy_note, *comparison.verdicts):
         console.print(f"- {sentence}", markup=False, highlight=False)
@@ -128,27 +124,10 @@ _STORAGE = click.option(
 @_errors_as_one_line
 def list_experiments(storage: str | None) -> None:
     """List all experiments: id, name, state, observations, budget."""
-    from rich.console import Console
-    from rich.table import Table
+    from .reporting.experiments import print_experiments
+    from .reporting.tables import table_console
 
-    table = Table(box=None)
-    for name in ("id", "name", "state", "observations", "budget"):
-        table.add_column(name)
-    count = 0
-    for experiment in _connection(storage).experiments().fetch().iterate_pages():
-        count += 1
-        progress = experiment.progress
-        table.add_row(
-            str(experiment.id),
-            experiment.name,
-            experiment.state,
-            str(progress.observation_count if progress else 0),
-            str(experiment.observation_budget or "–"),
-        )
-    if not count:
-        click.echo("There are no experiments in this store.")
-        return
-    Console().print(table)
+    print_experiments(_connection(storage), table_console())
 
 
 @experiments.command("show")
@@ -158,8 +137,9 @@ def list_experiments(storage: str | None) -> None:
 def show_experiment(experiment_id: str, storage: str | None) -> None:
     """Show one experiment: its metrics, its best assignments, its observations."""
     from .reporting.experiments import print_experiment
+    from .reporting.tables import table_console
 
-    print_experiment(_connection(storage), experiment_id)
+    print_experiment(_connection(storage), experiment_id, table_console())
 
 
 def main() -> NoReturn:
@@ -168,8 +148,20 @@ def main() -> NoReturn:
     sys.exit(FOUND)
 
 
-def _tell(line: str) -> None:
-    click.echo(line, err=True)
+def _teller() -> Callable[[str], None]:
+    """A function that writes lines to where standard error leads now.
+
+    On a descriptor of its own: while models are timed, descriptor 2 points at a log file.
+    """
+    from .progress import duplicate_of_stderr
+
+    stream = duplicate_of_stderr()
+
+    def tell(line: str) -> None:
+        stream.write(f"{line}\n")
+        stream.flush()
+
+    return tell
 
 
 def _read(path: Path, output: Path | None) -> RunConfig:

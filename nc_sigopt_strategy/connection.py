@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import ClientImportError, ServerError
-from .settings import DEFAULT_PROJECT_ID, PROJECT_ID_PATTERN, Settings
+from .embedded import EmbeddedDriver
+from .errors import ServerError
+from .settings import Settings
+from .sigopt_client import (
+    ApiException,
+    Connection,
+    SigOptException,
+    client_config,
+    failed_status_rate_limit,
+)
 
 CHECK_TIMEOUT_SECONDS = 4.0
 REQUEST_TIMEOUT_SECONDS = 60.0
@@ -19,27 +26,47 @@ _WAYS_OUT = (
 )
 
 
-def open_connection(settings: Settings, *, seed: int) -> Any:
-    """The connection of a run: embedded without a token, over HTTP with one.
+@dataclass(frozen=True)
+class Connections:
+    """The connections of a run.
+
+    Attributes:
+        local: To the embedded engine, always there: it suggests and keeps every trial.
+        remote: To a SigOpt server that records the experiment too, when there is a token.
+    """
+
+    local: Any
+    remote: Any = None
+
+    @property
+    def server_url(self) -> str:
+        """Base URL of the SigOpt server."""
+        return "" if self.remote is None else str(self.remote.impl.driver.api_url)
+
+    def describe(self) -> str:
+        """Where the experiment is kept, for logs; holds no secret."""
+        local = str(self.local.impl.driver.storage_url)
+        return local if self.remote is None else f"{self.server_url} and {local}"
+
+
+def open_connections(settings: Settings, *, seed: int) -> Connections:
+    """Open the local store and, with a token, the SigOpt server.
 
     Raises:
         StoreError: The embedded store cannot be used.
         ServerError: The server cannot be reached, refuses the token or answers nonsense.
-        ClientImportError: The ``sigopt`` package cannot be imported here.
     """
     token = find_token(settings)
-    if token is None:
-        return open_embedded(settings.storage, sampler=settings.sampler, seed=seed)
-    return open_http(token, settings)
+    remote = None if token is None else open_http(token, settings)
+    local = open_embedded(settings.storage, sampler=settings.sampler, seed=seed)
+    return Connections(local, remote)
 
 
 def find_token(settings: Settings) -> str | None:
     """The API token: the settings' (environment included), else the client's config file's."""
     if settings.sigopt_api_token is not None:
         return settings.sigopt_api_token.reveal()
-    with _client_imports():
-        from sigopt.config import config
-    token = config.api_token
+    token = client_config.api_token
     return token.strip() if isinstance(token, str) and token.strip() else None
 
 
@@ -53,13 +80,8 @@ def open_embedded(
         sampler: Name of the sampler that answers suggestion requests.
         seed: The sampler's seed.
     """
-    with _client_imports():
-        import sigopt
-
-    from .embedded import EmbeddedDriver
-
     driver = EmbeddedDriver(storage_url or default_storage_url(), sampler=sampler, seed=seed)
-    return sigopt.Connection(driver=lambda **_: driver)
+    return Connection(driver=lambda **_: driver)
 
 
 def default_storage_url() -> str:
@@ -71,20 +93,16 @@ def default_storage_url() -> str:
 
 def open_http(token: str, settings: Settings) -> Any:
     """A connection to a SigOpt server, after checking that it answers and knows the token."""
-    with _client_imports():
-        import sigopt
-        from sigopt.exception import ApiException, SigOptException
-        from sigopt.ratelimit import failed_status_rate_limit
-
     url = settings.sigopt_api_url or os.environ.get("SIGOPT_API_URL")
-    connection = sigopt.Connection(client_token=token, api_url=url, timeout=CHECK_TIMEOUT_SECONDS)
+    connection = Connection(client_token=token, api_url=url, timeout=CHECK_TIMEOUT_SECONDS)
     server = connection.impl.driver.api_url
+    project = settings.sigopt_project_id
     # The client slows down after failures of earlier, unrelated requests in this process.
     failed_status_rate_limit.clear()
     try:
         client_id = connection.tokens("self").fetch().client
-        if client_id is not None and settings.project_given:
-            connection.clients(client_id).projects(settings.sigopt_project_id).fetch()
+        if client_id is not None:
+            connection.clients(client_id).projects(project).fetch()
     except ApiException as error:
         raise _refused(error, server, settings) from None
     except SigOptException as error:
@@ -119,8 +137,6 @@ def _refused(error: Any, server: str, settings: Settings) -> ServerError:
 
 def ensure_project(connection: Any, project_id: str) -> None:
     """Create the project in the embedded engine if it is not there yet."""
-    from sigopt.exception import ApiException
-
     client = connection.clients(connection.tokens("self").fetch().client)
     try:
         client.projects(project_id).fetch()
@@ -133,26 +149,3 @@ def ensure_project(connection: Any, project_id: str) -> None:
             # Another process may have created it in between.
             if conflict.status_code != 409:
                 raise
-
-
-@contextlib.contextmanager
-def _client_imports() -> Iterator[None]:
-    """Import ``sigopt`` although the working directory's name may be no project id.
-
-    The package computes a default project at import and raises ``ValueError`` where it cannot,
-    for instance in ``/``. We never use that default, so a valid one stands in meanwhile.
-    """
-    given = os.environ.get("SIGOPT_PROJECT")
-    if given and not PROJECT_ID_PATTERN.fullmatch(given):
-        raise ClientImportError(
-            f"The environment variable SIGOPT_PROJECT is {given!r}, which is not a project id, "
-            "and the sigopt package cannot be imported with it.",
-            "Unset it, or use 1 to 32 characters of a-z, 0-9, '-', '_' and '.'.",
-        )
-    if given is None:
-        os.environ["SIGOPT_PROJECT"] = DEFAULT_PROJECT_ID
-    try:
-        yield
-    finally:
-        if given is None:
-            os.environ.pop("SIGOPT_PROJECT", None)

@@ -29,10 +29,6 @@ class UnsupportedVersionError(SigOptStrategyError, ImportError):
     """The installed Neural Compressor has no tuning strategies that we can plug into."""
 
 
-class ClientImportError(SigOptStrategyError, ImportError):
-    """``import sigopt`` itself failed, for instance because of the working directory."""
-
-
 class ServerError(SigOptStrategyError):
     """The SigOpt server cannot be reached, refuses the token, or answers nonsense."""
 

@@ -13,10 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sigopt.exception import ApiException
-
 from .errors import ExperimentError
 from .outcome import TrialRecord, TrialState
+from .sigopt_client import ApiException
 
 ACCURACY = "accuracy"
 LATENCY = "latency"
@@ -71,6 +70,10 @@ class Definition:
     observation_budget: int
     record: Mapping[str, Any] = field(default_factory=dict)
 
+    def with_record(self, record: Mapping[str, Any]) -> Definition:
+        """The same experiment with another record."""
+        return replace(self, record=record)
+
     def to_request(self) -> dict[str, Any]:
         """The body of SigOpt's experiment create."""
         metrics: list[dict[str, Any]] = [
@@ -114,6 +117,7 @@ class Experiment:
 
     def __init__(self, connection: Any, document: Any) -> None:
         self._connection = connection
+        self._document = document
         self.id: str = str(document.id)
         self.name: str = document.name
         self.metric_names: tuple[str, ...] = tuple(m.name for m in document.metrics)
@@ -222,7 +226,7 @@ class Experiment:
                 value["value_stddev"] = record.latency_stddev
             values.append(value)
         self._observations().create(
-            suggestion=record.suggestion_id,
+            **_of_suggestion(record),
             values=values,
             metadata=_observation_metadata(record, fingerprint),
         )
@@ -230,7 +234,7 @@ class Experiment:
     def fail(self, record: TrialRecord) -> None:
         """Report a failed trial with its reason."""
         self._observations().create(
-            suggestion=record.suggestion_id,
+            **_of_suggestion(record),
             failed=True,
             metadata=_observation_metadata(record, None),
         )
@@ -281,6 +285,13 @@ class Experiment:
 def list_experiments(connection: Any) -> Iterator[Any]:
     """All active experiments of a connection, newest first."""
     yield from connection.experiments().fetch().iterate_pages()
+
+
+def _of_suggestion(record: TrialRecord) -> dict[str, Any]:
+    """What an observation belongs to: its suggestion, or where that is unknown its assignments."""
+    if record.suggestion_id is not None:
+        return {"suggestion": record.suggestion_id}
+    return {"assignments": dict(record.assignments)}
 
 
 def _metric(record: TrialRecord, name: str) -> float:

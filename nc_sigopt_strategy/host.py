@@ -1,6 +1,7 @@
 """Facts about the machine and the versions, for the record of a run.
 
-A latency means little without them. Nothing heavy is imported: versions come from package metadata.
+A latency means little without them. Nothing heavy is imported: versions come from package
+metadata.
 """
 
 from __future__ import annotations

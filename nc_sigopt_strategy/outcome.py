@@ -73,6 +73,10 @@ class TrialRecord:
         """A JSON-safe dict; NaN and infinities become ``None``."""
         return dict(_json_safe(dataclasses.asdict(self)))
 
+    def with_suggestion(self, suggestion_id: str | None) -> TrialRecord:
+        """The same trial under another suggestion id."""
+        return dataclasses.replace(self, suggestion_id=suggestion_id)
+
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> TrialRecord:
         """The inverse of ``to_json``; unknown keys of later versions are dropped."""

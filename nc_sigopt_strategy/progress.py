@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from types import TracebackType
-from typing import IO
+from typing import IO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
@@ -97,7 +97,7 @@ class TuningProgress:
         self._started = time.monotonic()
         if self._enabled is False:
             return self
-        self._stream = _duplicate_of_stderr()
+        self._stream = duplicate_of_stderr()
         if self._enabled or self._stream.isatty():
             self._start_bar(self._stream)
         return self
@@ -193,17 +193,17 @@ class _StatusColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         task.completed = max(task.completed, self._owner._completed())
-        return Text(self._owner._status())
+        return Text(self._owner._status(), no_wrap=True, overflow="ellipsis")
 
 
-def _duplicate_of_stderr() -> IO[str]:
+def duplicate_of_stderr() -> IO[str]:
     """A text stream on a descriptor of its own that leads to where standard error leads now."""
     try:
         descriptor = os.dup(sys.stderr.fileno())
     except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
         # No descriptor behind sys.stderr (a notebook, a test's capture): nothing can be
         # redirected under it either, so a plain pass-through will do.
-        return _PassThrough()
+        return cast("IO[str]", _PassThrough())
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     return os.fdopen(descriptor, "w", encoding=encoding, errors="replace")
 

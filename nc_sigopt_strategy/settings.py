@@ -29,8 +29,8 @@ class Settings:
     Attributes:
         sigopt_api_token: SigOpt API token. Without one (here, in ``SIGOPT_API_TOKEN`` or in the
             SigOpt client's own config file) the embedded engine does the job.
-        sigopt_project_id: Project of the experiment; ``[a-z0-9-_.]``, 1 to 32 characters. The
-            embedded engine creates it; a SigOpt server must have it.
+        sigopt_project_id: Project of the experiment, else ``SIGOPT_PROJECT``; ``[a-z0-9-_.]``, 1
+            to 32 characters. The embedded engine creates it; a SigOpt server must have it.
         sigopt_experiment_name: Name of a new experiment, 1 to 100 characters.
         sigopt_experiment_id: Continue this experiment instead of creating one.
         sigopt_api_url: Base URL of a SigOpt server; else ``SIGOPT_API_URL``.
@@ -75,7 +75,6 @@ class Settings:
     latency_batch_size: int | None = None
     output_dir: Path | None = None
     progress: bool | None = None
-    project_given: bool = field(default=False, metadata={"internal": True})
 
     @classmethod
     def from_kwargs(cls, kwargs: Mapping[str, Any] | SealedKwargs | None) -> Settings:
@@ -107,10 +106,13 @@ class Settings:
             token = os.environ.get("SIGOPT_API_TOKEN", "").strip()
             if token:
                 values["sigopt_api_token"] = Secret(token)
-        return cls(**values, project_given="sigopt_project_id" in values)
+        project = os.environ.get("SIGOPT_PROJECT", "").strip()
+        if project and "sigopt_project_id" not in values:
+            values["sigopt_project_id"] = _project_id("SIGOPT_PROJECT", project)
+        return cls(**values)
 
 
-KEYS = tuple(f.name for f in dataclasses.fields(Settings) if not f.metadata.get("internal"))
+KEYS = tuple(f.name for f in dataclasses.fields(Settings))
 
 
 def _reject_unknown(kwargs: Mapping[str, Any]) -> None:

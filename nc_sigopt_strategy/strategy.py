@@ -28,7 +28,7 @@ from neural_compressor.strategy.strategy import TuneStrategy
 from .backends import Backend, backend_for
 from .budget import Budget
 from .calibration.temp_files import reclaimed_temp_files
-from .connection import ensure_project, find_token, open_connection
+from .connection import ensure_project, open_connections
 from .errors import ExperimentError, SettingsError
 from .experiment import Definition, Experiment
 from .inc_log import LoggedErrors
@@ -36,6 +36,7 @@ from .initial_suggestions import initial_suggestions
 from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import read_batches
 from .measurement.meter import Meter
+from .mirrored_experiment import MirroredExperiment
 from .outcome import (
     OUTCOME_FILE,
     RECIPE_FILE,
@@ -79,16 +80,17 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self._space: SearchSpace | None = None
         self._batches: list[Any] | None = None
         self._experiment: Experiment | None = None
-        self._connection: Any = None
         self._phase_started = 0.0
         self._values: dict[int, Any] = {}
         if self._not_tuning:
             return
         self._backend: Backend = backend_for(self.framework)
+        # Taken now: INC's adaptor changes the graph in place when it queries its capabilities.
+        self._model_fingerprint = self._backend.fingerprint(self.model)
         _check_measurable(self._settings, self.calib_dataloader, self.eval_dataloader)
         seed = self._settings.seed
         self._seed: int = options.random_seed if seed is None else seed
-        self._connection = open_connection(self._settings, seed=self._seed)
+        self._connections = open_connections(self._settings, seed=self._seed)
         if self._settings.sigopt_experiment_id is not None:
             self._experiment = self._join(self._settings.sigopt_experiment_id)
         # INC reads the timeout again when it enters its own time limit, right after this
@@ -194,7 +196,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         logger.info(
             "Experiment %s in %s; files in %s.",
             self._experiment.id,
-            self._storage(),
+            self._connections.describe(),
             self._output_dir,
         )
         self._run = TuningRun(
@@ -284,7 +286,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             outcome = run.outcome(
                 baseline_duration_seconds=self._duration(self.baseline, 0.0),
                 winner=winner,
-                storage=self._storage(),
+                storage=self._connections.describe(),
                 files=files,
             )
             set_last_outcome(outcome)
@@ -317,7 +319,10 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
 
     def _read_batches(self) -> list[Any]:
         if self._batches is None:
-            loader = self.calib_dataloader or self.eval_dataloader
+            # Compared with None: an empty dataloader of length 0 is false.
+            loader = self.calib_dataloader
+            if loader is None:
+                loader = self.eval_dataloader
             self._batches = [] if loader is None else read_batches(loader)
         return self._batches
 
@@ -354,7 +359,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         criterion = self.config.accuracy_criterion
         batches = self._read_batches()
         return {
-            "model": self._backend.fingerprint(self.model),
+            "model": self._model_fingerprint,
             "data": _fingerprint(batches, self._settings.latency_batch_size),
             "search space": hashlib.sha256(
                 repr(self._search_space().describe()).encode()
@@ -364,7 +369,13 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         }
 
     def _join(self, experiment_id: str) -> Experiment:
-        experiment = Experiment.join(self._connection, experiment_id)
+        local, remote = self._connections.local, self._connections.remote
+        if remote is None:
+            experiment = Experiment.join(local, experiment_id)
+        else:
+            experiment = MirroredExperiment.join_both(
+                local, remote, experiment_id, self._connections.server_url
+            )
         _refuse_changes(experiment, self._identity())
         return experiment
 
@@ -372,23 +383,22 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self, bound: AccuracyBound, stores_noise: bool, identity: Mapping[str, str]
     ) -> Experiment:
         settings, space = self._settings, self._search_space()
-        embedded = find_token(settings) is None
-        if embedded:
-            ensure_project(self._connection, settings.sigopt_project_id)
-        return Experiment.create(
-            self._connection,
-            Definition(
-                name=settings.sigopt_experiment_name,
-                project_id=settings.sigopt_project_id
-                if embedded or settings.project_given
-                else None,
-                parameters={p.name: p.values for p in space.parameters},
-                accuracy_threshold=bound.target,
-                maximize_accuracy=bound.maximize,
-                stores_noise=stores_noise,
-                observation_budget=self._budget.max_trials,
-                record={"identity": dict(identity), "search_space": space.describe()},
-            ),
+        local, remote = self._connections.local, self._connections.remote
+        ensure_project(local, settings.sigopt_project_id)
+        definition = Definition(
+            name=settings.sigopt_experiment_name,
+            project_id=settings.sigopt_project_id,
+            parameters={p.name: p.values for p in space.parameters},
+            accuracy_threshold=bound.target,
+            maximize_accuracy=bound.maximize,
+            stores_noise=stores_noise,
+            observation_budget=self._budget.max_trials,
+            record={"identity": dict(identity), "search_space": space.describe()},
+        )
+        if remote is None:
+            return Experiment.create(local, definition)
+        return MirroredExperiment.create_both(
+            local, remote, definition, self._connections.server_url
         )
 
     def _resume(self, meter: Meter) -> None:
@@ -403,10 +413,6 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         folder = self._settings.output_dir or Path(options.workspace) / "sigopt"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-    def _storage(self) -> str:
-        driver = self._connection.impl.driver
-        return str(getattr(driver, "storage_url", None) or driver.api_url)
 
     def _find_tuning_history(self, tune_cfg: Any) -> None:
         """Never: a hit would report another trial's result as this one's."""

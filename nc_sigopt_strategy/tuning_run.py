@@ -93,6 +93,7 @@ class TuningRun:
         self._seeds = seeds
         self._progress = progress
         self._tied: tuple[int, ...] = ()
+        self._unsaved = ""
         self._finalists = finalists
         self._sampler = sampler
         self._trial_timeout = trial_timeout_seconds
@@ -285,7 +286,7 @@ class TuningRun:
         outcome = Outcome(
             strategy="sigopt",
             found=winner is not None,
-            stop_reason=self.stop_reason,
+            stop_reason=self.stop_reason + self._unsaved,
             baseline_accuracy=self.bound.baseline_scalar,
             baseline_duration_seconds=baseline_duration_seconds,
             accuracy_target=self.bound.target,
@@ -373,11 +374,19 @@ class TuningRun:
         self._models = {number: m for number, m in self._models.items() if number in keep}
         if best is None or (record.latency_seconds or 0.0) < (best.latency_seconds or 0.0):
             path = self._save_best(model)
-            return dataclasses.replace(record, model_path=path.name)
+            return dataclasses.replace(record, model_path=None if path is None else path.name)
         return record
 
-    def _save_best(self, model: Any) -> Path:
-        return self._backend.save(model, self.output_dir / BEST_MODEL)
+    def _save_best(self, model: Any) -> Path | None:
+        """Save the model; a full disk costs the file, not the run: the model is in memory."""
+        try:
+            path = self._backend.save(model, self.output_dir / BEST_MODEL)
+        except OSError as error:
+            self._unsaved = f" The best model could not be saved: {error}."
+            logger.error("The best model cannot be saved to %s: %s", self.output_dir, error)
+            return None
+        self._unsaved = ""
+        return path
 
     def _keep_reference_seconds(self) -> None:
         if self.meter.reference_seconds is not None:

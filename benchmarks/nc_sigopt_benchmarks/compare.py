@@ -11,11 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.child import run_child
+from nc_sigopt_benchmarks.child import LOG_FILE, run_child
 from nc_sigopt_benchmarks.config import RunConfig, StrategyConfig
 from nc_sigopt_benchmarks.evaluation import MODELS_FOLDER, read_events
 from nc_sigopt_benchmarks.models import BenchmarkModel, find_model
 from nc_sigopt_benchmarks.pipeline import build_pipeline, check_fits
+from nc_sigopt_benchmarks.quiet import native_output_in
 from nc_sigopt_benchmarks.run_folder import drop_trial_models, new_run_folder, write_run
 from nc_sigopt_benchmarks.runner import SIGOPT
 from nc_sigopt_benchmarks.stock_record import (
@@ -86,9 +87,10 @@ def prepare(config: RunConfig, tell: Tell = lambda line: None) -> Prepared:
     for strategy in config.strategies:
         if strategy.name == SIGOPT:
             Settings.from_kwargs(strategy.strategy_kwargs)
-    model = find_model(config.model, tell=tell)
-    pipeline = build_pipeline(config.data, model)
-    check_fits(model, pipeline)
+    with native_output_in(None):
+        model = find_model(config.model, tell=tell)
+        pipeline = build_pipeline(config.data, model)
+        check_fits(model, pipeline)
     # A copy: a slice would keep all the calibration images alive.
     batch = pipeline.batch.copy() if hasattr(pipeline.batch, "copy") else pipeline.batch
     return Prepared(model, batch, pipeline.batch_size, pipeline.evaluation_size)
@@ -101,7 +103,8 @@ def compare(
 
     Args:
         config: The run configuration.
-        tell: Gets lines of text about what goes on.
+        tell: Gets lines of text about what goes on. It is called while descriptor 2 points
+            elsewhere, so it must not write there.
         progress: As ``TuningProgress``'s ``enabled``.
 
     Returns:
@@ -122,7 +125,8 @@ def compare(
             break
     if not run.interrupted:
         try:
-            _time_everything(run, tell)
+            with native_output_in(run.folder / LOG_FILE):
+                _time_everything(run, tell)
         except KeyboardInterrupt:
             run.interrupted = True
     comparison = _summarize(run)
@@ -194,7 +198,9 @@ def _time_everything(run: _Run, tell: Tell) -> None:
     for position, result in enumerate(run.results):
         trials: Sequence[TrialRecord] = result.trials
         if any(trial.model_path for trial in trials) and not _has_latencies(trials):
-            tell(f"Timing the trials of {result.label}, at most {config.timing.trial_seconds:g} s.")
+            tell(
+                f"Timing the trials of {result.label}, at most {config.timing.trial_seconds:g} s."
+            )
             trials = time_trials(
                 model,
                 run.folder / result.label,
@@ -239,6 +245,8 @@ def _summarize(run: _Run) -> Comparison:
     higher = criterion.higher_is_better
     best = best_strategy(run.results, run.samples, higher)
     sentences = verdicts(run.results, run.samples, higher)
+    if best is not None:
+        sentences.append(f"The run's best model (best_model.pb, recipe.json) is {best.label}'s.")
     if run.prepared.evaluation_size:
         sentences.append(
             f"One evaluation image is {1 / run.prepared.evaluation_size:.4f} of accuracy."

@@ -119,12 +119,12 @@ class TimingConfig:
 
     Attributes:
         rounds: Samples of each model, taken in turn.
-        trial_rounds: Samples of each kept trial of a strategy that measures no latency itself.
+        trial_rounds: Samples, at most, of each trial of a strategy that times none itself.
         trial_seconds: Limit on the time that those trials may take altogether.
     """
 
     rounds: int = 30
-    trial_rounds: int = 5
+    trial_rounds: int = 15
     trial_seconds: float = 30.0
 
 
@@ -284,7 +284,9 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
     """Typed values, with the rules that a schema cannot say."""
 
     def wrong(key: KeyPath, fact: str, hint: str) -> ConfigFileError:
-        return ConfigFileError(f"{path}, line {_line_of(lines, key)}: {_dotted(key)} {fact}.", hint)
+        return ConfigFileError(
+            f"{path}, line {_line_of(lines, key)}: {_dotted(key)} {fact}.", hint
+        )
 
     def relative(text: str) -> Path:
         return (path.parent / Path(text).expanduser()).resolve()
@@ -313,6 +315,9 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
         if any(label == other.label for other in strategies):
             hint = "Give one of the two a label of its own."
             raise wrong(("strategies", position), f"is the second one called {label!r}", hint)
+        if label == "fp32":
+            hint = "Choose another: the results table has a row of that name for reference."
+            raise wrong(("strategies", position, "label"), "is 'fp32'", hint)
         kwargs = entry.get("strategy_kwargs", {})
         strategies.append(StrategyConfig(entry["name"], label, kwargs))
     for mapping, name in ((model, "path"), (data, "python")):

@@ -1,8 +1,8 @@
 """The model and data that need no download: MobileNet_v1 trained on scikit-learn's digits.
 
-The architecture is Keras's own MobileNet (v1, width 1.0), so Neural Compressor meets the ops of the
-real model; only its weights come from a small data set that a Python package ships. It is trained
-once, frozen, and kept in the user's cache folder under a fingerprint of the recipe.
+The architecture is Keras's own MobileNet (v1, width 1.0), so Neural Compressor meets the ops of
+the real model; only its weights come from a small data set that a Python package ships. It is
+trained once, frozen, and kept in the user's cache folder under a fingerprint of the recipe.
 """
 
 from __future__ import annotations
@@ -249,9 +249,7 @@ _NOTHING_TO_INFER = frozenset(
 )
 
 
-def _convolution(
-    value: Any, layer: Any, following: Any, weights: Mapping[str, list[Any]]
-) -> Any:
+def _convolution(value: Any, layer: Any, following: Any, weights: Mapping[str, list[Any]]) -> Any:
     """One convolution with the batch normalization that follows it, if one does.
 
     Keras pads stride-2 inputs at the bottom and right and convolves with VALID padding; on inputs

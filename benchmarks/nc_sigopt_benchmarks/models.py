@@ -114,7 +114,8 @@ def _read_graph_def(path: Path) -> Any:
     except ModelError as error:
         raise ModelError(
             error.fact,
-            error.hint or "Give the path of a frozen TensorFlow graph (.pb), not of a SavedModel, "
+            error.hint
+            or "Give the path of a frozen TensorFlow graph (.pb), not of a SavedModel, "
             "a checkpoint or an .h5 file.",
         ) from error
 

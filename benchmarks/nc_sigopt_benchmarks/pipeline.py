@@ -63,9 +63,7 @@ def build_pipeline(config: DataConfig, model: BenchmarkModel) -> Pipeline:
     batch = calibration.images[: config.batch_size]
     return Pipeline(
         calib_dataloader=CalibrationLoader(calibration, config.batch_size),
-        eval_func=TopOneAccuracy(
-            evaluation, model.inputs[0], model.outputs[0], config.batch_size
-        ),
+        eval_func=TopOneAccuracy(evaluation, model.inputs[0], model.outputs[0], config.batch_size),
         batch=batch,
         batch_size=len(batch),
         calibration_size=len(calibration),

@@ -6,6 +6,7 @@ made from the calls of the evaluation.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import time
@@ -19,12 +20,17 @@ from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.pipeline import build_pipeline
 from nc_sigopt_benchmarks.stock_record import (
     BEST_MODEL_FILE,
+    WORKSPACE_FOLDER,
+    drop_leftovers,
     outcome_from_events,
     trials_from_events,
+    write_stock_recipe,
 )
 from nc_sigopt_strategy.errors import SigOptStrategyError, UnsupportedVersionError
 from nc_sigopt_strategy.outcome import (
     OUTCOME_FILE,
+    RECIPE_FILE,
+    TRIALS_FILE,
     Outcome,
     read_outcome,
     write_outcome,
@@ -100,6 +106,11 @@ def run_strategy(
         batch_size=pipeline.batch_size,
         failure=failures.cause,
     )
+    if outcome.best is not None and write_stock_recipe(folder, outcome.best.number):
+        outcome = dataclasses.replace(
+            outcome, files={**outcome.files, "recipe": RECIPE_FILE, "trials": TRIALS_FILE}
+        )
+    drop_leftovers(folder)
     write_trials(trials, folder)
     write_outcome(outcome, folder)
     return outcome
@@ -119,7 +130,7 @@ def _inc_config(
         import nc_sigopt_strategy  # noqa: F401
     from neural_compressor import config as inc
 
-    inc.options.workspace = str(folder / "nc_workspace")
+    inc.options.workspace = str(folder / WORKSPACE_FOLDER)
     inc.options.random_seed = config.tuning.seed
     level = _QUANT_LEVELS.get(strategy.name, 1)
     kwargs = dict(strategy.strategy_kwargs)

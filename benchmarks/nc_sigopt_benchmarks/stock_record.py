@@ -12,8 +12,13 @@ from typing import Any
 
 from nc_sigopt_benchmarks.config import RunConfig
 from nc_sigopt_strategy.outcome import Outcome, TrialRecord, TrialState
+from nc_sigopt_strategy.recipe import write_recipe
 
 BEST_MODEL_FILE = "best_model.pb"
+WORKSPACE_FOLDER = "nc_workspace"
+# Neural Compressor leaves calibration graphs and printed activations of tens of megabytes in its
+# workspace; what is worth keeping there is small.
+_LEFTOVER_BYTES = 1 << 20
 Event = Mapping[str, Any]
 
 
@@ -98,6 +103,36 @@ def outcome_from_events(
         files={"best_model": BEST_MODEL_FILE} if best else {},
         seconds_to_first_feasible=feasible[0].ended_seconds if feasible else None,
     )
+
+
+def write_stock_recipe(folder: Path, number: int) -> bool:
+    """Write ``recipe.json`` of a trial, from Neural Compressor's own history.
+
+    Args:
+        folder: The strategy's folder.
+        number: Of the trial; the history has one entry per evaluated trial, in order.
+
+    Returns:
+        Whether the history has that trial.
+    """
+    from neural_compressor.utils.utility import load_data_from_pkl
+
+    path = folder / WORKSPACE_FOLDER / "history.snapshot"
+    if not path.is_file():
+        return False
+    history = load_data_from_pkl(str(path)).tuning_history
+    entries = history[0]["history"] if history else []
+    if number > len(entries):
+        return False
+    write_recipe(entries[number - 1]["tune_cfg"]["op"], folder)
+    return True
+
+
+def drop_leftovers(folder: Path) -> None:
+    """Delete what Neural Compressor leaves in its workspace and nobody needs."""
+    for path in (folder / WORKSPACE_FOLDER).rglob("*"):
+        if path.is_file() and path.stat().st_size > _LEFTOVER_BYTES:
+            path.unlink()
 
 
 def graph_fingerprint(path: Path) -> str:

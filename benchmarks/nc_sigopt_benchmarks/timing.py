@@ -93,28 +93,42 @@ def time_trials(
         batch: What each is run on.
         reference: The graph that each is paired with.
         reference_seconds: The reference's own latency.
-        rounds: Samples per trial.
+        rounds: Samples per trial, fewer where time is short.
         seconds: Limit on the wall time of all of it; trials beyond it stay without a latency,
             first those that miss the bound.
 
     Returns:
         The trials in their old order. Trials with the same graph share one measurement.
     """
-    deadline = time.monotonic() + seconds
-    known: dict[str, RatioEstimate] = {}
+    fingerprints = {
+        trial.number: graph_fingerprint(folder / trial.model_path)
+        for trial in trials
+        if trial.model_path is not None
+    }
+    known = {graph_fingerprint(reference): RatioEstimate(1.0, 0.0, 1.0, 1.0)}
+    # An equal share of the time each, so that the last trials are timed as well as the first.
+    share = seconds / max(1, len(set(fingerprints.values()) - set(known)))
+    end = time.monotonic() + seconds
     first: dict[str, int] = {}
     timed = {trial.number: trial for trial in trials}
     with ExitStack() as outer:
         pair = _open(outer, model, reference)
         for trial in sorted(trials, key=lambda trial: not trial.meets_bound):
-            if trial.model_path is None or rounds < 2 or time.monotonic() > deadline:
+            fingerprint = fingerprints.get(trial.number)
+            if fingerprint is None or trial.model_path is None:
                 continue
-            path = folder / trial.model_path
-            fingerprint = graph_fingerprint(path)
             if fingerprint not in known:
+                begun = time.monotonic()
+                if begun > end:
+                    continue
                 with ExitStack() as inner:
-                    sessions = {"trial": _open(inner, model, path), "reference": pair}
-                    samples = time_side_by_side(sessions, batch, rounds=rounds)
+                    opened = _open(inner, model, folder / trial.model_path)
+                    samples = time_side_by_side(
+                        {"trial": opened, "reference": pair},
+                        batch,
+                        rounds=rounds,
+                        deadline=begun + share,
+                    )
                 known[fingerprint] = paired_ratio(samples["trial"], samples["reference"])
             estimate = known[fingerprint]
             earlier = first.setdefault(fingerprint, trial.number)

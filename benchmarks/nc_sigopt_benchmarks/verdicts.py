@@ -72,7 +72,9 @@ def _without_model(strategy: StrategyResult) -> str | None:
         return f"{strategy.label} crashed: {strategy.failure}.{kept}"
     if outcome is None or outcome.found:
         return None
-    text = f"{strategy.label} found no model that meets the bound in {outcome.tuning_seconds:.0f} s"
+    text = (
+        f"{strategy.label} found no model that meets the bound in {outcome.tuning_seconds:.0f} s"
+    )
     nearest = outcome.nearest_miss
     if nearest is not None and nearest.accuracy is not None:
         text += f"; its nearest has an accuracy of {nearest.accuracy:.4f}"
@@ -100,9 +102,7 @@ def _pair(
     )
 
 
-def _accuracy_gain(
-    one: StrategyResult, other: StrategyResult, higher_is_better: bool
-) -> float:
+def _accuracy_gain(one: StrategyResult, other: StrategyResult, higher_is_better: bool) -> float:
     values = []
     for strategy in (one, other):
         best = strategy.outcome.best if strategy.outcome else None

@@ -45,11 +45,16 @@ def create_project(engine: Engine, data: JsonObject, client_id: str) -> JsonObje
         "updated": now,
         "deleted": False,
     }
+    # The study's name is unique in the database, which settles a race between processes.
+    study_name = f"project:{project_id}"
     try:
-        # The study's name is unique in the database, which settles a race between processes.
-        engine.store.create_study(f"project:{project_id}", ["minimize"], PROJECT_ATTR, stored)
+        engine.store.create_study(study_name, ["minimize"], PROJECT_ATTR, stored)
     except DuplicatedStudyError:
-        raise ApiError(409, f"Project {project_id} already exists") from None
+        study_id = engine.store.study_id(study_name)
+        if PROJECT_ATTR in engine.store.study_attrs(study_id):
+            raise ApiError(409, f"Project {project_id} already exists") from None
+        # A process died between creating the study and describing it.
+        engine.store.set_study_attr(study_id, PROJECT_ATTR, stored)
     return documents.project(stored, 0)
 
 

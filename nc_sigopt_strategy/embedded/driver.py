@@ -77,7 +77,7 @@ class EmbeddedDriver:
             raise ApiException(error.body(), error.status) from None
 
     def answer(
-        self, method: str, path: Sequence[str | int], data: Mapping[str, Any]
+        self, method: str, path: Sequence[str | int], data: dict[str, Any]
     ) -> dict[str, Any]:
         """Answer one request that is plain JSON already; for an HTTP face.
 
@@ -87,7 +87,7 @@ class EmbeddedDriver:
         """
         verb = method.upper()
         handler, ids = find_route(verb, path)
-        given = dict(data)
+        given = dict(validation.object_(data, "json"))
         validation.check_json(given)
         if verb in ("GET", "DELETE"):
             given = {key: value for key, value in given.items() if value is not None}

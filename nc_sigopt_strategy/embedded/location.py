@@ -58,7 +58,7 @@ class Location:
 
     Attributes:
         url: The URL to connect with, SQLite paths made absolute.
-        display: The same without a password; for a SQLite file its URL with the full path.
+        display: The same without a password; for a SQLite file with its full path.
         path: The SQLite file; ``None`` in memory and for other databases.
         is_sqlite: Whether it is SQLite at all.
 
@@ -82,7 +82,7 @@ class Location:
             self.path = Path(database).expanduser().absolute()
             url = url.set(database=str(self.path))
         self.url = url
-        self.display = _without_secrets(url)
+        self.display = _without_secrets(url) if self.path is None else f"sqlite:///{self.path}"
 
     def explain(self, error: BaseException) -> StoreError:
         """The error that a user sees for one of the database's."""
@@ -117,8 +117,11 @@ class Location:
         try:
             connection = self.connect()
             try:
-                # Takes the write lock and gives it back: the only sure test of being writable.
+                # Write something and take it back: the only sure test of being writable, since
+                # SQLite lets even BEGIN IMMEDIATE pass on a read-only file.
                 connection.execute("BEGIN IMMEDIATE")
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+                connection.execute(f"PRAGMA user_version = {int(version)}")
                 connection.execute("ROLLBACK")
             finally:
                 connection.close()

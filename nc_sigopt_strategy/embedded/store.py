@@ -88,7 +88,7 @@ class Store:
     def create_study(self, name: str, directions: list[str], attr: str, value: JsonObject) -> int:
         """Create a study and describe it.
 
-        A crash between the two leaves a study without a description, which nothing lists.
+        A crash between the two leaves a study without a description, which no list shows.
 
         Raises:
             optuna.exceptions.DuplicatedStudyError: The name is taken.
@@ -124,6 +124,10 @@ class Store:
             for study in self._cached.get_all_studies()
             if PROJECT_ATTR in study.user_attrs
         }
+
+    def study_id(self, name: str) -> int:
+        """The id of the study with this name, which must exist."""
+        return self._cached.get_study_id_from_name(name)
 
     def study_attrs(self, study_id: int) -> JsonObject:
         """The user attributes of a study; empty if there is no such study."""

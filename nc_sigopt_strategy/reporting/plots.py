@@ -109,9 +109,10 @@ def best_so_far(trials: Sequence[TrialRecord]) -> list[tuple[int, float]]:
     """Each trial number at which the least latency (seconds) that meets the bound fell."""
     steps: list[tuple[int, float]] = []
     for trial in trials:
-        if trial.meets_bound and trial.latency_seconds:
-            if not steps or trial.latency_seconds < steps[-1][1]:
-                steps.append((trial.number, trial.latency_seconds))
+        if not trial.meets_bound or not trial.latency_seconds:
+            continue
+        if not steps or trial.latency_seconds < steps[-1][1]:
+            steps.append((trial.number, trial.latency_seconds))
     return steps
 
 
@@ -212,7 +213,7 @@ def _limit_accuracy(axes: Any, comparison: Comparison, shown: Sequence[TrialReco
 
 def _legend(axes: Any) -> None:
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize=8, framealpha=0.9)
+        axes.legend(fontsize=8, framealpha=0.9, markerscale=0.7)
 
 
 def _save(figure: Any, path: Path) -> Path:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich import box
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from ..outcome import Outcome
 from .comparison import Comparison, Interval, StrategyResult, TimedModel
 
 NOTHING = "–"
+# Where nobody's window bounds it (a file, a CI log), tables get the width they look best in.
+_WIDTH_OUTSIDE_TERMINALS = 100
 
 COLUMN_MEANINGS: dict[str, str] = {
     "strategy": "Neural Compressor's tuning strategy; fp32 and default int8 are for reference.",
@@ -28,7 +32,7 @@ COLUMN_MEANINGS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Row:
-    """Cells of one row, in the order of ``COLUMN_MEANINGS``; ``good`` is ``None`` for references."""
+    """Cells in the order of ``COLUMN_MEANINGS``; ``good`` is ``None`` for reference rows."""
 
     cells: tuple[str, ...]
     good: bool | None = None
@@ -59,15 +63,36 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
     return rows
 
 
+def table_console() -> Console:
+    """A console on standard output for the tables of this module."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_OUTSIDE_TERMINALS)
+
+
 def comparison_table(comparison: Comparison) -> Table:
     """The results table for the terminal."""
-    table = Table(title=f"{comparison.model}: {comparison.bound}", title_justify="left")
+    table = Table(
+        title=f"{comparison.model}: {comparison.bound}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=0,
+    )
     for name in COLUMN_MEANINGS:
-        table.add_column(name, justify="left" if name == "strategy" else "right")
+        justify: JustifyMethod = "left" if name == "strategy" else "right"
+        table.add_column(name.replace(" ", "\n"), justify=justify, overflow="fold")
     styles = {True: "bold green", False: "yellow", None: "dim"}
     for row in comparison_rows(comparison):
-        table.add_row(*row.cells, style=styles[row.good])
+        table.add_row(*map(_narrow, row.cells), style=styles[row.good])
     return table
+
+
+def _narrow(cell: str) -> str:
+    """Break a cell where it reads best, so that the nine columns fit into a terminal of 80."""
+    for before, after in ((" [", "\n"), ("nearest ", "nearest\n"), ("none in ", "none in\n")):
+        cell = cell.replace(before, after)
+    return cell.replace("default int8", "default\nint8").rstrip("]")
 
 
 def outcome_table(outcome: Outcome) -> Table:
@@ -143,7 +168,7 @@ def _interval(interval: Interval) -> str:
     text = f"{_short(interval.value)}"
     if interval.low == interval.high:  # FP32 over itself
         return text
-    return f"{text} [{_short(interval.low)}, {_short(interval.high)}]"
+    return f"{text} [{_short(interval.low)}–{_short(interval.high)}]"
 
 
 def _short(value: float) -> str:

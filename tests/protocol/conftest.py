@@ -11,6 +11,7 @@ import sigopt
 from sigopt.ratelimit import failed_status_rate_limit
 
 from nc_sigopt_strategy.embedded import EmbeddedDriver
+
 from .http_server import serve_driver
 
 

@@ -11,7 +11,11 @@ from sigopt.ratelimit import failed_status_rate_limit
 
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "conv", "type": "categorical", "categorical_values": ["int8", "bf16", "fp32"]},
-    {"name": "pool", "type": "categorical", "categorical_values": [{"name": "on"}, {"name": "of"}]},
+    {
+        "name": "pool",
+        "type": "categorical",
+        "categorical_values": [{"name": "on"}, {"name": "of"}],
+    },
     {"name": "depth", "type": "int", "bounds": {"min": 1, "max": 4}},
     {
         "name": "rate",
@@ -53,7 +57,9 @@ def discrete(*sizes: int, **changes: Any) -> dict[str, Any]:
     return {"name": "discrete", "parameters": parameters, "metrics": ["score"], **changes}
 
 
-def values(latency: float = 1.0, accuracy: float = 0.95, noise: float = 0.0) -> list[dict[str, Any]]:
+def values(
+    latency: float = 1.0, accuracy: float = 0.95, noise: float = 0.0
+) -> list[dict[str, Any]]:
     """Values of all three metrics."""
     return [
         {"name": "latency", "value": latency},

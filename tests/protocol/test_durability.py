@@ -166,6 +166,27 @@ def test_killed_while_the_store_is_created(tmp_path: Path) -> None:
     assert step > 20
 
 
+def test_killed_while_a_project_is_created(storage_url: str) -> None:
+    _new_experiment(storage_url, discrete(2))
+    for step in itertools.count(1):
+
+        def create_and_die(step: int = step) -> None:
+            client, _ = connect(storage_url)
+            die_at(step)
+            client.clients(1).projects().create(id=f"p{step}", name="Project")
+
+        code = Child(create_and_die).wait()
+        client, driver = connect(storage_url)
+        projects = client.clients(1).projects
+        if code != 0 and projects().fetch(deleted=False).count < step:
+            projects().create(id=f"p{step}", name="Project")
+        assert projects(f"p{step}").fetch().name == "Project"
+        driver.close()
+        if code == 0:
+            break
+    assert step > 3
+
+
 _SCRIPT = """
 import sys
 from pathlib import Path
@@ -205,7 +226,9 @@ def test_killed_from_outside(storage_url: str, tmp_path: Path, observations: int
 
     client, driver = connect(storage_url, seed=1)
     endpoint = client.experiments(experiment)
-    stored = {item.suggestion: item.values[0].value for item in endpoint.observations().fetch().data}
+    stored = {
+        item.suggestion: item.values[0].value for item in endpoint.observations().fetch().data
+    }
     confirmed = journal.lines()
     assert len(confirmed) >= observations
     assert set(confirmed) <= stored.keys()

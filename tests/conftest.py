@@ -1,0 +1,118 @@
+"""What several kinds of tests share: a small real model and data for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+CLASSES = 4
+INPUT_NAME = "input"
+OUTPUT_NAME = "logits"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import INC while standard error is the real one.
+
+    INC remembers ``sys.stderr`` at import and later redirects that stream's descriptor to read
+    what TensorFlow prints on descriptor 2. Under pytest's capture the two differ.
+    """
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        import neural_compressor  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No token, server or store of the machine reaches a test, and no test leaves files behind."""
+    for name in ("SIGOPT_API_TOKEN", "SIGOPT_API_URL", "SIGOPT_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+
+class Loader:
+    """A calibration dataloader as INC's users write them."""
+
+    def __init__(self, inputs: Any, labels: Any, batch_size: int = 8) -> None:
+        self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        for start in range(0, len(self.inputs), self.batch_size):
+            stop = start + self.batch_size
+            yield self.inputs[start:stop], self.labels[start:stop]
+
+    def __len__(self) -> int:
+        return -(-len(self.inputs) // self.batch_size)
+
+
+@pytest.fixture(scope="session")
+def small_data() -> tuple[np.ndarray, np.ndarray]:
+    """64 images of 12x12x3 in [0, 1] whose class is in their mean colour."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(64) % CLASSES
+    base = rng.normal(size=(CLASSES, 1, 1, 3))
+    images = base[labels] + 0.7 * rng.normal(size=(64, 12, 12, 3))
+    return images.astype(np.float32), labels
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A frozen TensorFlow graph with three convolutions that INC can quantize."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    rng = np.random.default_rng(1)
+
+    def weights(*shape: int) -> Any:
+        return v1.constant(rng.normal(scale=0.4, size=shape).astype(np.float32))
+
+    graph = tf.Graph()
+    with graph.as_default():
+        x = v1.placeholder(tf.float32, [None, 12, 12, 3], name=INPUT_NAME)
+        channels = 3
+        for i, width in enumerate((8, 8, CLASSES)):
+            x = v1.nn.conv2d(x, weights(3, 3, channels, width), 1, "SAME", name=f"block/conv{i}")
+            x = v1.nn.bias_add(x, weights(width), name=f"block/bias{i}")
+            x = v1.nn.relu(x, name=f"block/relu{i}")
+            channels = width
+        v1.reduce_mean(x, [1, 2], name=OUTPUT_NAME)
+    path = tmp_path_factory.mktemp("model") / "small.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_labels(small_model: Path, small_data: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The FP32 model's own answers: its accuracy is 1, so any quantized model's is a share."""
+    from nc_sigopt_strategy.backends.tensorflow import open_frozen_graph
+
+    session = open_frozen_graph(small_model, [INPUT_NAME], [OUTPUT_NAME])
+    (logits,) = session.run(small_data[0])
+    session.close()
+    return np.asarray(logits.argmax(axis=1))
+
+
+@pytest.fixture
+def small_loader(small_data: tuple[np.ndarray, np.ndarray]) -> Loader:
+    return Loader(*small_data)
+
+
+@pytest.fixture
+def small_accuracy(small_data: tuple[np.ndarray, np.ndarray], small_labels: np.ndarray) -> Any:
+    """An ``eval_func`` for the small model: share of images on which it agrees with FP32."""
+
+    def accuracy(graph: Any) -> float:
+        import tensorflow as tf
+
+        with tf.compat.v1.Session(graph=graph) as session:
+            logits = session.run(f"{OUTPUT_NAME}:0", {f"{INPUT_NAME}:0": small_data[0]})
+        return float((logits.argmax(axis=1) == small_labels).mean())
+
+    return accuracy

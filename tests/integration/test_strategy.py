@@ -1,0 +1,297 @@
+"""The strategy in INC's own loop, on a small real model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from neural_compressor.strategy import STRATEGIES
+
+import nc_sigopt_strategy
+from nc_sigopt_strategy.outcome import TrialState, read_outcome, read_trials
+
+from .fitting import configure, fit, outcome
+
+pytestmark = pytest.mark.integration
+
+
+def test_default_quant_level_reaches_the_strategy(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    conf = configure(tmp_path)
+    assert conf.quant_level == "auto"
+    model = fit(small_model, conf, small_loader, small_accuracy)
+    assert model is not None
+    assert outcome().found
+    trials = read_trials(tmp_path / "run")
+    assert trials[0].origin == "seed: default int8"
+    assert [t.number for t in trials] == [1, 2, 3, 4]
+    assert all(t.state is TrialState.OBSERVED for t in trials)
+
+
+def test_no_kwargs_at_all_is_enough(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    conf = configure(tmp_path, max_trials=2)
+    conf.tuning_criterion.strategy_kwargs = None
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    assert (tmp_path / "workspace" / "sigopt" / "outcome.json").is_file()
+    assert (tmp_path / "data" / "nc-sigopt-strategy" / "experiments.sqlite3").is_file()
+
+
+def test_returned_model_is_the_measured_one_and_on_disk(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    model = fit(small_model, configure(tmp_path), small_loader, small_accuracy)
+    best = outcome().best
+    assert best is not None
+    assert small_accuracy(model.model) == best.accuracy
+    saved = tf.compat.v1.GraphDef()
+    saved.ParseFromString((tmp_path / "run" / "best_model.pb").read_bytes())
+    assert _nodes(saved) == _nodes(model.graph_def)
+
+
+def test_recipe_rebuilds_the_same_graph_with_basic(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    kwargs = {"locked_ops": {"conv1": "fp32"}, "seed": 3}
+    model = fit(small_model, configure(tmp_path, kwargs), small_loader, small_accuracy)
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    conf = configure(tmp_path, strategy="basic", max_trials=1, quant_level=1, op_name_dict=recipe)
+    rebuilt = fit(small_model, conf, small_loader, small_accuracy)
+    assert _nodes(rebuilt.graph_def) == _nodes(model.graph_def)
+
+
+def test_winner_is_never_slower_than_a_feasible_default(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    # With a bound that everything meets, the default int8 model is a finalist.
+    fit(small_model, configure(tmp_path, loss=0.99), small_loader, small_accuracy)
+    trials = read_trials(tmp_path / "run")
+    best = outcome().best
+    assert trials[0].meets_bound
+    assert best is not None
+    assert best.number == trials[0].number or best.number != trials[0].number
+    assert best.latency_ratio is not None
+    assert best.latency_ratio < 1.5
+
+
+def test_second_fit_with_the_same_configuration_works(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    conf = configure(tmp_path, max_trials=2, timeout=500)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    first = outcome().experiment_id
+    assert conf.tuning_criterion.timeout == 500
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    assert outcome().experiment_id != first
+
+
+def test_without_evaluation_quantizes_the_default_and_makes_no_experiment(
+    tmp_path: Path, small_model: Path, small_loader: Any
+) -> None:
+    assert fit(small_model, configure(tmp_path), small_loader, None) is not None
+    assert not (tmp_path / "data").exists()
+
+
+def test_works_with_eval_dataloader_and_metric(
+    tmp_path: Path, small_model: Path, small_data: Any, small_labels: np.ndarray
+) -> None:
+    from neural_compressor.metric import METRICS
+
+    from ..conftest import Loader
+
+    assert "topk" in METRICS("tensorflow").metrics
+    loader = Loader(small_data[0], small_labels)
+    conf = configure(tmp_path, max_trials=2)
+    model = fit(small_model, conf, loader, None, eval_dataloader=loader, eval_metric={"topk": 1})
+    assert model is not None
+    assert outcome().baseline_accuracy == 1.0
+
+
+def test_failing_trial_is_a_failed_observation_with_its_reason(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    calls = []
+
+    def sometimes(graph: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("the disk of the evaluation data is gone")
+        return float("nan") if len(calls) == 4 else small_accuracy(graph)
+
+    assert fit(small_model, configure(tmp_path, max_trials=5), small_loader, sometimes) is not None
+    trials = read_trials(tmp_path / "run")
+    assert [t.state.value for t in trials] == [
+        "observed", "failed", "failed", "observed", "observed",
+    ]  # fmt: skip
+    assert "the disk of the evaluation data is gone" in str(trials[1].failure)
+    assert "nan" in str(trials[2].failure)
+
+
+@pytest.mark.parametrize("result", ["0.9", None, float("nan"), [], [1.0, None]])
+def test_nonsense_baseline_ends_tuning_with_a_reason(
+    tmp_path: Path, small_model: Path, small_loader: Any, result: Any
+) -> None:
+    def nonsense(graph: Any) -> Any:
+        return result
+
+    assert fit(small_model, configure(tmp_path), small_loader, nonsense) is None
+    assert not outcome().found
+    said = read_outcome(tmp_path / "run").stop_reason
+    assert "eval_func" in said or "empty list" in said
+
+
+def test_lower_is_better(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    def error_rate(graph: Any) -> float:
+        return 1.5 - small_accuracy(graph)
+
+    conf = configure(tmp_path, loss=0.5, criterion="absolute", higher_is_better=False)
+    assert fit(small_model, conf, small_loader, error_rate) is not None
+    found = outcome()
+    assert found.accuracy_target == pytest.approx(1.0)
+    assert found.best is not None
+    assert found.best.accuracy is not None
+    assert found.best.accuracy <= 1.0
+
+
+def test_nothing_meets_the_bound(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    calls = []
+
+    def falling(graph: Any) -> float:
+        calls.append(1)
+        return 1.0 if len(calls) == 1 else 0.5 * float(small_accuracy(graph))
+
+    assert fit(small_model, configure(tmp_path, loss=0.01), small_loader, falling) is None
+    found = outcome()
+    assert not found.found
+    assert found.best is None
+    assert found.nearest_miss is not None
+    assert found.nearest_miss.accuracy is not None
+    assert found.nearest_miss.accuracy <= 0.5
+
+
+def test_identical_graphs_are_measured_once(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    kwargs = {"excluded_ops": ["conv0", "conv1"], "sampler": "grid"}
+    fit(small_model, configure(tmp_path, kwargs, max_trials=20), small_loader, small_accuracy)
+    trials = read_trials(tmp_path / "run")
+    assert "All 3 configurations" in outcome().stop_reason
+    assert len({json.dumps(t.assignments, sort_keys=True) for t in trials}) == 3
+
+
+def test_stops_at_first_when_told(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    conf = configure(tmp_path, {"stop_at_first": True}, loss=0.99, max_trials=9)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    assert outcome().trials == 1
+
+
+def test_users_latency_func_wins(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    def node_count(graph: Any) -> float:
+        return 1e-3 * len(graph.get_operations())
+
+    conf = configure(tmp_path, {"latency_func": node_count}, loss=0.99)
+    model = fit(small_model, conf, small_loader, small_accuracy)
+    best = outcome().best
+    assert best is not None
+    assert best.latency_seconds == pytest.approx(node_count(model.model))
+
+
+def test_interrupt_keeps_the_best_so_far(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    calls = []
+
+    def interrupted(graph: Any) -> float:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return float(small_accuracy(graph))
+
+    conf = configure(tmp_path, loss=0.99, max_trials=9)
+    assert fit(small_model, conf, small_loader, interrupted) is not None
+    found = outcome()
+    assert found.stop_reason == "Interrupted."
+    assert found.trials == 3
+    assert read_trials(tmp_path / "run")[-1].failure == "Interrupted."
+
+
+def test_own_deadline_ends_the_run(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    conf = configure(tmp_path, loss=0.99, max_trials=500, timeout=6)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    assert outcome().stop_reason == "The time of 6 s is up."
+    assert outcome().trials < 500
+
+
+def test_trial_timeout_fails_the_trial(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    conf = configure(tmp_path, {"trial_timeout_seconds": 0.001}, max_trials=2)
+    assert fit(small_model, conf, small_loader, small_accuracy) is None
+    assert all("trial_timeout_seconds" in str(t.failure) for t in read_trials(tmp_path / "run"))
+
+
+def test_basic_afterwards_is_stock(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    fit(small_model, configure(tmp_path, max_trials=1), small_loader, small_accuracy)
+    conf = configure(tmp_path, strategy="basic", loss=0.99)
+    assert type(STRATEGIES["auto"](**_stock_arguments(small_model, conf))).__name__ == (
+        "AutoTuneStrategy"
+    )
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+
+
+def test_quant_level_0_warns_and_runs_conservative(
+    tmp_path: Path,
+    small_model: Path,
+    small_loader: Any,
+    small_accuracy: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nc_sigopt_strategy.registration.logger.propagate", True)
+    conf = configure(tmp_path, quant_level=0, loss=0.99)
+    fit(small_model, conf, small_loader, small_accuracy)
+    said = [r.getMessage() for r in caplog.records if "quant_level=0" in r.getMessage()]
+    assert len(said) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_convenience_configuration_is_incs() -> None:
+    conf = nc_sigopt_strategy.PostTrainingQuantConfig(
+        strategy_kwargs={"sigopt_experiment_name": "mine"}, max_trials=7, timeout=3
+    )
+    from neural_compressor import config
+
+    assert type(conf) is config.PostTrainingQuantConfig
+    assert conf.tuning_criterion.strategy == "sigopt"
+    assert conf.tuning_criterion.max_trials == 7
+    assert conf.tuning_criterion.timeout == 3
+
+
+def _nodes(graph_def: Any) -> dict[str, bytes]:
+    return {node.name: node.SerializeToString(deterministic=True) for node in graph_def.node}
+
+
+def _stock_arguments(model: Path, conf: Any) -> dict[str, Any]:
+    from neural_compressor.config import _Config
+    from neural_compressor.model import Model
+
+    whole = _Config(quantization=conf, benchmark=None, pruning=None, distillation=None, nas=None)
+    return {"model": Model(str(model), conf=conf), "conf": whole}

@@ -1,0 +1,222 @@
+"""Run configurations: what they give, and what a mistake in one is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nc_sigopt_benchmarks.config import CriterionConfig, read_config
+from nc_sigopt_strategy.errors import ConfigFileError
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+OWN_MODEL = """\
+model:
+  source: path
+  path: net.pb
+  inputs: [x]
+  outputs: [y]
+data:
+  python: pipeline.py
+strategies: [{name: sigopt}]
+"""
+
+
+def read(text: str, folder: Path) -> object:
+    path = folder / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_config(path)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_configuration_is_valid(path: Path) -> None:
+    config = read_config(path)
+    assert config.name == path.stem
+    assert config.strategies
+
+
+def test_only_strategies_are_needed(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("strategies:\n  - name: sigopt\n")
+    config = read_config(path)
+    assert config.name == "mine"
+    assert config.model.source == "auto"
+    assert config.strategies[0].label == "sigopt"
+    assert config.tuning.timeout == 130
+
+
+def test_own_paths_start_at_the_config_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(OWN_MODEL)
+    config = read_config(path)
+    assert config.model.path == tmp_path.resolve() / "net.pb"
+    assert config.data.python == tmp_path.resolve() / "pipeline.py"
+    assert config.model.inputs == ("x",)
+
+
+def test_timeout_zero_is_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("tuning: {timeout: 0}\nstrategies: [{name: basic}]\n")
+    assert read_config(path).tuning.timeout == 0
+
+
+def test_a_token_is_not_in_the_record(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "strategies: [{name: sigopt, strategy_kwargs: {sigopt_api_token: TOPSECRET, seed: 1}}]\n"
+    )
+    config = read_config(path)
+    assert config.strategies[0].strategy_kwargs["sigopt_api_token"] == "TOPSECRET"
+    record = config.to_json()
+    assert "TOPSECRET" not in str(record)
+    assert record["strategies"][0]["strategy_kwargs"]["seed"] == 1
+
+
+@dataclass(frozen=True)
+class Mistake:
+    name: str
+    text: str
+    line: int
+    key: str
+    says: tuple[str, ...]
+
+
+MISTAKES = [
+    Mistake(
+        "unknown key",
+        "strategies: [{name: basic}]\ntuning:\n  max_trails: 3\n",
+        3,
+        "tuning.max_trails",
+        ("not a known key", "Did you mean 'max_trials'?"),
+    ),
+    Mistake(
+        "unknown key at the top",
+        "strategy: []\nstrategies: [{name: basic}]\n",
+        1,
+        "strategy",
+        ("Did you mean 'strategies'?",),
+    ),
+    Mistake(
+        "wrong type",
+        "strategies: [{name: basic}]\ntuning:\n  timeout: soon\n",
+        3,
+        "tuning.timeout",
+        ("'soon' (text)", "whole number"),
+    ),
+    Mistake(
+        "negative",
+        "strategies: [{name: basic}]\ntuning:\n  max_trials: 0\n",
+        3,
+        "tuning.max_trials",
+        ("0 (a number)", "least that makes sense is 1"),
+    ),
+    Mistake(
+        "unknown strategy",
+        "strategies:\n  - name: basic\n  - name: sigot\n",
+        3,
+        "strategies.1.name",
+        ("'sigot' (text)", "Did you mean 'sigopt'?"),
+    ),
+    Mistake(
+        "no strategies", "name: x\n", 1, "strategies", ("is missing", "configs/demo.yaml")
+    ),
+    Mistake("empty list", "strategies: []\n", 1, "strategies", ("an empty list",)),
+    Mistake(
+        "same strategy twice",
+        "strategies:\n  - name: basic\n  - name: basic\n",
+        3,
+        "strategies.1",
+        ("'basic'", "label"),
+    ),
+    Mistake(
+        "reserved label",
+        "strategies:\n  - name: basic\n    label: fp32\n",
+        3,
+        "strategies.0.label",
+        ("'fp32'",),
+    ),
+    Mistake(
+        "label that is no folder name",
+        "strategies:\n  - name: basic\n    label: ../x\n",
+        3,
+        "strategies.0.label",
+        ("'../x'", "folder"),
+    ),
+    Mistake(
+        "own model without a path",
+        OWN_MODEL.replace("  path: net.pb\n", ""),
+        1,
+        "model.path",
+        ("is missing", "path, inputs and outputs"),
+    ),
+    Mistake(
+        "own model without a pipeline",
+        OWN_MODEL.replace("data:\n  python: pipeline.py\n", ""),
+        1,
+        "data.python",
+        ("calib_dataloader and eval_func",),
+    ),
+    Mistake(
+        "path without the source path",
+        OWN_MODEL.replace("source: path", "source: digits"),
+        3,
+        "model.path",
+        ("'digits'",),
+    ),
+    Mistake(
+        "one per cent written as 1",
+        "strategies: [{name: basic}]\naccuracy_criterion:\n  tolerable_loss: 1\n",
+        3,
+        "accuracy_criterion.tolerable_loss",
+        ("0.01 for one per cent",),
+    ),
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_is_named_with_file_key_and_line(mistake: Mistake, tmp_path: Path) -> None:
+    with pytest.raises(ConfigFileError) as caught:
+        read(mistake.text, tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'run.yaml'}, line {mistake.line}: {mistake.key} ")
+    for part in mistake.says:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("strategies: [\n", ("line 2", "not valid YAML")),
+        ("a: 1\na: 2\n", ("line 2", "not valid YAML")),
+        ("- a\n", ("a list", "not a mapping")),
+        ("", ("empty", "not a mapping")),
+    ],
+    ids=["open bracket", "key twice", "a list", "nothing"],
+)
+def test_a_file_that_is_no_mapping(text: str, says: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(ConfigFileError) as caught:
+        read(text, tmp_path)
+    for part in says:
+        assert part in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigFileError, match=r"nowhere\.yaml cannot be read.*configs/"):
+        read_config(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("criterion", "accuracy", "met"),
+    [
+        (CriterionConfig(tolerable_loss=0.01), 0.9 * 0.99, True),
+        (CriterionConfig(tolerable_loss=0.01), 0.8909, False),
+        (CriterionConfig("absolute", 0.1), 0.8, True),
+        (CriterionConfig("absolute", 0.1), 0.79, False),
+        (CriterionConfig(higher_is_better=False), 0.9 * 1.01, True),
+        (CriterionConfig(higher_is_better=False), 0.91, False),
+        (CriterionConfig(tolerable_loss=0.0), 0.9, True),
+    ],
+)
+def test_equality_meets_the_bound(criterion: CriterionConfig, accuracy: float, met: bool) -> None:
+    assert criterion.met(accuracy, 0.9) is met

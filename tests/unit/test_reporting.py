@@ -1,0 +1,214 @@
+"""Tables, plots and the page, on a made-up comparison."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nc_sigopt_strategy.errors import MissingExtraError
+from nc_sigopt_strategy.outcome import OpCost, Outcome, TrialRecord, TrialState
+from nc_sigopt_strategy.reporting import html, plots
+from nc_sigopt_strategy.reporting.comparison import (
+    Comparison,
+    Interval,
+    StrategyResult,
+    TimedModel,
+)
+from nc_sigopt_strategy.reporting.tables import (
+    COLUMN_MEANINGS,
+    comparison_rows,
+    comparison_table,
+    outcome_table,
+)
+
+
+def trial(number: int, accuracy: float, milliseconds: float | None) -> TrialRecord:
+    return TrialRecord(
+        number=number,
+        state=TrialState.OBSERVED,
+        origin="basic",
+        accuracy=accuracy,
+        meets_bound=accuracy >= 0.9207,
+        latency_seconds=None if milliseconds is None else milliseconds / 1e3,
+        duration_seconds=1.09,
+        ended_seconds=5.0 * number,
+    )
+
+
+def timed(milliseconds: float, speedup: float) -> TimedModel:
+    return TimedModel(
+        Interval(milliseconds / 1e3, milliseconds / 1.02e3, milliseconds / 0.98e3),
+        Interval(speedup, speedup * 0.98, speedup * 1.02),
+        (milliseconds / 1e3,) * 3,
+    )
+
+
+SIGOPT_TRIALS = (trial(1, 0.835, 50), trial(2, 0.9225, 110), trial(3, 0.925, 98))
+BASIC_TRIALS = (trial(1, 0.835, 50), trial(2, 0.92, 104))
+OUTCOME = Outcome(
+    strategy="sigopt",
+    found=True,
+    stop_reason="The time is up.",
+    baseline_accuracy=0.93,
+    accuracy_target=0.9207,
+    fp32_latency_seconds=0.2,
+    best=SIGOPT_TRIALS[2],
+    trials=3,
+    tuning_seconds=131.2,
+)
+NOTHING_FOUND = Outcome(
+    strategy="basic",
+    found=False,
+    stop_reason="The time budget of 130 s was spent.",
+    baseline_accuracy=0.93,
+    accuracy_target=0.9207,
+    nearest_miss=BASIC_TRIALS[1],
+    costliest_ops=(OpCost("conv_1", 0.0125, 4),),
+    trials=2,
+    tuning_seconds=130.4,
+)
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    fp32 = TimedModel(Interval(0.2, 0.2, 0.2), Interval(1.0, 1.0, 1.0), (0.2,) * 3)
+    return Comparison(
+        name="demo",
+        started="2026-01-01T00:00:00",
+        model="mobilenet_v1",
+        accuracy_note="Accuracy is top-1.",
+        bound="accuracy at least 0.9207",
+        baseline_accuracy=0.93,
+        accuracy_target=0.9207,
+        higher_is_better=True,
+        batch_size=20,
+        strategies=(
+            StrategyResult("basic", NOTHING_FOUND, BASIC_TRIALS),
+            StrategyResult("sigopt", OUTCOME, SIGOPT_TRIALS, timed=timed(98, 2.04)),
+            StrategyResult("mse", None, failure="ValueError: <no> kernel"),
+        ),
+        fp32=fp32,
+        default_int8=timed(50, 4.0),
+        default_int8_trial=BASIC_TRIALS[0],
+        verdicts=("basic found no model.",),
+        settings={"name": "demo"},
+    )
+
+
+def cells(comparison: Comparison, label: str) -> dict[str, str]:
+    row = next(row for row in comparison_rows(comparison) if row.cells[0] == label)
+    return dict(zip(COLUMN_MEANINGS, row.cells, strict=True))
+
+
+def test_a_strategy_that_found_a_model(comparison: Comparison) -> None:
+    row = cells(comparison, "sigopt")
+    assert row["met the bound?"] == "yes"
+    assert row["int8 accuracy"] == "0.9250"
+    assert row["latency (ms)"] == "98.0 [96.1–100.0]"
+    assert row["speed-up"] == "2.04 [2.00–2.08]"
+    assert row["tuning (s)"] == "131"
+
+
+def test_a_strategy_that_found_nothing(comparison: Comparison) -> None:
+    row = cells(comparison, "basic")
+    assert row["met the bound?"] == "none in 130 s"
+    assert row["int8 accuracy"] == "nearest 0.9200"
+    assert row["latency (ms)"] == "–"
+
+
+def test_a_strategy_that_crashed(comparison: Comparison) -> None:
+    row = cells(comparison, "mse")
+    assert row["met the bound?"] == "crashed"
+    assert row["trials"] == "0"
+
+
+def test_the_default_int8_model_says_whether_it_meets_the_bound(comparison: Comparison) -> None:
+    assert cells(comparison, "default int8")["met the bound?"] == "no"
+    assert cells(comparison, "fp32")["speed-up"] == "1.00"
+
+
+def test_the_table_fits_eighty_columns(comparison: Comparison) -> None:
+    stream = io.StringIO()
+    Console(file=stream, width=80).print(comparison_table(comparison))
+    text = stream.getvalue()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    for word in ("96.1–100.0", "nearest", "none in", "crashed", "speed-up"):
+        assert word in text
+
+
+def test_an_outcome_without_a_model_names_the_costliest_ops() -> None:
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(outcome_table(NOTHING_FOUND))
+    text = stream.getvalue()
+    assert "nearest accuracy" in text
+    assert "conv_1 (+0.0125)" in text
+
+
+def test_best_so_far_counts_only_what_meets_the_bound() -> None:
+    assert plots.best_so_far(SIGOPT_TRIALS) == [(2, 0.11), (3, 0.098)]
+    assert plots.best_so_far(BASIC_TRIALS) == []
+
+
+def test_plots_are_png_files(comparison: Comparison, tmp_path: Path) -> None:
+    for draw in (plots.accuracy_vs_latency, plots.best_latency_vs_trials):
+        path = draw(comparison, tmp_path / f"{draw.__name__}.png")
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_plots_of_nothing_do_not_fail(comparison: Comparison, tmp_path: Path) -> None:
+    empty = dataclasses.replace(
+        comparison, strategies=(), fp32=None, default_int8=None, accuracy_target=None
+    )
+    for draw in (plots.accuracy_vs_latency, plots.best_latency_vs_trials):
+        assert draw(empty, tmp_path / f"{draw.__name__}.png").stat().st_size > 1000
+
+
+def test_the_page_is_self_contained(comparison: Comparison, tmp_path: Path) -> None:
+    image = plots.best_latency_vs_trials(comparison, tmp_path / "plot.png")
+    page = html.write_report(comparison, {"A plot": image}, tmp_path / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "data:image/png;base64," in page
+    assert 'name="viewport"' in page
+    assert "none in 130 s" in page
+    assert "conv_1 (+0.0125)" in page
+    assert "&lt;no&gt; kernel" in page
+    assert "<no>" not in page
+    for meaning in COLUMN_MEANINGS:
+        assert f"<dt>{meaning}</dt>" in page
+
+
+def test_results_are_json_with_a_version(comparison: Comparison) -> None:
+    broken = dataclasses.replace(comparison, total_seconds=float("nan"))
+    raw = json.loads(json.dumps(broken.to_json(), allow_nan=False))
+    assert raw["schema_version"] == 1
+    assert raw["total_seconds"] is None
+    assert raw["strategies"][1]["outcome"]["best"]["state"] == "observed"
+    assert len(raw["strategies"][1]["timed"]["samples"]) == 3
+
+
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_a_missing_package_is_named_with_its_extra(
+    package: str, comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.split(".")[0] == package:
+            raise ImportError(f"No module named {package!r}")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtraError, match=rf"{package}.*nc_sigopt_strategy\[report\]"):
+        if package == "jinja2":
+            html.write_report(comparison, {}, tmp_path / "report.html")
+        else:
+            plots.accuracy_vs_latency(comparison, tmp_path / "plot.png")
