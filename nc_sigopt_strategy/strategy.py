@@ -139,6 +139,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             except Exception as error:
                 stopped = self._logged.reason(error)
                 logger.error("Tuning ended early: %s", error)
+                logger.debug("Where it ended", exc_info=True)
             self._finish(stopped)
 
     def stop(self, timeout: float, trials_count: int) -> bool:
@@ -191,7 +192,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             self._experiment = self._create(bound, meter.measures_noise, identity)
         else:
             _refuse_changes(self._experiment, identity)
-            self._resume(meter)
+            self._restore_reference(meter)
         self._output_dir = self._make_output_dir()
         logger.info(
             "Experiment %s in %s; files in %s.",
@@ -401,7 +402,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             local, remote, definition, self._connections.server_url
         )
 
-    def _resume(self, meter: Meter) -> None:
+    def _restore_reference(self, meter: Meter) -> None:
         """Latencies stay comparable: the reference is rebuilt, its first latency kept."""
         if self._experiment is None or self._settings.latency_func is not None:
             return

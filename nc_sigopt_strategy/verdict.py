@@ -48,8 +48,8 @@ def choose(
     if default is not None:
         allowed = [t for t in tied if t.number == default or ratios[t.number][default].low <= 1.0]
         tied = allowed or tied
-    winner = tied[0]
-    for trial in tied[1:]:
+    winner = fastest if fastest in tied else tied[0]
+    for trial in tied:
         if better(trial.accuracy or 0.0, winner.accuracy or 0.0):
             winner = trial
     return winner, tuple(t.number for t in tied if t is not winner)

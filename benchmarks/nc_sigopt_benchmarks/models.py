@@ -19,6 +19,10 @@ from nc_sigopt_strategy.errors import DataError, MissingExtraError, ModelError
 ASSETS_VARIABLE = "NC_SIGOPT_ASSETS"
 ASSETS_MODEL = "mobilenet_v1_1.0_224_frozen.pb"
 ASSETS_IMAGES = "imagenet_sample"
+_WANTED = (
+    "Give the path of a frozen TensorFlow graph (.pb), not of a SavedModel, a checkpoint or an "
+    ".h5 file."
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,11 @@ def check_frozen_graph(path: Path, needed: tuple[str, ...] = ()) -> None:
 
 
 def _read_graph_def(path: Path) -> Any:
+    # Before TensorFlow is imported, which takes seconds.
+    if not path.exists():
+        raise ModelError(f"The model {path} does not exist.", "Correct the path of the model.")
+    if path.is_dir():
+        raise ModelError(f"The model {path} is a folder.", _WANTED)
     try:
         from nc_sigopt_strategy.backends.tensorflow import read_graph_def
     except ImportError as error:
@@ -112,12 +121,7 @@ def _read_graph_def(path: Path) -> Any:
     try:
         return read_graph_def(path)
     except ModelError as error:
-        raise ModelError(
-            error.fact,
-            error.hint
-            or "Give the path of a frozen TensorFlow graph (.pb), not of a SavedModel, "
-            "a checkpoint or an .h5 file.",
-        ) from error
+        raise ModelError(error.fact, error.hint or _WANTED) from error
 
 
 def _assets_model(name: str) -> BenchmarkModel:

@@ -10,7 +10,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +26,7 @@ from nc_sigopt_benchmarks.runner import describe_error, run_strategy
 
 REQUEST_FILE = "request.json"
 ERROR_FILE = "error.json"
+_PARENT_CHECK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Request:
 def main(arguments: list[str]) -> int:
     """Run the request whose file is the only argument; returns the exit code."""
     request = Request.read(Path(arguments[0]))
+    _end_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s [%(levelname)s] %(message)s")
     try:
         config = read_config(request.config)
@@ -73,6 +79,22 @@ def main(arguments: list[str]) -> int:
         path.write_text(json.dumps(describe_error(error), indent=2) + "\n", encoding="utf-8")
         return 1
     return 0
+
+
+def _end_with_parent() -> None:
+    """Interrupt this process when the one that started it is gone.
+
+    It runs in a session of its own, so a parent that is killed would leave it tuning, and taking
+    the cores from whatever is timed next.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_CHECK_SECONDS)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _model_from_json(raw: dict[str, Any]) -> BenchmarkModel:

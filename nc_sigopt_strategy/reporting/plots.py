@@ -68,7 +68,9 @@ def best_latency_vs_trials(comparison: Comparison, path: Path) -> Path:
     for style, strategy in enumerate(comparison.strategies):
         steps = best_so_far(strategy.trials)
         if not steps:
-            empty.append(strategy.label)
+            met = any(trial.meets_bound for trial in strategy.trials)
+            why = "its models were not timed" if met else "no trial met the bound"
+            empty.append(f"{strategy.label}: {why}")
             continue
         numbers = [number for number, _ in steps]
         milliseconds = [latency * 1e3 for _, latency in steps]
@@ -91,8 +93,7 @@ def best_latency_vs_trials(comparison: Comparison, path: Path) -> Path:
     if comparison.fp32 is not None:
         value = comparison.fp32.latency_seconds.value * 1e3
         axes.axhline(value, color=_REFERENCE_COLOUR, linestyle=":", linewidth=1.2, label="fp32")
-    for line, label in enumerate(empty):
-        text = f"{label}: no trial with a known latency met the bound"
+    for line, text in enumerate(empty):
         position = (0.02, 0.03 + 0.06 * line)
         axes.annotate(text, position, xycoords="axes fraction", fontsize=9)
     axes.set_ylim(bottom=0)

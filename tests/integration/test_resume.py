@@ -159,7 +159,9 @@ def test_interrupt_from_outside_returns_the_best(
     images, labels = tmp_path / "images.npy", tmp_path / "labels.npy"
     np.save(images, small_data[0])
     np.save(labels, small_labels)
-    victim = _VICTIM.replace("max_trials=6", "max_trials=500")
+    victim = _VICTIM.replace("max_trials=6", "max_trials=500").replace(
+        "kwargs = {", 'kwargs = {"search_space": "full", '
+    )
     request = [str(tmp_path), str(small_model), str(images), str(labels), None, 0]
     process = subprocess.Popen(
         [sys.executable, "-c", victim, json.dumps(request)],

@@ -75,8 +75,8 @@ def test_winner_is_never_slower_than_a_feasible_default(
     best = outcome().best
     assert trials[0].meets_bound
     assert best is not None
-    assert best.number == trials[0].number or best.number != trials[0].number
     assert best.latency_ratio is not None
+    # The default is the reference, so its ratio is 1 up to noise; tiny graphs are noisy.
     assert best.latency_ratio < 1.5
 
 

@@ -14,7 +14,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from .examples import ASSIGNMENTS, body, discrete, values
+from .examples import ASSIGNMENTS, body, discrete, refused, values
 from .processes import Child, Journal, connect, die_at
 
 SPACE = (6, 6, 6)
@@ -131,8 +131,10 @@ def test_killed_at_every_statement(storage_url: str, tmp_path: Path) -> None:
 
     client, driver = connect(storage_url, seed=1)
     endpoint = client.experiments(experiment)
-    observations = {item.suggestion: item for item in endpoint.observations().fetch().data}
-    suggestions = {item.id: item for item in endpoint.suggestions().fetch().data}
+    observations = {
+        item.suggestion: item for item in endpoint.observations().fetch().iterate_pages()
+    }
+    suggestions = {item.id: item for item in endpoint.suggestions().fetch().iterate_pages()}
     assert len(observations) == endpoint.observations().fetch().count
     for line in journal.lines():
         what, suggestion, *value = line.split()
@@ -227,7 +229,8 @@ def test_killed_from_outside(storage_url: str, tmp_path: Path, observations: int
     client, driver = connect(storage_url, seed=1)
     endpoint = client.experiments(experiment)
     stored = {
-        item.suggestion: item.values[0].value for item in endpoint.observations().fetch().data
+        item.suggestion: item.values[0].value
+        for item in endpoint.observations().fetch().iterate_pages()
     }
     confirmed = journal.lines()
     assert len(confirmed) >= observations
@@ -268,7 +271,7 @@ def test_processes_at_the_same_time(storage_url: str) -> None:
     _run_together([lambda worker=worker: work(worker) for worker in range(WORKERS)])
     client, driver = connect(storage_url)
     endpoint = client.experiments(experiment)
-    observations = endpoint.observations().fetch().data
+    observations = list(endpoint.observations().fetch().iterate_pages())
     assert len(observations) == WORKERS * STEPS
     assert len({item.suggestion for item in observations}) == WORKERS * STEPS
     assert len({tuple(item.assignments.items()) for item in observations}) == WORKERS * STEPS
@@ -294,13 +297,50 @@ def test_two_processes_observe_the_same_suggestions(storage_url: str) -> None:
 
     _run_together([lambda worker=worker: work(worker) for worker in range(WORKERS)])
     client, driver = connect(storage_url)
-    observations = client.experiments(experiment).observations().fetch().data
+    observations = list(client.experiments(experiment).observations().fetch().iterate_pages())
     # Nothing is lost and nothing mixed: each report is there once, with its own metadata.
     found = sorted((item.suggestion, item.values[0].value) for item in observations)
     assert found == sorted((item, worker) for item in ids for worker in range(WORKERS))
     for item in observations:
         assert item.values[0].value == item.metadata.to_json()["worker"]
     driver.close()
+
+
+@pytest.mark.parametrize("other_does", ["observe", "delete"])
+def test_another_driver_is_faster(
+    storage_url: str, monkeypatch: pytest.MonkeyPatch, other_does: str
+) -> None:
+    """It finishes the suggestion just after this one has seen that it is open."""
+    client, driver = connect(storage_url)
+    other, faster = connect(storage_url)
+    experiment = client.experiments().create(**discrete(3)).id
+    suggestion = client.experiments(experiment).suggestions().create().id
+    theirs = other.experiments(experiment)
+    read = driver._store.points
+
+    def points(study_id: int) -> Any:
+        found = read(study_id)
+        monkeypatch.undo()
+        if other_does == "observe":
+            theirs.observations().create(suggestion=suggestion, values=_score(1))
+        else:
+            theirs.suggestions(suggestion).delete()
+        return found
+
+    monkeypatch.setattr(driver._store, "points", points)
+    observe = client.experiments(experiment).observations().create
+    if other_does == "observe":
+        observe(suggestion=suggestion, values=_score(2))
+    else:
+        refused(lambda: observe(suggestion=suggestion, values=_score(2)), 400, "No suggestion")
+    found = sorted(
+        (item.suggestion, item.values[0].value)
+        for item in theirs.observations().fetch().iterate_pages()
+    )
+    expected = [(suggestion, 1.0), (suggestion, 2.0)] if other_does == "observe" else []
+    assert found == expected
+    driver.close()
+    faster.close()
 
 
 def test_processes_create_one_store_together(storage_url: str) -> None:

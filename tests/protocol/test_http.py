@@ -77,8 +77,12 @@ def test_no_server(driver: EmbeddedDriver) -> None:
         _client(url).tokens("self").fetch()
 
 
-def test_threads_at_the_same_time(driver: EmbeddedDriver) -> None:
-    """Every thread's requests are answered, and no suggestion is given out twice."""
+def test_threads_at_the_same_time() -> None:
+    """Every thread's requests are answered, and no suggestion is given out twice.
+
+    In memory all threads share one database connection, which they must take in turns.
+    """
+    driver = EmbeddedDriver("sqlite://", seed=1)
     found: list[str] = []
     with serve_driver(driver, TOKEN) as url:
         experiment = _client(url).experiments().create(**discrete(6, 6)).id
@@ -100,6 +104,7 @@ def test_threads_at_the_same_time(driver: EmbeddedDriver) -> None:
         assert len(set(found)) == 24
         progress = _client(url).experiments(experiment).fetch().progress
         assert progress.observation_count == 24
+    driver.close()
 
 
 def test_refusals_reach_the_user_as_api_exceptions(embedded: Any) -> None:

@@ -118,9 +118,7 @@ MISTAKES = [
         "strategies.1.name",
         ("'sigot' (text)", "Did you mean 'sigopt'?"),
     ),
-    Mistake(
-        "no strategies", "name: x\n", 1, "strategies", ("is missing", "configs/demo.yaml")
-    ),
+    Mistake("no strategies", "name: x\n", 1, "strategies", ("is missing", "configs/demo.yaml")),
     Mistake("empty list", "strategies: []\n", 1, "strategies", ("an empty list",)),
     Mistake(
         "same strategy twice",

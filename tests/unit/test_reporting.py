@@ -207,8 +207,9 @@ def test_a_missing_package_is_named_with_its_extra(
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
+    needs = {
+        "jinja2": lambda: html.write_report(comparison, {}, tmp_path / "report.html"),
+        "matplotlib": lambda: plots.accuracy_vs_latency(comparison, tmp_path / "plot.png"),
+    }
     with pytest.raises(MissingExtraError, match=rf"{package}.*nc_sigopt_strategy\[report\]"):
-        if package == "jinja2":
-            html.write_report(comparison, {}, tmp_path / "report.html")
-        else:
-            plots.accuracy_vs_latency(comparison, tmp_path / "plot.png")
+        needs[package]()

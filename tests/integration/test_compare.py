@@ -1,0 +1,205 @@
+"""``nc-sigopt compare`` and ``tune`` for real: Neural Compressor, TensorFlow, processes, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nc_sigopt_strategy.outcome import read_outcome
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).resolve().parents[2]
+# The small model of the shared fixtures, with a pipeline as a user would write it.
+PIPELINE = """
+import numpy as np
+
+rng = np.random.default_rng(0)
+images = rng.normal(size=(64, 12, 12, 3)).astype(np.float32)
+state = {}
+
+
+class Loader:
+    batch_size = 8
+
+    def __iter__(self):
+        for start in range(0, 32, 8):
+            yield images[start : start + 8], np.zeros(8)
+
+
+calib_dataloader = Loader()
+
+
+def eval_func(graph):
+    import tensorflow as tf
+
+    with tf.compat.v1.Session(graph=graph) as session:
+        answers = session.run("logits:0", {"input:0": images}).argmax(axis=1)
+    state.setdefault("fp32", answers)  # the first call is the baseline's
+    return float((answers == state["fp32"]).mean())
+"""
+CONFIG = """
+name: small
+model: {{name: small, source: path, path: {model}, inputs: [input], outputs: [logits]}}
+data: {{python: pipeline.py}}
+accuracy_criterion: {{tolerable_loss: {loss}}}
+tuning: {{timeout: {timeout}, max_trials: {trials}}}
+strategies: [{strategies}]
+timing: {{rounds: 10, trial_seconds: 3}}
+"""
+
+
+def write_config(
+    folder: Path,
+    model: Path,
+    strategies: str,
+    *,
+    trials: int = 3,
+    timeout: int = 60,
+    loss: float = 0.5,
+) -> Path:
+    (folder / "pipeline.py").write_text(PIPELINE)
+    path = folder / "small.yaml"
+    path.write_text(
+        CONFIG.format(
+            model=model, strategies=strategies, trials=trials, timeout=timeout, loss=loss
+        )
+    )
+    return path
+
+
+def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+    path = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
+    return subprocess.Popen(
+        [sys.executable, "-m", "nc_sigopt_strategy.cli", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments: str, folder: Path) -> tuple[int, str, str]:
+    process = start(*arguments, folder=folder)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def only_run(folder: Path) -> Path:
+    (path,) = (folder / "runs").iterdir()
+    return path
+
+
+def results_of(folder: Path) -> dict[str, Any]:
+    raw: dict[str, Any] = json.loads((only_run(folder) / "results.json").read_text())
+    return raw
+
+
+def test_two_strategies_side_by_side(small_model: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, small_model, "{name: basic}, {name: sigopt}")
+    code, out, err = run("compare", str(config), folder=tmp_path)
+    assert code == 0, err
+    assert "Traceback" not in err
+    folder = only_run(tmp_path)
+    for name in (
+        "results.json",
+        "report.html",
+        "accuracy_vs_latency.png",
+        "best_latency_vs_trials.png",
+        "trials.jsonl",
+        "best_model.pb",
+        "recipe.json",
+        "basic/log.txt",
+        "sigopt/outcome.json",
+    ):
+        assert (folder / name).stat().st_size > 0, name
+    results = results_of(tmp_path)
+    by_label = {strategy["label"]: strategy for strategy in results["strategies"]}
+    for label in ("basic", "sigopt"):
+        strategy = by_label[label]
+        assert strategy["outcome"]["found"], strategy
+        assert strategy["outcome"]["baseline_accuracy"] == 1.0
+        assert len(strategy["timed"]["samples"]) == 10
+        assert 1 <= len(strategy["trials"]) <= 3
+        assert f"{label} " in out
+    assert any(trial["latency_seconds"] for trial in by_label["basic"]["trials"])
+    lines = (folder / "trials.jsonl").read_text().splitlines()
+    assert {json.loads(line)["strategy"] for line in lines} == {"basic", "sigopt"}
+    # Nothing of Neural Compressor's lands where the user stands.
+    assert not (tmp_path / "nc_workspace").exists()
+
+
+def test_a_strategy_that_crashes_does_not_stop_the_others(
+    small_model: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, small_model, "{name: basic, label: doomed}, {name: basic}")
+    doom = '    import sys\n    if "doomed" in sys.argv[-1]:\n        raise RuntimeError("boom")\n'
+    head = "def eval_func(graph):\n"
+    (tmp_path / "pipeline.py").write_text(PIPELINE.replace(head, head + doom))
+    code, out, err = run("compare", str(config), folder=tmp_path)
+    assert code == 0, err
+    doomed, sound = results_of(tmp_path)["strategies"]
+    assert "boom" in doomed["failure"]
+    assert "doomed crashed: RuntimeError('boom')" in " ".join(out.split())
+    assert sound["outcome"]["found"]
+
+
+def test_a_bound_that_nothing_meets_exits_with_1(small_model: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, small_model, "{name: basic}", trials=2, loss=0.1)
+    line = '    return float((answers == state["fp32"]).mean())\n'
+    worse = '    state["calls"] = state.get("calls", 0) + 1\n    return 0.75 ** state["calls"]\n'
+    (tmp_path / "pipeline.py").write_text(PIPELINE.replace(line, worse))
+    code, out, err = run("compare", str(config), folder=tmp_path)
+    assert code == 1, err
+    assert "none in" in out
+    outcome = read_outcome(only_run(tmp_path) / "basic")
+    assert outcome.nearest_miss is not None
+    assert outcome.nearest_miss.accuracy == 0.75**2
+    assert not (only_run(tmp_path) / "best_model.pb").exists()
+
+
+def test_tune_with_a_stock_strategy(small_model: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path, small_model, "{name: basic}", trials=2)
+    code, out, err = run("tune", str(config), folder=tmp_path)
+    assert code == 0, err
+    assert "basic: trial 2 of 2" in err
+    assert "met the bound?" in out
+    assert (only_run(tmp_path) / "recipe.json").exists()
+
+
+def test_ctrl_c_keeps_what_is_there(small_model: Path, tmp_path: Path) -> None:
+    config = write_config(
+        tmp_path, small_model, "{name: basic}, {name: sigopt}", trials=500, timeout=300
+    )
+    process = start("compare", str(config), folder=tmp_path)
+    try:
+        _wait_for_trials(tmp_path, 2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    results = results_of(tmp_path)
+    assert results["interrupted"]
+    assert [strategy["label"] for strategy in results["strategies"]] == ["basic"]
+    assert len(results["strategies"][0]["trials"]) >= 2
+    assert "basic" in out
+
+
+def _wait_for_trials(folder: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for path in folder.glob("runs/*/basic/events.jsonl"):
+            if len(path.read_text().splitlines()) > count:
+                return
+        time.sleep(0.2)
+    pytest.fail(f"no {count} trials within 120 s")

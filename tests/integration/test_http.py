@@ -1,0 +1,129 @@
+"""With a token: the real client, over a real socket, against the engine behind it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nc_sigopt_strategy.connection import open_http
+from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.experiment import Experiment
+from nc_sigopt_strategy.outcome import read_trials
+from nc_sigopt_strategy.settings import Settings
+from nc_sigopt_strategy.sigopt_client import failed_status_rate_limit
+
+from ..protocol.http_server import serve_driver
+from .fitting import configure, fit, outcome
+
+pytestmark = pytest.mark.integration
+
+TOKEN = "SECRETSECRETSECRET0123456789"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """strategy_kwargs that lead to a server which has the project."""
+    driver = EmbeddedDriver(f"sqlite:///{tmp_path}/server.sqlite3")
+    with serve_driver(driver, token=TOKEN) as url:
+        kwargs = {"sigopt_api_token": TOKEN, "sigopt_api_url": url, "sigopt_project_id": "int8"}
+        driver.request("POST", ["clients", "1", "projects"], {"id": "int8", "name": "int8"}, None)
+        yield kwargs
+    driver.close()
+    failed_status_rate_limit.clear()
+
+
+def _on_server(kwargs: dict[str, Any], experiment_id: str) -> Experiment:
+    return Experiment.join(open_http(TOKEN, Settings.from_kwargs(kwargs)), experiment_id)
+
+
+def test_server_records_every_trial(
+    tmp_path: Path, server: dict[str, Any], small_model: Path, small_loader: Any,
+    small_accuracy: Any,
+) -> None:  # fmt: skip
+    calls = []
+
+    def one_failure(graph: Any) -> float:
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("no")
+        return float(small_accuracy(graph))
+
+    conf = configure(tmp_path, server, max_trials=4)
+    assert fit(small_model, conf, small_loader, one_failure) is not None
+    found = outcome()
+    assert found.experiment_id is not None
+    remote = [record for record, _ in _on_server(server, found.experiment_id).trials()]
+    local = read_trials(tmp_path / "run")
+    assert [r.assignments for r in remote] == [t.assignments for t in local]
+    assert [r.latency_seconds for r in remote] == [t.latency_seconds for t in local]
+    assert [r.latency_stddev for r in remote] == [t.latency_stddev for t in local]
+    assert [r.state for r in remote] == [t.state for t in local]
+    assert _on_server(server, found.experiment_id).open_suggestions() == []
+
+
+def test_continues_by_the_servers_id(
+    tmp_path: Path, server: dict[str, Any], small_model: Path, small_loader: Any,
+    small_accuracy: Any,
+) -> None:  # fmt: skip
+    fit(small_model, configure(tmp_path, server, max_trials=2), small_loader, small_accuracy)
+    known = outcome().experiment_id
+    assert known is not None
+    conf = configure(tmp_path, {**server, "sigopt_experiment_id": known}, max_trials=4)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    assert outcome().experiment_id == known
+    assert len(_on_server(server, known).trials()) == 4
+
+
+def test_tuning_goes_on_when_the_server_is_gone(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    driver = EmbeddedDriver(f"sqlite:///{tmp_path}/server.sqlite3")
+    driver.request("POST", ["clients", "1", "projects"], {"id": "int8", "name": "int8"}, None)
+    calls = []
+    with serve_driver(driver, token=TOKEN) as url:
+
+        def stops_the_server(graph: Any) -> float:
+            calls.append(1)
+            if len(calls) == 3:
+                driver.request = _refuse  # type: ignore[method-assign]
+            return float(small_accuracy(graph))
+
+        kwargs = {"sigopt_api_token": TOKEN, "sigopt_api_url": url, "sigopt_project_id": "int8"}
+        conf = configure(tmp_path, kwargs, max_trials=4)
+        assert fit(small_model, conf, small_loader, stops_the_server) is not None
+    failed_status_rate_limit.clear()
+    assert len(calls) == 1 + 4
+    assert len(read_trials(tmp_path / "run")) == 4
+
+
+def test_token_is_in_no_file_and_no_log(
+    tmp_path: Path, server: dict[str, Any], small_model: Path, small_loader: Any,
+    small_accuracy: Any, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    import logging
+
+    monkeypatch.setattr(logging.getLogger("neural_compressor"), "propagate", True)
+    conf = configure(tmp_path, server, max_trials=2)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    printed = capfd.readouterr()
+    logged = "\n".join(record.getMessage() for record in caplog.records)
+    assert "strategy_kwargs" in logged, "INC's dump of the configuration should be in the log"
+    assert TOKEN not in logged + printed.out + printed.err
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    names = {path.name for path in files}
+    assert {"history.snapshot", "deploy.yaml", "trials.jsonl", "outcome.json"} <= names
+    for path in files:
+        assert TOKEN.encode() not in path.read_bytes(), path
+    assert TOKEN.encode() not in pickle.dumps(conf)
+    assert TOKEN not in repr(conf.tuning_criterion.strategy_kwargs)
+
+
+def _refuse(*args: Any) -> Any:
+    from nc_sigopt_strategy.sigopt_client import ApiException
+
+    raise ApiException({"message": "out of order"}, 503)

@@ -1,0 +1,174 @@
+"""The package as a whole: imports, registration, versions."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from nc_sigopt_strategy.calibration.temp_files import reclaimed_temp_files
+from nc_sigopt_strategy.errors import UnsupportedVersionError
+from nc_sigopt_strategy.inc_log import LoggedErrors
+from nc_sigopt_strategy.registration import check_version
+
+PACKAGE = Path(__file__).parents[2] / "nc_sigopt_strategy"
+# Which modules may import what; everything else may not.
+ALLOWED = {
+    "neural_compressor": (
+        "registration",
+        "strategy",
+        "search_space",
+        "calibration",
+        "quant_config",
+    ),
+    "sigopt": ("sigopt_client", "embedded"),
+    "optuna": ("embedded", "sampling"),
+    "tensorflow": ("backends", "calibration"),
+    "onnxruntime": ("backends", "calibration"),
+    "matplotlib": ("reporting",),
+    "jinja2": ("reporting",),
+}
+# Parts of our own that these must not know.
+FORBIDDEN = {
+    "embedded": ("strategy", "search_space", "registration", "tuning_run", "settings"),
+    "sampling": ("strategy", "search_space", "registration", "tuning_run", "settings", "embedded"),
+    "search_space": ("experiment", "connection", "sigopt_client", "strategy", "tuning_run"),
+    "measurement": ("strategy", "experiment", "connection", "search_space", "tuning_run"),
+    "backends": ("strategy", "experiment", "connection", "search_space", "measurement"),
+    "settings": ("strategy", "experiment", "connection", "tuning_run", "search_space"),
+    "tuning_run": ("strategy", "registration", "connection"),
+}
+
+
+def _imports(path: Path) -> set[str]:
+    """Top-level names of other packages, and our own modules as ``.name``."""
+    found = set()
+    depth = len(path.relative_to(PACKAGE).parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level == 0 and node.module:
+                top, *inner = node.module.split(".")
+                found.add("." + inner[0] if top == PACKAGE.name and inner else top)
+            elif node.level == depth:
+                names = [node.module] if node.module else [alias.name for alias in node.names]
+                found |= {"." + name.split(".")[0] for name in names}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_dependencies_point_one_way(path: Path) -> None:
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    imports = _imports(path)
+    for package, allowed in ALLOWED.items():
+        assert package not in imports or part in allowed, f"{path.name} imports {package}"
+    for forbidden in FORBIDDEN.get(part, ()):
+        assert f".{forbidden}" not in imports, f"{path.name} imports {forbidden}"
+
+
+def run(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import nc_sigopt_strategy, neural_compressor",
+        "import neural_compressor, nc_sigopt_strategy",
+        "import nc_sigopt_strategy, neural_compressor, importlib; "
+        "importlib.reload(nc_sigopt_strategy)",
+        "import nc_sigopt_strategy.strategy",
+        "from nc_sigopt_strategy import SigOptTuneStrategy",
+    ],
+)
+def test_registers_in_any_order(imports: str) -> None:
+    said = run(
+        f"{imports}\n"
+        "import nc_sigopt_strategy\n"
+        "from neural_compressor import config\n"
+        "from neural_compressor.strategy import STRATEGIES\n"
+        "assert STRATEGIES['sigopt'] is nc_sigopt_strategy.SigOptTuneStrategy\n"
+        "assert STRATEGIES['auto'].func.__module__ == 'nc_sigopt_strategy.registration'\n"
+        "assert STRATEGIES['auto'].args[0].__name__ == 'AutoTuneStrategy'\n"
+        "config.TuningCriterion(strategy='basic')\n"
+        "print(config.TuningCriterion(strategy='sigopt').strategy)"
+    )
+    assert said.splitlines()[-1] == "sigopt"
+
+
+def test_wrong_names_are_still_refused() -> None:
+    said = run(
+        "import nc_sigopt_strategy\n"
+        "from neural_compressor import config\n"
+        "try:\n    config.TuningCriterion(strategy='sigoptt')\n"
+        "except AssertionError as error:\n    print('refused')\n"
+    )
+    assert "refused" in said
+
+
+def test_importing_the_package_alone_is_light() -> None:
+    said = run(
+        "import sys, nc_sigopt_strategy, nc_sigopt_strategy.cli\n"
+        "print([m for m in ('tensorflow', 'neural_compressor', 'optuna') if m in sys.modules])"
+    )
+    assert said == "[]"
+
+
+@pytest.mark.parametrize("variable", [None, "Not A Project"])
+def test_client_imports_anywhere(variable: str | None) -> None:
+    environment = {} if variable is None else {"SIGOPT_PROJECT": variable}
+    code = (
+        "import os; os.chdir('/')\n"
+        "import nc_sigopt_strategy.sigopt_client as client\n"
+        "print(client.Connection.__name__, os.environ.get('SIGOPT_PROJECT'))"
+    )
+    assert run(code, **environment) == f"Connection {variable}"
+
+
+@pytest.mark.parametrize("version", ["2.6", "2.6.1", "3.0", "3.7.1"])
+def test_supported_versions(version: str) -> None:
+    check_version(version)
+
+
+@pytest.mark.parametrize("version", ["2.5.1", "3.8", "3.10", "4.0"])
+def test_unsupported_versions_name_the_range(version: str) -> None:
+    with pytest.raises(UnsupportedVersionError, match=r">=2\.6,<3\.8"):
+        check_version(version)
+
+
+def test_temp_files_are_reclaimed() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    real = tempfile.mkstemp
+    with reclaimed_temp_files():
+        kept = [tempfile.mkstemp(suffix=".log") for _ in range(5)]
+        os.close(kept[0][0])  # one that its maker did close
+        os.unlink(kept[1][1])  # and one that was deleted
+    assert tempfile.mkstemp is real
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert not any(os.path.exists(path) for _, path in kept)
+
+
+def test_logged_cause_is_part_of_the_reason() -> None:
+    import logging
+
+    with LoggedErrors() as logged:
+        logging.getLogger("neural_compressor").error("Fail to quantize graph due to X.")
+        assert logged.reason(AssertionError()) == (
+            "AssertionError (INC logged: Fail to quantize graph due to X.)"
+        )
+    assert LoggedErrors().reason(ValueError("plain\nsecond line")) == "ValueError: plain"
