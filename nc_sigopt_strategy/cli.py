@@ -74,10 +74,12 @@ def tune(config: Path, output: Path | None) -> None:
     from .reporting.tables import outcome_table, table_console
 
     run = _benchmarks("tune").tune
-    outcome, folder = run(_read(config, output), _teller())
-    table_console().print(outcome_table(outcome))
+    end, folder = run(_read(config, output), _teller())
+    table_console().print(outcome_table(end.outcome))
     click.echo(f"Everything about this run: {folder}")
-    sys.exit(FOUND if outcome.found else NOTHING_FOUND)
+    if end.interrupted:
+        sys.exit(INTERRUPTED)
+    sys.exit(FOUND if end.outcome.found else NOTHING_FOUND)
 
 
 @cli.command(epilog=_EXIT_CODES)
@@ -167,7 +169,7 @@ def _teller() -> Callable[[str], None]:
 def _read(path: Path, output: Path | None) -> RunConfig:
     import dataclasses
 
-    config: RunConfig = _benchmarks("config").read_config(path)
+    config: RunConfig = _benchmarks("config_file").read_config(path)
     return config if output is None else dataclasses.replace(config, output=output)
 
 

@@ -18,6 +18,7 @@ from typing import IO, cast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
 from rich.progress import TextColumn as ProgressText
+from rich.table import Column
 from rich.text import Text
 
 # Twice a second is smooth enough, and costs the model that is being timed next to nothing.
@@ -38,6 +39,7 @@ def seconds_left(
     trials_done: int,
     max_trials: int | None,
     timeout_seconds: float | None,
+    last_trial_ended_seconds: float | None = None,
 ) -> float | None:
     """How long the run will probably still take.
 
@@ -46,6 +48,7 @@ def seconds_left(
         trials_done: Trials that have ended.
         max_trials: Observation budget; ``None`` when there is none.
         timeout_seconds: Time budget; ``None`` or 0 when there is none.
+        last_trial_ended_seconds: When the last trial ended, since the start; now if ``None``.
 
     Returns:
         The smaller of trials left times mean trial time and time left, in seconds; ``None`` when
@@ -53,7 +56,10 @@ def seconds_left(
     """
     estimates = []
     if max_trials is not None and trials_done > 0:
-        estimates.append(max(0, max_trials - trials_done) * elapsed_seconds / trials_done)
+        # The trial that runs now does not make the finished ones longer.
+        ended = elapsed_seconds if last_trial_ended_seconds is None else last_trial_ended_seconds
+        left = max(0, max_trials - trials_done) * ended / trials_done
+        estimates.append(max(0.0, left - (elapsed_seconds - ended)))
     if timeout_seconds:
         estimates.append(max(0.0, timeout_seconds - elapsed_seconds))
     return min(estimates) if estimates else None
@@ -87,6 +93,7 @@ class TuningProgress:
         self._enabled = enabled
         self._started = time.monotonic()
         self._trials_done = 0
+        self._last_trial_ended = 0.0
         self._best: str | None = None
         self._stream: IO[str] | None = None
         self._console: Console | None = None
@@ -125,6 +132,7 @@ class TuningProgress:
             note: About this trial, shown behind it.
         """
         self._trials_done = max(self._trials_done, number)
+        self._last_trial_ended = self._elapsed()
         self._best = best
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, note=note, completed=self._completed())
@@ -145,8 +153,15 @@ class TuningProgress:
             ProgressText("{task.description}", markup=False),
             BarColumn(bar_width=16),
             _StatusColumn(self),
-            ProgressText("{task.fields[note]}", style="dim", markup=False),
+            # Takes the room that is left: a narrow terminal cuts the note, not the ETA.
+            ProgressText(
+                "{task.fields[note]}",
+                style="dim",
+                markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
             console=console,
+            expand=True,
             refresh_per_second=_REFRESH_PER_SECOND,
             # Redirection would put rich between Neural Compressor and the stream it duplicates.
             redirect_stdout=False,
@@ -178,7 +193,11 @@ class TuningProgress:
             number = min(number, self._max_trials)
         of_budget = f" of {self._max_trials}" if self._max_trials is not None else ""
         left = seconds_left(
-            self._elapsed(), self._trials_done, self._max_trials, self._timeout_seconds
+            self._elapsed(),
+            self._trials_done,
+            self._max_trials,
+            self._timeout_seconds,
+            self._last_trial_ended,
         )
         eta = "?" if left is None else format_seconds(left)
         return f"trial {number}{of_budget}, best so far {self._best or 'none'}, ETA {eta}"

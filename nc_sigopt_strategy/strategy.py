@@ -32,7 +32,7 @@ from .connection import ensure_project, open_connections
 from .errors import ExperimentError, SettingsError
 from .experiment import Definition, Experiment
 from .inc_log import LoggedErrors
-from .initial_suggestions import initial_suggestions
+from .initial_suggestions import InitialSuggestions
 from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import read_batches
 from .measurement.meter import Meter
@@ -203,7 +203,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self._run = TuningRun(
             experiment=self._experiment,
             space=space,
-            seeds=initial_suggestions(space),
+            seeds=InitialSuggestions(space),
             bound=bound,
             meter=meter,
             backend=self._backend,

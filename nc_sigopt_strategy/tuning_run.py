@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from .backends import Backend
 from .budget import Budget
 from .errors import TrialError
 from .experiment import Experiment, Trial
+from .initial_suggestions import AssignmentsKey, InitialSuggestions, assignments_key
 from .measurement.accuracy import AccuracyBound
 from .measurement.meter import FINALIST_ROUNDS, Meter
 from .outcome import Outcome, TrialRecord, TrialState, write_outcome, write_trials
@@ -53,7 +54,7 @@ class TuningRun:
     Args:
         experiment: Where suggestions come from and observations go to.
         space: The search space.
-        seeds: Names and assignments to try before the engine is asked.
+        seeds: What to try before the engine is asked.
         bound: The accuracy bound.
         meter: Measures latency and output noise.
         backend: Saves and fingerprints models.
@@ -70,7 +71,7 @@ class TuningRun:
         *,
         experiment: Experiment,
         space: SearchSpace,
-        seeds: Iterator[tuple[str, dict[str, str]]],
+        seeds: InitialSuggestions,
         bound: AccuracyBound,
         meter: Meter,
         backend: Backend,
@@ -99,7 +100,7 @@ class TuningRun:
         self._trial_timeout = trial_timeout_seconds
         self._models: dict[int, Any] = {}
         self._records: list[TrialRecord] = []
-        self._by_assignments: dict[tuple[tuple[str, str], ...], TrialRecord] = {}
+        self._by_assignments: dict[AssignmentsKey, TrialRecord] = {}
         self._by_fingerprint: dict[str, TrialRecord] = {}
         self._trial_seconds: list[float] = []
         self._failures_in_a_row = 0
@@ -140,7 +141,7 @@ class TuningRun:
             trial = self._suggest()
             self.open = OpenTrial(trial, started)
             self.open.phase("suggest", self.budget.elapsed_seconds - started)
-            same = self._by_assignments.get(_key(trial.assignments))
+            same = self._by_assignments.get(assignments_key(trial.assignments))
             if same is None:
                 return trial
             self.repeat(same)
@@ -188,7 +189,9 @@ class TuningRun:
         scalar = self.bound.scalar(accuracy)
         self.check_trial_timeout()
         if not self.meter.has_reference:
-            is_default = _key(now.trial.assignments) == _key(self.space.default)
+            is_default = assignments_key(now.trial.assignments) == assignments_key(
+                self.space.default
+            )
             self.meter.set_reference(model if is_default else None)
             self._keep_reference_seconds()
         begun = time.monotonic()
@@ -251,7 +254,7 @@ class TuningRun:
         finalists = fastest_feasible(self._records, self._finalists)
         if not finalists:
             return None
-        default = self._by_assignments.get(_key(self.space.default))
+        default = self._by_assignments.get(assignments_key(self.space.default))
         default_number = None
         if default is not None and default.meets_bound:
             default_number = default.number
@@ -325,11 +328,10 @@ class TuningRun:
                 number += 1
                 continue
             return self.experiment.take_over(orphan)
-        for name, assignments in self._seeds:
-            if _key(assignments) not in self._by_assignments:
-                return self.experiment.suggest(
-                    number, assignments=assignments, origin=f"seed: {name}"
-                )
+        seed = self._seeds.next(self._by_assignments)
+        if seed is not None:
+            name, assignments = seed
+            return self.experiment.suggest(number, assignments=assignments, origin=f"seed: {name}")
         return self.experiment.suggest(number, origin=f"sampler: {self._sampler}")
 
     def _observe(self, record: TrialRecord, fingerprint: str | None) -> TrialRecord:
@@ -357,7 +359,7 @@ class TuningRun:
 
     def _remember(self, record: TrialRecord, fingerprint: str | None) -> None:
         self._records.append(record)
-        self._by_assignments.setdefault(_key(record.assignments), record)
+        self._by_assignments.setdefault(assignments_key(record.assignments), record)
         if fingerprint is not None:
             self._by_fingerprint.setdefault(fingerprint, record)
 
@@ -367,9 +369,11 @@ class TuningRun:
             return record
         best = self.best
         rivals = fastest_feasible([*self._records, record], self._finalists)
-        default = _key(self.space.default)
+        default = assignments_key(self.space.default)
         keep = {r.number for r in rivals}
-        keep |= {r.number for r in (*self._records, record) if _key(r.assignments) == default}
+        keep |= {
+            r.number for r in (*self._records, record) if assignments_key(r.assignments) == default
+        }
         self._models[record.number] = model
         self._models = {number: m for number, m in self._models.items() if number in keep}
         if best is None or (record.latency_seconds or 0.0) < (best.latency_seconds or 0.0):
@@ -433,7 +437,3 @@ def describe(record: TrialRecord) -> str:
         f"{head} accuracy {record.accuracy:.4f} ({met}), "
         f"latency {1e3 * (record.latency_seconds or 0.0):.2f} ms{again}."
     )
-
-
-def _key(assignments: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(assignments.items()))

@@ -31,6 +31,7 @@ from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.host import host_facts
 from nc_sigopt_strategy.outcome import (
     OUTCOME_FILE,
+    RECIPE_FILE,
     TRIALS_FILE,
     TrialRecord,
     read_outcome,
@@ -162,7 +163,8 @@ def _collect(
             run.config,
             folder,
             batch_size=run.prepared.batch_size,
-            failure=failure or "it was interrupted",
+            failure=failure,
+            interrupted=failure is None,
         )
         write_outcome(outcome, folder)
     if (folder / TRIALS_FILE).exists():
@@ -246,7 +248,9 @@ def _summarize(run: _Run) -> Comparison:
     best = best_strategy(run.results, run.samples, higher)
     sentences = verdicts(run.results, run.samples, higher)
     if best is not None:
-        sentences.append(f"The run's best model (best_model.pb, recipe.json) is {best.label}'s.")
+        has_recipe = (run.folder / best.label / RECIPE_FILE).is_file()
+        files = "best_model.pb, recipe.json" if has_recipe else "best_model.pb; it has no recipe"
+        sentences.append(f"The run's best model ({files}) is {best.label}'s.")
     if run.prepared.evaluation_size:
         sentences.append(
             f"One evaluation image is {1 / run.prepared.evaluation_size:.4f} of accuracy."

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -96,16 +97,23 @@ def cache_folder() -> Path:
 
 def fingerprint(recipe: DigitsRecipe) -> str:
     """Twelve hex digits that change with the recipe and with the versions that train it."""
-    import sklearn
-    import tensorflow as tf
-
     facts = {
         **dataclasses.asdict(recipe),
-        "tensorflow": tf.__version__,
-        "keras": tf.keras.__version__,
-        "scikit-learn": sklearn.__version__,
+        "tensorflow": _version("tensorflow-cpu", "tensorflow", "intel-tensorflow"),
+        "keras": _version("keras"),
+        "scikit-learn": _version("scikit-learn"),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _version(*packages: str) -> str:
+    """Version of the first of the packages that is installed; nothing is imported for it."""
+    for package in packages:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return "none"
 
 
 def digits_model_path(

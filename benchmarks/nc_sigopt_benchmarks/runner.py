@@ -11,11 +11,13 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nc_sigopt_benchmarks.config import RunConfig, StrategyConfig
 from nc_sigopt_benchmarks.evaluation import RecordingEvaluation, read_events
+from nc_sigopt_benchmarks.interrupts import InterruptWatch
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.pipeline import build_pipeline
 from nc_sigopt_benchmarks.stock_record import (
@@ -30,7 +32,6 @@ from nc_sigopt_strategy.errors import SigOptStrategyError, UnsupportedVersionErr
 from nc_sigopt_strategy.outcome import (
     OUTCOME_FILE,
     RECIPE_FILE,
-    TRIALS_FILE,
     Outcome,
     read_outcome,
     write_outcome,
@@ -43,6 +44,14 @@ STORE_FILE = "experiments.sqlite3"
 _QUANT_LEVELS: dict[str, int | str] = {"auto": "auto", "conservative": 0}
 
 
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended, and whether Ctrl-C ended it."""
+
+    outcome: Outcome
+    interrupted: bool
+
+
 def run_strategy(
     config: RunConfig,
     strategy: StrategyConfig,
@@ -51,7 +60,7 @@ def run_strategy(
     *,
     progress: bool | None = False,
     on_event: Callable[[dict[str, Any]], None] | None = None,
-) -> Outcome:
+) -> RunEnd:
     """Tune ``model`` with one strategy.
 
     Args:
@@ -82,18 +91,20 @@ def run_strategy(
     )
     logger = logging.getLogger("neural_compressor")
     logger.addHandler(failures)
+    watch = InterruptWatch(config.tuning.timeout)
     try:
-        found = quantization.fit(
-            model=str(model.path),
-            conf=conf,
-            calib_dataloader=pipeline.calib_dataloader,
-            eval_func=evaluation,
-        )
+        with watch:
+            found = quantization.fit(
+                model=str(model.path),
+                conf=conf,
+                calib_dataloader=pipeline.calib_dataloader,
+                eval_func=evaluation,
+            )
     finally:
         logger.removeHandler(failures)
     tuning_seconds = time.monotonic() - started
     if strategy.name == SIGOPT:
-        return _own_outcome(folder, config, failures.cause)
+        return RunEnd(_own_outcome(folder, config, failures.cause), watch.by_person)
     if found is not None:
         _save_despite_timeout(found, folder / BEST_MODEL_FILE)
     trials = trials_from_events(read_events(folder), strategy.name)
@@ -105,15 +116,14 @@ def run_strategy(
         tuning_seconds=tuning_seconds,
         batch_size=pipeline.batch_size,
         failure=failures.cause,
+        interrupted=watch.by_person,
     )
-    if outcome.best is not None and write_stock_recipe(folder, outcome.best.number):
-        outcome = dataclasses.replace(
-            outcome, files={**outcome.files, "recipe": RECIPE_FILE, "trials": TRIALS_FILE}
-        )
+    if outcome.best is not None and _recipe_written(folder, outcome.best.number):
+        outcome = dataclasses.replace(outcome, files={**outcome.files, "recipe": RECIPE_FILE})
     drop_leftovers(folder)
     write_trials(trials, folder)
     write_outcome(outcome, folder)
-    return outcome
+    return RunEnd(outcome, watch.by_person)
 
 
 def _inc_config(
@@ -183,6 +193,14 @@ def _own_outcome(folder: Path, config: RunConfig, failure: str | None) -> Outcom
     )
     write_outcome(outcome, folder)
     return outcome
+
+
+def _recipe_written(folder: Path, number: int) -> bool:
+    try:
+        return write_stock_recipe(folder, number)
+    except Exception as error:  # INC's private format; the run is worth more than this file
+        logging.getLogger(__name__).warning("There is no recipe: %r", error)
+        return False
 
 
 def _save_despite_timeout(model: Any, path: Path) -> None:

@@ -6,6 +6,7 @@ It serves the stock strategies, and any strategy whose process ended without a w
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def outcome_from_events(
     tuning_seconds: float | None = None,
     batch_size: int | None = None,
     failure: str | None = None,
+    interrupted: bool = False,
 ) -> Outcome:
     """How the run ended, as far as the calls of the evaluation tell.
 
@@ -73,6 +75,7 @@ def outcome_from_events(
         tuning_seconds: Wall time of the run; the last event's time when unknown.
         batch_size: Inputs in a batch.
         failure: The exception that ended the run, if one did.
+        interrupted: Whether Ctrl-C ended the run.
     """
     criterion = config.accuracy_criterion
     trials = trials_from_events(events, strategy)
@@ -90,7 +93,9 @@ def outcome_from_events(
     return Outcome(
         strategy=strategy,
         found=best is not None,
-        stop_reason=_stop_reason(config, len(trials), tuning_seconds, best is not None, failure),
+        stop_reason="It was interrupted."
+        if interrupted
+        else _stop_reason(config, len(trials), tuning_seconds, best is not None, failure),
         baseline_accuracy=accuracy,
         baseline_duration_seconds=baseline["duration_seconds"] if baseline else None,
         accuracy_target=target,
@@ -115,12 +120,13 @@ def write_stock_recipe(folder: Path, number: int) -> bool:
     Returns:
         Whether the history has that trial.
     """
-    from neural_compressor.utils.utility import load_data_from_pkl
-
     path = folder / WORKSPACE_FOLDER / "history.snapshot"
     if not path.is_file():
         return False
-    history = load_data_from_pkl(str(path)).tuning_history
+    # A pickle that this very process wrote a moment ago; INC's own reader for it takes other
+    # arguments in each version.
+    with path.open("rb") as stream:
+        history = pickle.load(stream).tuning_history
     entries = history[0]["history"] if history else []
     if number > len(entries):
         return False

@@ -12,12 +12,12 @@ from nc_sigopt_benchmarks.child import LOG_FILE, show_event
 from nc_sigopt_benchmarks.compare import prepare
 from nc_sigopt_benchmarks.config import RunConfig, StrategyConfig
 from nc_sigopt_benchmarks.run_folder import new_run_folder
-from nc_sigopt_benchmarks.runner import SIGOPT, run_strategy
+from nc_sigopt_benchmarks.runner import SIGOPT, RunEnd, run_strategy
 from nc_sigopt_strategy.errors import ConfigFileError
-from nc_sigopt_strategy.outcome import Outcome
 from nc_sigopt_strategy.progress import TuningProgress
 
 Tell = Callable[[str], None]
+_TALKATIVE = ("neural_compressor", "nc_sigopt_strategy", "tensorflow")
 
 
 def choose_strategy(config: RunConfig) -> StrategyConfig:
@@ -36,7 +36,7 @@ def choose_strategy(config: RunConfig) -> StrategyConfig:
     return candidates[0]
 
 
-def tune(config: RunConfig, tell: Tell, *, progress: bool | None = None) -> tuple[Outcome, Path]:
+def tune(config: RunConfig, tell: Tell, *, progress: bool | None = None) -> tuple[RunEnd, Path]:
     """Run one strategy.
 
     Returns:
@@ -49,7 +49,7 @@ def tune(config: RunConfig, tell: Tell, *, progress: bool | None = None) -> tupl
     model = prepare(config, tell).model
     folder = new_run_folder(config)
     tell(f"Run folder: {folder}")
-    with _inc_log_in(folder / LOG_FILE):
+    with _logs_in(folder / LOG_FILE):
         if strategy.name == SIGOPT:
             # It draws a bar of its own, which knows latencies.
             return run_strategy(config, strategy, model, folder, progress=progress), folder
@@ -70,17 +70,19 @@ def tune(config: RunConfig, tell: Tell, *, progress: bool | None = None) -> tupl
 
 
 @contextmanager
-def _inc_log_in(path: Path) -> Iterator[None]:
-    """Send Neural Compressor's hundreds of lines to a file, where they do not break the bar."""
+def _logs_in(path: Path) -> Iterator[None]:
+    """Send the hundreds of lines that a tuning logs to a file, where they do not break the bar."""
     import neural_compressor  # noqa: F401  it sets its logger up when imported
 
-    logger = logging.getLogger("neural_compressor")
-    before = logger.handlers[:]
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(message)s"))
-    logger.handlers[:] = [handler]
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    before = [logger.handlers[:] for logger in loggers]
+    for logger in loggers:
+        logger.handlers[:] = [handler]
     try:
         yield
     finally:
-        logger.handlers[:] = before
+        for logger, handlers in zip(loggers, before, strict=True):
+            logger.handlers[:] = handlers
         handler.close()

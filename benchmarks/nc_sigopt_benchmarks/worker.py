@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.config import read_config
+from nc_sigopt_benchmarks.config_file import read_config
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.runner import describe_error, run_strategy
 

@@ -37,15 +37,13 @@ def print_experiment(connection: Any, experiment_id: str, console: Console) -> N
     Raises:
         ExperimentError: There is none with that id.
     """
-    from sigopt.exception import ApiException
-
-    try:
-        experiment = connection.experiments(experiment_id).fetch()
-    except ApiException as error:
+    experiments = connection.experiments().fetch().iterate_pages()
+    experiment = next((e for e in experiments if str(e.id) == experiment_id), None)
+    if experiment is None:
         raise ExperimentError(
-            f"Experiment {experiment_id!r} cannot be shown: {error}.",
+            f"There is no experiment {experiment_id!r} in this store.",
             "`nc-sigopt experiments list` names the ones there; --storage chooses the store.",
-        ) from error
+        )
     console.print(f"experiment {experiment.id}: {experiment.name} ({experiment.state})")
     for metric in experiment.metrics or ():
         parts = [metric.name, metric.strategy, metric.objective]

@@ -192,6 +192,7 @@ def test_ctrl_c_keeps_what_is_there(small_model: Path, tmp_path: Path) -> None:
     assert results["interrupted"]
     assert [strategy["label"] for strategy in results["strategies"]] == ["basic"]
     assert len(results["strategies"][0]["trials"]) >= 2
+    assert results["strategies"][0]["outcome"]["stop_reason"] == "It was interrupted."
     assert "basic" in out
 
 

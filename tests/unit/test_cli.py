@@ -121,7 +121,8 @@ def test_help_does_not_import_the_heavy_packages() -> None:
     ("found", "code"), [(True, cli.FOUND), (False, cli.NOTHING_FOUND)], ids=["found", "none"]
 )
 def test_tune_exits_by_what_it_found(found: bool, code: int, harness: dict[str, Any]) -> None:
-    harness["tune"] = lambda config, tell: (outcome(found), Path("runs/x"))
+    end = Fake(outcome=outcome(found), interrupted=False)
+    harness["tune"] = lambda config, tell: (end, Path("runs/x"))
     result = invoke("tune", "any.yaml")
     assert result.exit_code == code
     assert "The time is up." in result.output
@@ -144,6 +145,14 @@ def test_compare_exits_by_what_it_found(
     assert result.exit_code == code
     assert "basic and sigopt tie." in result.output
     assert "Accuracy is of a small data set." in result.output
+
+
+def test_an_interrupted_tune_shows_what_it_found(harness: dict[str, Any]) -> None:
+    end = Fake(outcome=outcome(True), interrupted=True)
+    harness["tune"] = lambda config, tell: (end, Path("runs/x"))
+    result = invoke("tune", "any.yaml")
+    assert result.exit_code == cli.INTERRUPTED
+    assert "yes, trial 1" in result.output
 
 
 def test_ctrl_c_exits_with_130(harness: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nc_sigopt_benchmarks.config import CriterionConfig, read_config
+from nc_sigopt_benchmarks.config import CriterionConfig
+from nc_sigopt_benchmarks.config_file import read_config
 from nc_sigopt_strategy.errors import ConfigFileError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

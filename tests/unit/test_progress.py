@@ -32,6 +32,12 @@ def test_eta_is_the_smaller_of_trials_and_time(
     assert seconds_left(elapsed, done, max_trials, timeout) == left
 
 
+def test_a_trial_that_runs_counts_down() -> None:
+    assert seconds_left(10.0, 5, 10, None, last_trial_ended_seconds=10.0) == 10.0
+    assert seconds_left(11.0, 5, 10, None, last_trial_ended_seconds=10.0) == 9.0
+    assert seconds_left(50.0, 5, 10, None, last_trial_ended_seconds=10.0) == 0.0
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (65, "1:05"), (7265, "2:01:05"), (-3, "0:00")]
 )

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nc_sigopt_strategy.errors import SettingsError
-from nc_sigopt_strategy.initial_suggestions import initial_suggestions
 from nc_sigopt_strategy.search_space import (
     SearchSpace,
     SpaceRequest,
@@ -206,21 +205,6 @@ def test_aliases_do_not_depend_on_locks() -> None:
     free = {p.ops[0]: p.name for p in build().parameters}
     locked = build(SpaceRequest(excluded_ops=["block0", "block1"]))
     assert all(free[p.ops[0]] == p.name for p in locked.parameters)
-
-
-def test_initial_suggestions_start_with_the_default_and_do_not_repeat() -> None:
-    space = build()
-    suggestions = list(initial_suggestions(space))
-    assert suggestions[0] == ("default int8", space.default)
-    keys = [tuple(sorted(a.items())) for _, a in suggestions]
-    assert len(set(keys)) == len(keys)
-    for _, assignments in suggestions:
-        space.decode(assignments)
-    named = dict(suggestions)
-    assert set(named["all ops in fp32"].values()) == {"fp32"}
-    assert named["last layers in bf16"][space.parameters[-1].name] == "fp32"
-    assert named["last layers in bf16"][space.parameters[-2].name] == "bf16"
-    assert named["last layers in bf16"][space.parameters[0].name] == "int8"
 
 
 def test_describe_is_json_safe() -> None:

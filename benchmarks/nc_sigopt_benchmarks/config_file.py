@@ -1,0 +1,207 @@
+"""YAML run configurations: read, checked, and turned into typed values.
+
+Every complaint names the file, the key as a dotted path and the line, because these files are
+edited by hand.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from nc_sigopt_benchmarks.config import (
+    CriterionConfig,
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    StrategyConfig,
+    TimingConfig,
+    TuningConfig,
+)
+from nc_sigopt_strategy.errors import ConfigFileError
+
+KeyPath = tuple[str | int, ...]
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read and check a run configuration.
+
+    Raises:
+        ConfigFileError: The file is missing, is not YAML, or a key or value in it is wrong.
+    """
+    values, lines = _parse(path)
+    _check_schema(path, values, lines)
+    return _build(path, values, lines)
+
+
+def _parse(path: Path) -> tuple[dict[str, Any], Any]:
+    """The values as plain Python objects, and the same tree with line numbers."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigFileError(
+            f"The run configuration {path} cannot be read: {error}.",
+            "Give the path of a YAML file; the ones of this project are in configs/.",
+        ) from error
+    try:
+        lines = YAML(typ="rt").load(text)
+        values = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        raise ConfigFileError(
+            f"{path}{where}: not valid YAML: {error.problem}.",
+            "Check the indentation, the quotes and the colons around that line.",
+        ) from error
+    except YAMLError as error:
+        raise ConfigFileError(f"{path}: not valid YAML: {error}.") from error
+    if not isinstance(values, dict):
+        raise ConfigFileError(
+            f"{path}: the file holds {_describe(values)}, not a mapping of keys to values.",
+            "See configs/demo.yaml for a whole example.",
+        )
+    return values, lines
+
+
+def _check_schema(path: Path, values: dict[str, Any], lines: Any) -> None:
+    from jsonschema import Draft202012Validator
+
+    text = resources.files(__package__).joinpath("config_schema.json").read_text("utf-8")
+    problems = []
+    for error in Draft202012Validator(json.loads(text)).iter_errors(values):
+        key, fact, hint = _explain(error)
+        problems.append((_line_of(lines, key), key, fact, hint))
+    if problems:
+        line, key, fact, hint = min(problems, key=lambda problem: problem[0])
+        raise ConfigFileError(f"{path}, line {line}: {_dotted(key)} {fact}.", hint)
+
+
+def _explain(error: Any) -> tuple[KeyPath, str, str]:
+    """Which key is wrong, what is wrong with it, and the way out."""
+    key: KeyPath = tuple(error.absolute_path)
+    rule, limit = error.validator, error.validator_value
+    shown = _describe(error.instance)
+    if rule == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = next(name for name in error.instance if name not in known)
+        return (*key, str(unknown)), "is not a known key", _suggest(str(unknown), known)
+    if rule == "required":
+        missing = next(name for name in limit if name not in error.instance)
+        return (*key, missing), "is missing", "Add it; see configs/demo.yaml for an example."
+    if rule == "enum":
+        return key, f"is {shown}, which is not known", _suggest(str(error.instance), limit)
+    if rule == "type":
+        return key, f"is {shown}", f"It must be {_TYPE_NAMES[limit]}."
+    if rule == "minimum":
+        return key, f"is {shown}", f"The least that makes sense is {limit}."
+    if rule == "pattern":
+        hint = "Use letters, digits, dots, dashes and underscores: it becomes a folder's name."
+        return key, f"is {shown}", hint
+    return key, f"is {shown}", "It must not be empty."
+
+
+_TYPE_NAMES = {
+    "object": "a mapping of keys to values",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    start = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{start}Known here: {', '.join(known)}."
+
+
+def _describe(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    kind = {bool: "true or false", int: "a number", float: "a number", str: "text"}
+    return f"{value!r} ({kind.get(type(value), type(value).__name__)})"
+
+
+def _dotted(key: KeyPath) -> str:
+    return ".".join(str(part) for part in key) or "the file"
+
+
+def _line_of(lines: Any, key: KeyPath) -> int:
+    """Line of a key, from 1; of the innermost part of the path that is there, if it is not."""
+    line, node = 0, lines
+    for part in key:
+        try:
+            line = (node.lc.item(part) if isinstance(part, int) else node.lc.key(part))[0]
+            node = node[part]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+    return line + 1
+
+
+def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
+    """Typed values, with the rules that a schema cannot say."""
+
+    def wrong(key: KeyPath, fact: str, hint: str) -> ConfigFileError:
+        return ConfigFileError(
+            f"{path}, line {_line_of(lines, key)}: {_dotted(key)} {fact}.", hint
+        )
+
+    def relative(text: str) -> Path:
+        return (path.parent / Path(text).expanduser()).resolve()
+
+    model = dict(values.get("model", {}))
+    data = dict(values.get("data", {}))
+    source = model.get("source", "auto")
+    for needed in ("path", "inputs", "outputs"):
+        if source == "path" and needed not in model:
+            hint = "A model of your own needs path, inputs and outputs."
+            raise wrong(("model", needed), "is missing", hint)
+        if source != "path" and needed in model:
+            hint = "Set model.source to 'path' to tune a model of your own, or drop the key."
+            raise wrong(("model", needed), f"is given although model.source is {source!r}", hint)
+    if source == "path" and "python" not in data:
+        hint = "Name a Python file that defines calib_dataloader and eval_func."
+        raise wrong(("data", "python"), "is missing", hint)
+    criterion = CriterionConfig(**values.get("accuracy_criterion", {}))
+    if criterion.criterion == "relative" and criterion.tolerable_loss >= 1:
+        hint = "It is a share: write 0.01 for one per cent."
+        key: KeyPath = ("accuracy_criterion", "tolerable_loss")
+        raise wrong(key, f"is {criterion.tolerable_loss}, which every model meets", hint)
+    strategies: list[StrategyConfig] = []
+    for position, entry in enumerate(values["strategies"]):
+        label = entry.get("label", entry["name"])
+        if any(label == other.label for other in strategies):
+            hint = "Give one of the two a label of its own."
+            raise wrong(("strategies", position), f"is the second one called {label!r}", hint)
+        if label == "fp32":
+            hint = "Choose another: the results table has a row of that name for reference."
+            raise wrong(("strategies", position, "label"), "is 'fp32'", hint)
+        kwargs = entry.get("strategy_kwargs", {})
+        strategies.append(StrategyConfig(entry["name"], label, kwargs))
+    for mapping, name in ((model, "path"), (data, "python")):
+        if name in mapping:
+            mapping[name] = relative(mapping[name])
+    for name in ("inputs", "outputs"):
+        model[name] = tuple(model.get(name, ()))
+    return RunConfig(
+        path=path,
+        strategies=tuple(strategies),
+        name=values.get("name", path.stem),
+        model=ModelConfig(**model),
+        data=DataConfig(**data),
+        accuracy_criterion=criterion,
+        tuning=TuningConfig(**values.get("tuning", {})),
+        timing=TimingConfig(**values.get("timing", {})),
+        output=Path(values.get("output", "runs")).expanduser(),
+    )

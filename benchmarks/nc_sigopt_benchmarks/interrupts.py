@@ -1,0 +1,52 @@
+"""Telling a person's Ctrl-C from Neural Compressor's timeout."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class InterruptWatch:
+    """Notes whether an interrupt came before the time budget was spent.
+
+    Neural Compressor's timer ends a run by simulating Ctrl-C, ``fit`` swallows either, and nothing
+    in the signal tells which it was. But the timer never fires early, so an early interrupt is a
+    person's. Use it as a context manager around ``fit``, in the main thread.
+
+    Args:
+        timeout_seconds: The budget; 0 when there is none.
+
+    Attributes:
+        by_person: Whether a person interrupted the run.
+    """
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self.by_person = False
+        self._timeout_seconds = timeout_seconds
+        self._started = 0.0
+        self._before: Any = None
+        self._watching = threading.current_thread() is threading.main_thread()
+
+    def __enter__(self) -> InterruptWatch:
+        self._started = time.monotonic()
+        if self._watching:
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._watching:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        elapsed = time.monotonic() - self._started
+        if not self._timeout_seconds or elapsed < self._timeout_seconds:
+            self.by_person = True
+        signal.default_int_handler(number, frame)
