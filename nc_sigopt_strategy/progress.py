@@ -151,7 +151,7 @@ class TuningProgress:
         self._progress = Progress(
             SpinnerColumn(),
             ProgressText("{task.description}", markup=False),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=10),
             _StatusColumn(self),
             # Takes the room that is left: a narrow terminal cuts the note, not the ETA.
             ProgressText(

@@ -14,14 +14,12 @@ else here follows from facts of INC's base class (checked in 2.6 and 3.7.1):
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from neural_compressor.config import options
 from neural_compressor.strategy.strategy import TuneStrategy
 
@@ -31,6 +29,7 @@ from .calibration.temp_files import reclaimed_temp_files
 from .connection import ensure_project, open_connections
 from .errors import ExperimentError, SettingsError
 from .experiment import Definition, Experiment
+from .identity import identity, refuse_changes
 from .inc_log import LoggedErrors
 from .initial_suggestions import InitialSuggestions
 from .measurement.accuracy import AccuracyBound, finite_values
@@ -191,7 +190,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         if self._experiment is None:
             self._experiment = self._create(bound, meter.measures_noise, identity)
         else:
-            _refuse_changes(self._experiment, identity)
+            refuse_changes(self._experiment, identity)
             self._restore_reference(meter)
         self._output_dir = self._make_output_dir()
         logger.info(
@@ -271,9 +270,6 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             if run.open is not None:
                 run.fail(stopped)
             decided = run.decide(self._rebuild)
-        except (Exception, KeyboardInterrupt) as error:
-            logger.error("The finalists could not be compared: %s", self._logged.reason(error))
-            decided = None
         finally:
             run.close()
         winner, self._winner = decided or (None, None)
@@ -281,9 +277,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         try:
             if winner is not None:
                 self._write_winner(winner)
-                files.update(
-                    {"model": "best_model" + self._backend.model_suffix, "recipe": RECIPE_FILE}
-                )
+                files.update({"model": run.models.file_name, "recipe": RECIPE_FILE})
             outcome = run.outcome(
                 baseline_duration_seconds=self._duration(self.baseline, 0.0),
                 winner=winner,
@@ -356,18 +350,15 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         return getattr(self.adaptor, "pre_optimized_model", None) or self.model
 
     def _identity(self) -> dict[str, str]:
-        """What has to be the same for an experiment to be continued, as short fingerprints."""
         criterion = self.config.accuracy_criterion
-        batches = self._read_batches()
-        return {
-            "model": self._model_fingerprint,
-            "data": _fingerprint(batches, self._settings.latency_batch_size),
-            "search space": hashlib.sha256(
-                repr(self._search_space().describe()).encode()
-            ).hexdigest(),
-            "accuracy criterion": f"{criterion.criterion} {criterion.tolerable_loss} "
+        return identity(
+            model_fingerprint=self._model_fingerprint,
+            batches=self._read_batches(),
+            timed_inputs=self._settings.latency_batch_size,
+            search_space=self._search_space().describe(),
+            criterion=f"{criterion.criterion} {criterion.tolerable_loss} "
             f"{'higher' if self.higher_is_better else 'lower'} is better",
-        }
+        )
 
     def _join(self, experiment_id: str) -> Experiment:
         local, remote = self._connections.local, self._connections.remote
@@ -377,7 +368,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             experiment = MirroredExperiment.join_both(
                 local, remote, experiment_id, self._connections.server_url
             )
-        _refuse_changes(experiment, self._identity())
+        refuse_changes(experiment, self._identity())
         return experiment
 
     def _create(
@@ -448,32 +439,6 @@ def _check_measurable(settings: Settings, calibration: Any, evaluation: Any) -> 
             "There is no data to time a model on: neither calib_dataloader nor eval_dataloader.",
             "Give one of them to fit, or latency_func in strategy_kwargs.",
         )
-
-
-def _refuse_changes(experiment: Experiment, identity: Mapping[str, str]) -> None:
-    known = experiment.read_record().get("identity")
-    if known is None:
-        raise ExperimentError(
-            f"Experiment {experiment.id} holds no record of model and data.",
-            "Leave sigopt_experiment_id out to create a new one.",
-        )
-    changed = [name for name, value in identity.items() if known.get(name) != value]
-    if changed:
-        raise ExperimentError(
-            f"Experiment {experiment.id} cannot be continued: {', '.join(changed)} changed.",
-            "Leave sigopt_experiment_id out to create a new one, or go back to what it was.",
-        )
-
-
-def _fingerprint(batches: list[Any], timed: int | None) -> str:
-    digest = hashlib.sha256(repr(timed).encode())
-    for batch in batches:
-        parts = batch.values() if isinstance(batch, Mapping) else batch
-        for part in parts if isinstance(parts, (list, tuple)) else [parts]:
-            array = np.ascontiguousarray(part)
-            digest.update(f"{array.shape}{array.dtype}".encode())
-            digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 register()

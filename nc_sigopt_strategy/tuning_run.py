@@ -17,18 +17,18 @@ from .backends import Backend
 from .budget import Budget
 from .errors import TrialError
 from .experiment import Experiment, Trial
-from .initial_suggestions import AssignmentsKey, InitialSuggestions, assignments_key
+from .initial_suggestions import InitialSuggestions
+from .kept_models import KeptModels
 from .measurement.accuracy import AccuracyBound
 from .measurement.meter import FINALIST_ROUNDS, Meter
-from .outcome import Outcome, TrialRecord, TrialState, write_outcome, write_trials
+from .outcome import OpCost, Outcome, TrialRecord, TrialState, write_outcome, write_trials
 from .progress import TuningProgress
 from .search_space import SearchSpace
-from .verdict import choose, costliest_ops, fastest_feasible
+from .trial_history import TrialHistory
+from .verdict import choose, costliest_ops
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
-MODELS_FOLDER = "models"
-BEST_MODEL = "best_model"
 # How often a suggestion is run again after the process died with it, before it counts as failed.
 RERUNS = 1
 # Opening a session and warming a finalist up, on top of its timed runs.
@@ -93,31 +93,14 @@ class TuningRun:
         self._backend = backend
         self._seeds = seeds
         self._progress = progress
-        self._tied: tuple[int, ...] = ()
-        self._unsaved = ""
         self._finalists = finalists
         self._sampler = sampler
         self._trial_timeout = trial_timeout_seconds
-        self._models: dict[int, Any] = {}
-        self._records: list[TrialRecord] = []
-        self._by_assignments: dict[AssignmentsKey, TrialRecord] = {}
-        self._by_fingerprint: dict[str, TrialRecord] = {}
         self._trial_seconds: list[float] = []
-        self._failures_in_a_row = 0
-        for record, fingerprint in experiment.trials():
-            self._remember(record, fingerprint)
+        self._tied: tuple[int, ...] = ()
+        self.history = TrialHistory(space.default, experiment.trials())
+        self.models = KeptModels(backend, output_dir)
         self._orphans = experiment.open_suggestions()
-
-    @property
-    def records(self) -> tuple[TrialRecord, ...]:
-        """All trials of the experiment so far, in order."""
-        return tuple(self._records)
-
-    @property
-    def best(self) -> TrialRecord | None:
-        """The fastest trial so far that met the bound."""
-        found = fastest_feasible(self._records, 1)
-        return found[0] if found else None
 
     def next_trial(self) -> Trial | None:
         """Open the next suggestion that has to be quantized, or ``None`` at the end.
@@ -126,13 +109,13 @@ class TuningRun:
         """
         while True:
             reason = self.budget.stop_reason(
-                trials=len(self._records),
-                found=self.best is not None,
+                trials=len(self.history.records),
+                found=self.history.best is not None,
                 trial_seconds=self._trial_seconds,
                 reserved_seconds=self._reserved_seconds(),
-                failures_in_a_row=self._failures_in_a_row,
+                failures_in_a_row=self.history.failures_in_a_row,
             )
-            if reason is None and len(self._by_assignments) >= self.space.size:
+            if reason is None and len(self.history.by_assignments) >= self.space.size:
                 reason = f"All {self.space.size} configurations have been tried."
             if reason is not None:
                 self.stop_reason = reason
@@ -141,7 +124,7 @@ class TuningRun:
             trial = self._suggest()
             self.open = OpenTrial(trial, started)
             self.open.phase("suggest", self.budget.elapsed_seconds - started)
-            same = self._by_assignments.get(assignments_key(trial.assignments))
+            same = self.history.with_assignments(trial.assignments)
             if same is None:
                 return trial
             self.repeat(same)
@@ -155,7 +138,7 @@ class TuningRun:
         now = self._require_open()
         now.phase("quantize", self.budget.elapsed_seconds - now.started - sum(now.phases.values()))
         self.check_trial_timeout()
-        return self._by_fingerprint.get(self._backend.fingerprint(model))
+        return self.history.with_graph(self._backend.fingerprint(model))
 
     def repeat(self, same: TrialRecord) -> None:
         """Observe the open trial with the values of an earlier one that gave the same graph."""
@@ -189,9 +172,7 @@ class TuningRun:
         scalar = self.bound.scalar(accuracy)
         self.check_trial_timeout()
         if not self.meter.has_reference:
-            is_default = assignments_key(now.trial.assignments) == assignments_key(
-                self.space.default
-            )
+            is_default = self.history.is_default(now.trial.assignments)
             self.meter.set_reference(model if is_default else None)
             self._keep_reference_seconds()
         begun = time.monotonic()
@@ -212,7 +193,8 @@ class TuningRun:
             output_noise=measured.output_noise,
             duration_seconds=duration_seconds,
         )
-        record = self._keep_model(record, model)
+        if record.meets_bound:
+            self._keep_model(record, model)
         return self._observe(record, fingerprint)
 
     def fail(self, reason: str) -> None:
@@ -229,8 +211,7 @@ class TuningRun:
         )
         self.open = None
         self.experiment.fail(record)
-        self._failures_in_a_row += 1
-        self._remember(record, None)
+        self.history.add(record, None)
         self._report(record)
 
     def check_trial_timeout(self) -> None:
@@ -251,24 +232,27 @@ class TuningRun:
         Args:
             rebuild: Quantizes assignments again, for a model that an earlier process measured.
         """
-        finalists = fastest_feasible(self._records, self._finalists)
+        finalists = self.history.finalists(self._finalists)
         if not finalists:
             return None
-        default = self._by_assignments.get(assignments_key(self.space.default))
-        default_number = None
-        if default is not None and default.meets_bound:
-            default_number = default.number
-            if default not in finalists:
-                finalists.append(default)
-        models = {
-            f.number: self._models.get(f.number) or rebuild(f.assignments) for f in finalists
-        }
-        winner, tied = finalists[0], self._tied
-        if len(finalists) > 1:
-            ratios = self.meter.compare(models, deadline=self.budget.deadline)
-            winner, tied = choose(finalists, ratios, self._better, default_number)
-        self._tied = tied
-        self._save_best(models[winner.number])
+        winner = finalists[0]
+        models = {winner.number: self.models.get(winner.number) or rebuild(winner.assignments)}
+        try:
+            for other in finalists[1:]:
+                model = self.models.get(other.number)
+                models[other.number] = model or rebuild(other.assignments)
+            if len(finalists) > 1:
+                ratios = self.meter.compare(models, deadline=self.budget.deadline)
+                default = next(
+                    (f for f in finalists if self.history.is_default(f.assignments)), None
+                )
+                winner, self._tied = choose(
+                    finalists, ratios, self._better, None if default is None else default.number
+                )
+        except (Exception, KeyboardInterrupt) as error:
+            # What was measured during the trials still stands.
+            logger.error("The finalists were not compared side by side: %r", error)
+        self.models.save(models[winner.number])
         return winner, models[winner.number]
 
     def outcome(
@@ -280,16 +264,21 @@ class TuningRun:
         files: Mapping[str, str],
     ) -> Outcome:
         """What the run ended with; also written to the run folder with the trials."""
-        observed = [r for r in self._records if r.accuracy is not None]
-        nearest = None
+        records = self.history.records
+        observed = [r for r in records if r.accuracy is not None]
+        nearest: TrialRecord | None = None
+        costly: tuple[OpCost, ...] = ()
         if winner is None and observed:
             nearest = min(observed, key=lambda r: self.bound.shortfall(r.accuracy or 0.0))
-        feasible = [r.ended_seconds for r in self._records if r.meets_bound]
-        names = {p.name: ", ".join(op[0] for op in p.ops) for p in self.space.parameters if p.ops}
+            names = {p.name: ", ".join(op[0] for op in p.ops) for p in self.space.parameters}
+            costly = costliest_ops(records, self.bound.maximize, names)
+        if winner is not None and self.models.save_error is None:
+            winner = dataclasses.replace(winner, model_path=self.models.file_name)
+        feasible = [r.ended_seconds for r in records if r.meets_bound]
         outcome = Outcome(
             strategy="sigopt",
             found=winner is not None,
-            stop_reason=self.stop_reason + self._unsaved,
+            stop_reason=" ".join(filter(None, (self.stop_reason, self.models.save_error))),
             baseline_accuracy=self.bound.baseline_scalar,
             baseline_duration_seconds=baseline_duration_seconds,
             accuracy_target=self.bound.target,
@@ -298,10 +287,8 @@ class TuningRun:
             batch_size=self.meter.batch_size,
             best=winner,
             nearest_miss=nearest,
-            costliest_ops=()
-            if winner is not None
-            else costliest_ops(self._records, self.bound.maximize, names),
-            trials=len(self._records),
+            costliest_ops=costly,
+            trials=len(records),
             tuning_seconds=self.budget.elapsed_seconds,
             experiment_id=self.experiment.id,
             storage=storage,
@@ -309,17 +296,17 @@ class TuningRun:
             seconds_to_first_feasible=min(feasible) if feasible else None,
             tied=self._tied,
         )
-        write_trials(self._records, self.output_dir)
+        write_trials(records, self.output_dir)
         write_outcome(outcome, self.output_dir)
         return outcome
 
     def close(self) -> None:
         """Release the meter and the models that did not win."""
         self.meter.close()
-        self._models.clear()
+        self.models.clear()
 
     def _suggest(self) -> Trial:
-        number = len(self._records) + 1
+        number = len(self.history.records) + 1
         while self._orphans:
             orphan = dataclasses.replace(self._orphans.pop(0), number=number)
             if orphan.reruns >= RERUNS:
@@ -328,7 +315,7 @@ class TuningRun:
                 number += 1
                 continue
             return self.experiment.take_over(orphan)
-        seed = self._seeds.next(self._by_assignments)
+        seed = self._seeds.next(self.history.by_assignments)
         if seed is not None:
             name, assignments = seed
             return self.experiment.suggest(number, assignments=assignments, origin=f"seed: {name}")
@@ -341,8 +328,7 @@ class TuningRun:
         self.open = None
         spent = {**record.phase_seconds, "observe": time.monotonic() - begun}
         record = dataclasses.replace(record, phase_seconds=spent)
-        self._failures_in_a_row = 0
-        self._remember(record, fingerprint)
+        self.history.add(record, fingerprint)
         self._trial_seconds.append(record.ended_seconds - record.started_seconds)
         self._report(record)
         return record
@@ -357,40 +343,12 @@ class TuningRun:
             ended_seconds=self.budget.elapsed_seconds,
         )
 
-    def _remember(self, record: TrialRecord, fingerprint: str | None) -> None:
-        self._records.append(record)
-        self._by_assignments.setdefault(assignments_key(record.assignments), record)
-        if fingerprint is not None:
-            self._by_fingerprint.setdefault(fingerprint, record)
-
-    def _keep_model(self, record: TrialRecord, model: Any) -> TrialRecord:
-        """Keep the model while it may still win; write it out at once if it is the best so far."""
-        if not record.meets_bound:
-            return record
-        best = self.best
-        rivals = fastest_feasible([*self._records, record], self._finalists)
-        default = assignments_key(self.space.default)
-        keep = {r.number for r in rivals}
-        keep |= {
-            r.number for r in (*self._records, record) if assignments_key(r.assignments) == default
-        }
-        self._models[record.number] = model
-        self._models = {number: m for number, m in self._models.items() if number in keep}
-        if best is None or (record.latency_seconds or 0.0) < (best.latency_seconds or 0.0):
-            path = self._save_best(model)
-            return dataclasses.replace(record, model_path=None if path is None else path.name)
-        return record
-
-    def _save_best(self, model: Any) -> Path | None:
-        """Save the model; a full disk costs the file, not the run: the model is in memory."""
-        try:
-            path = self._backend.save(model, self.output_dir / BEST_MODEL)
-        except OSError as error:
-            self._unsaved = f" The best model could not be saved: {error}."
-            logger.error("The best model cannot be saved to %s: %s", self.output_dir, error)
-            return None
-        self._unsaved = ""
-        return path
+    def _keep_model(self, record: TrialRecord, model: Any) -> None:
+        """Keep the model while it may win; write it out at once if it is the best so far."""
+        finalists = self.history.finalists(self._finalists, record)
+        self.models.keep(record.number, model, (f.number for f in finalists))
+        if finalists[0] is record:
+            self.models.save(model)
 
     def _keep_reference_seconds(self) -> None:
         if self.meter.reference_seconds is not None:
@@ -399,7 +357,7 @@ class TuningRun:
             self.experiment.write_record(record)
 
     def _reserved_seconds(self) -> float:
-        finalists = fastest_feasible(self._records, self._finalists)
+        finalists = self.history.finalists(self._finalists)
         if len(finalists) < 2:
             return 0.0
         return sum(
@@ -411,7 +369,7 @@ class TuningRun:
         return a > b if self.bound.maximize else a < b
 
     def _report(self, record: TrialRecord) -> None:
-        best = self.best
+        best = self.history.best
         said = "none meets the bound yet"
         if best is not None and best.latency_seconds is not None:
             said = f"{1e3 * best.latency_seconds:.2f} ms at accuracy {best.accuracy:.4f}"

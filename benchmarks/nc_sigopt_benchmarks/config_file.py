@@ -201,7 +201,8 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
         model=ModelConfig(**model),
         data=DataConfig(**data),
         accuracy_criterion=criterion,
-        tuning=TuningConfig(**values.get("tuning", {})),
+        # JSON schema takes 130.0 for a whole number, Neural Compressor does not.
+        tuning=TuningConfig(**{k: int(v) for k, v in values.get("tuning", {}).items()}),
         timing=TimingConfig(**values.get("timing", {})),
         output=Path(values.get("output", "runs")).expanduser(),
     )

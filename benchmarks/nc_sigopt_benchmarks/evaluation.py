@@ -61,6 +61,8 @@ class RecordingEvaluation:
         criterion: Says which trials meet the bound.
         keep_models: Whether each trial's graph is saved, to be timed after the tuning.
         on_event: Gets each line as it is written.
+        interrupted: Whether the run was interrupted; if a call comes all the same, the exception
+            was swallowed on its way and is raised once more.
     """
 
     def __init__(
@@ -71,17 +73,21 @@ class RecordingEvaluation:
         *,
         keep_models: bool,
         on_event: Callable[[dict[str, Any]], None] | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._evaluate = evaluate
         self._folder = folder
         self._criterion = criterion
         self._keep_models = keep_models
         self._on_event = on_event
+        self._interrupted = interrupted
         self._calls = 0
         self._baseline: float | None = None
         self._started = time.monotonic()
 
     def __call__(self, model: Any) -> Any:
+        if self._interrupted():
+            raise KeyboardInterrupt
         number = self._calls
         self._calls += 1
         began = time.monotonic()

@@ -21,10 +21,13 @@ class InterruptWatch:
 
     Attributes:
         by_person: Whether a person interrupted the run.
+        fired: Whether anything did. Code that catches everything can swallow the exception (it was
+            seen to); whoever is called back afterwards can raise it once more.
     """
 
     def __init__(self, timeout_seconds: float) -> None:
         self.by_person = False
+        self.fired = False
         self._timeout_seconds = timeout_seconds
         self._started = 0.0
         self._before: Any = None
@@ -46,6 +49,7 @@ class InterruptWatch:
             signal.signal(signal.SIGINT, self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        self.fired = True
         elapsed = time.monotonic() - self._started
         if not self._timeout_seconds or elapsed < self._timeout_seconds:
             self.by_person = True

@@ -82,16 +82,17 @@ def run_strategy(
     failures = _FailureLog()
     # The clock starts after the imports, which take seconds and are no part of tuning.
     started = time.monotonic()
+    watch = InterruptWatch(config.tuning.timeout)
     evaluation = RecordingEvaluation(
         pipeline.eval_func,
         folder,
         config.accuracy_criterion,
         keep_models=strategy.name != SIGOPT,
         on_event=on_event,
+        interrupted=lambda: watch.fired,
     )
     logger = logging.getLogger("neural_compressor")
     logger.addHandler(failures)
-    watch = InterruptWatch(config.tuning.timeout)
     try:
         with watch:
             found = quantization.fit(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from nc_sigopt_benchmarks.config import CriterionConfig, DataConfig
 from nc_sigopt_benchmarks.data import ImageSet
 from nc_sigopt_benchmarks.evaluation import RecordingEvaluation, TopOneAccuracy, read_events
+from nc_sigopt_benchmarks.interrupts import InterruptWatch
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.pipeline import build_pipeline, check_fits
 from nc_sigopt_strategy.errors import DataError
@@ -122,3 +125,31 @@ def test_every_evaluation_is_a_line_at_once(tmp_path: Path) -> None:
 def test_a_half_written_event_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text(json.dumps({"trial": 0}) + '\n{"trial": 1, "acc')
     assert read_events(tmp_path) == [{"trial": 0}]
+
+
+def test_a_swallowed_interrupt_is_raised_at_the_next_evaluation(tmp_path: Path) -> None:
+    watch = InterruptWatch(timeout_seconds=0)
+    evaluate = RecordingEvaluation(
+        lambda model: 0.9,
+        tmp_path,
+        CriterionConfig(),
+        keep_models=False,
+        interrupted=lambda: watch.fired,
+    )
+    with watch:
+        evaluate(object())
+        with contextlib.suppress(BaseException):  # as some of INC's code does
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(object())
+    assert watch.by_person
+    assert len(read_events(tmp_path)) == 1
+
+
+def test_an_interrupt_after_the_budget_is_the_timeouts() -> None:
+    watch = InterruptWatch(timeout_seconds=1e-9)
+    with watch, pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert watch.fired
+    assert not watch.by_person
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

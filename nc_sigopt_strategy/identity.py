@@ -1,0 +1,69 @@
+"""What has to be the same for an experiment to be continued."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import ExperimentError
+from .experiment import Experiment
+
+
+def identity(
+    *,
+    model_fingerprint: str,
+    batches: Sequence[Any],
+    timed_inputs: int | None,
+    search_space: Mapping[str, Any],
+    criterion: str,
+) -> dict[str, str]:
+    """Names of what matters to short fingerprints, as kept in the experiment's record.
+
+    Args:
+        model_fingerprint: Hash of the FP32 graph.
+        batches: The calibration batches that latency and output noise are measured on.
+        timed_inputs: How many inputs of the first batch are timed; ``None`` for all.
+        search_space: ``SearchSpace.describe()``.
+        criterion: The accuracy criterion in words.
+    """
+    return {
+        "model": model_fingerprint,
+        "data": _data_fingerprint(batches, timed_inputs),
+        "search space": hashlib.sha256(json.dumps(search_space).encode()).hexdigest(),
+        "accuracy criterion": criterion,
+    }
+
+
+def refuse_changes(experiment: Experiment, now: Mapping[str, str]) -> None:
+    """Check that an experiment was begun with what is there now.
+
+    Raises:
+        ExperimentError: Something changed; the message names all that did.
+    """
+    known = experiment.read_record().get("identity")
+    if known is None:
+        raise ExperimentError(
+            f"Experiment {experiment.id} holds no record of model and data.",
+            "Leave sigopt_experiment_id out to create a new one.",
+        )
+    changed = [name for name, value in now.items() if known.get(name) != value]
+    if changed:
+        raise ExperimentError(
+            f"Experiment {experiment.id} cannot be continued: {', '.join(changed)} changed.",
+            "Leave sigopt_experiment_id out to create a new one, or go back to what it was.",
+        )
+
+
+def _data_fingerprint(batches: Sequence[Any], timed_inputs: int | None) -> str:
+    digest = hashlib.sha256(repr(timed_inputs).encode())
+    for batch in batches:
+        parts = batch.values() if isinstance(batch, Mapping) else batch
+        for part in parts if isinstance(parts, (list, tuple)) else [parts]:
+            array = np.ascontiguousarray(part)
+            digest.update(f"{array.shape}{array.dtype}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,78 @@
+"""All trials of an experiment, and the questions that a run asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .initial_suggestions import AssignmentsKey, assignments_key
+from .outcome import TrialRecord, TrialState
+from .verdict import fastest_feasible
+
+
+class TrialHistory:
+    """Trials in order, found by assignments or by the graph they gave.
+
+    Args:
+        default: Assignments of INC's default configuration.
+        known: Trials of earlier processes with their graphs' fingerprints.
+    """
+
+    def __init__(
+        self, default: Mapping[str, str], known: Iterable[tuple[TrialRecord, str | None]] = ()
+    ) -> None:
+        self.records: list[TrialRecord] = []
+        self.by_assignments: dict[AssignmentsKey, TrialRecord] = {}
+        self.failures_in_a_row = 0
+        self._default = assignments_key(default)
+        self._by_fingerprint: dict[str, TrialRecord] = {}
+        for record, fingerprint in known:
+            self.add(record, fingerprint)
+
+    def add(self, record: TrialRecord, fingerprint: str | None) -> None:
+        """Append a trial; of several with the same assignments or graph the first is found."""
+        self.records.append(record)
+        self.by_assignments.setdefault(assignments_key(record.assignments), record)
+        if fingerprint is not None:
+            self._by_fingerprint.setdefault(fingerprint, record)
+        failed = record.state is TrialState.FAILED
+        self.failures_in_a_row = self.failures_in_a_row + 1 if failed else 0
+
+    def with_assignments(self, assignments: Mapping[str, str]) -> TrialRecord | None:
+        """The trial with these assignments."""
+        return self.by_assignments.get(assignments_key(assignments))
+
+    def with_graph(self, fingerprint: str) -> TrialRecord | None:
+        """The trial whose model was the same graph."""
+        return self._by_fingerprint.get(fingerprint)
+
+    def is_default(self, assignments: Mapping[str, str]) -> bool:
+        """Whether these are INC's default assignments."""
+        return assignments_key(assignments) == self._default
+
+    @property
+    def default(self) -> TrialRecord | None:
+        """The trial of INC's default configuration."""
+        return self.by_assignments.get(self._default)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The fastest trial so far that met the bound."""
+        return next(iter(fastest_feasible(self.records, 1)), None)
+
+    def finalists(self, count: int, *more: TrialRecord) -> list[TrialRecord]:
+        """The fastest trials that met the bound, and the default one if it met it.
+
+        Args:
+            count: How many of the fastest.
+            more: Trials that are not in the history yet but count as if they were.
+        """
+        records = [*self.records, *more]
+        found = fastest_feasible(records, count)
+        return found + [
+            record
+            for record in records
+            if record.meets_bound
+            and record.duplicate_of is None
+            and self.is_default(record.assignments)
+            and record not in found
+        ]
