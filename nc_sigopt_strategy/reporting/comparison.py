@@ -115,6 +115,17 @@ class Comparison:
         """Whether any strategy ended with a model that meets the bound."""
         return any(strategy.found for strategy in self.strategies)
 
+    def trial_latency(self, trial: TrialRecord) -> float | None:
+        """A trial's latency in seconds, on the scale of the side-by-side timing.
+
+        A trial that was timed during its own run was paired with the default int8 model then; the
+        machine may have been slower or faster than now. Its ratio times that model's latency now
+        leaves the drift out.
+        """
+        if trial.latency_ratio is not None and self.default_int8 is not None:
+            return trial.latency_ratio * self.default_int8.latency_seconds.value
+        return trial.latency_seconds
+
     def to_json(self) -> dict[str, Any]:
         """JSON-safe data with the schema's version; NaN and infinities become ``None``."""
         plain = dataclasses.asdict(self)

@@ -32,21 +32,20 @@ def accuracy_vs_latency(comparison: Comparison, path: Path) -> Path:
     figure, axes = _new_figure()
     shown = []
     for style, strategy in enumerate(comparison.strategies):
-        points = [t for t in strategy.trials if t.latency_seconds and t.accuracy is not None]
+        points = [
+            t for t in strategy.trials if comparison.trial_latency(t) and t.accuracy is not None
+        ]
         shown.extend(points)
-        _scatter(axes, points, strategy, style)
+        _scatter(axes, points, comparison, strategy, style)
     _draw_references(axes, comparison)
     if comparison.accuracy_target is not None:
-        axes.axhline(comparison.accuracy_target, color="black", linestyle="--", linewidth=1)
         side = "at least" if comparison.higher_is_better else "at most"
-        axes.annotate(
-            f"bound: {side} {comparison.accuracy_target:.4f}",
-            (0.99, comparison.accuracy_target),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            ha="right",
-            fontsize=9,
+        axes.axhline(
+            comparison.accuracy_target,
+            color="black",
+            linestyle="--",
+            linewidth=1,
+            label=f"bound: {side} {comparison.accuracy_target:.4f}",
         )
         _limit_accuracy(axes, comparison, shown)
     axes.set_xlabel(f"latency of a batch of {comparison.batch_size} (ms)")
@@ -66,7 +65,7 @@ def best_latency_vs_trials(comparison: Comparison, path: Path) -> Path:
     longest = max((len(strategy.trials) for strategy in comparison.strategies), default=0)
     empty = []
     for style, strategy in enumerate(comparison.strategies):
-        steps = best_so_far(strategy.trials)
+        steps = best_so_far(comparison, strategy.trials)
         if not steps:
             met = any(trial.meets_bound for trial in strategy.trials)
             why = "its models were not timed" if met else "no trial met the bound"
@@ -106,14 +105,15 @@ def best_latency_vs_trials(comparison: Comparison, path: Path) -> Path:
     return _save(figure, path)
 
 
-def best_so_far(trials: Sequence[TrialRecord]) -> list[tuple[int, float]]:
+def best_so_far(comparison: Comparison, trials: Sequence[TrialRecord]) -> list[tuple[int, float]]:
     """Each trial number at which the least latency (seconds) that meets the bound fell."""
     steps: list[tuple[int, float]] = []
     for trial in trials:
-        if not trial.meets_bound or not trial.latency_seconds:
+        latency = comparison.trial_latency(trial)
+        if not trial.meets_bound or not latency:
             continue
-        if not steps or trial.latency_seconds < steps[-1][1]:
-            steps.append((trial.number, trial.latency_seconds))
+        if not steps or latency < steps[-1][1]:
+            steps.append((trial.number, latency))
     return steps
 
 
@@ -137,13 +137,17 @@ def _new_figure() -> tuple[Any, Any]:
 
 
 def _scatter(
-    axes: Any, points: Sequence[TrialRecord], strategy: StrategyResult, style: int
+    axes: Any,
+    points: Sequence[TrialRecord],
+    comparison: Comparison,
+    strategy: StrategyResult,
+    style: int,
 ) -> None:
     colour, marker = _COLOURS[style % len(_COLOURS)], _MARKERS[style % len(_MARKERS)]
     for met in (False, True):
         part = [trial for trial in points if bool(trial.meets_bound) is met]
         axes.scatter(
-            [(trial.latency_seconds or 0.0) * 1e3 for trial in part],
+            [(comparison.trial_latency(trial) or 0.0) * 1e3 for trial in part],
             [trial.accuracy for trial in part],
             marker=marker,
             s=34,

@@ -153,9 +153,18 @@ def test_an_outcome_without_a_model_names_the_costliest_ops() -> None:
     assert "conv_1 (+0.0125)" in text
 
 
-def test_best_so_far_counts_only_what_meets_the_bound() -> None:
-    assert plots.best_so_far(SIGOPT_TRIALS) == [(2, 0.11), (3, 0.098)]
-    assert plots.best_so_far(BASIC_TRIALS) == []
+def test_best_so_far_counts_only_what_meets_the_bound(comparison: Comparison) -> None:
+    assert plots.best_so_far(comparison, SIGOPT_TRIALS) == [(2, 0.11), (3, 0.098)]
+    assert plots.best_so_far(comparison, BASIC_TRIALS) == []
+
+
+def test_trials_timed_in_another_process_are_shown_without_the_drift(
+    comparison: Comparison,
+) -> None:
+    then = dataclasses.replace(SIGOPT_TRIALS[2], latency_seconds=0.3, latency_ratio=2.0)
+    assert comparison.trial_latency(then) == pytest.approx(2.0 * 0.05)
+    without = dataclasses.replace(comparison, default_int8=None)
+    assert without.trial_latency(then) == 0.3
 
 
 def test_plots_are_png_files(comparison: Comparison, tmp_path: Path) -> None:
