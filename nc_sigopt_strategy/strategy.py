@@ -32,6 +32,7 @@ from .experiment import Definition, Experiment
 from .identity import identity, refuse_changes
 from .inc_log import LoggedErrors
 from .initial_suggestions import InitialSuggestions
+from .interrupts import InterruptWatch
 from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import read_batches
 from .measurement.meter import Meter
@@ -106,6 +107,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             return
         run = self._run or self._start()
         while (trial := run.next_trial()) is not None:
+            self._interrupt.check()
             yield run.space.decode(trial.assignments)
 
     def traverse(self) -> None:
@@ -129,6 +131,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
                 )
             )
             self._logged = stack.enter_context(LoggedErrors())
+            self._interrupt = stack.enter_context(InterruptWatch())
             stack.enter_context(reclaimed_temp_files())
             stopped = ""
             try:
@@ -222,6 +225,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             value = super()._evaluate(model)
             finite_values(value[0])
             return value
+        self._interrupt.check()
         same = run.quantized(model)
         if same is not None and same.number in self._values:
             run.repeat(same)

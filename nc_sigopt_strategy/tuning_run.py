@@ -372,7 +372,7 @@ class TuningRun:
         best = self.history.best
         said = "none meets the bound yet"
         if best is not None and best.latency_seconds is not None:
-            said = f"{1e3 * best.latency_seconds:.2f} ms at accuracy {best.accuracy:.4f}"
+            said = f"{1e3 * best.latency_seconds:.2f} ms at {best.accuracy:.4f}"
         logger.info("%s Best so far: %s.", describe(record), said)
         self._progress.trial_done(
             record.number, said if best is not None else None, note=record.origin

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from nc_sigopt_benchmarks.config import CriterionConfig
 from nc_sigopt_benchmarks.data import ImageSet
 
@@ -61,8 +63,7 @@ class RecordingEvaluation:
         criterion: Says which trials meet the bound.
         keep_models: Whether each trial's graph is saved, to be timed after the tuning.
         on_event: Gets each line as it is written.
-        interrupted: Whether the run was interrupted; if a call comes all the same, the exception
-            was swallowed on its way and is raised once more.
+        check_interrupt: Raises the ``KeyboardInterrupt`` that was swallowed on its way, if any.
     """
 
     def __init__(
@@ -73,21 +74,21 @@ class RecordingEvaluation:
         *,
         keep_models: bool,
         on_event: Callable[[dict[str, Any]], None] | None = None,
-        interrupted: Callable[[], bool] = lambda: False,
+        check_interrupt: Callable[[], None] = lambda: None,
     ) -> None:
         self._evaluate = evaluate
         self._folder = folder
         self._criterion = criterion
         self._keep_models = keep_models
         self._on_event = on_event
-        self._interrupted = interrupted
+        self._check_interrupt = check_interrupt
         self._calls = 0
         self._baseline: float | None = None
         self._started = time.monotonic()
+        self._process = psutil.Process()
 
     def __call__(self, model: Any) -> Any:
-        if self._interrupted():
-            raise KeyboardInterrupt
+        self._check_interrupt()
         number = self._calls
         self._calls += 1
         began = time.monotonic()
@@ -106,6 +107,8 @@ class RecordingEvaluation:
             "duration_seconds": ended - began,
             "started_seconds": began - self._started,
             "ended_seconds": ended - self._started,
+            "resident_bytes": self._process.memory_info().rss,
+            "open_files": self._process.num_fds(),
             "model_path": self._save(model, number) if number and self._keep_models else None,
         }
         with (self._folder / EVENTS_FILE).open("a", encoding="utf-8") as stream:

@@ -17,7 +17,6 @@ from typing import Any
 
 from nc_sigopt_benchmarks.config import RunConfig, StrategyConfig
 from nc_sigopt_benchmarks.evaluation import RecordingEvaluation, read_events
-from nc_sigopt_benchmarks.interrupts import InterruptWatch
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.pipeline import build_pipeline
 from nc_sigopt_benchmarks.stock_record import (
@@ -29,6 +28,7 @@ from nc_sigopt_benchmarks.stock_record import (
     write_stock_recipe,
 )
 from nc_sigopt_strategy.errors import SigOptStrategyError, UnsupportedVersionError
+from nc_sigopt_strategy.interrupts import InterruptWatch
 from nc_sigopt_strategy.outcome import (
     OUTCOME_FILE,
     RECIPE_FILE,
@@ -89,7 +89,7 @@ def run_strategy(
         config.accuracy_criterion,
         keep_models=strategy.name != SIGOPT,
         on_event=on_event,
-        interrupted=lambda: watch.fired,
+        check_interrupt=watch.check,
     )
     logger = logging.getLogger("neural_compressor")
     logger.addHandler(failures)

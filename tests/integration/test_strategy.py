@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +231,56 @@ def test_interrupt_keeps_the_best_so_far(
     assert found.stop_reason == "Interrupted."
     assert found.trials == 3
     assert read_trials(tmp_path / "run")[-1].failure == "Interrupted."
+
+
+def test_interrupt_that_somebody_swallows_still_ends_the_run(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    calls = []
+
+    def swallows(graph: Any) -> float:
+        calls.append(1)
+        if len(calls) == 3:
+            with contextlib.suppress(BaseException):
+                signal.raise_signal(signal.SIGINT)
+        return float(small_accuracy(graph))
+
+    conf = configure(tmp_path, loss=0.99, max_trials=9)
+    assert fit(small_model, conf, small_loader, swallows) is not None
+    assert outcome().stop_reason == "Interrupted."
+    assert len(calls) == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_live_bar_and_calibration_do_not_disturb_each_other(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    conf = configure(tmp_path, {"progress": True}, loss=0.99, max_trials=3)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    drawn = capfd.readouterr().err
+    assert "trial 3 of 3" in drawn
+    assert "best so far" in drawn
+    trials = read_trials(tmp_path / "run")
+    assert {t.state for t in trials} == {TrialState.OBSERVED}
+
+
+def test_open_files_do_not_grow(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    counts = []
+
+    def counting(graph: Any) -> float:
+        counts.append(len(os.listdir("/proc/self/fd")))
+        return float(small_accuracy(graph))
+
+    kwargs = {"sampler": "random", "search_space": "full"}
+    conf = configure(tmp_path, kwargs, loss=0.99, max_trials=12)
+    before = set(Path(tempfile.gettempdir()).glob("tmp*.log"))
+    fit(small_model, conf, small_loader, counting)
+    assert len(counts) > 8
+    assert counts[-1] - counts[2] <= 3, counts
+    assert set(Path(tempfile.gettempdir()).glob("tmp*.log")) <= before
 
 
 def test_own_deadline_ends_the_run(

@@ -13,10 +13,10 @@ import pytest
 from nc_sigopt_benchmarks.config import CriterionConfig, DataConfig
 from nc_sigopt_benchmarks.data import ImageSet
 from nc_sigopt_benchmarks.evaluation import RecordingEvaluation, TopOneAccuracy, read_events
-from nc_sigopt_benchmarks.interrupts import InterruptWatch
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.pipeline import build_pipeline, check_fits
 from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.interrupts import InterruptWatch
 
 LOADER = """
 import numpy as np
@@ -134,7 +134,7 @@ def test_a_swallowed_interrupt_is_raised_at_the_next_evaluation(tmp_path: Path) 
         tmp_path,
         CriterionConfig(),
         keep_models=False,
-        interrupted=lambda: watch.fired,
+        check_interrupt=watch.check,
     )
     with watch:
         evaluate(object())

@@ -1,4 +1,4 @@
-"""Telling a person's Ctrl-C from Neural Compressor's timeout."""
+"""Ctrl-C that nobody swallows, told from Neural Compressor's timeout."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ class InterruptWatch:
 
     Neural Compressor's timer ends a run by simulating Ctrl-C, ``fit`` swallows either, and nothing
     in the signal tells which it was. But the timer never fires early, so an early interrupt is a
-    person's. Use it as a context manager around ``fit``, in the main thread.
+    person's. Use it as a context manager; outside the main thread, where Python delivers no
+    signals, it changes nothing.
 
     Args:
-        timeout_seconds: The budget; 0 when there is none.
+        timeout_seconds: Neural Compressor's budget; 0 when there is none.
 
     Attributes:
         by_person: Whether a person interrupted the run.
@@ -25,13 +26,18 @@ class InterruptWatch:
             seen to); whoever is called back afterwards can raise it once more.
     """
 
-    def __init__(self, timeout_seconds: float) -> None:
+    def __init__(self, timeout_seconds: float = 0.0) -> None:
         self.by_person = False
         self.fired = False
         self._timeout_seconds = timeout_seconds
         self._started = 0.0
         self._before: Any = None
         self._watching = threading.current_thread() is threading.main_thread()
+
+    def check(self) -> None:
+        """Raise the ``KeyboardInterrupt`` that somebody else caught."""
+        if self.fired:
+            raise KeyboardInterrupt
 
     def __enter__(self) -> InterruptWatch:
         self._started = time.monotonic()
@@ -53,4 +59,5 @@ class InterruptWatch:
         elapsed = time.monotonic() - self._started
         if not self._timeout_seconds or elapsed < self._timeout_seconds:
             self.by_person = True
-        signal.default_int_handler(number, frame)
+        handle = self._before if callable(self._before) else signal.default_int_handler
+        handle(number, frame)
