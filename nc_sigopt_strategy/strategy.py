@@ -25,7 +25,7 @@ from neural_compressor.strategy.strategy import TuneStrategy
 
 from .backends import Backend, backend_for
 from .budget import Budget
-from .calibration.temp_files import reclaimed_temp_files
+from .calibration.temp_files import ReclaimedTempFiles
 from .connection import ensure_project, open_connections
 from .errors import ExperimentError, SettingsError
 from .experiment import Definition, Experiment
@@ -107,6 +107,8 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             return
         run = self._run or self._start()
         while (trial := run.next_trial()) is not None:
+            # Here the previous trial is over, however it ended.
+            self._temp_files.reclaim()
             self._interrupt.check()
             yield run.space.decode(trial.assignments)
 
@@ -132,7 +134,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             )
             self._logged = stack.enter_context(LoggedErrors())
             self._interrupt = stack.enter_context(InterruptWatch())
-            stack.enter_context(reclaimed_temp_files())
+            self._temp_files = stack.enter_context(ReclaimedTempFiles())
             stopped = ""
             try:
                 self._traverse_trials()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nc_sigopt_strategy.calibration.temp_files import reclaimed_temp_files
+from nc_sigopt_strategy.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.errors import UnsupportedVersionError
 from nc_sigopt_strategy.inc_log import LoggedErrors
 from nc_sigopt_strategy.registration import check_version
@@ -154,13 +154,28 @@ def test_unsupported_versions_name_the_range(version: str) -> None:
 def test_temp_files_are_reclaimed() -> None:
     before = len(os.listdir("/proc/self/fd"))
     real = tempfile.mkstemp
-    with reclaimed_temp_files():
-        kept = [tempfile.mkstemp(suffix=".log") for _ in range(5)]
-        os.close(kept[0][0])  # one that its maker did close
-        os.unlink(kept[1][1])  # and one that was deleted
+    with ReclaimedTempFiles() as files:
+        made = [tempfile.mkstemp(suffix=".log") for _ in range(5)]
+        os.close(made[0][0])  # one that its maker did close
+        os.unlink(made[1][1])  # and one that was deleted
+        os.close(made[1][0])
+        files.reclaim()
+        assert len(os.listdir("/proc/self/fd")) == before
+        last = tempfile.mkstemp()
     assert tempfile.mkstemp is real
     assert len(os.listdir("/proc/self/fd")) == before
-    assert not any(os.path.exists(path) for _, path in kept)
+    assert not any(os.path.exists(path) for _, path in [*made, last])
+
+
+def test_reclaiming_spares_a_reused_descriptor(tmp_path: Path) -> None:
+    with ReclaimedTempFiles() as files:
+        descriptor, _ = tempfile.mkstemp()
+        os.close(descriptor)
+        with (tmp_path / "other").open("w") as other:
+            assert other.fileno() == descriptor, "the number is free and taken again"
+            files.reclaim()
+            other.write("still open")
+    assert (tmp_path / "other").read_text() == "still open"
 
 
 def test_logged_cause_is_part_of_the_reason() -> None:
