@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from typing import Any
 
 
+_MAKER = "neural_compressor"
+
+
 class ReclaimedTempFiles:
-    """While entered, remembers every ``tempfile.mkstemp``; ``reclaim`` closes and deletes them.
+    """While entered, remembers INC's ``tempfile.mkstemp``; ``reclaim`` closes and deletes them.
 
     INC's TensorFlow converter makes one such file per trial, keeps its descriptor open and never
     deletes it (adaptor/tf_utils/graph_converter.py, INC 2.6 to 3.7.1), until a long run hits the
@@ -42,7 +46,10 @@ class ReclaimedTempFiles:
 
     def _remembering(self, *args: Any, **kwargs: Any) -> tuple[int, str]:
         made = self._real(*args, **kwargs)
-        self._made.append(made)
+        caller = str(sys._getframe(1).f_globals.get("__name__", ""))
+        # Temporary files of the user's own evaluation are none of our business.
+        if caller.split(".")[0] == _MAKER:
+            self._made.append(made)
         return made
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,25 +152,37 @@ def test_unsupported_versions_name_the_range(version: str) -> None:
         check_version(version)
 
 
+def _mkstemp_of(module: str) -> Any:
+    """A function that makes a temporary file as code of another module would."""
+    space: dict[str, Any] = {"__name__": module, "tempfile": tempfile}
+    exec("def make():\n    return tempfile.mkstemp(suffix='.log')", space)
+    return space["make"]
+
+
 def test_temp_files_are_reclaimed() -> None:
     before = len(os.listdir("/proc/self/fd"))
     real = tempfile.mkstemp
+    make = _mkstemp_of("neural_compressor.adaptor")
     with ReclaimedTempFiles() as files:
-        made = [tempfile.mkstemp(suffix=".log") for _ in range(5)]
+        made = [make() for _ in range(5)]
         os.close(made[0][0])  # one that its maker did close
         os.unlink(made[1][1])  # and one that was deleted
         os.close(made[1][0])
         files.reclaim()
         assert len(os.listdir("/proc/self/fd")) == before
-        last = tempfile.mkstemp()
+        last = make()
+        kept = tempfile.mkstemp()  # called from here: a user's own file
+        os.close(kept[0])
     assert tempfile.mkstemp is real
+    assert os.path.exists(kept[1])
+    os.unlink(kept[1])
     assert len(os.listdir("/proc/self/fd")) == before
     assert not any(os.path.exists(path) for _, path in [*made, last])
 
 
 def test_reclaiming_spares_a_reused_descriptor(tmp_path: Path) -> None:
     with ReclaimedTempFiles() as files:
-        descriptor, _ = tempfile.mkstemp()
+        descriptor, _ = _mkstemp_of("neural_compressor.adaptor")()
         os.close(descriptor)
         with (tmp_path / "other").open("w") as other:
             assert other.fileno() == descriptor, "the number is free and taken again"
