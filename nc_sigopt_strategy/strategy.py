@@ -72,6 +72,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         criterion = conf.quantization.tuning_criterion
         self._settings = Settings.from_kwargs(criterion.strategy_kwargs)
         _check_criterion(criterion)
+        _check_objective(criterion)
         if criterion.strategy_kwargs is not None:
             criterion.strategy_kwargs = _sealed(criterion.strategy_kwargs)
         super().__init__(model, conf, *args, **kwargs)
@@ -436,6 +437,15 @@ def _check_criterion(criterion: Any) -> None:
     if criterion.timeout < 0:
         raise SettingsError(
             f"timeout must be at least 0 seconds, but is {criterion.timeout}.", "0 means no limit."
+        )
+
+
+def _check_objective(criterion: Any) -> None:
+    if criterion.objective != ["performance"]:
+        logger.warning(
+            "The objective %r is not used: the sigopt strategy minimizes latency under the "
+            "accuracy bound.",
+            criterion.objective,
         )
 
 

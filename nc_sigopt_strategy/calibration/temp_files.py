@@ -8,7 +8,6 @@ import sys
 import tempfile
 from typing import Any
 
-
 _MAKER = "neural_compressor"
 
 

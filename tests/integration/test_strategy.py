@@ -201,6 +201,32 @@ def test_stops_at_first_when_told(
     assert outcome().trials == 1
 
 
+def test_two_sampling_sizes_are_a_parameter(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    conf = configure(tmp_path, {"sampler": "random"}, loss=0.99, max_trials=6)
+    conf.calibration_sampling_size = [16, 32]
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    sizes = [t.assignments["calib_sampling_size"] for t in read_trials(tmp_path / "run")]
+    assert sizes[0] == "16"
+    assert set(sizes) == {"16", "32"}
+
+
+def test_other_objectives_are_said_to_be_ignored(
+    tmp_path: Path,
+    small_model: Path,
+    small_loader: Any,
+    small_accuracy: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nc_sigopt_strategy.registration.logger.propagate", True)
+    conf = configure(tmp_path, max_trials=1, loss=0.99)
+    conf.tuning_criterion.objective = "modelsize"
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    assert any("['modelsize'] is not used" in r.getMessage() for r in caplog.records)
+
+
 def test_users_latency_func_wins(
     tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
 ) -> None:
