@@ -16,10 +16,11 @@ from .sigopt_client import (
     SigOptException,
     client_config,
     failed_status_rate_limit,
+    without_token,
 )
 
 CHECK_TIMEOUT_SECONDS = 4.0
-REQUEST_TIMEOUT_SECONDS = 60.0
+REQUEST_TIMEOUT_SECONDS = 15.0
 _WAYS_OUT = (
     "Leave sigopt_api_token (and SIGOPT_API_TOKEN) out to use the embedded engine, which needs no "
     "server, or set sigopt_api_url (or SIGOPT_API_URL) to a SigOpt server that answers."
@@ -96,31 +97,34 @@ def open_http(token: str, settings: Settings) -> Any:
     url = settings.sigopt_api_url or os.environ.get("SIGOPT_API_URL")
     connection = Connection(client_token=token, api_url=url, timeout=CHECK_TIMEOUT_SECONDS)
     server = connection.impl.driver.api_url
-    project = settings.sigopt_project_id
     # The client slows down after failures of earlier, unrelated requests in this process.
     failed_status_rate_limit.clear()
+    problem: ServerError | None = None
     try:
         client_id = connection.tokens("self").fetch().client
         if client_id is not None:
-            connection.clients(client_id).projects(project).fetch()
+            connection.clients(client_id).projects(settings.sigopt_project_id).fetch()
+        else:
+            problem = ServerError(
+                f"{server} answered, but not like a SigOpt server: its answer names no client.",
+                _WAYS_OUT,
+            )
     except ApiException as error:
-        raise _refused(error, server, settings) from None
+        problem = _refused(connection, error, settings)
     except SigOptException as error:
-        cause = str(error.__cause__ or error).replace(token, "***")
-        raise ServerError(
-            f"The SigOpt server {server} cannot be reached: {cause}.", _WAYS_OUT
-        ) from None
-    if client_id is None:
-        raise ServerError(
-            f"{server} answered, but not like a SigOpt server: its answer names no client.",
-            _WAYS_OUT,
-        )
+        cause = without_token(connection, error.__cause__ or error)
+        problem = ServerError(f"The SigOpt server {server} cannot be reached: {cause}.", _WAYS_OUT)
+    # Raised here and not in the handlers: as its context the client's exception would hang on to
+    # the request, and with it to the token.
+    if problem is not None:
+        raise problem
     connection.set_timeout(REQUEST_TIMEOUT_SECONDS)
     return connection
 
 
-def _refused(error: Any, server: str, settings: Settings) -> ServerError:
-    said = f"(status {error.status_code}: {error.message})"
+def _refused(connection: Any, error: Any, settings: Settings) -> ServerError:
+    server = connection.impl.driver.api_url
+    said = f"(status {error.status_code}: {without_token(connection, error.message)})"
     if error.status_code in (401, 403):
         return ServerError(
             f"The SigOpt server {server} refuses the API token {said}.",

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import ExperimentError
 from .outcome import TrialRecord, TrialState
-from .sigopt_client import ApiException
+from .sigopt_client import ApiException, SigOptException, without_token
 
 ACCURACY = "accuracy"
 LATENCY = "latency"
@@ -119,6 +119,8 @@ class Experiment:
         self._connection = connection
         self._document = document
         self.id: str = str(document.id)
+        # What a person continues the experiment by; a copy on a server has its own.
+        self.shown_id: str = self.id
         self.name: str = document.name
         self.metric_names: tuple[str, ...] = tuple(m.name for m in document.metrics)
         self.parameters: dict[str, tuple[str, ...]] = {
@@ -133,10 +135,11 @@ class Experiment:
         Raises:
             ExperimentError: The server refuses it, for instance because the project is unknown.
         """
-        try:
-            document = connection.experiments().create(**definition.to_request())
-        except ApiException as error:
-            raise ExperimentError(f"The experiment cannot be created: {error}") from error
+        document, problem = _ask(
+            connection, lambda: connection.experiments().create(**definition.to_request())
+        )
+        if problem is not None:
+            raise ExperimentError(f"The experiment cannot be created: {problem}.")
         experiment = cls(connection, document)
         experiment.write_record(definition.record)
         return experiment
@@ -148,14 +151,13 @@ class Experiment:
         Raises:
             ExperimentError: There is none of that id, or it was not made by this strategy.
         """
-        try:
-            document = connection.experiments(experiment_id).fetch()
-        except ApiException as error:
+        document, problem = _ask(connection, lambda: connection.experiments(experiment_id).fetch())
+        if problem is not None:
             raise ExperimentError(
-                f"There is no experiment {experiment_id!r} here ({error}).",
+                f"There is no experiment {experiment_id!r} here ({problem}).",
                 "`nc-sigopt experiments list` shows those of the embedded engine. To name a new "
                 "experiment use sigopt_experiment_name.",
-            ) from error
+            )
         names = {metric.name for metric in document.metrics}
         if not {ACCURACY, LATENCY} <= names:
             raise ExperimentError(
@@ -164,6 +166,16 @@ class Experiment:
                 "Leave sigopt_experiment_id out to create a new one.",
             )
         return cls(connection, document)
+
+    @property
+    def threshold(self) -> float | None:
+        """What the accuracy constraint demands."""
+        return None if self._constraint is None else self._constraint.threshold
+
+    @property
+    def missed_updates(self) -> int:
+        """Updates that a copy on a server did not get."""
+        return 0
 
     def read_record(self) -> dict[str, Any]:
         """The document kept with the experiment; empty where the server keeps none."""
@@ -282,6 +294,18 @@ class Experiment:
         return answer
 
 
+def _ask(connection: Any, request: Callable[[], Any]) -> tuple[Any, str | None]:
+    """The answer, or what is wrong in words.
+
+    Words instead of an exception: the client's exceptions carry the request, token included, and
+    would hang on to ours as its context.
+    """
+    try:
+        return request(), None
+    except SigOptException as error:
+        return None, without_token(connection, error)
+
+
 def list_experiments(connection: Any) -> Iterator[Any]:
     """All active experiments of a connection, newest first."""
     yield from connection.experiments().fetch().iterate_pages()
@@ -315,7 +339,7 @@ def _observation_metadata(record: TrialRecord, fingerprint: str | None) -> dict[
         "latency_ratio": record.latency_ratio,
         "duplicate_of": record.duplicate_of,
         "failure": record.failure,
-        "model_path": record.model_path,
+        "interrupted": 1 if record.interrupted else None,
         "fingerprint": fingerprint,
     }
     metadata.update({_PHASE_PREFIX + name: s for name, s in record.phase_seconds.items()})
@@ -352,7 +376,7 @@ def _record_of(document: Any, met: Any) -> tuple[TrialRecord, str | None]:
         started_seconds=float(metadata.get("started_seconds", 0.0)),
         ended_seconds=float(metadata.get("ended_seconds", 0.0)),
         suggestion_id=None if document.suggestion is None else str(document.suggestion),
-        model_path=metadata.get("model_path"),
+        interrupted=bool(metadata.get("interrupted")),
     )
     return record, metadata.get("fingerprint")
 

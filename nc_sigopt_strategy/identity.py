@@ -20,6 +20,7 @@ def identity(
     timed_inputs: int | None,
     search_space: Mapping[str, Any],
     criterion: str,
+    latency: str,
 ) -> dict[str, str]:
     """Names of what matters to short fingerprints, as kept in the experiment's record.
 
@@ -29,12 +30,14 @@ def identity(
         timed_inputs: How many inputs of the first batch are timed; ``None`` for all.
         search_space: ``SearchSpace.describe()``.
         criterion: The accuracy criterion in words.
+        latency: How latency is measured.
     """
     return {
         "model": model_fingerprint,
         "data": _data_fingerprint(batches, timed_inputs),
         "search space": hashlib.sha256(json.dumps(search_space).encode()).hexdigest(),
         "accuracy criterion": criterion,
+        "latency measurement": latency,
     }
 
 
@@ -47,13 +50,28 @@ def refuse_changes(experiment: Experiment, now: Mapping[str, str]) -> None:
     known = experiment.read_record().get("identity")
     if known is None:
         raise ExperimentError(
-            f"Experiment {experiment.id} holds no record of model and data.",
+            f"Experiment {experiment.shown_id} holds no record of model and data.",
             "Leave sigopt_experiment_id out to create a new one.",
         )
     changed = [name for name, value in now.items() if known.get(name) != value]
     if changed:
         raise ExperimentError(
-            f"Experiment {experiment.id} cannot be continued: {', '.join(changed)} changed.",
+            f"Experiment {experiment.shown_id} cannot be continued: {', '.join(changed)} changed.",
+            "Leave sigopt_experiment_id out to create a new one, or go back to what it was.",
+        )
+
+
+def refuse_another_bound(experiment: Experiment, target: float) -> None:
+    """Check that the accuracy bound is the one of the experiment, now that the baseline is known.
+
+    Raises:
+        ExperimentError: The evaluation gives the FP32 model another accuracy than it did.
+    """
+    known = experiment.threshold
+    if known is None or abs(known - target) > 1e-9 * max(1.0, abs(known)):
+        raise ExperimentError(
+            f"Experiment {experiment.shown_id} cannot be continued: the accuracy bound was "
+            f"{known} and is {target} now, so the evaluation or its data changed.",
             "Leave sigopt_experiment_id out to create a new one, or go back to what it was.",
         )
 

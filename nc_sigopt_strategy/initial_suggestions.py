@@ -63,12 +63,12 @@ class InitialSuggestions:
     def _plan(self) -> _Plan:
         default = yield "default int8", dict(self._space.default)
         last = self._ops[-LAST_LAYERS:]
-        yield "last layers in bf16", self._with(self._space.default, last, _bf16)
+        yield self._precise("last layers", self._space.default, last, _bf16)
         if default.meets_bound:
             return
         whole = [
-            (yield "all ops in fp32", self._with(self._space.default, self._ops, _most_precise)),
-            (yield "all ops in bf16", self._with(self._space.default, self._ops, _bf16)),
+            (yield self._precise("all ops", self._space.default, self._ops, _fp32)),
+            (yield self._precise("all ops", self._space.default, self._ops, _bf16)),
         ]
         feasible = [record for record in whole if record.meets_bound]
         if feasible:
@@ -93,10 +93,10 @@ class InitialSuggestions:
             if whole_segments == 0:
                 # Once the bulk is decided: the last layers are wide and few, where bf16 is fast.
                 for name, parameters in (
-                    ("last layers in bf16", self._out(best, self._ops[-LAST_LAYERS:])),
-                    ("all that is not int8 in bf16", self._out(best, self._ops)),
+                    ("last layers", self._out(best, self._ops[-LAST_LAYERS:])),
+                    ("all that is not int8", self._out(best, self._ops)),
                 ):
-                    trial = yield name, self._with(best.assignments, parameters, _bf16)
+                    trial = yield self._precise(name, best.assignments, parameters, _bf16)
                     if _improves(trial, best):
                         best = trial
 
@@ -106,6 +106,18 @@ class InitialSuggestions:
     def _default_value(self, parameter: Parameter) -> str:
         return self._space.default[parameter.name]
 
+    def _precise(
+        self,
+        what: str,
+        base: Mapping[str, str],
+        parameters: Sequence[Parameter],
+        wanted: Callable[[Parameter], str | None],
+    ) -> Suggestion:
+        """``base`` with parameters at a floating-point type, named after the types they take."""
+        chosen = {p.name: wanted(p) or self._default_value(p) for p in parameters}
+        types = "/".join(sorted(set(chosen.values())))
+        return f"{what} in {types}", {**base, **chosen}
+
     @staticmethod
     def _with(
         base: Mapping[str, str], parameters: Sequence[Parameter], value: Callable[[Parameter], str]
@@ -113,12 +125,12 @@ class InitialSuggestions:
         return {**base, **{p.name: value(p) for p in parameters}}
 
 
-def _most_precise(parameter: Parameter) -> str:
-    return parameter.values[-1]
+def _fp32(parameter: Parameter) -> str | None:
+    return "fp32" if "fp32" in parameter.values else None
 
 
-def _bf16(parameter: Parameter) -> str:
-    return "bf16" if "bf16" in parameter.values else parameter.values[-1]
+def _bf16(parameter: Parameter) -> str | None:
+    return "bf16" if "bf16" in parameter.values else _fp32(parameter)
 
 
 def _improves(trial: TrialRecord, best: TrialRecord) -> bool:

@@ -32,7 +32,11 @@ class InterruptWatch:
         self._timeout_seconds = timeout_seconds
         self._started = 0.0
         self._before: Any = None
-        self._watching = threading.current_thread() is threading.main_thread()
+        # A process that ignores Ctrl-C (nohup, a background job) goes on ignoring it.
+        self._watching = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None)
+        )
 
     def check(self) -> None:
         """Raise the ``KeyboardInterrupt`` that somebody else caught."""

@@ -16,11 +16,13 @@ from typing import Any
 from .errors import ExperimentError
 from .experiment import Definition, Experiment, Trial, list_experiments
 from .outcome import TrialRecord
-from .sigopt_client import SigOptException
+from .sigopt_client import SigOptException, failed_status_rate_limit
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
 _SERVER = "server"
+# A server that misses this many updates in a row is left alone for the rest of the run.
+GIVE_UP_AFTER = 3
 
 
 class MirroredExperiment(Experiment):
@@ -34,8 +36,14 @@ class MirroredExperiment(Experiment):
     def __init__(self, local: Experiment, remote: Experiment) -> None:
         super().__init__(local._connection, local._document)
         self.remote = remote
+        self.shown_id = remote.id
         self._remote_suggestions: dict[str, str] = {}
         self._missed = 0
+        self._missed_in_a_row = 0
+
+    @property
+    def missed_updates(self) -> int:
+        return self._missed
 
     @classmethod
     def create_both(
@@ -99,13 +107,21 @@ class MirroredExperiment(Experiment):
         return record.with_suggestion(remote_id)
 
     def _tell_server(self, tell: Callable[[], None]) -> None:
+        if self._missed_in_a_row >= GIVE_UP_AFTER:
+            self._missed += 1
+            return
         try:
             tell()
+            self._missed_in_a_row = 0
         except SigOptException as error:
+            # The client waits ever longer after failures; tuning must not wait with it.
+            failed_status_rate_limit.clear()
             self._missed += 1
-            if self._missed == 1:
+            self._missed_in_a_row += 1
+            if self._missed == 1 or self._missed_in_a_row == GIVE_UP_AFTER:
                 logger.warning(
-                    "The SigOpt server missed an update (%s). Tuning goes on; everything is in "
+                    "The SigOpt server missed an update (%s). Tuning goes on%s; everything is in "
                     "the local store.",
                     type(error).__name__,
+                    " without it" if self._missed_in_a_row == GIVE_UP_AFTER else "",
                 )

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+from .files import write_whole
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 SCHEMA_VERSION = 1
 
@@ -43,11 +48,14 @@ class TrialRecord:
         output_noise: Noise power over signal variance at the outputs; dimensionless.
         failure: Why a failed trial failed.
         duplicate_of: Number of the trial whose graph or assignments were the same.
-        phase_seconds: Wall seconds by phase: suggest, quantize, evaluate, latency, noise, observe.
+        phase_seconds: Wall seconds by phase: suggest, quantize, evaluate, latency (output
+            noise included), observe.
         started_seconds: Seconds from the start of the run to the start of the trial.
         ended_seconds: Seconds from the start of the run to its observation.
         suggestion_id: SigOpt's id of the suggestion.
         model_path: Where the model lies, relative to the run folder, if it was kept.
+        interrupted: The trial failed because the run was stopped, which says nothing about its
+            configuration: it may be tried again.
     """
 
     number: int
@@ -68,6 +76,7 @@ class TrialRecord:
     ended_seconds: float = 0.0
     suggestion_id: str | None = None
     model_path: str | None = None
+    interrupted: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict; NaN and infinities become ``None``."""
@@ -184,9 +193,37 @@ RECIPE_FILE = "recipe.json"
 
 def write_outcome(outcome: Outcome, folder: Path) -> Path:
     """Write ``outcome.json`` into ``folder`` and return its path."""
-    path = folder / OUTCOME_FILE
-    path.write_text(json.dumps(outcome.to_json(), indent=2) + "\n", encoding="utf-8")
-    return path
+    return write_whole(folder / OUTCOME_FILE, json.dumps(outcome.to_json(), indent=2) + "\n")
+
+
+def publish(outcome: Outcome, folder: Path, writers: Mapping[str, Callable[[], Path]]) -> Outcome:
+    """Make an outcome the last one and write its files; a full disk is part of the outcome.
+
+    Args:
+        outcome: What the run ended with.
+        folder: Run folder.
+        writers: Name in ``Outcome.files`` to what writes that file and returns its path.
+
+    Returns:
+        The outcome with the files that were written, and what could not be in its stop reason.
+    """
+    files, problems = dict(outcome.files), []
+    for name, write in writers.items():
+        try:
+            files[name] = write().name
+        except OSError as error:
+            problems.append(f"The {name} could not be written: {error}.")
+    files["outcome"] = OUTCOME_FILE
+    reason = " ".join([outcome.stop_reason, *problems])
+    outcome = dataclasses.replace(outcome, files=files, stop_reason=reason)
+    set_last_outcome(outcome)
+    try:
+        write_outcome(outcome, folder)
+    except OSError as error:
+        problems.append(f"The outcome could not be written: {error}.")
+    for problem in problems:
+        logger.error("%s", problem)
+    return outcome
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -196,10 +233,8 @@ def read_outcome(folder: Path) -> Outcome:
 
 def write_trials(trials: Iterable[TrialRecord], folder: Path) -> Path:
     """Write ``trials.jsonl``, one trial a line, and return its path."""
-    path = folder / TRIALS_FILE
     lines = (json.dumps(trial.to_json(), sort_keys=True) + "\n" for trial in trials)
-    path.write_text("".join(lines), encoding="utf-8")
-    return path
+    return write_whole(folder / TRIALS_FILE, "".join(lines))
 
 
 def read_trials(folder: Path) -> list[TrialRecord]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .files import write_whole
 from .outcome import RECIPE_FILE
 
 # Entries of INC's op state that say what mode an op is in, not how: INC derives them.
@@ -40,6 +41,4 @@ def op_name_dict(op_states: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict
 
 def write_recipe(op_states: Mapping[tuple[str, str], Mapping[str, Any]], folder: Path) -> Path:
     """Write ``recipe.json`` into ``folder`` and return its path."""
-    path = folder / RECIPE_FILE
-    path.write_text(json.dumps(op_name_dict(op_states), indent=2) + "\n", encoding="utf-8")
-    return path
+    return write_whole(folder / RECIPE_FILE, json.dumps(op_name_dict(op_states), indent=2) + "\n")

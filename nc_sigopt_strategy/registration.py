@@ -10,6 +10,7 @@ from typing import Any
 import wrapt
 
 from .errors import UnsupportedVersionError
+from .secrets import seal
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -91,7 +92,10 @@ def _auto(stock: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _conservative(stock: Any, *args: Any, **kwargs: Any) -> Any:
-    if _chosen(_conf_of(args, kwargs)):
+    conf = _conf_of(args, kwargs)
+    if _chosen(conf):
+        # INC dumps and pickles the configuration whichever strategy runs.
+        seal(conf.quantization.tuning_criterion)
         logger.warning(
             'quant_level=0 runs INC\'s conservative strategy, not the chosen "sigopt". '
             'Leave quant_level at "auto" or set it to 1.'

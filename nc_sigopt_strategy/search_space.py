@@ -157,13 +157,6 @@ class SearchSpace:
             f"No option of op {op[0]!r} gives the configuration {op_config.get_state()}."
         )
 
-    def op_labels(self, assignments: Mapping[str, str]) -> dict[OpKey, str]:
-        """Op to label for all ops, the fixed ones included."""
-        labels = dict(self.fixed)
-        for parameter in self.parameters:
-            labels.update(dict.fromkeys(parameter.ops, assignments[parameter.name]))
-        return {op: labels[op] for op in self._options}
-
     def describe(self) -> dict[str, Any]:
         """A JSON-safe record of ops, parameters and values, kept with the experiment."""
         return {
@@ -202,6 +195,7 @@ class SpaceRequest:
     locked_ops: Mapping[str, str] | None = None
     excluded_ops: Sequence[str] = ()
     max_parameters: int | None = None
+    excluded_precisions: Sequence[str] = ()
 
 
 def build_search_space(
@@ -234,8 +228,11 @@ def build_search_space(
         key=lambda op: (graph_order.get(op[0], len(graph_order)), op),
     )
     ignored = _IGNORED_ITEMS.get(framework.split("_")[0], frozenset())
+    # fp32 is what the model is; it cannot be excluded.
+    precisions = [p for p in PRECISIONS if p == "fp32" or p not in request.excluded_precisions]
     all_options = {
-        op: _op_options(tuning_space, op, approach, default_config[op], ignored) for op in ops
+        op: _op_options(tuning_space, op, approach, default_config[op], ignored, precisions)
+        for op in ops
     }
     default_labels = {op: options[0].label for op, options in all_options.items()}
     offered = {
@@ -250,6 +247,7 @@ def build_search_space(
     if request.max_parameters is not None:
         parameters = _group(parameters, request.max_parameters)
     default = {p.name: default_labels[p.ops[0]] for p in parameters}
+    sampling_sizes = list(dict.fromkeys(sampling_sizes))
     if len(sampling_sizes) > 1:
         sizes = tuple(str(size) for size in sampling_sizes)
         parameters.append(Parameter(SAMPLING_SIZE_PARAMETER, (), sizes))
@@ -284,13 +282,18 @@ def parameter_aliases(ops: Sequence[OpKey]) -> dict[OpKey, str]:
 
 
 def _op_options(
-    tuning_space: Any, op: OpKey, approach: str, default: Any, ignored: frozenset[Any]
+    tuning_space: Any,
+    op: OpKey,
+    approach: str,
+    default: Any,
+    ignored: frozenset[Any],
+    precisions: Sequence[str],
 ) -> list[OpOption]:
     """All distinct options of an op, INC's default one first."""
     candidates = [OpOption.of(default)]
     for mode in _QUANTIZED_MODES.get(approach, ()):
         candidates.extend(_quantized_options(tuning_space, op, mode))
-    for precision in PRECISIONS:
+    for precision in precisions:
         path = ("precision", "activation", precision)
         if tuning_space.query_quant_mode_item_by_full_path(op, path) is not None:
             candidates.append(OpOption("", precision, ()))

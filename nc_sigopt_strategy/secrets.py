@@ -82,6 +82,13 @@ class SealedKwargs:
         return (_unpickle, (self.public(), self._private_keys()))
 
 
+def seal(criterion: Any) -> None:
+    """Put ``SealedKwargs`` in the place of a criterion's ``strategy_kwargs``."""
+    kwargs = criterion.strategy_kwargs
+    if kwargs is not None and not isinstance(kwargs, SealedKwargs):
+        criterion.strategy_kwargs = SealedKwargs(kwargs)
+
+
 def _unpickle(public: dict[str, Any], left_out: tuple[str, ...]) -> SealedKwargs:
     sealed = SealedKwargs(public)
     sealed.left_out = left_out

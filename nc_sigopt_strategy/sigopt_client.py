@@ -9,6 +9,7 @@ defaults.py). We never use that default, so a valid one stands in during the imp
 from __future__ import annotations
 
 import os
+from typing import Any
 
 _given = os.environ.get("SIGOPT_PROJECT")
 os.environ["SIGOPT_PROJECT"] = "nc-tune"
@@ -23,10 +24,19 @@ finally:
     else:
         os.environ["SIGOPT_PROJECT"] = _given
 
+
+def without_token(connection: Any, said: object) -> str:
+    """Text of a server or of the client, with the connection's API token blotted out."""
+    auth = getattr(connection.impl.driver, "auth", None)
+    token = getattr(auth, "username", None)
+    return str(said).replace(token, "***") if token else str(said)
+
+
 __all__ = [
     "ApiException",
     "Connection",
     "SigOptException",
     "client_config",
     "failed_status_rate_limit",
+    "without_token",
 ]

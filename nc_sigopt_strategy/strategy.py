@@ -14,6 +14,7 @@ else here follows from facts of INC's base class (checked in 2.6 and 3.7.1):
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -29,32 +30,28 @@ from .calibration.temp_files import ReclaimedTempFiles
 from .connection import ensure_project, open_connections
 from .errors import ExperimentError, SettingsError
 from .experiment import Definition, Experiment
-from .identity import identity, refuse_changes
+from .identity import identity, refuse_another_bound, refuse_changes
 from .inc_log import LoggedErrors
 from .initial_suggestions import InitialSuggestions
 from .interrupts import InterruptWatch
+from .kept_models import BEST_MODEL
 from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import read_batches
 from .measurement.meter import Meter
 from .mirrored_experiment import MirroredExperiment
-from .outcome import (
-    OUTCOME_FILE,
-    RECIPE_FILE,
-    TRIALS_FILE,
-    Outcome,
-    TrialRecord,
-    set_last_outcome,
-    write_outcome,
-)
+from .outcome import RECIPE_FILE, Outcome, TrialRecord, publish, write_trials
 from .progress import TuningProgress
 from .recipe import write_recipe
 from .registration import register
 from .search_space import SearchSpace, SpaceRequest, build_search_space
-from .secrets import SealedKwargs
+from .secrets import seal
 from .settings import Settings
 from .tuning_run import TuningRun
 
 logger = logging.getLogger("nc_sigopt_strategy")
+
+
+INTERRUPTED = "Interrupted."
 
 
 class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no types
@@ -73,18 +70,22 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self._settings = Settings.from_kwargs(criterion.strategy_kwargs)
         _check_criterion(criterion)
         _check_objective(criterion)
-        if criterion.strategy_kwargs is not None:
-            criterion.strategy_kwargs = _sealed(criterion.strategy_kwargs)
+        _check_recipes(conf.quantization.recipes)
+        seal(criterion)
         super().__init__(model, conf, *args, **kwargs)
         self._run: TuningRun | None = None
         self._winner: Any = None
         self._space: SearchSpace | None = None
         self._batches: list[Any] | None = None
         self._experiment: Experiment | None = None
-        self._phase_started = 0.0
+        self._baseline_seconds: float | None = None
         self._values: dict[int, Any] = {}
         if self._not_tuning:
             return
+        if getattr(self.config, "diagnosis", None):
+            # It would put the baseline off until after the first trial, and the bound with it.
+            logger.warning("diagnosis=True is not supported by the sigopt strategy; it is off.")
+            self.diagnosis_done = True
         self._backend: Backend = backend_for(self.framework)
         # Taken now: INC's adaptor changes the graph in place when it queries its capabilities.
         self._model_fingerprint = self._backend.fingerprint(self.model)
@@ -107,10 +108,14 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             yield config
             return
         run = self._run or self._start()
-        while (trial := run.next_trial()) is not None:
+        while True:
             # Here the previous trial is over, however it ended.
             self._temp_files.reclaim()
+            self._logged.last = None
             self._interrupt.check()
+            trial = run.next_trial()
+            if trial is None:
+                return
             yield run.space.decode(trial.assignments)
 
     def traverse(self) -> None:
@@ -140,7 +145,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             try:
                 self._traverse_trials()
             except KeyboardInterrupt:
-                stopped = "Interrupted."
+                stopped = INTERRUPTED
             except Exception as error:
                 stopped = self._logged.reason(error)
                 logger.error("Tuning ended early: %s", error)
@@ -166,10 +171,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
                 run = self._run
                 if run is None or run.open is None:
                     raise
-                # With a failed trial the last error is used up: the next one has its own cause.
-                reason = self._logged.reason(error)
-                self._logged.last = None
-                run.fail(reason)
+                # What looks like a failure may be a Ctrl-C that INC caught and stumbled over.
+                self._interrupt.check()
+                run.fail(self._logged.reason(error))
 
     def _start(self) -> TuningRun:
         """Create or join the experiment; called once the baseline is known."""
@@ -197,11 +201,12 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             self._experiment = self._create(bound, meter.measures_noise, identity)
         else:
             refuse_changes(self._experiment, identity)
+            refuse_another_bound(self._experiment, bound.target)
             self._restore_reference(meter)
-        self._output_dir = self._make_output_dir()
+        self._output_dir = self._make_output_dir(new=self._settings.sigopt_experiment_id is None)
         logger.info(
             "Experiment %s in %s; files in %s.",
-            self._experiment.id,
+            self._experiment.shown_id,
             self._connections.describe(),
             self._output_dir,
         )
@@ -225,8 +230,10 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         """Evaluate the baseline, or evaluate, measure and observe the open trial's model."""
         run = self._run
         if self.baseline is None or run is None:
+            begun = time.monotonic()
             value = super()._evaluate(model)
             finite_values(value[0])
+            self._baseline_seconds = self._duration(value, time.monotonic() - begun)
             return value
         self._interrupt.check()
         same = run.quantized(model)
@@ -268,44 +275,55 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         """Close the open trial, decide, write the files. A second Ctrl-C ends this too."""
         run = self._run
         if run is None:
-            outcome = Outcome(strategy="sigopt", found=False, stop_reason=stopped)
-            set_last_outcome(outcome)
-            write_outcome(outcome, self._make_output_dir())
+            folder = self._settings.output_dir or Path(options.workspace) / "sigopt"
+            publish(Outcome(strategy="sigopt", found=False, stop_reason=stopped), folder, {})
             return
+        decided = None
+        run.stop_reason = stopped or run.stop_reason
         try:
-            run.stop_reason = stopped or run.stop_reason
             if run.open is not None:
-                run.fail(stopped)
+                run.fail(stopped, interrupted=stopped == INTERRUPTED)
+        except Exception as error:
+            # A store that is gone must not cost the best model too.
+            logger.error("The open trial could not be closed: %s", error)
+        try:
             decided = run.decide(self._rebuild)
+        except Exception as error:
+            run.stop_reason = self._logged.reason(error)
+            logger.error("The run could not be concluded: %s", error)
         finally:
             run.close()
         winner, self._winner = decided or (None, None)
-        files = {"trials": TRIALS_FILE, "outcome": OUTCOME_FILE}
-        try:
-            if winner is not None:
-                self._write_winner(winner)
-                files.update({"model": run.models.file_name, "recipe": RECIPE_FILE})
-            outcome = run.outcome(
-                baseline_duration_seconds=self._duration(self.baseline, 0.0),
-                winner=winner,
-                storage=self._connections.describe(),
-                files=files,
-            )
-            set_last_outcome(outcome)
-        except OSError as error:
-            logger.error(
-                "The files of the run cannot be written to %s: %s", self._output_dir, error
+        outcome = run.outcome(
+            baseline_duration_seconds=self._baseline_seconds,
+            winner=winner,
+            storage=self._connections.describe(),
+        )
+        folder, records = self._output_dir, run.history.records
+        writers = {"trials": lambda: write_trials(records, folder)}
+        if winner is not None:
+            writers["recipe"] = lambda: write_recipe(self._op_states(winner), folder)
+        publish(outcome, folder, writers)
+        if run.experiment.missed_updates:
+            logger.warning(
+                "The SigOpt server missed %d updates of this run.", run.experiment.missed_updates
             )
 
-    def _write_winner(self, winner: TrialRecord) -> None:
-        space = self._search_space()
-        config = self._tune_cfg_converter(space.decode(winner.assignments))
-        write_recipe(config["op"], self._output_dir)
+    def _op_states(self, trial: TrialRecord) -> Any:
+        return self._tune_cfg_converter(self._search_space().decode(trial.assignments))["op"]
 
     def _rebuild(self, assignments: Mapping[str, str]) -> Any:
         """Quantize a configuration again, as ``traverse`` does."""
         config = self._tune_cfg_converter(self._search_space().decode(assignments))
-        return self.adaptor.quantize(config, self.model, self.calib_dataloader, self.q_func)
+        model = self.adaptor.quantize(
+            copy.deepcopy(config), self.model, self.calib_dataloader, self.q_func
+        )
+        self.set_param_for_post_quantization_algos(
+            self.algo_scheduler, config, self.adaptor.pre_optimized_model, model
+        )
+        model = self.algo_scheduler("post_quantization")
+        self.algo_scheduler.reset_exec_algorithms()
+        return model
 
     def _bound(self) -> AccuracyBound:
         criterion = self.config.accuracy_criterion
@@ -313,11 +331,17 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             self.baseline[0],
             relative=criterion.criterion == "relative",
             tolerable_loss=criterion.tolerable_loss,
-            higher_is_better=(
-                self.metric_criterion if len(self.metric_criterion) > 1 else self.higher_is_better
-            ),
+            higher_is_better=self._directions(),
             weights=self.metric_weight,
         )
+
+    def _directions(self) -> bool | list[bool]:
+        """Per metric where INC judges each by itself, else the criterion's own."""
+        if self.metric_weight is not None or len(self.metric_criterion) < 2:
+            return bool(self.higher_is_better)
+        # INC repeats the user's list once per metric (strategy.py `_set_objectives`).
+        first = self.metric_criterion[0]
+        return list(first if isinstance(first, (list, tuple)) else self.metric_criterion)
 
     def _read_batches(self) -> list[Any]:
         if self._batches is None:
@@ -348,6 +372,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
                     self._settings.locked_ops,
                     self._settings.excluded_ops,
                     self._settings.max_parameters,
+                    getattr(self.config, "excluded_precisions", None) or (),
                 ),
             )
         return self._space
@@ -363,8 +388,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             batches=self._read_batches(),
             timed_inputs=self._settings.latency_batch_size,
             search_space=self._search_space().describe(),
-            criterion=f"{criterion.criterion} {criterion.tolerable_loss} "
-            f"{'higher' if self.higher_is_better else 'lower'} is better",
+            criterion=f"{criterion.criterion} {criterion.tolerable_loss}, higher is better: "
+            f"{self._directions()}, weights: {self.metric_weight}",
+            latency="latency_func" if self._settings.latency_func else "timed",
         )
 
     def _join(self, experiment_id: str) -> Experiment:
@@ -404,13 +430,19 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         """Latencies stay comparable: the reference is rebuilt, its first latency kept."""
         if self._experiment is None or self._settings.latency_func is not None:
             return
-        known = self._experiment.read_record().get("reference_seconds")
+        known = self._experiment.read_record().get("reference")
         if known is not None:
-            meter.set_reference(self._rebuild(self._search_space().default), float(known))
+            default = known["model"] == "default"
+            model = self._rebuild(self._search_space().default) if default else None
+            meter.set_reference(model, float(known["seconds"]))
 
-    def _make_output_dir(self) -> Path:
+    def _make_output_dir(self, *, new: bool) -> Path:
         folder = self._settings.output_dir or Path(options.workspace) / "sigopt"
         folder.mkdir(parents=True, exist_ok=True)
+        if new:
+            # A winner of an earlier experiment must not be taken for one of this.
+            for stale in (*folder.glob(f"{BEST_MODEL}.*"), folder / RECIPE_FILE):
+                stale.unlink(missing_ok=True)
         return folder
 
     def _find_tuning_history(self, tune_cfg: Any) -> None:
@@ -422,10 +454,6 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
 
     def _recover_best_qmodel_from_tuning_cfg(self) -> None:
         """INC would quantize the best config again; the measured model itself is kept."""
-
-
-def _sealed(kwargs: Mapping[str, Any] | SealedKwargs) -> SealedKwargs:
-    return kwargs if isinstance(kwargs, SealedKwargs) else SealedKwargs(kwargs)
 
 
 def _check_criterion(criterion: Any) -> None:
@@ -446,6 +474,15 @@ def _check_objective(criterion: Any) -> None:
             "The objective %r is not used: the sigopt strategy minimizes latency under the "
             "accuracy bound.",
             criterion.objective,
+        )
+
+
+def _check_recipes(recipes: Mapping[str, Any] | None) -> None:
+    alpha = ((recipes or {}).get("smooth_quant_args") or {}).get("alpha")
+    if isinstance(alpha, list) and len(alpha) > 1:
+        logger.warning(
+            "Smooth quant alphas %s: the sigopt strategy uses the first, it does not search them.",
+            alpha,
         )
 
 

@@ -27,11 +27,14 @@ class TrialHistory:
         self._by_fingerprint: dict[str, TrialRecord] = {}
         for record, fingerprint in known:
             self.add(record, fingerprint)
+        # What failed in another process may have been its fault.
+        self.failures_in_a_row = 0
 
     def add(self, record: TrialRecord, fingerprint: str | None) -> None:
         """Append a trial; of several with the same assignments or graph the first is found."""
         self.records.append(record)
-        self.by_assignments.setdefault(assignments_key(record.assignments), record)
+        if not record.interrupted:
+            self.by_assignments.setdefault(assignments_key(record.assignments), record)
         if fingerprint is not None:
             self._by_fingerprint.setdefault(fingerprint, record)
         failed = record.state is TrialState.FAILED
@@ -48,11 +51,6 @@ class TrialHistory:
     def is_default(self, assignments: Mapping[str, str]) -> bool:
         """Whether these are INC's default assignments."""
         return assignments_key(assignments) == self._default
-
-    @property
-    def default(self) -> TrialRecord | None:
-        """The trial of INC's default configuration."""
-        return self.by_assignments.get(self._default)
 
     @property
     def best(self) -> TrialRecord | None:

@@ -21,7 +21,7 @@ from .initial_suggestions import InitialSuggestions
 from .kept_models import KeptModels
 from .measurement.accuracy import AccuracyBound
 from .measurement.meter import FINALIST_ROUNDS, Meter
-from .outcome import OpCost, Outcome, TrialRecord, TrialState, write_outcome, write_trials
+from .outcome import OpCost, Outcome, TrialRecord, TrialState
 from .progress import TuningProgress
 from .search_space import SearchSpace
 from .trial_history import TrialHistory
@@ -174,7 +174,7 @@ class TuningRun:
         if not self.meter.has_reference:
             is_default = self.history.is_default(now.trial.assignments)
             self.meter.set_reference(model if is_default else None)
-            self._keep_reference_seconds()
+            self._keep_reference("default" if is_default else "fp32")
         begun = time.monotonic()
         measured = self.meter.measure(model)
         now.phase("latency", time.monotonic() - begun)
@@ -197,8 +197,13 @@ class TuningRun:
             self._keep_model(record, model)
         return self._observe(record, fingerprint)
 
-    def fail(self, reason: str) -> None:
-        """Observe the open trial as failed."""
+    def fail(self, reason: str, *, interrupted: bool = False) -> None:
+        """Observe the open trial as failed.
+
+        Args:
+            reason: Why, in words.
+            interrupted: The run was stopped; the configuration is not to blame.
+        """
         now = self._require_open()
         record = self._finished(
             TrialRecord(
@@ -207,6 +212,7 @@ class TuningRun:
                 origin=now.trial.origin,
                 assignments=dict(now.trial.assignments),
                 failure=reason,
+                interrupted=interrupted,
             )
         )
         self.open = None
@@ -235,19 +241,22 @@ class TuningRun:
         finalists = self.history.finalists(self._finalists)
         if not finalists:
             return None
+        models = {}
+        for finalist in finalists:
+            try:
+                models[finalist.number] = self._model_of(finalist, rebuild)
+            except (Exception, KeyboardInterrupt) as error:
+                logger.error("Trial %d's model cannot be built again: %r", finalist.number, error)
+        finalists = [f for f in finalists if f.number in models]
+        if not finalists:
+            return None
         winner = finalists[0]
-        models = {winner.number: self.models.get(winner.number) or rebuild(winner.assignments)}
         try:
-            for other in finalists[1:]:
-                model = self.models.get(other.number)
-                models[other.number] = model or rebuild(other.assignments)
             if len(finalists) > 1:
                 ratios = self.meter.compare(models, deadline=self.budget.deadline)
-                default = next(
-                    (f for f in finalists if self.history.is_default(f.assignments)), None
-                )
+                default = [f.number for f in finalists if self.history.is_default(f.assignments)]
                 winner, self._tied = choose(
-                    finalists, ratios, self._better, None if default is None else default.number
+                    finalists, ratios, self._better, default[0] if default else None
                 )
         except (Exception, KeyboardInterrupt) as error:
             # What was measured during the trials still stands.
@@ -255,15 +264,29 @@ class TuningRun:
         self.models.save(models[winner.number])
         return winner, models[winner.number]
 
+    def _model_of(self, finalist: TrialRecord, rebuild: Callable[[Mapping[str, str]], Any]) -> Any:
+        """The measured model, or the same one built again where another process measured it."""
+        kept = self.models.get(finalist.number)
+        if kept is not None:
+            return kept
+        model = rebuild(finalist.assignments)
+        same = self.history.with_graph(self._backend.fingerprint(model))
+        if same is None or same.number != finalist.number:
+            logger.warning(
+                "Trial %d was measured by another process, and quantizing it again gave slightly "
+                "other numbers: calibration is not deterministic here.",
+                finalist.number,
+            )
+        return model
+
     def outcome(
         self,
         *,
         baseline_duration_seconds: float | None,
         winner: TrialRecord | None,
         storage: str | None,
-        files: Mapping[str, str],
     ) -> Outcome:
-        """What the run ended with; also written to the run folder with the trials."""
+        """What the run ended with."""
         records = self.history.records
         observed = [r for r in records if r.accuracy is not None]
         nearest: TrialRecord | None = None
@@ -275,7 +298,7 @@ class TuningRun:
         if winner is not None and self.models.save_error is None:
             winner = dataclasses.replace(winner, model_path=self.models.file_name)
         feasible = [r.ended_seconds for r in records if r.meets_bound]
-        outcome = Outcome(
+        return Outcome(
             strategy="sigopt",
             found=winner is not None,
             stop_reason=" ".join(filter(None, (self.stop_reason, self.models.save_error))),
@@ -290,15 +313,14 @@ class TuningRun:
             costliest_ops=costly,
             trials=len(records),
             tuning_seconds=self.budget.elapsed_seconds,
-            experiment_id=self.experiment.id,
+            experiment_id=self.experiment.shown_id,
             storage=storage,
-            files=dict(files),
+            files={}
+            if winner is None or winner.model_path is None
+            else {"model": winner.model_path},
             seconds_to_first_feasible=min(feasible) if feasible else None,
             tied=self._tied,
         )
-        write_trials(records, self.output_dir)
-        write_outcome(outcome, self.output_dir)
-        return outcome
 
     def close(self) -> None:
         """Release the meter and the models that did not win."""
@@ -329,7 +351,8 @@ class TuningRun:
         spent = {**record.phase_seconds, "observe": time.monotonic() - begun}
         record = dataclasses.replace(record, phase_seconds=spent)
         self.history.add(record, fingerprint)
-        self._trial_seconds.append(record.ended_seconds - record.started_seconds)
+        if record.duplicate_of is None:
+            self._trial_seconds.append(record.ended_seconds - record.started_seconds)
         self._report(record)
         return record
 
@@ -350,10 +373,11 @@ class TuningRun:
         if finalists[0] is record:
             self.models.save(model)
 
-    def _keep_reference_seconds(self) -> None:
+    def _keep_reference(self, kind: str) -> None:
+        """Note the reference, so that latencies mean the same when the run is continued."""
         if self.meter.reference_seconds is not None:
             record = self.experiment.read_record()
-            record["reference_seconds"] = self.meter.reference_seconds
+            record["reference"] = {"model": kind, "seconds": self.meter.reference_seconds}
             self.experiment.write_record(record)
 
     def _reserved_seconds(self) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 import onnxruntime
 
+from ..files import write_whole
 from . import Array, feed_by_position
 
 
@@ -48,9 +49,4 @@ class OnnxRuntimeBackend:
         return {node.name: i for i, node in enumerate(model.model.graph.node)}
 
     def save(self, model: Any, path: Path) -> Path:
-        path = path.with_suffix(self.model_suffix)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(model.model.SerializeToString())
-        partial.replace(path)
-        return path
+        return write_whole(path.with_suffix(self.model_suffix), model.model.SerializeToString())

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import ModelError
+from ..files import write_whole
 from . import Array, feed_by_position
 
 _V1 = tf.compat.v1
@@ -89,10 +90,9 @@ class TensorFlowBackend:
         return order
 
     def save(self, model: Any, path: Path) -> Path:
-        path = path.with_suffix(self.model_suffix)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, model.graph_def.SerializeToString())
-        return path
+        return write_whole(
+            path.with_suffix(self.model_suffix), model.graph_def.SerializeToString()
+        )
 
 
 def open_frozen_graph(
@@ -130,10 +130,3 @@ def read_graph_def(path: Path) -> Any:
 
 def _tensors(names: Sequence[str]) -> list[str]:
     return [name if ":" in name else f"{name}:0" for name in names]
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write so that a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -35,6 +35,8 @@ _T_975 = {
 }
 # Share of the pairs cut at each end: enough to drop the runs that another process interrupted.
 TRIM = 0.2
+# With fewer pairs the interval is so wide that everything ties with everything.
+MINIMUM_ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def time_side_by_side(
         rounds: Samples per model.
         warmup: Untimed runs per model before the first round.
         seed: Seed of the order within rounds.
-        deadline: ``time.monotonic()`` after which no further round starts; at least 2 are run.
+        deadline: ``time.monotonic()`` after which no further round starts, once enough are done
+            for an interval that means something.
 
     Returns:
         Name to samples, all of one length, in round order so that they can be paired.
@@ -73,7 +76,7 @@ def time_side_by_side(
         for _ in range(warmup):
             session.run(batch)
     return time_calls(
-        {name: _runner(session, batch) for name, session in sessions.items()},
+        {name: _timed(session, batch) for name, session in sessions.items()},
         rounds=rounds,
         seed=seed,
         deadline=deadline,
@@ -81,25 +84,22 @@ def time_side_by_side(
 
 
 def time_calls(
-    calls: Mapping[str, Callable[[], object]],
+    calls: Mapping[str, Callable[[], float]],
     *,
     rounds: int,
     seed: int = 0,
     deadline: float | None = None,
 ) -> dict[str, list[float]]:
-    """``time_side_by_side`` for any calls; nothing is warmed up."""
+    """``time_side_by_side`` for calls that return their own seconds; nothing is warmed up."""
     order = list(calls)
     shuffle = random.Random(seed).shuffle
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for done in range(rounds):
-        if deadline is not None and done >= 2 and time.monotonic() > deadline:
+        if deadline is not None and done >= MINIMUM_ROUNDS and time.monotonic() > deadline:
             break
         shuffle(order)
         for name in order:
-            call = calls[name]
-            start = time.perf_counter()
-            call()
-            samples[name].append(time.perf_counter() - start)
+            samples[name].append(calls[name]())
     return samples
 
 
@@ -130,5 +130,10 @@ def _t_quantile(freedom: int) -> float:
     return 1.96 if freedom > 60 else _T_975[max(below)]
 
 
-def _runner(session: ModelSession, batch: Any) -> Callable[[], object]:
-    return lambda: session.run(batch)
+def _timed(session: ModelSession, batch: Any) -> Callable[[], float]:
+    def call() -> float:
+        start = time.perf_counter()
+        session.run(batch)
+        return time.perf_counter() - start
+
+    return call

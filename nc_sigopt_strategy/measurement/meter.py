@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections.abc import Callable, Mapping
@@ -11,7 +12,13 @@ from typing import Any
 from ..backends import Array, Backend, ModelSession
 from ..errors import DataError, TrialError
 from .batches import batch_length, first_inputs
-from .latency import RatioEstimate, paired_ratio, time_side_by_side
+from .latency import (
+    MINIMUM_ROUNDS,
+    RatioEstimate,
+    paired_ratio,
+    time_calls,
+    time_side_by_side,
+)
 from .output_noise import output_noise
 
 FINALIST_ROUNDS = 40
@@ -137,10 +144,11 @@ class Meter:
     ) -> dict[int, dict[int, RatioEstimate]]:
         """Time models side by side; the result holds ``[a][b]``: latency of a over b's."""
         if self._latency_func is not None:
-            samples = {
-                str(number): [self._call_latency_func(model) for _ in range(3)]
+            calls = {
+                str(number): functools.partial(self._call_latency_func, model)
                 for number, model in models.items()
             }
+            samples = time_calls(calls, rounds=MINIMUM_ROUNDS, seed=self._seed, deadline=deadline)
         else:
             sessions = {str(number): self._backend.open(model) for number, model in models.items()}
             try:

@@ -217,9 +217,60 @@ def test_disk_full_while_saving(
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nc_sigopt_strategy.backends.tensorflow._write_whole", full)
+    monkeypatch.setattr("nc_sigopt_strategy.backends.tensorflow.write_whole", full)
     conf = configure(tmp_path, loss=0.99, max_trials=2)
     assert fit(small_model, conf, small_loader, small_accuracy) is not None
     assert outcome().found
     assert "could not be saved" in outcome().stop_reason
     assert "No space left on device" in outcome().stop_reason
+
+
+def test_disk_full_for_the_small_files_too(
+    tmp_path: Path,
+    small_model: Path,
+    small_loader: Any,
+    small_accuracy: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fit(small_model, configure(tmp_path, max_trials=1), small_loader, small_accuracy)
+    earlier = outcome().experiment_id
+
+    def full(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nc_sigopt_strategy.outcome.write_whole", full)
+    conf = configure(tmp_path, loss=0.99, max_trials=2)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    assert outcome().experiment_id != earlier
+    assert "trials could not be written" in outcome().stop_reason
+
+
+def test_a_winner_of_an_earlier_run_does_not_stay(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    fit(small_model, configure(tmp_path, loss=0.99, max_trials=1), small_loader, small_accuracy)
+    assert (tmp_path / "run" / "best_model.pb").exists()
+    calls = []
+
+    def falling(graph: Any) -> float:
+        calls.append(1)
+        return 1.0 if len(calls) == 1 else 0.0
+
+    conf = configure(tmp_path, loss=0.01, max_trials=1)
+    assert fit(small_model, conf, small_loader, falling) is None
+    assert not (tmp_path / "run" / "best_model.pb").exists()
+    assert not (tmp_path / "run" / "recipe.json").exists()
+
+
+def test_exception_context_holds_no_request(tmp_path: Path, driver: EmbeddedDriver) -> None:
+    """Crash reporters walk the chain of contexts down to the request and its headers."""
+    from nc_sigopt_strategy.connection import open_http
+    from nc_sigopt_strategy.settings import Settings
+
+    with serve_driver(driver, token="another") as url:
+        for address in (url, "http://127.0.0.1:9"):
+            settings = Settings.from_kwargs({"sigopt_api_url": address})
+            with pytest.raises(SigOptStrategyError) as caught:
+                open_http(TOKEN, settings)
+            assert caught.value.__context__ is None
+            assert caught.value.__cause__ is None

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_strategy.connection import open_http
+from nc_sigopt_strategy.connection import ensure_project, open_embedded, open_http
 from nc_sigopt_strategy.embedded import EmbeddedDriver
-from nc_sigopt_strategy.experiment import Experiment
+from nc_sigopt_strategy.embedded.api_error import ApiError
+from nc_sigopt_strategy.experiment import Definition, Experiment
 from nc_sigopt_strategy.outcome import read_trials
 from nc_sigopt_strategy.settings import Settings
 from nc_sigopt_strategy.sigopt_client import failed_status_rate_limit
@@ -28,12 +29,22 @@ TOKEN = "SECRETSECRETSECRET0123456789"
 def server(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """strategy_kwargs that lead to a server which has the project."""
     driver = EmbeddedDriver(f"sqlite:///{tmp_path}/server.sqlite3")
+    _shift_the_ids()
     with serve_driver(driver, token=TOKEN) as url:
         kwargs = {"sigopt_api_token": TOKEN, "sigopt_api_url": url, "sigopt_project_id": "int8"}
         driver.request("POST", ["clients", "1", "projects"], {"id": "int8", "name": "int8"}, None)
         yield kwargs
     driver.close()
     failed_status_rate_limit.clear()
+
+
+def _shift_the_ids() -> None:
+    """Make the local store count on, so that its ids are not by chance the server's."""
+    ensure_project(open_embedded(), "other")
+    for _ in range(3):
+        Experiment.create(
+            open_embedded(), Definition("other", "other", {"a": ("x", "y")}, 0.5, True, False, 5)
+        )
 
 
 def _on_server(kwargs: dict[str, Any], experiment_id: str) -> Experiment:
@@ -78,26 +89,51 @@ def test_continues_by_the_servers_id(
     assert len(_on_server(server, known).trials()) == 4
 
 
-def test_tuning_goes_on_when_the_server_is_gone(
-    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+def test_tuning_goes_on_when_the_server_is_out_of_order(
+    tmp_path: Path,
+    small_model: Path,
+    small_loader: Any,
+    small_accuracy: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("nc_sigopt_strategy.registration.logger.propagate", True)
     driver = EmbeddedDriver(f"sqlite:///{tmp_path}/server.sqlite3")
     driver.request("POST", ["clients", "1", "projects"], {"id": "int8", "name": "int8"}, None)
+    answer = driver.answer
     calls = []
+
+    def breaks_the_server(graph: Any) -> float:
+        calls.append(1)
+        if len(calls) == 3:
+            monkeypatch.setattr(driver, "answer", _out_of_order)
+        return float(small_accuracy(graph))
+
     with serve_driver(driver, token=TOKEN) as url:
-
-        def stops_the_server(graph: Any) -> float:
-            calls.append(1)
-            if len(calls) == 3:
-                driver.request = _refuse  # type: ignore[method-assign]
-            return float(small_accuracy(graph))
-
         kwargs = {"sigopt_api_token": TOKEN, "sigopt_api_url": url, "sigopt_project_id": "int8"}
-        conf = configure(tmp_path, kwargs, max_trials=4)
-        assert fit(small_model, conf, small_loader, stops_the_server) is not None
-    failed_status_rate_limit.clear()
-    assert len(calls) == 1 + 4
-    assert len(read_trials(tmp_path / "run")) == 4
+        conf = configure(tmp_path, kwargs, max_trials=8)
+        assert fit(small_model, conf, small_loader, breaks_the_server) is not None
+        assert len(read_trials(tmp_path / "run")) == 8
+        monkeypatch.setattr(driver, "answer", answer)
+        failed_status_rate_limit.clear()
+        known = outcome().experiment_id
+        assert known is not None
+        assert len(_on_server(kwargs, known).trials()) == 1
+    warned = [r.getMessage() for r in caplog.records if "missed" in r.getMessage()]
+    assert len(warned) == 3, warned  # the first, the giving up, the count at the end
+    assert "Tuning goes on without it" in warned[1]
+
+
+def test_token_with_another_quant_level_is_kept_secret_too(
+    tmp_path: Path, server: dict[str, Any], small_model: Path, small_loader: Any,
+    small_accuracy: Any, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    conf = configure(tmp_path, server, quant_level=0, loss=0.99)
+    fit(small_model, conf, small_loader, small_accuracy)
+    printed = capfd.readouterr()
+    assert TOKEN not in printed.out + printed.err
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or TOKEN.encode() not in path.read_bytes(), path
 
 
 def test_token_is_in_no_file_and_no_log(
@@ -123,7 +159,5 @@ def test_token_is_in_no_file_and_no_log(
     assert TOKEN not in repr(conf.tuning_criterion.strategy_kwargs)
 
 
-def _refuse(*args: Any) -> Any:
-    from nc_sigopt_strategy.sigopt_client import ApiException
-
-    raise ApiException({"message": "out of order"}, 503)
+def _out_of_order(*args: Any) -> Any:
+    raise ApiError(503, "out of order")

@@ -179,3 +179,56 @@ def test_interrupt_from_outside_returns_the_best(
     found = json.loads(said.split("OUTCOME ")[1])
     assert found["found"]
     assert found["stop_reason"] == "Interrupted."
+
+
+def test_interrupted_default_is_measured_when_continued(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    calls = []
+
+    def interrupted(graph: Any) -> float:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return float(small_accuracy(graph))
+
+    conf = configure(tmp_path, loss=0.99, max_trials=5)
+    assert fit(small_model, conf, small_loader, interrupted) is None
+    known = outcome().experiment_id
+    conf = configure(tmp_path, {"sigopt_experiment_id": known}, loss=0.99, max_trials=5)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    trials = read_trials(tmp_path / "run")
+    assert trials[0].interrupted
+    assert trials[1].origin == "seed: default int8"
+    assert trials[1].state.value == "observed"
+
+
+def test_fp32_reference_is_restored_as_such(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    calls = []
+
+    def default_fails(graph: Any) -> float:
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("the default cannot be evaluated")
+        return float(small_accuracy(graph))
+
+    fit(small_model, configure(tmp_path, max_trials=2), small_loader, default_fails)
+    known = outcome().experiment_id
+    assert known is not None
+    before = Experiment.join(open_embedded(), known).read_record()["reference"]
+    assert before["model"] == "fp32"
+    conf = configure(tmp_path, {"sigopt_experiment_id": known}, max_trials=4)
+    fit(small_model, conf, small_loader, small_accuracy)
+    assert outcome().fp32_latency_seconds == pytest.approx(before["seconds"], rel=0.5)
+    assert Experiment.join(open_embedded(), known).read_record()["reference"] == before
+
+
+def test_changed_evaluation_is_refused(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    fit(small_model, configure(tmp_path, max_trials=2), small_loader, small_accuracy)
+    conf = configure(tmp_path, {"sigopt_experiment_id": outcome().experiment_id}, max_trials=4)
+    assert fit(small_model, conf, small_loader, lambda graph: 0.5 * small_accuracy(graph)) is None
+    assert "the evaluation or its data changed" in outcome().stop_reason

@@ -104,6 +104,14 @@ def test_ends_when_nothing_meets_the_bound() -> None:
 def test_without_bf16() -> None:
     played = play(InitialSuggestions(space(9, ("int8", "fp32"))), {4})
     assert all(v != "bf16" for _, record in played for v in record.assignments.values())
+    assert not any("bf16" in name for name, _ in played)
+    assert played[1][0] == "last layers in fp32"
+
+
+def test_without_any_floating_point_type_only_the_default_is_known() -> None:
+    suggestions = InitialSuggestions(space(9, ("int8", "int8-kl")))
+    played = play(suggestions, {4})
+    assert [name for name, _ in played] == ["default int8"]
 
 
 @pytest.mark.parametrize("ops", [1, 2, 3, 5])

@@ -11,7 +11,7 @@ import pytest
 from nc_sigopt_strategy.errors import DataError, TrialError
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.batches import batch_length, first_inputs, read_batches
-from nc_sigopt_strategy.measurement.latency import paired_ratio, time_side_by_side
+from nc_sigopt_strategy.measurement.latency import paired_ratio, time_calls, time_side_by_side
 from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.measurement.output_noise import output_noise
 
@@ -57,6 +57,11 @@ def test_samples_are_interleaved_and_paired() -> None:
     rounds = order[4:]
     assert all({rounds[i], rounds[i + 1]} == {"a", "b"} for i in range(0, 12, 2))
     assert rounds != ["a", "b"] * 6, "the order within rounds is shuffled"
+
+
+def test_a_deadline_still_leaves_enough_rounds_for_an_interval() -> None:
+    samples = time_calls({"a": lambda: 1.0, "b": lambda: 2.0}, rounds=30, deadline=0.0)
+    assert len(samples["a"]) == len(samples["b"]) == 8
 
 
 def test_output_noise_is_additive_and_scale_free() -> None:

@@ -98,6 +98,16 @@ def test_parameters_follow_the_graph() -> None:
     assert [p.ops[0][0] for p in build().parameters] == list(OPS)
 
 
+def test_excluded_precisions_are_not_offered_but_fp32_is() -> None:
+    space = build(SpaceRequest(excluded_precisions=["bf16", "fp32"]))
+    assert space.parameters[0].values == ("int8", "fp32")
+
+
+def test_equal_sampling_sizes_are_no_parameter() -> None:
+    assert build(sizes=(16, 16)).parameters[-1].name != "calib_sampling_size"
+    assert build(sizes=(16, 32, 16)).parameters[-1].values == ("16", "32")
+
+
 def test_int8_preset_is_incs_classic() -> None:
     space = build(SpaceRequest("int8"))
     assert space.parameters[0].values == (
@@ -161,9 +171,9 @@ def test_wrong_value_is_named() -> None:
 def test_locks_and_exclusions() -> None:
     space = build(SpaceRequest(locked_ops={"block2": "bf16"}, excluded_ops=["pool$"]))
     assert space.fixed == {("net/block2/conv", "conv2d"): "bf16", ("net/pool", "pooling"): "fp32"}
-    labels = space.op_labels(space.default)
-    assert labels[("net/block2/conv", "conv2d")] == "bf16"
-    assert len(labels) == 7
+    config = space.decode(space.default)
+    assert config[("net/block2/conv", "conv2d")].act_dtype == "bf16"
+    assert config[("net/pool", "pooling")].act_dtype == "fp32"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from nc_sigopt_strategy.budget import Budget
 from nc_sigopt_strategy.measurement.latency import RatioEstimate
 from nc_sigopt_strategy.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.trial_history import TrialHistory
 from nc_sigopt_strategy.verdict import choose, costliest_ops, fastest_feasible
 
 
@@ -95,6 +96,27 @@ def test_budget(changes: dict[str, Any], said: str | None) -> None:
     }  # fmt: skip
     reason = budget.stop_reason(**{**state, **changes})
     assert (reason is None) if said is None else (said in str(reason))
+
+
+def test_interrupted_trials_may_be_tried_again() -> None:
+    known = [
+        (TrialRecord(1, TrialState.FAILED, assignments={"a": "int8"}, interrupted=True), None),
+        (TrialRecord(2, TrialState.FAILED, assignments={"a": "fp32"}), None),
+    ]
+    history = TrialHistory({"a": "int8"}, known)
+    assert history.with_assignments({"a": "int8"}) is None
+    assert history.with_assignments({"a": "fp32"}) is not None
+    assert len(history.records) == 2
+
+
+def test_failures_of_another_process_do_not_count() -> None:
+    failed = [
+        (TrialRecord(n, TrialState.FAILED, assignments={"a": str(n)}), None) for n in range(9)
+    ]
+    history = TrialHistory({"a": "int8"}, failed)
+    assert history.failures_in_a_row == 0
+    history.add(TrialRecord(10, TrialState.FAILED, assignments={"a": "x"}), None)
+    assert history.failures_in_a_row == 1
 
 
 def test_no_timeout_means_no_deadline() -> None:

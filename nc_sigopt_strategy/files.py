@@ -1,0 +1,18 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes | str) -> Path:
+    """Write a file beside its place and move it there; missing folders are made.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content.encode() if isinstance(content, str) else content)
+    partial.replace(path)
+    return path
