@@ -137,19 +137,3 @@ def _refused(connection: Any, error: Any, settings: Settings) -> ServerError:
             f"{settings.sigopt_project_id}`, or set sigopt_project_id to one that exists.",
         )
     return ServerError(f"The SigOpt server {server} failed {said}.", _WAYS_OUT)
-
-
-def ensure_project(connection: Any, project_id: str) -> None:
-    """Create the project in the embedded engine if it is not there yet."""
-    client = connection.clients(connection.tokens("self").fetch().client)
-    try:
-        client.projects(project_id).fetch()
-    except ApiException as error:
-        if error.status_code != 404:
-            raise
-        try:
-            client.projects().create(id=project_id, name=project_id)
-        except ApiException as conflict:
-            # Another process may have created it in between.
-            if conflict.status_code != 409:
-                raise

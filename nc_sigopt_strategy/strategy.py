@@ -27,10 +27,17 @@ from neural_compressor.strategy.strategy import TuneStrategy
 from .backends import Backend, backend_for
 from .budget import Budget
 from .calibration.temp_files import ReclaimedTempFiles
-from .connection import ensure_project, open_connections
-from .errors import ExperimentError, SettingsError
+from .connection import open_connections
+from .errors import ExperimentError
 from .experiment import Definition, Experiment
+from .experiment_opening import create_experiment, join_experiment
 from .identity import identity, refuse_another_bound, refuse_changes
+from .inc_config_checks import (
+    check_criterion,
+    check_measurable,
+    check_objective,
+    check_recipes,
+)
 from .inc_log import LoggedErrors
 from .initial_suggestions import InitialSuggestions
 from .interrupts import InterruptWatch
@@ -38,7 +45,6 @@ from .kept_models import BEST_MODEL
 from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import read_batches
 from .measurement.meter import Meter
-from .mirrored_experiment import MirroredExperiment
 from .outcome import RECIPE_FILE, Outcome, TrialRecord, publish, write_trials
 from .progress import TuningProgress
 from .recipe import write_recipe
@@ -49,7 +55,6 @@ from .settings import Settings
 from .tuning_run import TuningRun
 
 logger = logging.getLogger("nc_sigopt_strategy")
-
 
 INTERRUPTED = "Interrupted."
 
@@ -68,9 +73,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
     def __init__(self, model: Any, conf: Any, *args: Any, **kwargs: Any) -> None:
         criterion = conf.quantization.tuning_criterion
         self._settings = Settings.from_kwargs(criterion.strategy_kwargs)
-        _check_criterion(criterion)
-        _check_objective(criterion)
-        _check_recipes(conf.quantization.recipes)
+        check_criterion(criterion)
+        check_objective(criterion)
+        check_recipes(conf.quantization.recipes)
         seal(criterion)
         super().__init__(model, conf, *args, **kwargs)
         self._run: TuningRun | None = None
@@ -89,12 +94,15 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self._backend: Backend = backend_for(self.framework)
         # Taken now: INC's adaptor changes the graph in place when it queries its capabilities.
         self._model_fingerprint = self._backend.fingerprint(self.model)
-        _check_measurable(self._settings, self.calib_dataloader, self.eval_dataloader)
+        check_measurable(self._settings, self.calib_dataloader, self.eval_dataloader)
         seed = self._settings.seed
         self._seed: int = options.random_seed if seed is None else seed
         self._connections = open_connections(self._settings, seed=self._seed)
         if self._settings.sigopt_experiment_id is not None:
-            self._experiment = self._join(self._settings.sigopt_experiment_id)
+            self._experiment = join_experiment(
+                self._connections, self._settings.sigopt_experiment_id
+            )
+            refuse_changes(self._experiment, self._identity())
         # INC reads the timeout again when it enters its own time limit, right after this
         # constructor; ours replaces it, and traverse puts the user's value back.
         self._timeout_seconds = float(criterion.timeout)
@@ -196,11 +204,11 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             latency_func=settings.latency_func,
             latency_batch_size=settings.latency_batch_size,
         )
-        identity = self._identity()
         if self._experiment is None:
-            self._experiment = self._create(bound, meter.measures_noise, identity)
+            self._experiment = create_experiment(
+                self._connections, self._definition(bound, stores_noise=meter.measures_noise)
+            )
         else:
-            refuse_changes(self._experiment, identity)
             refuse_another_bound(self._experiment, bound.target)
             self._restore_reference(meter)
         self._output_dir = self._make_output_dir(new=self._settings.sigopt_experiment_id is None)
@@ -393,24 +401,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             latency="latency_func" if self._settings.latency_func else "timed",
         )
 
-    def _join(self, experiment_id: str) -> Experiment:
-        local, remote = self._connections.local, self._connections.remote
-        if remote is None:
-            experiment = Experiment.join(local, experiment_id)
-        else:
-            experiment = MirroredExperiment.join_both(
-                local, remote, experiment_id, self._connections.server_url
-            )
-        refuse_changes(experiment, self._identity())
-        return experiment
-
-    def _create(
-        self, bound: AccuracyBound, stores_noise: bool, identity: Mapping[str, str]
-    ) -> Experiment:
+    def _definition(self, bound: AccuracyBound, *, stores_noise: bool) -> Definition:
         settings, space = self._settings, self._search_space()
-        local, remote = self._connections.local, self._connections.remote
-        ensure_project(local, settings.sigopt_project_id)
-        definition = Definition(
+        return Definition(
             name=settings.sigopt_experiment_name,
             project_id=settings.sigopt_project_id,
             parameters={p.name: p.values for p in space.parameters},
@@ -418,12 +411,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             maximize_accuracy=bound.maximize,
             stores_noise=stores_noise,
             observation_budget=self._budget.max_trials,
-            record={"identity": dict(identity), "search_space": space.describe()},
-        )
-        if remote is None:
-            return Experiment.create(local, definition)
-        return MirroredExperiment.create_both(
-            local, remote, definition, self._connections.server_url
+            record={"identity": self._identity(), "search_space": space.describe()},
         )
 
     def _restore_reference(self, meter: Meter) -> None:
@@ -454,44 +442,6 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
 
     def _recover_best_qmodel_from_tuning_cfg(self) -> None:
         """INC would quantize the best config again; the measured model itself is kept."""
-
-
-def _check_criterion(criterion: Any) -> None:
-    if criterion.max_trials < 1:
-        raise SettingsError(
-            f"max_trials must be at least 1, but is {criterion.max_trials}.",
-            "It is the observation budget of the experiment.",
-        )
-    if criterion.timeout < 0:
-        raise SettingsError(
-            f"timeout must be at least 0 seconds, but is {criterion.timeout}.", "0 means no limit."
-        )
-
-
-def _check_objective(criterion: Any) -> None:
-    if criterion.objective != ["performance"]:
-        logger.warning(
-            "The objective %r is not used: the sigopt strategy minimizes latency under the "
-            "accuracy bound.",
-            criterion.objective,
-        )
-
-
-def _check_recipes(recipes: Mapping[str, Any] | None) -> None:
-    alpha = ((recipes or {}).get("smooth_quant_args") or {}).get("alpha")
-    if isinstance(alpha, list) and len(alpha) > 1:
-        logger.warning(
-            "Smooth quant alphas %s: the sigopt strategy uses the first, it does not search them.",
-            alpha,
-        )
-
-
-def _check_measurable(settings: Settings, calibration: Any, evaluation: Any) -> None:
-    if calibration is None and evaluation is None and settings.latency_func is None:
-        raise SettingsError(
-            "There is no data to time a model on: neither calib_dataloader nor eval_dataloader.",
-            "Give one of them to fit, or latency_func in strategy_kwargs.",
-        )
 
 
 register()

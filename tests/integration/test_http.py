@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_strategy.connection import ensure_project, open_embedded, open_http
+from nc_sigopt_strategy.connection import open_embedded, open_http
 from nc_sigopt_strategy.embedded import EmbeddedDriver
 from nc_sigopt_strategy.embedded.api_error import ApiError
 from nc_sigopt_strategy.experiment import Definition, Experiment
+from nc_sigopt_strategy.experiment_opening import ensure_project
 from nc_sigopt_strategy.outcome import read_trials
 from nc_sigopt_strategy.settings import Settings
 from nc_sigopt_strategy.sigopt_client import failed_status_rate_limit
