@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ OUTPUT_NAME = "logits"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Import INC while standard error is the real one.
+    """Import INC while standard error is the real one, and let Ctrl-C be tested anywhere.
 
     INC remembers ``sys.stderr`` at import and later redirects that stream's descriptor to read
-    what TensorFlow prints on descriptor 2. Under pytest's capture the two differ.
+    what TensorFlow prints on descriptor 2. Under pytest's capture the two differ. And a test run
+    that was started in the background inherits that SIGINT is ignored, its children too.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         import neural_compressor  # noqa: F401
