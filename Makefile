@@ -31,12 +31,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: setup.cfg pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) "setuptools<81" wheel
+	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) setuptools wheel
 	$(BIN)/python -m pip install -q --no-build-isolation -c $(CONSTRAINTS) -e ".[benchmark]"
 	touch $@
 
 $(VENV)/.test: setup.cfg pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) "setuptools<81" wheel
+	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) setuptools wheel
 	$(BIN)/python -m pip install -q --no-build-isolation -c $(CONSTRAINTS) -e ".[test,onnxruntime]"
 	touch $(VENV)/.demo $@
 

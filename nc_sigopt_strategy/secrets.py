@@ -7,11 +7,17 @@ and copies it freely. ``SealedKwargs`` stands in the configuration where the use
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 TOKEN_KEY = "sigopt_api_token"
+URL_KEYS = ("storage", "sigopt_api_url")
 REDACTED = "***"
+# A user with a password before the host, or a query such as ?password=...
+_CREDENTIALS = re.compile(
+    r"//[^/\s]*:[^/\s]*@|(password|passwd|pwd|token|secret)\w*=", re.IGNORECASE
+)
 
 
 class Secret:
@@ -69,7 +75,9 @@ class SealedKwargs:
 
     @staticmethod
     def _is_private(key: str, value: object) -> bool:
-        return (key == TOKEN_KEY and value is not None) or callable(value)
+        if key == TOKEN_KEY:
+            return value is not None
+        return callable(value) or (key in URL_KEYS and bool(_CREDENTIALS.search(str(value))))
 
     def __repr__(self) -> str:
         shown = {**self.public(), **dict.fromkeys(self._private_keys(), REDACTED)}

@@ -87,6 +87,24 @@ def test_sealed_kwargs() -> None:
             Settings.from_kwargs(copy.deepcopy(copied))
 
 
+@pytest.mark.parametrize(
+    ("url", "hidden"),
+    [
+        ("postgresql://user:hunter2@db/x", True),
+        ("mysql://db/x?ssl_password=hunter2", True),
+        ("sqlite:////data/store.sqlite3", False),
+        ("https://sigopt.example.org:4433", False),
+    ],
+)
+def test_credentials_in_urls_are_sealed_too(url: str, hidden: bool) -> None:
+    for key in ("storage", "sigopt_api_url"):
+        sealed = SealedKwargs({key: url})
+        assert ("hunter2" in repr(sealed)) is False
+        assert (url not in repr(sealed)) is hidden
+        assert (copy.deepcopy(sealed).left_out == (key,)) is hidden
+        assert sealed.reveal() == {key: url}
+
+
 def test_copy_that_lost_nothing_still_works() -> None:
     sealed = SealedKwargs({"seed": 7, "sigopt_api_token": None})
     assert Settings.from_kwargs(copy.deepcopy(sealed)).seed == 7
