@@ -73,6 +73,11 @@ def test_continued_experiment_runs_no_observed_trial_again(
     assert [t.assignments for t in trials[:3]] == [t.assignments for t in first]
     assert [t.accuracy for t in trials[:3]] == [t.accuracy for t in first]
     assert len(calls) == 1 + 2  # the baseline and two new trials
+    assert known is not None
+    fastest = min(
+        (t for t in trials if t.meets_bound), key=lambda trial: trial.latency_seconds or 0.0
+    )
+    assert Experiment.join(open_embedded(), known).best() == fastest.assignments
 
 
 @pytest.mark.parametrize("die_at", [1, 2, 4])
