@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -31,6 +33,7 @@ class InterruptWatch:
         self.fired = False
         self._timeout_seconds = timeout_seconds
         self._started = 0.0
+        self._holding = False
         self._before: Any = None
         # A process that ignores Ctrl-C (nohup, a background job) goes on ignoring it.
         self._watching = (
@@ -41,6 +44,18 @@ class InterruptWatch:
     def check(self) -> None:
         """Raise the ``KeyboardInterrupt`` that somebody else caught."""
         if self.fired:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, an interrupt waits: for steps that must happen together or not at all."""
+        self._holding = True
+        fired_before = self.fired
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self.fired and not fired_before:
             raise KeyboardInterrupt
 
     def __enter__(self) -> InterruptWatch:
@@ -63,5 +78,7 @@ class InterruptWatch:
         elapsed = time.monotonic() - self._started
         if not self._timeout_seconds or elapsed < self._timeout_seconds:
             self.by_person = True
+        if self._holding:
+            return
         handle = self._before if callable(self._before) else signal.default_int_handler
         handle(number, frame)

@@ -231,6 +231,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             finalists=settings.finalists,
             sampler=settings.sampler,
             trial_timeout_seconds=settings.trial_timeout_seconds,
+            interrupts=self._interrupt,
         )
         return self._run
 

@@ -57,18 +57,12 @@ class TrialHistory:
         """The fastest trial so far that met the bound."""
         return next(iter(fastest_feasible(self.records, 1)), None)
 
-    def finalists(self, count: int, *more: TrialRecord) -> list[TrialRecord]:
-        """The fastest trials that met the bound, and the default one if it met it.
-
-        Args:
-            count: How many of the fastest.
-            more: Trials that are not in the history yet but count as if they were.
-        """
-        records = [*self.records, *more]
-        found = fastest_feasible(records, count)
+    def finalists(self, count: int) -> list[TrialRecord]:
+        """The ``count`` fastest trials that met the bound, and the default one if it met it."""
+        found = fastest_feasible(self.records, count)
         return found + [
             record
-            for record in records
+            for record in self.records
             if record.meets_bound
             and record.duplicate_of is None
             and self.is_default(record.assignments)

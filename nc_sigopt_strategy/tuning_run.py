@@ -18,6 +18,7 @@ from .budget import Budget
 from .errors import TrialError
 from .experiment import Experiment, Trial
 from .initial_suggestions import InitialSuggestions
+from .interrupts import InterruptWatch
 from .kept_models import KeptModels
 from .measurement.accuracy import AccuracyBound
 from .measurement.meter import FINALIST_ROUNDS, Meter
@@ -64,6 +65,7 @@ class TuningRun:
         finalists: How many of the best are timed side by side at the end.
         sampler: The engine's sampler, for the record.
         trial_timeout_seconds: 0 for no limit.
+        interrupts: Holds back Ctrl-C while an observation is stored.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class TuningRun:
         finalists: int,
         sampler: str,
         trial_timeout_seconds: float,
+        interrupts: InterruptWatch,
     ) -> None:
         self.experiment = experiment
         self.space = space
@@ -96,6 +99,7 @@ class TuningRun:
         self._finalists = finalists
         self._sampler = sampler
         self._trial_timeout = trial_timeout_seconds
+        self._interrupts = interrupts
         self._trial_seconds: list[float] = []
         self._tied: tuple[int, ...] = ()
         self.history = TrialHistory(space.default, experiment.trials())
@@ -193,9 +197,10 @@ class TuningRun:
             output_noise=measured.output_noise,
             duration_seconds=duration_seconds,
         )
+        record = self._observe(record, fingerprint)
         if record.meets_bound:
             self._keep_model(record, model)
-        return self._observe(record, fingerprint)
+        return record
 
     def fail(self, reason: str, *, interrupted: bool = False) -> None:
         """Observe the open trial as failed.
@@ -215,9 +220,10 @@ class TuningRun:
                 interrupted=interrupted,
             )
         )
-        self.open = None
-        self.experiment.fail(record)
-        self.history.add(record, None)
+        with self._interrupts.held():
+            self.experiment.fail(record)
+            self.open = None
+            self.history.add(record, None)
         self._report(record)
 
     def check_trial_timeout(self) -> None:
@@ -346,11 +352,13 @@ class TuningRun:
     def _observe(self, record: TrialRecord, fingerprint: str | None) -> TrialRecord:
         record = self._finished(record)
         begun = time.monotonic()
-        self.experiment.observe(record, fingerprint)
-        self.open = None
-        spent = {**record.phase_seconds, "observe": time.monotonic() - begun}
-        record = dataclasses.replace(record, phase_seconds=spent)
-        self.history.add(record, fingerprint)
+        # An interrupt in between would close a suggestion that has its observation already.
+        with self._interrupts.held():
+            self.experiment.observe(record, fingerprint)
+            self.open = None
+            spent = {**record.phase_seconds, "observe": time.monotonic() - begun}
+            record = dataclasses.replace(record, phase_seconds=spent)
+            self.history.add(record, fingerprint)
         if record.duplicate_of is None:
             self._trial_seconds.append(record.ended_seconds - record.started_seconds)
         self._report(record)
@@ -368,9 +376,9 @@ class TuningRun:
 
     def _keep_model(self, record: TrialRecord, model: Any) -> None:
         """Keep the model while it may win; write it out at once if it is the best so far."""
-        finalists = self.history.finalists(self._finalists, record)
+        finalists = self.history.finalists(self._finalists)
         self.models.keep(record.number, model, (f.number for f in finalists))
-        if finalists[0] is record:
+        if finalists[0].number == record.number:
             self.models.save(model)
 
     def _keep_reference(self, kind: str) -> None:

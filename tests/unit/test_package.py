@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import pytest
 from nc_sigopt_strategy.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.errors import UnsupportedVersionError
 from nc_sigopt_strategy.inc_log import LoggedErrors
+from nc_sigopt_strategy.interrupts import InterruptWatch
 from nc_sigopt_strategy.registration import check_version
 
 PACKAGE = Path(__file__).parents[2] / "nc_sigopt_strategy"
@@ -200,3 +202,14 @@ def test_logged_cause_is_part_of_the_reason() -> None:
             "AssertionError (INC logged: Fail to quantize graph due to X.)"
         )
     assert LoggedErrors().reason(ValueError("plain\nsecond line")) == "ValueError: plain"
+
+
+def test_held_interrupts_wait() -> None:
+    done = []
+    with InterruptWatch() as watch, pytest.raises(KeyboardInterrupt):
+        with watch.held():
+            signal.raise_signal(signal.SIGINT)
+            done.append("both steps")
+        done.append("never")
+    assert done == ["both steps"]
+    assert watch.by_person
