@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
             f"{events[0]['open_files']} to {events[-1]['open_files']}",
             _engine_share(path.parent),
         )
-    Console(width=140).print(table)
+    Console(width=140, markup=False, highlight=False, emoji=False).print(table)
 
 
 def _slope(events: list[dict[str, float]]) -> str:

@@ -100,11 +100,14 @@ def compare(config: Path, output: Path | None) -> None:
     console = table_console()
     console.print(comparison_table(comparison))
     for sentence in (comparison.accuracy_note, *comparison.verdicts):
-        console.print(f"- {sentence}", markup=False, highlight=False)
-    click.echo(f"Report: {folder / 'report.html'}")
+        console.print(f"- {sentence}")
+    report = folder / "report.html"
+    click.echo(f"Report: {report}" if report.is_file() else f"Run folder: {folder}")
     if comparison.interrupted:
         click.echo("nc-sigopt: interrupted; the run folder has what there was by then", err=True)
         sys.exit(INTERRUPTED)
+    if comparison.wrong_use:
+        sys.exit(WRONG_USE)
     sys.exit(FOUND if comparison.found else NOTHING_FOUND)
 
 
@@ -186,9 +189,9 @@ def _benchmarks(module: str) -> Any:
 
 
 def _connection(storage: str | None) -> Any:
-    from .connection import open_embedded
+    from .reporting.experiments import open_existing
 
-    return open_embedded(storage)
+    return open_existing(storage)
 
 
 if __name__ == "__main__":

@@ -94,8 +94,9 @@ def default_storage_url() -> str:
 
 def open_http(token: str, settings: Settings) -> Any:
     """A connection to a SigOpt server, after checking that it answers and knows the token."""
-    url = settings.sigopt_api_url or os.environ.get("SIGOPT_API_URL")
-    connection = Connection(client_token=token, api_url=url, timeout=CHECK_TIMEOUT_SECONDS)
+    connection = Connection(
+        client_token=token, api_url=settings.sigopt_api_url, timeout=CHECK_TIMEOUT_SECONDS
+    )
     server = connection.impl.driver.api_url
     # The client slows down after failures of earlier, unrelated requests in this process.
     failed_status_rate_limit.clear()

@@ -142,7 +142,7 @@ class TuningProgress:
     def message(self, text: str) -> None:
         """Write a line of its own, above the bar where there is one."""
         if self._progress is not None:
-            self._progress.console.print(text, markup=False, highlight=False)
+            self._progress.console.print(text, markup=False, highlight=False, emoji=False)
         else:
             self._write_line(text)
 

@@ -106,6 +106,9 @@ class Settings:
             token = os.environ.get("SIGOPT_API_TOKEN", "").strip()
             if token:
                 values["sigopt_api_token"] = Secret(token)
+        url = os.environ.get("SIGOPT_API_URL", "").strip()
+        if url and "sigopt_api_url" not in values:
+            values["sigopt_api_url"] = _url("SIGOPT_API_URL", url)
         project = os.environ.get("SIGOPT_PROJECT", "").strip()
         if project and "sigopt_project_id" not in values:
             values["sigopt_project_id"] = _project_id("SIGOPT_PROJECT", project)
@@ -188,6 +191,11 @@ def _experiment_id(key: str, value: object) -> str | None:
 
 def _url(key: str, value: object) -> str | None:
     url = _text(key, value)
+    if url is not None and "@" in url.split("?")[0].partition("//")[2].split("/")[0]:
+        raise SettingsError(
+            f"{key} holds a user name or password.",
+            "Give the URL without it; the token goes into sigopt_api_token.",
+        )
     if url is not None and not re.match(r"https?://[^/\s]+", url):
         raise SettingsError(
             f"{key} {url!r} is not a URL of a server.", "For example: https://sigopt.example.org."

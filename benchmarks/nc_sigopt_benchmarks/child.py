@@ -36,10 +36,12 @@ class ChildEnd:
     Attributes:
         failure: One line on what went wrong; ``None`` when it wrote its outcome.
         interrupted: Whether Ctrl-C ended it.
+        wrong_use: Whether the failure is one of our own errors, which the user can mend.
     """
 
     failure: str | None = None
     interrupted: bool = False
+    wrong_use: bool = False
 
 
 def run_child(request: Request, config: RunConfig, *, progress: bool | None) -> ChildEnd:
@@ -77,7 +79,7 @@ def run_child(request: Request, config: RunConfig, *, progress: bool | None) -> 
             if process.poll() is None:
                 process.kill()
                 process.wait()
-    return ChildEnd(failure=_failure(process.returncode, overdue, request.folder))
+    return _end(process.returncode, overdue, request.folder)
 
 
 def _follow(
@@ -136,18 +138,20 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(SAVING_SECONDS)
 
 
-def _failure(code: int, overdue: bool, folder: Path) -> str | None:
+def _end(code: int, overdue: bool, folder: Path) -> ChildEnd:
     error = folder / ERROR_FILE
     if error.exists():
         raw = json.loads(error.read_text(encoding="utf-8"))
-        return f"{raw['kind']}: {raw['message']}"
+        return ChildEnd(f"{raw['kind']}: {raw['message']}", wrong_use=bool(raw["wrong_use"]))
     if overdue:
-        return f"it had not ended {GRACE_SECONDS:.0f} s after its budget and was stopped"
-    if code < 0:
-        return f"its process was ended by signal {signal.Signals(-code).name}"
-    if code:
-        return f"its process ended with exit code {code}; see {folder.name}/{LOG_FILE}"
-    return None
+        failure = f"it had not ended {GRACE_SECONDS:.0f} s after its budget and was stopped"
+    elif code < 0:
+        failure = f"its process was ended by signal {signal.Signals(-code).name}"
+    elif code:
+        failure = f"its process ended with exit code {code}; see {folder.name}/{LOG_FILE}"
+    else:
+        return ChildEnd()
+    return ChildEnd(failure)
 
 
 def _environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -11,14 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.child import LOG_FILE, run_child
-from nc_sigopt_benchmarks.config import RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.child import LOG_FILE, ChildEnd, run_child
+from nc_sigopt_benchmarks.config import SIGOPT, RunConfig, StrategyConfig
 from nc_sigopt_benchmarks.evaluation import MODELS_FOLDER, read_events
 from nc_sigopt_benchmarks.models import BenchmarkModel, find_model
 from nc_sigopt_benchmarks.pipeline import build_pipeline, check_fits
 from nc_sigopt_benchmarks.quiet import native_output_in
-from nc_sigopt_benchmarks.run_folder import drop_trial_models, new_run_folder, write_run
-from nc_sigopt_benchmarks.runner import SIGOPT
+from nc_sigopt_benchmarks.run_folder import (
+    drop_trial_models,
+    new_run_folder,
+    with_model_paths,
+    write_run,
+)
 from nc_sigopt_benchmarks.stock_record import (
     BEST_MODEL_FILE,
     outcome_from_events,
@@ -27,7 +32,6 @@ from nc_sigopt_benchmarks.stock_record import (
 from nc_sigopt_benchmarks.timing import FP32, Samples, time_models, time_trials, timed_model
 from nc_sigopt_benchmarks.verdicts import best_strategy, bound_text, verdicts
 from nc_sigopt_benchmarks.worker import Request
-from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.host import host_facts
 from nc_sigopt_strategy.outcome import (
     OUTCOME_FILE,
@@ -75,6 +79,7 @@ class _Run:
     results: list[StrategyResult] = field(default_factory=list)
     samples: Samples | None = None
     default_trial: TrialRecord | None = None
+    notes: list[str] = field(default_factory=list)
     interrupted: bool = False
 
 
@@ -87,7 +92,7 @@ def prepare(config: RunConfig, tell: Tell = lambda line: None) -> Prepared:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for strategy in config.strategies:
         if strategy.name == SIGOPT:
-            Settings.from_kwargs(strategy.strategy_kwargs)
+            _check_connection(strategy)
     with native_output_in(None):
         model = find_model(config.model, tell=tell)
         pipeline = build_pipeline(config.data, model)
@@ -95,6 +100,22 @@ def prepare(config: RunConfig, tell: Tell = lambda line: None) -> Prepared:
     # A copy: a slice would keep all the calibration images alive.
     batch = pipeline.batch.copy() if hasattr(pipeline.batch, "copy") else pipeline.batch
     return Prepared(model, batch, pipeline.batch_size, pipeline.evaluation_size)
+
+
+def _check_connection(strategy: StrategyConfig) -> None:
+    """Reach the server and find the experiment that the strategy is to use, where it names any."""
+    from nc_sigopt_strategy.connection import open_connections
+    from nc_sigopt_strategy.experiment_opening import join_experiment
+
+    settings = Settings.from_kwargs(strategy.strategy_kwargs)
+    # A run without a storage makes a new one, in its folder.
+    settings = dataclasses.replace(settings, storage=settings.storage or "sqlite:///:memory:")
+    connections = open_connections(settings, seed=0)
+    try:
+        if settings.sigopt_experiment_id is not None:
+            join_experiment(connections, settings.sigopt_experiment_id)
+    finally:
+        connections.local.impl.driver.close()
 
 
 def compare(
@@ -114,8 +135,10 @@ def compare(
     Raises:
         SigOptStrategyError: The configuration, the model or the data cannot be used.
     """
+    # First of all: the load should be the machine's, not that of our own preparation.
+    host = host_facts()
     prepared = prepare(config, tell)
-    run = _Run(config, prepared, new_run_folder(config), host_facts())
+    run = _Run(config, prepared, new_run_folder(config), host)
     tell(f"Run folder: {run.folder}")
     if run.host["busy"]:
         load = run.host["load_average_1_minute"]
@@ -130,29 +153,34 @@ def compare(
                 _time_everything(run, tell)
         except KeyboardInterrupt:
             run.interrupted = True
+        except Exception as error:  # the tuning, which took the time, is worth more than this
+            reason = str(error).rstrip(".") or repr(error)
+            run.notes.append(f"The models found were not all timed side by side: {reason}.")
+    drop_trial_models(run.folder / result.label / MODELS_FOLDER for result in run.results)
     comparison = _summarize(run)
     for sentence in write_run(comparison, run.folder):
         tell(sentence)
-    drop_trial_models(run.folder / result.label / MODELS_FOLDER for result in run.results)
     return comparison, run.folder
 
 
 def _run_one(run: _Run, strategy: StrategyConfig, tell: Tell, progress: bool | None) -> None:
     folder = run.folder / strategy.label
-    folder.mkdir()
     seconds = run.config.tuning.timeout
     budget = f"{seconds} s" if seconds else f"{run.config.tuning.max_trials} trials"
-    tell(f"Tuning with {strategy.label}, budget {budget}; its log: {folder / 'log.txt'}")
+    tell(f"Tuning with {strategy.label}, budget {budget}; its log: {folder / LOG_FILE}")
     request = Request(run.config.path.resolve(), strategy.label, folder, run.prepared.model)
-    end = run_child(request, run.config, progress=progress)
+    try:
+        folder.mkdir()
+        end = run_child(request, run.config, progress=progress)
+    except OSError as error:
+        end = ChildEnd(f"its process could not be started or followed: {error}")
     run.interrupted = run.interrupted or end.interrupted
-    run.results.append(_collect(run, strategy, folder, end.failure))
+    run.results.append(_collect(run, strategy, folder, end))
 
 
-def _collect(
-    run: _Run, strategy: StrategyConfig, folder: Path, failure: str | None
-) -> StrategyResult:
+def _collect(run: _Run, strategy: StrategyConfig, folder: Path, end: ChildEnd) -> StrategyResult:
     """What a worker left, as far as it got."""
+    failure = end.failure
     events = read_events(folder)
     if (folder / OUTCOME_FILE).exists():
         outcome = read_outcome(folder)
@@ -166,7 +194,8 @@ def _collect(
             failure=failure,
             interrupted=failure is None,
         )
-        write_outcome(outcome, folder)
+        with contextlib.suppress(OSError):  # results.json has it too
+            write_outcome(outcome, folder)
     if (folder / TRIALS_FILE).exists():
         trials = read_trials(folder)
     else:
@@ -174,7 +203,9 @@ def _collect(
     # `fit` swallows what tuning raises, so a worker may end well with a strategy that did not.
     if failure is None and not outcome.found and outcome.stop_reason.startswith("It failed: "):
         failure = outcome.stop_reason.removeprefix("It failed: ")
-    return StrategyResult(strategy.label, outcome, tuple(trials), failure=failure)
+    return StrategyResult(
+        strategy.label, outcome, tuple(trials), failure=failure, wrong_use=end.wrong_use
+    )
 
 
 def _time_everything(run: _Run, tell: Tell) -> None:
@@ -188,13 +219,9 @@ def _time_everything(run: _Run, tell: Tell) -> None:
     if default is not None:
         run.default_trial, paths[DEFAULT_INT8] = default
     tell(f"Timing {len(paths) + 1} models side by side, {config.timing.rounds} rounds.")
-    try:
-        samples = time_models(
-            model, paths, batch, rounds=config.timing.rounds, seed=config.tuning.seed
-        )
-    except ModelError as error:
-        tell(f"The models cannot be timed: {error}")
-        return
+    samples = time_models(
+        model, paths, batch, rounds=config.timing.rounds, seed=config.tuning.seed
+    )
     run.samples = samples
     reference = DEFAULT_INT8 if DEFAULT_INT8 in paths else FP32
     for position, result in enumerate(run.results):
@@ -246,7 +273,7 @@ def _summarize(run: _Run) -> Comparison:
     )
     higher = criterion.higher_is_better
     best = best_strategy(run.results, run.samples, higher)
-    sentences = verdicts(run.results, run.samples, higher)
+    sentences = [*verdicts(run.results, run.samples, higher), *run.notes]
     if best is not None:
         has_recipe = (run.folder / best.label / RECIPE_FILE).is_file()
         files = "best_model.pb, recipe.json" if has_recipe else "best_model.pb; it has no recipe"
@@ -265,14 +292,16 @@ def _summarize(run: _Run) -> Comparison:
         accuracy_target=None if baseline is None else criterion.target(baseline),
         higher_is_better=higher,
         batch_size=run.prepared.batch_size,
-        strategies=tuple(run.results),
+        strategies=tuple(with_model_paths(result, run.folder) for result in run.results),
         fp32=timed_model(FP32, run.samples) if run.samples else None,
         default_int8=(
             timed_model(DEFAULT_INT8, run.samples)
             if run.samples and DEFAULT_INT8 in run.samples
             else None
         ),
-        default_int8_trial=run.default_trial,
+        # Its graph was one of the trials', which are deleted.
+        default_int8_trial=run.default_trial
+        and dataclasses.replace(run.default_trial, model_path=None),
         verdicts=tuple(sentences),
         best_label=best.label if best else None,
         settings=config.to_json(),

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
+
+# The strategy that this project is about; the others are Neural Compressor's own.
+SIGOPT = "sigopt"
+_NOT_SHOWN = "(not shown)"
+_SECRET_WORDS = "token|password|passwd|pwd|secret"
+_SECRET_KEY = re.compile(_SECRET_WORDS, re.IGNORECASE)
+# Up to the last @, since a password may hold one: rather too much is masked than too little.
+_USER_INFO = re.compile(r"://[^/:@\s]*(?::\S*)?@")
+_SECRET_PARAMETER = re.compile(
+    rf"([?&][^=&\s]*(?:{_SECRET_WORDS})[^=&\s]*=)[^&#\s]*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -58,19 +72,22 @@ class CriterionConfig:
     tolerable_loss: float = 0.01
     higher_is_better: bool = True
 
+    def bound(self, baseline: float) -> AccuracyBound:
+        """The bound that a baseline gives, as the sigopt strategy reckons it."""
+        return AccuracyBound.of(
+            baseline,
+            relative=self.criterion == "relative",
+            tolerable_loss=self.tolerable_loss,
+            higher_is_better=self.higher_is_better,
+        )
+
     def target(self, baseline: float) -> float:
         """The accuracy that must be met, in the metric's own units."""
-        sign = -1.0 if self.higher_is_better else 1.0
-        scale = abs(baseline) if self.criterion == "relative" else 1.0
-        return baseline + sign * scale * self.tolerable_loss
+        return self.bound(baseline).target
 
     def met(self, accuracy: float, baseline: float) -> bool:
-        """Whether ``accuracy`` meets the bound; equality counts, up to rounding of the bound."""
-        target = self.target(baseline)
-        slack = 1e-12 * max(1.0, abs(target))
-        if self.higher_is_better:
-            return accuracy >= target - slack
-        return accuracy <= target + slack
+        """Whether ``accuracy`` meets the bound; equality counts."""
+        return self.bound(baseline).met(accuracy)
 
 
 @dataclass(frozen=True)
@@ -133,15 +150,26 @@ class RunConfig:
     output: Path = Path("runs")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for the record: paths as strings, and no token."""
+        """Plain data for the record: paths as strings, and no token or password."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
         for strategy in plain["strategies"]:
-            kwargs = strategy["strategy_kwargs"]
-            for name in kwargs:
-                if "token" in name:
-                    kwargs[name] = "(not shown)"
+            strategy["strategy_kwargs"] = {
+                key: _NOT_SHOWN if _SECRET_KEY.search(key) else _without_credentials(value)
+                for key, value in strategy["strategy_kwargs"].items()
+            }
         return plain
 
     def strategy(self, label: str) -> StrategyConfig:
         """The strategy called ``label``."""
         return next(strategy for strategy in self.strategies if strategy.label == label)
+
+
+def _without_credentials(value: Any) -> Any:
+    """Plain data with the users, passwords and tokens of its URLs masked."""
+    if isinstance(value, dict):
+        return {key: _without_credentials(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_credentials(item) for item in value]
+    if isinstance(value, str):
+        return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub("://***@", value))
+    return value

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
+import re
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from nc_sigopt_benchmarks.config import (
+    SIGOPT,
     CriterionConfig,
     DataConfig,
     ModelConfig,
@@ -21,9 +25,12 @@ from nc_sigopt_benchmarks.config import (
     TimingConfig,
     TuningConfig,
 )
-from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.errors import ConfigFileError, SettingsError
+from nc_sigopt_strategy.settings import Settings
 
 KeyPath = tuple[str | int, ...]
+_HARNESS_KEYS = ("output_dir", "progress")
+_Section = TypeVar("_Section")
 
 
 def read_config(path: Path) -> RunConfig:
@@ -40,6 +47,7 @@ def read_config(path: Path) -> RunConfig:
 def _parse(path: Path) -> tuple[dict[str, Any], Any]:
     """The values as plain Python objects, and the same tree with line numbers."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
@@ -52,6 +60,15 @@ def _parse(path: Path) -> tuple[dict[str, Any], Any]:
     try:
         lines = YAML(typ="rt").load(text)
         values = YAML(typ="safe", pure=True).load(text)
+    except DuplicateKeyError as error:
+        # Its own message holds both values, and one of them may be a token.
+        found = re.match(r'found duplicate key "(.*?)" with value', str(error.problem))
+        key = f"the key {found[1]!r}" if found else "a key"
+        line = error.problem_mark.line + 1
+        raise ConfigFileError(
+            f"{path}, line {line}: not valid YAML: {key} is there twice.",
+            "Leave one of the two.",
+        ) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark is not None else ""
@@ -61,9 +78,13 @@ def _parse(path: Path) -> tuple[dict[str, Any], Any]:
         ) from error
     except YAMLError as error:
         raise ConfigFileError(f"{path}: not valid YAML: {error}.") from error
+    if values is None:
+        raise ConfigFileError(
+            f"The run configuration {path} is empty.", "See configs/demo.yaml for a whole example."
+        )
     if not isinstance(values, dict):
         raise ConfigFileError(
-            f"{path}: the file holds {_describe(values)}, not a mapping of keys to values.",
+            f"{path}: the file holds {_kind(values)}, not a mapping of keys to values.",
             "See configs/demo.yaml for a whole example.",
         )
     return values, lines
@@ -71,15 +92,34 @@ def _parse(path: Path) -> tuple[dict[str, Any], Any]:
 
 def _check_schema(path: Path, values: dict[str, Any], lines: Any) -> None:
     from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
 
+    # JSON schema takes 130.0 for a whole number, Neural Compressor does not; and YAML has .nan.
+    checker = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_whole, "number": _is_finite}
+    )
+    validator = extend(Draft202012Validator, type_checker=checker)
     text = resources.files(__package__).joinpath("config_schema.json").read_text("utf-8")
     problems = []
-    for error in Draft202012Validator(json.loads(text)).iter_errors(values):
+    for error in validator(json.loads(text)).iter_errors(values):
         key, fact, hint = _explain(error)
         problems.append((_line_of(lines, key), key, fact, hint))
     if problems:
         line, key, fact, hint = min(problems, key=lambda problem: problem[0])
         raise ConfigFileError(f"{path}, line {line}: {_dotted(key)} {fact}.", hint)
+
+
+def _is_whole(checker: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(checker: Any, value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False
 
 
 def _explain(error: Any) -> tuple[KeyPath, str, str]:
@@ -97,6 +137,8 @@ def _explain(error: Any) -> tuple[KeyPath, str, str]:
     if rule == "enum":
         return key, f"is {shown}, which is not known", _suggest(str(error.instance), limit)
     if rule == "type":
+        # A mapping that was written as text may hold a token.
+        shown = _kind(error.instance) if limit in ("object", "array") else shown
         return key, f"is {shown}", f"It must be {_TYPE_NAMES[limit]}."
     if rule == "minimum":
         return key, f"is {shown}", f"The least that makes sense is {limit}."
@@ -111,7 +153,7 @@ _TYPE_NAMES = {
     "array": "a list",
     "string": "text",
     "integer": "a whole number",
-    "number": "a number",
+    "number": "a finite number",
     "boolean": "true or false",
 }
 
@@ -123,6 +165,11 @@ def _suggest(name: str, known: list[str]) -> str:
 
 
 def _describe(value: Any) -> str:
+    kind = _kind(value)
+    return kind if value is None or isinstance(value, (dict, list)) else f"{value!r} ({kind})"
+
+
+def _kind(value: Any) -> str:
     if value is None:
         return "empty"
     if isinstance(value, dict):
@@ -130,7 +177,7 @@ def _describe(value: Any) -> str:
     if isinstance(value, list):
         return "a list" if value else "an empty list"
     kind = {bool: "true or false", int: "a number", float: "a number", str: "text"}
-    return f"{value!r} ({kind.get(type(value), type(value).__name__)})"
+    return kind.get(type(value), type(value).__name__)
 
 
 def _dotted(key: KeyPath) -> str:
@@ -173,7 +220,7 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
     if source == "path" and "python" not in data:
         hint = "Name a Python file that defines calib_dataloader and eval_func."
         raise wrong(("data", "python"), "is missing", hint)
-    criterion = CriterionConfig(**values.get("accuracy_criterion", {}))
+    criterion = _typed(CriterionConfig, values.get("accuracy_criterion", {}))
     if criterion.criterion == "relative" and criterion.tolerable_loss >= 1:
         hint = "It is a share: write 0.01 for one per cent."
         key: KeyPath = ("accuracy_criterion", "tolerable_loss")
@@ -188,6 +235,7 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
             hint = "Choose another: the results table has a row of that name for reference."
             raise wrong(("strategies", position, "label"), "is 'fp32'", hint)
         kwargs = entry.get("strategy_kwargs", {})
+        _check_strategy_kwargs(entry["name"], kwargs, position, wrong)
         strategies.append(StrategyConfig(entry["name"], label, kwargs))
     for mapping, name in ((model, "path"), (data, "python")):
         if name in mapping:
@@ -198,11 +246,43 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
         path=path,
         strategies=tuple(strategies),
         name=values.get("name", path.stem),
-        model=ModelConfig(**model),
-        data=DataConfig(**data),
+        model=_typed(ModelConfig, model),
+        data=_typed(DataConfig, data),
         accuracy_criterion=criterion,
-        # JSON schema takes 130.0 for a whole number, Neural Compressor does not.
-        tuning=TuningConfig(**{k: int(v) for k, v in values.get("tuning", {}).items()}),
-        timing=TimingConfig(**values.get("timing", {})),
+        tuning=_typed(TuningConfig, values.get("tuning", {})),
+        timing=_typed(TimingConfig, values.get("timing", {})),
         output=Path(values.get("output", "runs")).expanduser(),
     )
+
+
+def _typed(section: type[_Section], values: Mapping[str, Any]) -> _Section:
+    """A section as its dataclass; YAML's ``1`` becomes ``1.0`` where a float is meant."""
+    types = get_type_hints(section)
+    return section(**{k: float(v) if types[k] is float else v for k, v in values.items()})
+
+
+def _check_strategy_kwargs(
+    name: str,
+    kwargs: Mapping[str, Any],
+    position: int,
+    wrong: Callable[[KeyPath, str, str], ConfigFileError],
+) -> None:
+    place: KeyPath = ("strategies", position, "strategy_kwargs")
+    for key in map(str, kwargs):
+        if key in _HARNESS_KEYS:
+            hint = "Leave it out: the run folder and the terminal decide it."
+            raise wrong((*place, key), "is set by nc-sigopt itself", hint)
+        # Neural Compressor prints and keeps the strategy_kwargs of its own strategies.
+        if name != SIGOPT and (key.startswith("sigopt_") or key == "storage"):
+            hint = "Only the sigopt strategy takes it: leave it out here, or correct the name."
+            raise wrong((*place, key), f"is given to the strategy {name!r}", hint)
+    if name != SIGOPT:
+        return
+    try:
+        settings = Settings.from_kwargs(kwargs)
+    except SettingsError as error:
+        raise wrong(place, f"cannot be used: {error.fact.rstrip('.')}", error.hint) from error
+    if settings.sigopt_experiment_id is not None and settings.storage is None:
+        hint = "Add storage: each run has a store of its own unless told otherwise."
+        key = "sigopt_experiment_id"
+        raise wrong((*place, key), "is given without the store that it is in", hint)

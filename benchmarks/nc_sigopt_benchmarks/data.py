@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nc_sigopt_benchmarks.digits import DigitsRecipe, digits_images, split_indices
+from nc_sigopt_benchmarks.extras import needed
 from nc_sigopt_strategy.errors import DataError
 
 IMAGENET_SIZE = 224
@@ -146,10 +147,9 @@ def load_image(path: Path) -> npt.NDArray[np.float32]:
     Raises:
         DataError: The file is missing, is not an image, or is too small.
     """
-    from PIL import Image
-
+    pillow = needed("PIL.Image")
     try:
-        with Image.open(path) as image:
+        with pillow.open(path) as image:
             rgb = image.convert("RGB")
     except OSError as error:  # Pillow's UnidentifiedImageError is one of these
         raise DataError(

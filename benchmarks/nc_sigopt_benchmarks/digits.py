@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nc_sigopt_benchmarks.extras import needed
 from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.files import write_whole
 
 DIGITS_CLASSES = 10
 DIGITS_INPUT = "input"
@@ -64,14 +65,12 @@ def digits_images(image_size: int) -> tuple[npt.NDArray[np.float32], npt.NDArray
     Returns:
         Images of shape (1797, image_size, image_size, 3) in [-1, 1], and labels 0..9.
     """
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
+    pillow = needed("PIL.Image")
+    bunch = needed("sklearn.datasets").load_digits()
     enlarged = [
         np.asarray(
-            Image.fromarray((scan * (255.0 / 16.0)).astype(np.uint8)).resize(
-                (image_size, image_size), Image.Resampling.BICUBIC
+            pillow.fromarray((scan * (255.0 / 16.0)).astype(np.uint8)).resize(
+                (image_size, image_size), pillow.Resampling.BICUBIC
             ),
             dtype=np.float32,
         )
@@ -139,7 +138,7 @@ def digits_model_path(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         graph_def = _train(recipe, tell)
-        _write_atomically(path, graph_def.SerializeToString())
+        write_whole(path, graph_def.SerializeToString())
     except OSError as error:
         raise ModelError(
             f"The trained digits model cannot be written to {path}: {error}.",
@@ -148,21 +147,8 @@ def digits_model_path(
     return path
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    # Another process may look for the file at any time: it sees all of it or none.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def _train(recipe: DigitsRecipe, tell: Callable[[str], None]) -> Any:
-    import tensorflow as tf
-
+    tf = needed("tensorflow")
     tf.keras.utils.set_random_seed(recipe.seed)
     images, labels = digits_images(recipe.image_size)
     training, rest = split_indices(len(images), recipe)

@@ -86,7 +86,8 @@ def check_fits(model: BenchmarkModel, pipeline: Pipeline) -> None:
         shape = getattr(pipeline.batch, "shape", None)
         shown = f" of shape {tuple(shape)}" if shape is not None else ""
         raise DataError(
-            f"The model {model.path} cannot run on the first calibration batch{shown}: {error}.",
+            f"The model {model.path} cannot run on the first calibration batch{shown}: "
+            f"{str(error).rstrip('.')}.",
             "Make calib_dataloader yield inputs of the shape and type that the model takes.",
         ) from error
     finally:
@@ -145,7 +146,7 @@ def _load_module(path: Path) -> Any:
     except Exception as error:  # whatever the user's code raises is the user's to know
         raise DataError(
             f"The pipeline file {path} failed while it was imported: "
-            f"{type(error).__name__}: {error}.",
+            f"{type(error).__name__}: {str(error).rstrip('.')}.",
             "Run it with python to see where.",
         ) from error
     finally:

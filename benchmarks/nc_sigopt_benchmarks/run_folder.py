@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterable
@@ -11,11 +12,20 @@ from pathlib import Path
 from nc_sigopt_benchmarks.config import RunConfig
 from nc_sigopt_benchmarks.stock_record import BEST_MODEL_FILE
 from nc_sigopt_strategy.errors import ConfigFileError, MissingExtraError
-from nc_sigopt_strategy.outcome import RECIPE_FILE, TRIALS_FILE
+from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.outcome import RECIPE_FILE, TRIALS_FILE, TrialRecord
 from nc_sigopt_strategy.reporting import html, plots
 from nc_sigopt_strategy.reporting.comparison import Comparison, StrategyResult
 
 RESULTS_FILE = "results.json"
+_ACCURACY_CAPTION = (
+    "Accuracy against latency. Filled: meets the bound; with a black edge: the model returned, at "
+    "its latency in the table."
+)
+_PROGRESS_CAPTION = (
+    "Latency of the fastest model so far that meets the bound, over trials. Each line ends at the "
+    "model returned, at its latency in the table."
+)
 
 
 def new_run_folder(config: RunConfig) -> Path:
@@ -47,22 +57,25 @@ def write_run(comparison: Comparison, folder: Path) -> list[str]:
     """Write everything about a comparison that is not written yet.
 
     Returns:
-        Sentences about what could not be written, for instance for lack of matplotlib.
+        Sentences about what could not be written, for lack of room or of matplotlib.
     """
-    (folder / RESULTS_FILE).write_text(
-        json.dumps(comparison.to_json(), indent=2) + "\n", encoding="utf-8"
-    )
+    try:
+        return _write_run(comparison, folder)
+    except OSError as error:
+        return [f"The run folder {folder} is incomplete, it could not be written: {error}."]
+
+
+def _write_run(comparison: Comparison, folder: Path) -> list[str]:
+    write_whole(folder / RESULTS_FILE, json.dumps(comparison.to_json(), indent=2) + "\n")
     _write_trials(comparison.strategies, folder / TRIALS_FILE)
     best = next((s for s in comparison.strategies if s.label == comparison.best_label), None)
     if best is not None:
         _copy_best(folder / best.label, folder)
     try:
         images = {
-            "Accuracy against latency. Filled: meets the bound; ringed: returned.": (
-                plots.accuracy_vs_latency(comparison, folder / plots.ACCURACY_PLOT)
-            ),
-            "Latency of the fastest model so far that meets the bound, over trials.": (
-                plots.best_latency_vs_trials(comparison, folder / plots.PROGRESS_PLOT)
+            _ACCURACY_CAPTION: plots.accuracy_vs_latency(comparison, folder / plots.ACCURACY_PLOT),
+            _PROGRESS_CAPTION: plots.best_latency_vs_trials(
+                comparison, folder / plots.PROGRESS_PLOT
             ),
         }
         html.write_report(comparison, images, folder / html.REPORT_FILE)
@@ -77,12 +90,35 @@ def drop_trial_models(folders: Iterable[Path]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def with_model_paths(result: StrategyResult, folder: Path) -> StrategyResult:
+    """The same result with ``model_path`` relative to the run folder, or without one."""
+
+    def located(trial: TrialRecord | None) -> TrialRecord | None:
+        return None if trial is None else _model_located(trial, result.label, folder)
+
+    outcome = result.outcome
+    if outcome is not None:
+        outcome = dataclasses.replace(
+            outcome, best=located(outcome.best), nearest_miss=located(outcome.nearest_miss)
+        )
+    trials = tuple(_model_located(trial, result.label, folder) for trial in result.trials)
+    return dataclasses.replace(result, outcome=outcome, trials=trials)
+
+
+def _model_located(trial: TrialRecord, label: str, folder: Path) -> TrialRecord:
+    """A trial whose ``model_path`` starts at the run folder; ``None`` where no file is left."""
+    path = f"{label}/{trial.model_path}"
+    kept = trial.model_path is not None and (folder / path).is_file()
+    return dataclasses.replace(trial, model_path=path if kept else None)
+
+
 def _write_trials(strategies: Iterable[StrategyResult], path: Path) -> None:
-    with path.open("w", encoding="utf-8") as stream:
-        for strategy in strategies:
-            for trial in strategy.trials:
-                line = {"strategy": strategy.label, **trial.to_json()}
-                stream.write(json.dumps(line, sort_keys=True) + "\n")
+    lines = (
+        json.dumps({"strategy": strategy.label, **trial.to_json()}, sort_keys=True) + "\n"
+        for strategy in strategies
+        for trial in strategy.trials
+    )
+    write_whole(path, "".join(lines))
 
 
 def _copy_best(source: Path, folder: Path) -> None:

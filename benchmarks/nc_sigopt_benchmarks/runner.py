@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.config import RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.config import SIGOPT, RunConfig, StrategyConfig
 from nc_sigopt_benchmarks.evaluation import RecordingEvaluation, read_events
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.pipeline import build_pipeline
@@ -28,17 +28,17 @@ from nc_sigopt_benchmarks.stock_record import (
     write_stock_recipe,
 )
 from nc_sigopt_strategy.errors import SigOptStrategyError, UnsupportedVersionError
+from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.interrupts import InterruptWatch
 from nc_sigopt_strategy.outcome import (
     OUTCOME_FILE,
     RECIPE_FILE,
     Outcome,
+    publish,
     read_outcome,
-    write_outcome,
     write_trials,
 )
 
-SIGOPT = "sigopt"
 STORE_FILE = "experiments.sqlite3"
 # What the number in Neural Compressor's quant_level makes of the strategy's name.
 _QUANT_LEVELS: dict[str, int | str] = {"auto": "auto", "conservative": 0}
@@ -106,8 +106,12 @@ def run_strategy(
     tuning_seconds = time.monotonic() - started
     if strategy.name == SIGOPT:
         return RunEnd(_own_outcome(folder, config, failures.cause), watch.by_person)
+    failure = failures.cause
     if found is not None:
-        _save_despite_timeout(found, folder / BEST_MODEL_FILE)
+        try:
+            _save_despite_timeout(found, folder / BEST_MODEL_FILE)
+        except OSError as error:
+            failure = f"The best model could not be saved: {error}."
     trials = trials_from_events(read_events(folder), strategy.name)
     outcome = outcome_from_events(
         read_events(folder),
@@ -116,14 +120,13 @@ def run_strategy(
         folder,
         tuning_seconds=tuning_seconds,
         batch_size=pipeline.batch_size,
-        failure=failures.cause,
+        failure=failure,
         interrupted=watch.by_person,
     )
     if outcome.best is not None and _recipe_written(folder, outcome.best.number):
         outcome = dataclasses.replace(outcome, files={**outcome.files, "recipe": RECIPE_FILE})
     drop_leftovers(folder)
-    write_trials(trials, folder)
-    write_outcome(outcome, folder)
+    outcome = publish(outcome, folder, {"trials": lambda: write_trials(trials, folder)})
     return RunEnd(outcome, watch.by_person)
 
 
@@ -192,8 +195,7 @@ def _own_outcome(folder: Path, config: RunConfig, failure: str | None) -> Outcom
         folder,
         failure=failure or "the strategy left no outcome.json",
     )
-    write_outcome(outcome, folder)
-    return outcome
+    return publish(outcome, folder, {})
 
 
 def _recipe_written(folder: Path, number: int) -> bool:
@@ -218,9 +220,7 @@ def _save_despite_timeout(model: Any, path: Path) -> None:
 
 
 def _save(model: Any, path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(model.graph_def.SerializeToString())
-    partial.replace(path)
+    write_whole(path, model.graph_def.SerializeToString())
 
 
 class _FailureLog(logging.Handler):

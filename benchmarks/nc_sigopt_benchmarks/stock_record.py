@@ -5,10 +5,11 @@ It serves the stock strategies, and any strategy whose process ended without a w
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from nc_sigopt_benchmarks.config import RunConfig
@@ -85,6 +86,8 @@ def outcome_from_events(
     feasible = [trial for trial in trials if trial.meets_bound]
     saved = folder / BEST_MODEL_FILE
     best = _returned_trial(saved, feasible, folder) if saved.exists() else None
+    if best is not None:
+        best = dataclasses.replace(best, model_path=BEST_MODEL_FILE)
     sign = 1.0 if criterion.higher_is_better else -1.0
     measured = [trial for trial in trials if trial.accuracy is not None]
     nearest = max(measured, key=lambda trial: sign * (trial.accuracy or 0.0), default=None)
@@ -105,7 +108,7 @@ def outcome_from_events(
         nearest_miss=None if best else nearest,
         trials=len(trials),
         tuning_seconds=tuning_seconds,
-        files={"best_model": BEST_MODEL_FILE} if best else {},
+        files={"model": BEST_MODEL_FILE} if best else {},
         seconds_to_first_feasible=feasible[0].ended_seconds if feasible else None,
     )
 
@@ -143,12 +146,9 @@ def drop_leftovers(folder: Path) -> None:
 
 def graph_fingerprint(path: Path) -> str:
     """A hash that two files share exactly when they hold the same frozen graph."""
-    from nc_sigopt_strategy.backends.tensorflow import read_graph_def
+    from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend, read_graph_def
 
-    digest = hashlib.sha256()
-    for node in sorted(read_graph_def(path).node, key=lambda node: node.name):
-        digest.update(node.SerializeToString(deterministic=True))
-    return digest.hexdigest()
+    return TensorFlowBackend().fingerprint(SimpleNamespace(graph_def=read_graph_def(path)))
 
 
 def _returned_trial(

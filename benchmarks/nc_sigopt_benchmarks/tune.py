@@ -10,9 +10,9 @@ from typing import Any
 
 from nc_sigopt_benchmarks.child import LOG_FILE, show_event
 from nc_sigopt_benchmarks.compare import prepare
-from nc_sigopt_benchmarks.config import RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.config import SIGOPT, RunConfig, StrategyConfig
 from nc_sigopt_benchmarks.run_folder import new_run_folder
-from nc_sigopt_benchmarks.runner import SIGOPT, RunEnd, run_strategy
+from nc_sigopt_benchmarks.runner import RunEnd, run_strategy
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.progress import TuningProgress
 

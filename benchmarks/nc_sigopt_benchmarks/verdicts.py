@@ -69,7 +69,8 @@ def _without_model(strategy: StrategyResult) -> str | None:
     outcome = strategy.outcome
     if strategy.failure:
         kept = " What it had found is kept." if strategy.found else ""
-        return f"{strategy.label} crashed: {strategy.failure}.{kept}"
+        what = "cannot be used" if strategy.wrong_use else "crashed"
+        return f"{strategy.label} {what}: {strategy.failure.rstrip('.')}.{kept}"
     if outcome is None or outcome.found:
         return None
     text = (

@@ -49,6 +49,7 @@ class StrategyResult:
         timed: Its best model, timed side by side.
         failure: Why it crashed, if it did.
         note: What else a reader should know.
+        wrong_use: Whether the failure is an error of ours, which the user can mend.
     """
 
     label: str
@@ -57,11 +58,19 @@ class StrategyResult:
     timed: TimedModel | None = None
     failure: str | None = None
     note: str | None = None
+    wrong_use: bool = False
 
     @property
     def found(self) -> bool:
         """Whether it ended with a model that meets the bound."""
         return self.outcome is not None and self.outcome.found
+
+    def returned(self, trial: TrialRecord) -> bool:
+        """Whether a trial's model is the one that was returned, the same graph included."""
+        best = self.outcome.best if self.outcome else None
+        if best is None:
+            return False
+        return (trial.duplicate_of or trial.number) == (best.duplicate_of or best.number)
 
 
 @dataclass(frozen=True)
@@ -115,13 +124,22 @@ class Comparison:
         """Whether any strategy ended with a model that meets the bound."""
         return any(strategy.found for strategy in self.strategies)
 
-    def trial_latency(self, trial: TrialRecord) -> float | None:
-        """A trial's latency in seconds, on the scale of the side-by-side timing.
+    @property
+    def wrong_use(self) -> bool:
+        """Whether there is no model because no strategy could be used as it was configured."""
+        return bool(self.strategies) and all(
+            strategy.wrong_use and not strategy.found for strategy in self.strategies
+        )
 
-        A trial that was timed during its own run was paired with the default int8 model then; the
-        machine may have been slower or faster than now. Its ratio times that model's latency now
-        leaves the drift out.
+    def trial_latency(self, strategy: StrategyResult, trial: TrialRecord) -> float | None:
+        """Latency in seconds of one of a strategy's trials, on the scale of the final timing.
+
+        The model that was returned has the latency that it was timed at side by side. Any other
+        trial was paired with the default int8 model during its own run, when the machine may have
+        been slower or faster; its ratio times that model's latency now leaves the drift out.
         """
+        if strategy.timed is not None and strategy.returned(trial):
+            return strategy.timed.latency_seconds.value
         if trial.latency_ratio is not None and self.default_int8 is not None:
             return trial.latency_ratio * self.default_int8.latency_seconds.value
         return trial.latency_seconds

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from ..errors import ExperimentError
+from ..connection import default_storage_url, open_embedded
+from ..embedded.location import Location
+from ..errors import ExperimentError, StoreError
+
+
+def open_existing(storage_url: str | None) -> Any:
+    """A connection to a store that is there: looking at it must not make one.
+
+    Args:
+        storage_url: Optuna storage URL; ``None``: the file in the user's data folder.
+
+    Raises:
+        StoreError: There is no such file, or it cannot be used.
+    """
+    location = Location(storage_url or default_storage_url())
+    if location.path is not None and not location.path.is_file():
+        raise StoreError(
+            f"There is no store {location.path}.",
+            "Name one with --storage: a run of nc-sigopt leaves sigopt/experiments.sqlite3 in its "
+            "run folder, for instance.",
+        )
+    return open_embedded(storage_url)
 
 
 def print_experiments(connection: Any, console: Console) -> None:
     """List all experiments of a ``sigopt.Connection``."""
+    _print_store(connection, console)
     table = Table(box=None)
     for name in ("id", "name", "state", "observations", "budget"):
         table.add_column(name)
     for experiment in connection.experiments().fetch().iterate_pages():
         done = experiment.progress.observation_count if experiment.progress else 0
         budget = experiment.observation_budget
-        table.add_row(
-            str(experiment.id),
-            experiment.name,
-            experiment.state,
-            str(done),
-            "–" if budget is None else str(budget),
-        )
+        _add_row(table, experiment.id, experiment.name, experiment.state, done, budget)
     if table.row_count:
         console.print(table)
     else:
-        console.print("There are no experiments in this store.")
+        _print(console, "There are no experiments in this store.")
 
 
 def print_experiment(connection: Any, experiment_id: str, console: Console) -> None:
@@ -41,33 +59,63 @@ def print_experiment(connection: Any, experiment_id: str, console: Console) -> N
     experiment = next((e for e in experiments if str(e.id) == experiment_id), None)
     if experiment is None:
         raise ExperimentError(
-            f"There is no experiment {experiment_id!r} in this store.",
+            f"There is no experiment {experiment_id!r} in the store {_store(connection)}.",
             "`nc-sigopt experiments list` names the ones there; --storage chooses the store.",
         )
-    console.print(f"experiment {experiment.id}: {experiment.name} ({experiment.state})")
+    _print_store(connection, console)
+    _print(console, f"experiment {experiment.id}: {experiment.name} ({experiment.state})")
     for metric in experiment.metrics or ():
         parts = [metric.name, metric.strategy, metric.objective]
         if metric.threshold is not None:
             parts.append(f"threshold {metric.threshold:.6g}")
-        console.print("  metric " + ", ".join(str(part) for part in parts if part))
-    console.print(f"  {len(experiment.parameters)} parameters")
-    best = list(connection.experiments(experiment_id).best_assignments().fetch().iterate_pages())
+        _print(console, "  metric " + ", ".join(str(part) for part in parts if part))
+    _print(console, f"  {len(experiment.parameters)} parameters")
+    endpoint = connection.experiments(experiment_id)
+    best = list(endpoint.best_assignments().fetch().iterate_pages())
     if best:
-        console.print("best: " + _values(best[0].values))
+        _print(console, "best: " + _values(best[0].values))
         for name, value in sorted(dict(best[0].assignments).items()):
-            console.print(f"  {name} = {value}", markup=False, highlight=False)
+            _print(console, f"  {name} = {value}")
     else:
-        console.print("best: none yet")
+        _print(console, "best: none yet")
     table = Table(box=None)
-    for name in ("observation", "suggestion", "values"):
+    for name in ("observation", "suggestion", "proposed by", "values"):
         table.add_column(name)
-    for observation in (
-        connection.experiments(experiment_id).observations().fetch().iterate_pages()
-    ):
-        shown = "failed" if observation.failed else _values(observation.values)
-        table.add_row(str(observation.id), str(observation.suggestion), shown)
+    for observation in endpoint.observations().fetch().iterate_pages():
+        metadata = _metadata(observation)
+        shown = _values(observation.values)
+        if observation.failed:
+            shown = f"failed: {metadata.get('failure', 'for a reason that was not recorded')}"
+        origin = metadata.get("origin")
+        _add_row(table, observation.id, observation.suggestion, origin, shown)
     console.print(table)
 
 
 def _values(values: Any) -> str:
-    return ", ".join(f"{value.name} {value.value:.6g}" for value in values or ())
+    return ", ".join(_value(value) for value in values or ())
+
+
+def _value(value: Any) -> str:
+    text = f"{value.name} {value.value:.6g}"
+    return text if value.value_stddev is None else f"{text} ± {value.value_stddev:.2g}"
+
+
+def _metadata(observation: Any) -> Mapping[str, Any]:
+    return dict(observation.metadata.to_json()) if observation.metadata is not None else {}
+
+
+def _store(connection: Any) -> str:
+    return str(connection.impl.driver.storage_url)
+
+
+def _print_store(connection: Any, console: Console) -> None:
+    _print(console, f"Store: {_store(connection)}")
+
+
+def _print(console: Console, line: str) -> None:
+    """A line as it is: names and reasons are not markup."""
+    console.print(Text(line), soft_wrap=True)
+
+
+def _add_row(table: Table, *cells: Any) -> None:
+    table.add_row(*(Text("–" if cell is None else str(cell)) for cell in cells))

@@ -29,11 +29,18 @@ def accuracy_vs_latency(comparison: Comparison, path: Path) -> Path:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
+    return _save(accuracy_figure(comparison), path)
+
+
+def accuracy_figure(comparison: Comparison) -> Any:
+    """The figure of ``accuracy_vs_latency``."""
     figure, axes = _new_figure()
     shown = []
     for style, strategy in enumerate(comparison.strategies):
         points = [
-            t for t in strategy.trials if comparison.trial_latency(t) and t.accuracy is not None
+            trial
+            for trial in strategy.trials
+            if comparison.trial_latency(strategy, trial) and trial.accuracy is not None
         ]
         shown.extend(points)
         _scatter(axes, points, comparison, strategy, style)
@@ -52,20 +59,25 @@ def accuracy_vs_latency(comparison: Comparison, path: Path) -> Path:
     axes.set_ylabel("accuracy")
     axes.set_title(f"{comparison.model}: accuracy against latency, a point per trial", fontsize=11)
     _legend(axes)
-    return _save(figure, path)
+    return figure
 
 
 def best_latency_vs_trials(comparison: Comparison, path: Path) -> Path:
-    """Latency of the best model so far that meets the bound, over trials.
+    """Latency of the fastest model so far that meets the bound, and of the one returned.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
+    return _save(progress_figure(comparison), path)
+
+
+def progress_figure(comparison: Comparison) -> Any:
+    """The figure of ``best_latency_vs_trials``; each line ends at what its strategy returned."""
     figure, axes = _new_figure()
     longest = max((len(strategy.trials) for strategy in comparison.strategies), default=0)
     empty = []
     for style, strategy in enumerate(comparison.strategies):
-        steps = best_so_far(comparison, strategy.trials)
+        steps = best_so_far(comparison, strategy)
         if not steps:
             met = any(trial.meets_bound for trial in strategy.trials)
             why = "its models were not timed" if met else "no trial met the bound"
@@ -73,9 +85,12 @@ def best_latency_vs_trials(comparison: Comparison, path: Path) -> Path:
             continue
         numbers = [number for number, _ in steps]
         milliseconds = [latency * 1e3 for _, latency in steps]
+        # What is returned need not be what was fastest when each trial was timed by itself.
+        last = max(len(strategy.trials), numbers[-1])
+        end = strategy.timed.latency_seconds.value * 1e3 if strategy.timed else milliseconds[-1]
         axes.step(
-            [*numbers, max(len(strategy.trials), numbers[-1])],
-            [*milliseconds, milliseconds[-1]],
+            [*numbers, last],
+            [*milliseconds, end],
             where="post",
             color=_COLOURS[style % len(_COLOURS)],
             linewidth=2,
@@ -89,12 +104,15 @@ def best_latency_vs_trials(comparison: Comparison, path: Path) -> Path:
             color=_COLOURS[style % len(_COLOURS)],
             markersize=5,
         )
+        if strategy.timed is not None:
+            _draw_returned(axes, strategy, style, (last, end))
     if comparison.fp32 is not None:
         value = comparison.fp32.latency_seconds.value * 1e3
         axes.axhline(value, color=_REFERENCE_COLOUR, linestyle=":", linewidth=1.2, label="fp32")
     for line, text in enumerate(empty):
         position = (0.02, 0.03 + 0.06 * line)
         axes.annotate(text, position, xycoords="axes fraction", fontsize=9)
+    axes.margins(y=0.1)  # the large marker at a line's end stays whole
     axes.set_ylim(bottom=0)
     axes.set_xlim(0.5, max(longest, 2) + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -102,14 +120,14 @@ def best_latency_vs_trials(comparison: Comparison, path: Path) -> Path:
     axes.set_ylabel(f"best latency that meets the bound (ms, batch of {comparison.batch_size})")
     axes.set_title(f"{comparison.model}: fastest model found so far", fontsize=11)
     _legend(axes)
-    return _save(figure, path)
+    return figure
 
 
-def best_so_far(comparison: Comparison, trials: Sequence[TrialRecord]) -> list[tuple[int, float]]:
+def best_so_far(comparison: Comparison, strategy: StrategyResult) -> list[tuple[int, float]]:
     """Each trial number at which the least latency (seconds) that meets the bound fell."""
     steps: list[tuple[int, float]] = []
-    for trial in trials:
-        latency = comparison.trial_latency(trial)
+    for trial in strategy.trials:
+        latency = comparison.trial_latency(strategy, trial)
         if not trial.meets_bound or not latency:
             continue
         if not steps or latency < steps[-1][1]:
@@ -144,10 +162,15 @@ def _scatter(
     style: int,
 ) -> None:
     colour, marker = _COLOURS[style % len(_COLOURS)], _MARKERS[style % len(_MARKERS)]
+    best = strategy.outcome.best if strategy.outcome else None
     for met in (False, True):
-        part = [trial for trial in points if bool(trial.meets_bound) is met]
+        part = [
+            trial
+            for trial in points
+            if bool(trial.meets_bound) is met and not strategy.returned(trial)
+        ]
         axes.scatter(
-            [(comparison.trial_latency(trial) or 0.0) * 1e3 for trial in part],
+            [(comparison.trial_latency(strategy, trial) or 0.0) * 1e3 for trial in part],
             [trial.accuracy for trial in part],
             marker=marker,
             s=34,
@@ -158,20 +181,25 @@ def _scatter(
             if part
             else None,
         )
-    best = strategy.outcome.best if strategy.outcome else None
-    if best is not None and strategy.timed is not None and best.accuracy is not None:
-        # The result's place is that of the last, careful timing, not of its trial's.
-        place = (strategy.timed.latency_seconds.value * 1e3, best.accuracy)
-        axes.plot(
-            *place,
-            marker=marker,
-            markersize=13,
-            markerfacecolor="none",
-            markeredgecolor="black",
-            markeredgewidth=1.6,
-            linestyle="none",
-            label=f"{strategy.label}: returned",
-        )
+    latency = comparison.trial_latency(strategy, best) if best is not None else None
+    if best is not None and latency is not None and best.accuracy is not None:
+        _draw_returned(axes, strategy, style, (latency * 1e3, best.accuracy))
+
+
+def _draw_returned(
+    axes: Any, strategy: StrategyResult, style: int, place: tuple[float, float]
+) -> None:
+    """The point of the model that a strategy returned."""
+    axes.plot(
+        *place,
+        marker=_MARKERS[style % len(_MARKERS)],
+        markersize=10,
+        markerfacecolor=_COLOURS[style % len(_COLOURS)],
+        markeredgecolor="black",
+        markeredgewidth=1.6,
+        linestyle="none",
+        label=f"{strategy.label}: returned",
+    )
 
 
 def _draw_references(axes: Any, comparison: Comparison) -> None:

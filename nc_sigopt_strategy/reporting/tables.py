@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
+from rich.text import Text
 
 from ..outcome import Outcome
 from .comparison import Comparison, Interval, StrategyResult, TimedModel
@@ -64,15 +65,15 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
 
 
 def table_console() -> Console:
-    """A console on standard output for the tables of this module."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH_OUTSIDE_TERMINALS)
+    """A console on standard output for tables; names and errors are text to it, not markup."""
+    width = None if Console().is_terminal else _WIDTH_OUTSIDE_TERMINALS
+    return Console(width=width, markup=False, highlight=False, emoji=False)
 
 
 def comparison_table(comparison: Comparison) -> Table:
     """The results table for the terminal."""
     table = Table(
-        title=f"{comparison.model}: {comparison.bound}",
+        title=Text(f"{comparison.model}: {comparison.bound}"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -84,7 +85,7 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_column(name.replace(" ", "\n"), justify=justify, overflow="fold")
     styles = {True: "bold green", False: "yellow", None: "dim"}
     for row in comparison_rows(comparison):
-        table.add_row(*map(_narrow, row.cells), style=styles[row.good])
+        table.add_row(*(Text(_narrow(cell)) for cell in row.cells), style=styles[row.good])
     return table
 
 
@@ -97,30 +98,39 @@ def _narrow(cell: str) -> str:
 
 def outcome_table(outcome: Outcome) -> Table:
     """What one tuning run ended with, as a two-column table."""
-    table = Table(title=f"strategy {outcome.strategy}", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column()
-    shown = outcome.best or outcome.nearest_miss
-    table.add_row(
-        "met the bound?", f"yes, trial {shown.number}" if outcome.best and shown else "no"
+    table = Table(
+        title=Text(f"strategy {outcome.strategy}"), title_justify="left", show_header=False
     )
-    table.add_row("FP32 baseline", _accuracy(outcome.baseline_accuracy))
-    table.add_row("accuracy bound", _accuracy(outcome.accuracy_target))
+    table.add_column()
+    table.add_column()
+    for name, value in _outcome_rows(outcome):
+        table.add_row(name, Text(value))
+    return table
+
+
+def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
+    shown = outcome.best or outcome.nearest_miss
+    met = f"yes, trial {shown.number}" if outcome.best and shown else "no"
     name = "int8 accuracy" if outcome.best else "nearest accuracy"
-    table.add_row(name, _accuracy(shown.accuracy if shown else None))
-    table.add_row("int8 duration (s)", _seconds(shown.duration_seconds if shown else None, 2))
+    rows = [
+        ("met the bound?", met),
+        ("FP32 baseline", _accuracy(outcome.baseline_accuracy)),
+        ("accuracy bound", _accuracy(outcome.accuracy_target)),
+        (name, _accuracy(shown.accuracy if shown else None)),
+        ("int8 duration (s)", _seconds(shown.duration_seconds if shown else None, 2)),
+    ]
     latency = shown.latency_seconds if shown else None
     if latency is not None:
-        table.add_row("latency (ms)", f"{latency * 1e3:.3g}")
+        rows.append(("latency (ms)", f"{latency * 1e3:.3g}"))
         if outcome.fp32_latency_seconds:
-            table.add_row("speed-up over FP32", f"{outcome.fp32_latency_seconds / latency:.2f}")
-    table.add_row("trials", str(outcome.trials))
-    table.add_row("tuning (s)", _seconds(outcome.tuning_seconds, 0))
-    table.add_row("ended because", outcome.stop_reason)
+            rows.append(("speed-up over FP32", f"{outcome.fp32_latency_seconds / latency:.2f}"))
+    rows.append(("trials", str(outcome.trials)))
+    rows.append(("tuning (s)", _seconds(outcome.tuning_seconds, 0)))
+    rows.append(("ended because", outcome.stop_reason))
     if outcome.costliest_ops:
         costs = ", ".join(f"{c.op} ({c.accuracy_cost:+.4f})" for c in outcome.costliest_ops)
-        table.add_row("costliest ops in int8", costs)
-    return table
+        rows.append(("costliest ops in int8", costs))
+    return rows
 
 
 def _strategy_row(strategy: StrategyResult, baseline: str) -> Row:
@@ -129,7 +139,8 @@ def _strategy_row(strategy: StrategyResult, baseline: str) -> Row:
     if outcome is None or (strategy.failure and not outcome.found):
         seconds = _seconds(outcome.tuning_seconds if outcome else None, 0)
         unknown = (NOTHING,) * 3
-        cells = (strategy.label, baseline, NOTHING, "crashed", *unknown, trials, seconds)
+        what = "not run" if strategy.wrong_use else "crashed"
+        cells = (strategy.label, baseline, NOTHING, what, *unknown, trials, seconds)
         return Row(cells, False)
     if outcome.best is None:
         nearest = outcome.nearest_miss.accuracy if outcome.nearest_miss else None

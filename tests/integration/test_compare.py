@@ -13,7 +13,13 @@ from typing import Any
 
 import pytest
 
+from nc_sigopt_benchmarks import compare as comparing
+from nc_sigopt_benchmarks import run_folder
+from nc_sigopt_benchmarks.config_file import read_config
+from nc_sigopt_strategy.embedded import EmbeddedDriver
 from nc_sigopt_strategy.outcome import read_outcome
+
+from ..protocol.http_server import serve_driver
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +135,11 @@ def test_two_strategies_side_by_side(small_model: Path, tmp_path: Path) -> None:
         assert strategy["outcome"]["baseline_accuracy"] == 1.0
         assert len(strategy["timed"]["samples"]) == 10
         assert 1 <= len(strategy["trials"]) <= 3
+        assert strategy["outcome"]["files"]["model"] == "best_model.pb"
+        assert strategy["outcome"]["best"]["model_path"] == f"{label}/best_model.pb"
+        records = [*strategy["trials"], strategy["outcome"]["best"]]
+        paths = [record["model_path"] for record in records if record["model_path"]]
+        assert all((folder / path).is_file() for path in paths)
         assert f"{label} " in out
     assert any(trial["latency_seconds"] for trial in by_label["basic"]["trials"])
     lines = (folder / "trials.jsonl").read_text().splitlines()
@@ -150,6 +161,69 @@ def test_a_strategy_that_crashes_does_not_stop_the_others(
     assert "boom" in doomed["failure"]
     assert "doomed crashed: RuntimeError('boom')" in " ".join(out.split())
     assert sound["outcome"]["found"]
+
+
+def test_no_token_is_in_the_run_folder(small_model: Path, tmp_path: Path) -> None:
+    token = "SECRETSECRETSECRET0123456789"
+    driver = EmbeddedDriver(f"sqlite:///{tmp_path}/server.sqlite3")
+    driver.request("POST", ["clients", "1", "projects"], {"id": "int8", "name": "int8"}, None)
+    with serve_driver(driver, token=token) as url:
+        kwargs = f"sigopt_api_token: {token}, sigopt_api_url: '{url}', sigopt_project_id: int8"
+        config = write_config(
+            tmp_path,
+            small_model,
+            f"{{name: basic}}, {{name: sigopt, strategy_kwargs: {{{kwargs}}}}}",
+        )
+        code, out, err = run("compare", str(config), folder=tmp_path)
+    driver.close()
+    assert code == 0, err
+    assert all(strategy["outcome"]["found"] for strategy in results_of(tmp_path)["strategies"])
+    assert token not in out + err
+    files = [path for path in only_run(tmp_path).rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert not [path for path in files if token.encode() in path.read_bytes()]
+
+
+def test_wrong_use_that_only_the_worker_meets_exits_with_2(
+    small_model: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, small_model, "{name: basic}, {name: mse}")
+    doom = 'import sys\nif "worker" in sys.argv[0]:\n    raise RuntimeError("boom.")\n'
+    (tmp_path / "pipeline.py").write_text(doom + PIPELINE)
+    code, out, err = run("compare", str(config), folder=tmp_path)
+    assert code == 2, err
+    said = " ".join(out.split())
+    assert "basic cannot be used: DataError" in said
+    assert ".." not in said.replace("...", "")
+    assert (only_run(tmp_path) / "report.html").exists()
+
+
+def test_a_timing_that_fails_costs_only_the_timing(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("no kernel.")
+
+    monkeypatch.setattr(comparing, "time_models", broken)
+    config = write_config(tmp_path, small_model, "{name: basic}", trials=1)
+    comparison, folder = comparing.compare(read_config(config), lambda line: None, progress=False)
+    assert comparison.found
+    assert "not all timed side by side: no kernel." in " ".join(comparison.verdicts)
+    assert (folder / "report.html").exists()
+
+
+def test_a_run_folder_that_cannot_be_written_costs_only_its_files(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_folder, "write_whole", full)
+    config = write_config(tmp_path, small_model, "{name: basic}", trials=1)
+    said: list[str] = []
+    comparison, folder = comparing.compare(read_config(config), said.append, progress=False)
+    assert comparison.found
+    assert [line for line in said if "No space left" in line and str(folder) in line]
 
 
 def test_a_bound_that_nothing_meets_exits_with_1(small_model: Path, tmp_path: Path) -> None:

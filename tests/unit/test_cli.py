@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nc_sigopt_strategy import cli
+from nc_sigopt_strategy.connection import open_embedded
+from nc_sigopt_strategy.experiment import Definition, Experiment
+from nc_sigopt_strategy.experiment_opening import ensure_project
 from nc_sigopt_strategy.outcome import Outcome, TrialRecord, TrialState
 from nc_sigopt_strategy.reporting.comparison import Comparison, StrategyResult
 from nc_sigopt_strategy.version import __version__
@@ -63,7 +67,7 @@ def outcome(found: bool) -> Outcome:
     )
 
 
-def comparison(found: bool, interrupted: bool = False) -> Comparison:
+def comparison(found: bool, interrupted: bool = False, wrong_use: bool = False) -> Comparison:
     return Comparison(
         name="x",
         started="now",
@@ -74,7 +78,7 @@ def comparison(found: bool, interrupted: bool = False) -> Comparison:
         accuracy_target=0.9,
         higher_is_better=True,
         batch_size=20,
-        strategies=(StrategyResult("sigopt", outcome(found)),),
+        strategies=(StrategyResult("sigopt", outcome(found), wrong_use=wrong_use),),
         verdicts=("basic and sigopt tie.",),
         interrupted=interrupted,
     )
@@ -147,6 +151,20 @@ def test_compare_exits_by_what_it_found(
     assert "Accuracy is of a small data set." in result.output
 
 
+def test_compare_exits_with_2_when_no_strategy_could_be_used(harness: dict[str, Any]) -> None:
+    made = comparison(False, wrong_use=True)
+    harness["compare"] = lambda config, tell: (made, Path("runs/x"))
+    assert invoke("compare", "any.yaml").exit_code == cli.WRONG_USE
+
+
+def test_an_unexpected_exception_is_not_hidden(harness: dict[str, Any]) -> None:
+    def broken(config: Any, tell: Any) -> Any:
+        raise ZeroDivisionError
+
+    harness["compare"] = broken
+    assert isinstance(invoke("compare", "any.yaml").exception, ZeroDivisionError)
+
+
 def test_an_interrupted_tune_shows_what_it_found(harness: dict[str, Any]) -> None:
     end = Fake(outcome=outcome(True), interrupted=True)
     harness["tune"] = lambda config, tell: (end, Path("runs/x"))
@@ -207,15 +225,94 @@ def test_tune_needs_to_know_which_strategy(tmp_path: Path) -> None:
     assert "lists basic, mse" in wrong_use("tune", path)
 
 
-def test_experiments_of_an_empty_store(tmp_path: Path) -> None:
-    storage = f"sqlite:///{tmp_path / 'store.sqlite3'}"
-    result = invoke("experiments", "list", "--storage", storage)
-    assert result.exit_code == 0
-    assert "no experiments" in result.output
+def test_a_server_that_does_not_answer_shows_before_any_tuning(
+    tmp_path: Path,
+) -> None:
+    path = config(
+        tmp_path,
+        "strategies:\n- name: sigopt\n  strategy_kwargs: {sigopt_api_token: TOPSECRET, "
+        "sigopt_api_url: 'http://127.0.0.1:9'}\n",
+    )
+    line = wrong_use("compare", path)
+    assert "http://127.0.0.1:9 cannot be reached" in line
+    assert "TOPSECRET" not in line
+    assert not (tmp_path / "runs").exists()
 
 
-def test_an_experiment_that_is_not_there(tmp_path: Path) -> None:
-    storage = f"sqlite:///{tmp_path / 'store.sqlite3'}"
-    line = wrong_use("experiments", "show", "7", "--storage", storage)
+def test_an_experiment_to_continue_that_is_not_there(tmp_path: Path) -> None:
+    path = config(
+        tmp_path,
+        "strategies: [{name: sigopt, strategy_kwargs: {sigopt_experiment_id: 7, "
+        f"storage: 'sqlite:///{tmp_path / 'store.sqlite3'}'}}}}]\n",
+    )
+    assert "There is no experiment '7'" in wrong_use("tune", path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """A store with one experiment: one trial observed, one failed."""
+    url = f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    connection = open_embedded(url)
+    ensure_project(connection, "p")
+    parameters = {"conv": ("int8", "fp32")}
+    made = Experiment.create(
+        connection, Definition("[b]odd[/b]", "p", parameters, 0.9, True, False, 5)
+    )
+    for number, label in enumerate(("int8", "fp32"), start=1):
+        trial = made.suggest(number, assignments={"conv": label}, origin=f"seed: {label}")
+        record = TrialRecord(
+            number=number,
+            state=TrialState.OBSERVED,
+            origin=trial.origin,
+            assignments=trial.assignments,
+            suggestion_id=trial.suggestion_id,
+            accuracy=0.95,
+            latency_seconds=0.0125,
+            latency_stddev=0.00025,
+            duration_seconds=1.0,
+        )
+        if number == 1:
+            made.observe(record)
+        else:
+            failed = {"state": TrialState.FAILED, "failure": "[red]no kernel[/red]"}
+            made.fail(dataclasses.replace(record, **failed))
+    connection.impl.driver.close()
+    return url
+
+
+def test_the_experiments_of_a_store(store: str) -> None:
+    result = invoke("experiments", "list", "--storage", store)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0] == f"Store: {store}"
+    assert lines[2].split() == ["2", "[b]odd[/b]", "active", "2", "5"]
+
+
+def test_one_experiment_of_a_store(store: str) -> None:
+    result = invoke("experiments", "show", "2", "--storage", store)
+    assert result.exit_code == 0, result.output
+    for part in (
+        f"Store: {store}",
+        "experiment 2: [b]odd[/b] (active)",
+        "conv = int8",
+        "seed: int8",
+        "latency 0.0125 ± 0.00025",
+        "failed: [red]no kernel[/red]",
+    ):
+        assert part in " ".join(result.output.split()), part
+
+
+def test_an_experiment_that_is_not_there(store: str) -> None:
+    line = wrong_use("experiments", "show", "7", "--storage", store)
     assert "'7'" in line
     assert "experiments list" in line
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("show", "1")], ids=["list", "show"])
+def test_looking_at_a_store_does_not_make_one(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "store.sqlite3"
+    for storage in (("--storage", f"sqlite:///{path}"), ()):
+        line = wrong_use("experiments", *arguments, *storage)
+        assert "There is no store" in line
+    assert not path.parent.exists()
+    assert not (tmp_path / "data").exists()

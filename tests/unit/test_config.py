@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from nc_sigopt_benchmarks.config import CriterionConfig
+from nc_sigopt_benchmarks.config import CriterionConfig, RunConfig, StrategyConfig
 from nc_sigopt_benchmarks.config_file import read_config
 from nc_sigopt_strategy.errors import ConfigFileError
 
@@ -24,7 +25,7 @@ strategies: [{name: sigopt}]
 """
 
 
-def read(text: str, folder: Path) -> object:
+def read(text: str, folder: Path) -> RunConfig:
     path = folder / "run.yaml"
     path.write_text(text, encoding="utf-8")
     return read_config(path)
@@ -74,6 +75,52 @@ def test_a_token_is_not_in_the_record(tmp_path: Path) -> None:
     assert record["strategies"][0]["strategy_kwargs"]["seed"] == 1
 
 
+URLS = {
+    "postgresql://me:TOPSECRET@db/x": "postgresql://***@db/x",
+    "postgresql://me:TOP@SECRET/X@db/x": "postgresql://***@db/x",
+    "https://host/path?user=me&Password=TOPSECRET&n=1": "https://host/path?user=me&Password=***&n=1",
+    "https://host?api_token=TOPSECRET": "https://host?api_token=***",
+    "sqlite:////data/a@b/store.db": "sqlite:////data/a@b/store.db",
+}
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_credentials_in_a_url_are_not_in_the_record(url: str) -> None:
+    strategy = StrategyConfig("sigopt", "sigopt", {"storage": url, "locked_ops": {"x": url}})
+    record = RunConfig(Path("run.yaml"), (strategy,)).to_json()
+    kwargs = record["strategies"][0]["strategy_kwargs"]
+    assert kwargs == {"storage": URLS[url], "locked_ops": {"x": URLS[url]}}
+
+
+HIDING = {
+    "key twice": "strategies:\n- name: sigopt\n  strategy_kwargs:\n"
+    "    sigopt_api_token: TOPSECRET\n    sigopt_api_token: TOPSECRET2\n",
+    "text for a mapping": "strategies:\n- name: sigopt\n"
+    "  strategy_kwargs:\n    sigopt_api_token:TOPSECRET\n",
+    "the whole file": "sigopt_api_token:TOPSECRET\n",
+    "in the place of a strategy": "strategies:\n- sigopt_api_token:TOPSECRET\n",
+    "a token of a wrong type": "strategies:\n- name: sigopt\n"
+    "  strategy_kwargs: {sigopt_api_token: [TOPSECRET]}\n",
+    "a strategy that takes none": "strategies:\n- name: basic\n"
+    "  strategy_kwargs: {sigopt_api_token: TOPSECRET}\n",
+}
+
+
+@pytest.mark.parametrize("name", HIDING)
+def test_no_complaint_shows_a_token(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigFileError) as caught:
+        read(HIDING[name], tmp_path)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "TOPSECRET" not in shown
+    if name == "key twice":
+        assert "line 5: not valid YAML: the key 'sigopt_api_token' is there twice" in shown
+
+
+def test_a_whole_number_is_taken_for_a_float(tmp_path: Path) -> None:
+    config = read("strategies: [{name: basic}]\ntiming: {trial_seconds: 5}\n", tmp_path)
+    assert isinstance(config.timing.trial_seconds, float)
+
+
 @dataclass(frozen=True)
 class Mistake:
     name: str
@@ -118,6 +165,62 @@ MISTAKES = [
         3,
         "strategies.1.name",
         ("'sigot' (text)", "Did you mean 'sigopt'?"),
+    ),
+    Mistake(
+        "a float for a whole number",
+        "strategies: [{name: basic}]\ntuning:\n  timeout: 130.0\n",
+        3,
+        "tuning.timeout",
+        ("130.0 (a number)", "whole number"),
+    ),
+    Mistake(
+        "not a number",
+        "strategies: [{name: basic}]\naccuracy_criterion:\n  tolerable_loss: .nan\n",
+        3,
+        "accuracy_criterion.tolerable_loss",
+        ("finite number",),
+    ),
+    Mistake(
+        "infinite",
+        "strategies: [{name: basic}]\ntiming:\n  trial_seconds: .inf\n",
+        3,
+        "timing.trial_seconds",
+        ("finite number",),
+    ),
+    Mistake(
+        "a setting of sigopt's for another strategy",
+        "strategies:\n- name: basic\n  strategy_kwargs:\n    storage: sqlite:///x.db\n",
+        4,
+        "strategies.0.strategy_kwargs.storage",
+        ("'basic'", "Only the sigopt strategy"),
+    ),
+    Mistake(
+        "a run folder of one's own",
+        "strategies:\n- name: sigopt\n  strategy_kwargs:\n    seed: 1\n    output_dir: x\n",
+        5,
+        "strategies.0.strategy_kwargs.output_dir",
+        ("nc-sigopt itself",),
+    ),
+    Mistake(
+        "a progress bar of one's own",
+        "strategies:\n- name: sigopt\n  strategy_kwargs: {progress: true}\n",
+        3,
+        "strategies.0.strategy_kwargs.progress",
+        ("nc-sigopt itself",),
+    ),
+    Mistake(
+        "a setting that is out of range",
+        "strategies:\n- name: basic\n- name: sigopt\n  strategy_kwargs: {finalists: 0}\n",
+        4,
+        "strategies.1.strategy_kwargs",
+        ("finalists must be a whole number of at least 1",),
+    ),
+    Mistake(
+        "an experiment without its store",
+        "strategies:\n- name: sigopt\n  strategy_kwargs: {sigopt_experiment_id: 7}\n",
+        3,
+        "strategies.0.strategy_kwargs.sigopt_experiment_id",
+        ("without the store", "Add storage"),
     ),
     Mistake("no strategies", "name: x\n", 1, "strategies", ("is missing", "configs/demo.yaml")),
     Mistake("empty list", "strategies: []\n", 1, "strategies", ("an empty list",)),
@@ -189,7 +292,7 @@ def test_a_mistake_is_named_with_file_key_and_line(mistake: Mistake, tmp_path: P
         ("strategies: [\n", ("line 2", "not valid YAML")),
         ("a: 1\na: 2\n", ("line 2", "not valid YAML")),
         ("- a\n", ("a list", "not a mapping")),
-        ("", ("empty", "not a mapping")),
+        ("", ("is empty.", "configs/demo.yaml")),
     ],
     ids=["open bracket", "key twice", "a list", "nothing"],
 )

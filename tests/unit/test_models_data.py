@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from nc_sigopt_benchmarks.data import (
     read_listing,
 )
 from nc_sigopt_benchmarks.models import ASSETS_MODEL, find_model
-from nc_sigopt_strategy.errors import DataError, ModelError
+from nc_sigopt_strategy.errors import DataError, MissingExtraError, ModelError
 
 SMALL = ModelConfig(source="path", inputs=("input",), outputs=("logits",))
 
@@ -72,6 +73,17 @@ def test_more_images_than_there_are(tmp_path: Path) -> None:
     write_images(tmp_path)
     with pytest.raises(DataError, match=r"5 calibration and 4 evaluation.*has 6.*Lower data\."):
         imagenet_data(tmp_path, 5, 4, seed=0)
+
+
+@pytest.mark.parametrize("package", ["PIL", "sklearn"])
+def test_a_missing_package_is_named_with_its_extra(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"{package}.*nc_sigopt_strategy\[benchmark\]"):
+        digits.digits_images(32)
 
 
 def test_an_unreadable_image_is_named(tmp_path: Path) -> None:

@@ -206,9 +206,12 @@ def test_logged_cause_is_part_of_the_reason() -> None:
 
 def test_held_interrupts_wait() -> None:
     done = []
-    with InterruptWatch() as watch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
-        with watch.held():
-            signal.raise_signal(signal.SIGINT)
-            done.append("both steps")
+    with (  # noqa: PT012
+        InterruptWatch() as watch,
+        pytest.raises(KeyboardInterrupt),
+        watch.held(),
+    ):
+        signal.raise_signal(signal.SIGINT)
+        done.append("both steps")
     assert done == ["both steps"]
     assert watch.by_person

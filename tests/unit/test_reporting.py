@@ -27,6 +27,7 @@ from nc_sigopt_strategy.reporting.tables import (
     comparison_rows,
     comparison_table,
     outcome_table,
+    table_console,
 )
 
 
@@ -154,17 +155,70 @@ def test_an_outcome_without_a_model_names_the_costliest_ops() -> None:
 
 
 def test_best_so_far_counts_only_what_meets_the_bound(comparison: Comparison) -> None:
-    assert plots.best_so_far(comparison, SIGOPT_TRIALS) == [(2, 0.11), (3, 0.098)]
-    assert plots.best_so_far(comparison, BASIC_TRIALS) == []
+    basic, sigopt, _ = comparison.strategies
+    assert plots.best_so_far(comparison, sigopt) == [(2, 0.11), (3, 0.098)]
+    assert plots.best_so_far(comparison, basic) == []
 
 
 def test_trials_timed_in_another_process_are_shown_without_the_drift(
     comparison: Comparison,
 ) -> None:
-    then = dataclasses.replace(SIGOPT_TRIALS[2], latency_seconds=0.3, latency_ratio=2.0)
-    assert comparison.trial_latency(then) == pytest.approx(2.0 * 0.05)
+    sigopt = comparison.strategies[1]
+    then = dataclasses.replace(SIGOPT_TRIALS[1], latency_seconds=0.3, latency_ratio=2.0)
+    assert comparison.trial_latency(sigopt, then) == pytest.approx(2.0 * 0.05)
     without = dataclasses.replace(comparison, default_int8=None)
-    assert without.trial_latency(then) == 0.3
+    assert without.trial_latency(sigopt, then) == 0.3
+
+
+def drifted(comparison: Comparison) -> Comparison:
+    """The same, but the trial returned was timed at 105 ms side by side, not at 98."""
+    strategies = [
+        dataclasses.replace(strategy, timed=timed(105, 1.9)) if strategy.timed else strategy
+        for strategy in comparison.strategies
+    ]
+    return dataclasses.replace(comparison, strategies=tuple(strategies))
+
+
+def test_the_returned_trial_is_drawn_once_where_the_table_has_it(comparison: Comparison) -> None:
+    (axes,) = plots.accuracy_figure(drifted(comparison)).axes
+    points = [tuple(point) for drawn in axes.collections for point in drawn.get_offsets()]
+    returned = [line for line in axes.lines if line.get_label() == "sigopt: returned"]
+    points += [(line.get_xdata()[0], line.get_ydata()[0]) for line in returned]
+    assert [x for x, accuracy in points if accuracy == 0.925] == [pytest.approx(105.0)]
+    assert cells(drifted(comparison), "sigopt")["latency (ms)"].startswith("105.0 ")
+    # Every other trial is there once as well.
+    assert len(points) == len(SIGOPT_TRIALS) + len(BASIC_TRIALS)
+
+
+def test_the_line_over_trials_ends_at_what_the_table_has(comparison: Comparison) -> None:
+    faster = dataclasses.replace(SIGOPT_TRIALS[1], latency_seconds=0.09)
+    strategies = list(drifted(comparison).strategies)
+    strategies[1] = dataclasses.replace(
+        strategies[1], trials=(SIGOPT_TRIALS[0], faster, SIGOPT_TRIALS[2])
+    )
+    changed = dataclasses.replace(comparison, strategies=tuple(strategies))
+    (axes,) = plots.progress_figure(changed).axes
+    line = next(line for line in axes.lines if line.get_label() == "sigopt")
+    assert list(line.get_xdata()) == [2, 3]
+    assert list(line.get_ydata()) == pytest.approx([90.0, 105.0])
+
+
+def test_names_and_errors_are_not_markup(comparison: Comparison, monkeypatch: Any) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    name = "[red]net[/red] :smile: [/]"
+    table_console().print(comparison_table(dataclasses.replace(comparison, model=name)))
+    table_console().print(outcome_table(dataclasses.replace(OUTCOME, stop_reason=name)))
+    table_console().print(name)
+    assert stream.getvalue().count(name) == 3
+
+
+def test_a_run_that_nobody_could_use_is_wrong_use(comparison: Comparison) -> None:
+    wrong = StrategyResult("a", None, failure="ServerError: no", wrong_use=True)
+    crashed = StrategyResult("b", None, failure="boom")
+    for strategies, expected in (((wrong,), True), ((wrong, crashed), False), ((), False)):
+        made = dataclasses.replace(comparison, strategies=strategies)
+        assert made.wrong_use is expected
 
 
 def test_plots_are_png_files(comparison: Comparison, tmp_path: Path) -> None:

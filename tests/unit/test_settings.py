@@ -33,6 +33,15 @@ def test_token_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.from_kwargs({}).sigopt_api_token is None
 
 
+def test_server_from_the_clients_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGOPT_API_URL", "https://theirs/")
+    assert Settings.from_kwargs({}).sigopt_api_url == "https://theirs"
+    monkeypatch.setenv("SIGOPT_API_URL", "https://me:hunter2@theirs")
+    with pytest.raises(SettingsError, match="SIGOPT_API_URL holds a user name") as caught:
+        Settings.from_kwargs({})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_project_from_the_clients_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGOPT_PROJECT", "theirs")
     assert Settings.from_kwargs({}).sigopt_project_id == "theirs"
