@@ -24,7 +24,7 @@ LOG_FILE = "log.txt"
 POLL_SECONDS = 0.5
 # Imports and data before the budget starts, and the last trial, which native code may be in the
 # middle of, after it: a worker that is this much over its budget hangs.
-GRACE_SECONDS = 150.0
+GRACE_SECONDS = 90.0
 # What an interrupted worker gets to close its open suggestion and save its best model.
 SAVING_SECONDS = 60.0
 

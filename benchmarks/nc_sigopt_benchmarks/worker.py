@@ -69,6 +69,9 @@ def main(arguments: list[str]) -> int:
     """Run the request whose file is the only argument; returns the exit code."""
     request = Request.read(Path(arguments[0]))
     _end_with_parent()
+    # A comparison started in the background inherits that SIGINT is ignored. Neural Compressor's
+    # timeout is a simulated Ctrl-C and would never end a stock strategy then.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s [%(levelname)s] %(message)s")
     try:
         config = read_config(request.config)

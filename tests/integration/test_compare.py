@@ -278,3 +278,24 @@ def _wait_for_trials(folder: Path, count: int) -> None:
                 return
         time.sleep(0.2)
     pytest.fail(f"no {count} trials within 120 s")
+
+
+def test_stock_timeout_ends_a_comparison_that_runs_in_the_background(
+    small_model: Path, tmp_path: Path
+) -> None:
+    """A shell's background jobs, and nohup, start their programs with SIGINT ignored."""
+    config = write_config(tmp_path, small_model, "{name: basic}", trials=5000, timeout=6)
+    slow = "\nimport time\nfast = eval_func\ndef eval_func(model):\n    time.sleep(2)\n"
+    with (tmp_path / "pipeline.py").open("a") as pipeline:
+        pipeline.write(f"{slow}    return fast(model)\n")
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = start("compare", str(config), folder=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
+    _, err = process.communicate(timeout=150)
+    assert process.returncode in (0, 1), err
+    outcome = results_of(tmp_path)["strategies"][0]["outcome"]
+    # 6 s are three evaluations; without a timeout basic goes through its whole list of trials.
+    assert 1 <= outcome["trials"] <= 4
+    assert outcome["tuning_seconds"] < 15
