@@ -298,4 +298,3 @@ def test_stock_timeout_ends_a_comparison_that_runs_in_the_background(
     outcome = results_of(tmp_path)["strategies"][0]["outcome"]
     # 6 s are three evaluations; without a timeout basic goes through its whole list of trials.
     assert 1 <= outcome["trials"] <= 4
-    assert outcome["tuning_seconds"] < 15
