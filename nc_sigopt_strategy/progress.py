@@ -12,7 +12,6 @@ import io
 import os
 import sys
 import time
-from types import TracebackType
 from typing import IO, cast
 
 from rich.console import Console
@@ -109,12 +108,7 @@ class TuningProgress:
             self._start_bar(self._stream)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

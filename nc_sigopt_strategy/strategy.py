@@ -211,7 +211,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         else:
             refuse_another_bound(self._experiment, bound.target)
             self._restore_reference(meter)
-        self._output_dir = self._make_output_dir(new=self._settings.sigopt_experiment_id is None)
+        self._prepare_output_dir(new=self._settings.sigopt_experiment_id is None)
         logger.info(
             "Experiment %s in %s; files in %s.",
             self._experiment.shown_id,
@@ -284,8 +284,8 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         """Close the open trial, decide, write the files. A second Ctrl-C ends this too."""
         run = self._run
         if run is None:
-            folder = self._settings.output_dir or Path(options.workspace) / "sigopt"
-            publish(Outcome(strategy="sigopt", found=False, stop_reason=stopped), folder, {})
+            ended = Outcome(strategy="sigopt", found=False, stop_reason=stopped)
+            publish(ended, self._output_dir, {})
             return
         decided = None
         run.stop_reason = stopped or run.stop_reason
@@ -425,14 +425,17 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             model = self._rebuild(self._search_space().default) if default else None
             meter.set_reference(model, float(known["seconds"]))
 
-    def _make_output_dir(self, *, new: bool) -> Path:
-        folder = self._settings.output_dir or Path(options.workspace) / "sigopt"
+    @property
+    def _output_dir(self) -> Path:
+        return self._settings.output_dir or Path(options.workspace) / "sigopt"
+
+    def _prepare_output_dir(self, *, new: bool) -> None:
+        folder = self._output_dir
         folder.mkdir(parents=True, exist_ok=True)
         if new:
             # A winner of an earlier experiment must not be taken for one of this.
             for stale in (*folder.glob(f"{BEST_MODEL}.*"), folder / RECIPE_FILE):
                 stale.unlink(missing_ok=True)
-        return folder
 
     def _find_tuning_history(self, tune_cfg: Any) -> None:
         """Never: a hit would report another trial's result as this one's."""

@@ -43,6 +43,7 @@ class OpenTrial:
     trial: Trial
     started: float
     phases: dict[str, float] = field(default_factory=dict)
+    fingerprint: str | None = None
 
     def phase(self, name: str, seconds: float) -> None:
         """Add to the seconds spent in a phase."""
@@ -142,7 +143,8 @@ class TuningRun:
         now = self._require_open()
         now.phase("quantize", self.budget.elapsed_seconds - now.started - sum(now.phases.values()))
         self.check_trial_timeout()
-        return self.history.with_graph(self._backend.fingerprint(model))
+        now.fingerprint = self._backend.fingerprint(model)
+        return self.history.with_graph(now.fingerprint)
 
     def repeat(self, same: TrialRecord) -> None:
         """Observe the open trial with the values of an earlier one that gave the same graph."""
@@ -157,7 +159,6 @@ class TuningRun:
             origin=now.trial.origin,
             assignments=dict(now.trial.assignments),
             duplicate_of=first,
-            model_path=None,
         )
         self._observe(record, None)
 
@@ -183,7 +184,6 @@ class TuningRun:
         measured = self.meter.measure(model)
         now.phase("latency", time.monotonic() - begun)
         self.check_trial_timeout()
-        fingerprint = self._backend.fingerprint(model)
         record = TrialRecord(
             number=now.trial.number,
             state=TrialState.OBSERVED,
@@ -197,7 +197,7 @@ class TuningRun:
             output_noise=measured.output_noise,
             duration_seconds=duration_seconds,
         )
-        record = self._observe(record, fingerprint)
+        record = self._observe(record, now.fingerprint)
         if record.meets_bound:
             self._keep_model(record, model)
         return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,17 +58,19 @@ class Enumeration:
         }
 
 
-class _Options:
+class _Options(ABC):
     """The values of one parameter, by position."""
 
     def __init__(self, count: int) -> None:
         self.count = count
 
+    @abstractmethod
     def position(self, value: Any) -> int:
-        raise NotImplementedError
+        """Where a value stands."""
 
+    @abstractmethod
     def value(self, position: int) -> Any:
-        raise NotImplementedError
+        """What stands at a position."""
 
 
 class _Choices(_Options):
