@@ -12,14 +12,19 @@ CONSTRAINTS ?= constraints/$(shell $(PYTHON) -c \
 NC_SIGOPT_ASSETS ?= $(wildcard ../shared/assets)
 export NC_SIGOPT_ASSETS
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_ENABLE_ONEDNN_OPTS ?= 1
 
-.PHONY: demo test lint test-matrix clean
+.PHONY: demo test lint reference test-matrix clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nc-sigopt compare configs/demo.yaml
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# Stock INC's result on 100 images, against which tests check ours; needs the assets and minutes.
+reference: $(VENV)/.test
+	$(BIN)/python benchmarks/make_reference.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -14,7 +14,12 @@ imported later:
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# On a CPU without VNNI TensorFlow leaves oneDNN off, and then INC's int8 ops have no kernel: every
+# trial would fail. TensorFlow reads this once, when it is imported.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from .errors import SigOptStrategyError
 from .outcome import Outcome, TrialRecord, last_outcome

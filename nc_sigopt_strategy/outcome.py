@@ -134,6 +134,8 @@ class Outcome:
         files: Name to path of what was written, relative to the run folder.
         seconds_to_first_feasible: Run time until the first model that met the bound.
         tied: Trial numbers whose latency could not be told from the best's.
+        calibration: How often calibration was answered from statistics and how often INC did it;
+            see ``CalibrationUsage``. ``None`` where INC always does it.
     """
 
     strategy: str
@@ -155,6 +157,7 @@ class Outcome:
     files: Mapping[str, str] = field(default_factory=dict)
     seconds_to_first_feasible: float | None = None
     tied: tuple[int, ...] = ()
+    calibration: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict with the schema's version."""

@@ -133,6 +133,11 @@ class TuningProgress:
         else:
             self._write_line(self._status(shown_trial=number) + (f" ({note})" if note else ""))
 
+    def doing(self, what: str) -> None:
+        """Show on the live bar what the running trial does."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, note=what)
+
     def message(self, text: str) -> None:
         """Write a line of its own, above the bar where there is one."""
         if self._progress is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .calibration import EXACT, MODES
 from .errors import SettingsError
 from .secrets import TOKEN_KEY, SealedKwargs, Secret
 
@@ -46,6 +47,9 @@ class Settings:
         stop_at_first: Stop at the first model that meets the bound instead of spending the budget.
         trial_timeout_seconds: A trial that takes longer is a failed one. Checked between its
             phases, because native code cannot be interrupted. 0: no limit.
+        calibration: ``exact`` calibrates once and feeds every trial; ``as_printed`` does so with
+            the digits that INC loses on TensorFlow; ``stock`` calibrates in every trial, as INC.
+        calibration_cache: Folder that keeps calibration statistics for later runs; default: none.
         finalists: How many of the best models are timed side by side at the end.
         latency_func: ``latency_func(model) -> seconds``, replaces our timing of a model.
         latency_repeats: Pairs of timed runs (model, reference) per trial.
@@ -69,6 +73,8 @@ class Settings:
     max_parameters: int | None = None
     stop_at_first: bool = False
     trial_timeout_seconds: float = 0.0
+    calibration: str = EXACT
+    calibration_cache: Path | None = None
     finalists: int = 3
     latency_func: ModelLatency | None = field(default=None, repr=False)
     latency_repeats: int = 12
@@ -307,6 +313,8 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "max_parameters": _whole(1),
     "stop_at_first": _flag,
     "trial_timeout_seconds": _seconds,
+    "calibration": _one_of(*MODES),
+    "calibration_cache": _path,
     "finalists": _whole(1),
     "latency_func": _callable,
     "latency_repeats": _whole(2),

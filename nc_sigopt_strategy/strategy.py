@@ -26,7 +26,9 @@ from neural_compressor.strategy.strategy import TuneStrategy
 
 from .backends import Backend, backend_for
 from .budget import Budget
+from .calibration import calibrate_once
 from .calibration.temp_files import ReclaimedTempFiles
+from .calibration.usage import CalibrationUsage
 from .connection import open_connections
 from .errors import ExperimentError
 from .experiment import Definition, Experiment
@@ -43,7 +45,7 @@ from .initial_suggestions import InitialSuggestions
 from .interrupts import InterruptWatch
 from .kept_models import BEST_MODEL
 from .measurement.accuracy import AccuracyBound, finite_values
-from .measurement.batches import read_batches
+from .measurement.batches import CalibrationData, read_calibration_data
 from .measurement.meter import Meter
 from .outcome import RECIPE_FILE, Outcome, TrialRecord, publish, write_trials
 from .progress import TuningProgress
@@ -81,7 +83,8 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self._run: TuningRun | None = None
         self._winner: Any = None
         self._space: SearchSpace | None = None
-        self._batches: list[Any] | None = None
+        self._data: CalibrationData | None = None
+        self._calibration = CalibrationUsage()
         self._experiment: Experiment | None = None
         self._baseline_seconds: float | None = None
         self._values: dict[int, Any] = {}
@@ -151,6 +154,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             self._temp_files = stack.enter_context(ReclaimedTempFiles())
             stopped = ""
             try:
+                stack.enter_context(self._calibrated_once())
                 self._traverse_trials()
             except KeyboardInterrupt:
                 stopped = INTERRUPTED
@@ -186,7 +190,6 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
     def _start(self) -> TuningRun:
         """Create or join the experiment; called once the baseline is known."""
         bound = self._bound()
-        batches = self._read_batches()
         settings, space = self._settings, self._search_space()
         logger.info("Search space: %s.", space.summary())
         if not space.parameters:
@@ -197,7 +200,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             )
         meter = Meter(
             self._backend,
-            batches,
+            self._read_data().batches,
             self.model,
             repeats=settings.latency_repeats,
             seed=self._seed,
@@ -307,6 +310,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             baseline_duration_seconds=self._baseline_seconds,
             winner=winner,
             storage=self._connections.describe(),
+            calibration=self._calibration.as_dict(),
         )
         folder, records = self._output_dir, run.history.records
         writers = {"trials": lambda: write_trials(records, folder)}
@@ -352,14 +356,26 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         first = self.metric_criterion[0]
         return list(first if isinstance(first, (list, tuple)) else self.metric_criterion)
 
-    def _read_batches(self) -> list[Any]:
-        if self._batches is None:
+    def _read_data(self) -> CalibrationData:
+        if self._data is None:
             # Compared with None: an empty dataloader of length 0 is false.
             loader = self.calib_dataloader
             if loader is None:
                 loader = self.eval_dataloader
-            self._batches = [] if loader is None else read_batches(loader)
-        return self._batches
+            self._data = read_calibration_data(loader, max(self.calib_sampling_size_lst))
+        return self._data
+
+    def _calibrated_once(self) -> contextlib.AbstractContextManager[None]:
+        self._calibration.batch_done = lambda done, total: self._progress.doing(
+            f"calibrating, batch {done} of {total}"
+        )
+        return calibrate_once(
+            self.framework,
+            self._calibration,
+            mode=self._settings.calibration,
+            folder=self._settings.calibration_cache,
+            data_digest=self._read_data().digest,
+        )
 
     def _search_space(self) -> SearchSpace:
         if self._space is None:
@@ -394,7 +410,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         criterion = self.config.accuracy_criterion
         return identity(
             model_fingerprint=self._model_fingerprint,
-            batches=self._read_batches(),
+            batches=self._read_data().batches,
             timed_inputs=self._settings.latency_batch_size,
             search_space=self._search_space().describe(),
             criterion=f"{criterion.criterion} {criterion.tolerable_loss}, higher is better: "

@@ -291,6 +291,7 @@ class TuningRun:
         baseline_duration_seconds: float | None,
         winner: TrialRecord | None,
         storage: str | None,
+        calibration: Mapping[str, Any],
     ) -> Outcome:
         """What the run ended with."""
         records = self.history.records
@@ -326,6 +327,7 @@ class TuningRun:
             else {"model": winner.model_path},
             seconds_to_first_feasible=min(feasible) if feasible else None,
             tied=self._tied,
+            calibration=calibration,
         )
 
     def close(self) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Before TensorFlow is imported; see nc_sigopt_strategy/__init__.py.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 CLASSES = 4
 INPUT_NAME = "input"

@@ -2,44 +2,79 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
 
+logger = logging.getLogger("nc_sigopt_strategy")
+
 # Enough for a stable noise figure (design measurements), few enough to cost one short run.
 NOISE_INPUTS = 50
 
 
-def read_batches(dataloader: Any, *, inputs: int = NOISE_INPUTS) -> list[Any]:
-    """The first batches of a dataloader, without labels, until ``inputs`` inputs are there.
+@dataclass(frozen=True)
+class CalibrationData:
+    """What a run needs to know of its calibration data.
+
+    Attributes:
+        batches: The first batches without labels, of ``NOISE_INPUTS`` inputs or a few more.
+        digest: Of every batch that calibrates; ``None`` without data.
+    """
+
+    batches: list[Any]
+    digest: str | None = None
+
+
+def read_calibration_data(dataloader: Any | None, sampling_size: int) -> CalibrationData:
+    """Read once, before the first trial, what every trial will calibrate with.
+
+    Args:
+        dataloader: Yields ``(inputs, label)``; ``None``: there is no data.
+        sampling_size: How many inputs calibrate.
 
     Raises:
         DataError: The loader is empty, yields no ``(inputs, label)`` pairs, holds NaN or infinite
             values, or can be read only once.
     """
+    if dataloader is None:
+        return CalibrationData([])
     batches: list[Any] = []
     count = 0
+    digest = hashlib.sha256()
     for index, item in enumerate(dataloader):
         batch = _inputs_of(item, index)
         _check_finite(batch, index)
-        batches.append(batch)
+        for array in _arrays(batch):
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        if count < NOISE_INPUTS:
+            batches.append(batch)
         count += batch_length(batch)
-        if count >= inputs:
+        if count >= max(sampling_size, NOISE_INPUTS):
             break
     if not batches:
         raise DataError(
             "The calibration data is empty: the dataloader yielded no batch.",
             "Give a dataloader that yields (inputs, label) and can be read several times.",
         )
+    if count < sampling_size:
+        logger.warning(
+            "The calibration data has %d inputs, fewer than the calibration_sampling_size of %d.",
+            count,
+            sampling_size,
+        )
     if next(iter(dataloader), None) is None:
         raise DataError(
             "The calibration dataloader can be read only once: its second pass yields nothing.",
-            "Make __iter__ start anew; tuning reads the data in every trial.",
+            "Make __iter__ start anew; tuning reads the data more than once.",
         )
-    return batches
+    return CalibrationData(batches, digest.hexdigest())
 
 
 def batch_length(batch: Any) -> int:

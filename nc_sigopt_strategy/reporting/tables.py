@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
 from rich.console import Console, JustifyMethod
@@ -127,10 +129,20 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
     rows.append(("trials", str(outcome.trials)))
     rows.append(("tuning (s)", _seconds(outcome.tuning_seconds, 0)))
     rows.append(("ended because", outcome.stop_reason))
+    if outcome.calibration is not None:
+        rows.append(("calibration", calibration_text(outcome.calibration)))
     if outcome.costliest_ops:
         costs = ", ".join(f"{c.op} ({c.accuracy_cost:+.4f})" for c in outcome.costliest_ops)
         rows.append(("costliest ops in int8", costs))
     return rows
+
+
+def calibration_text(usage: Mapping[str, Any]) -> str:
+    """How often calibration was answered from statistics, and how often not and why."""
+    passes = f"{usage['passes']} pass{'' if usage['passes'] == 1 else 'es'} over the data"
+    text = f"statistics gathered in {passes}, {usage['seconds']:.1f} s, used {usage['fed']} times"
+    left = [f"{count} times by INC itself: {why}" for why, count in usage["stock"].items()]
+    return "; ".join([text, *left])
 
 
 def _strategy_row(strategy: StrategyResult, baseline: str) -> Row:

@@ -10,7 +10,11 @@ import pytest
 
 from nc_sigopt_strategy.errors import DataError, TrialError
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
-from nc_sigopt_strategy.measurement.batches import batch_length, first_inputs, read_batches
+from nc_sigopt_strategy.measurement.batches import (
+    batch_length,
+    first_inputs,
+    read_calibration_data,
+)
 from nc_sigopt_strategy.measurement.latency import paired_ratio, time_calls, time_side_by_side
 from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.measurement.output_noise import output_noise
@@ -143,17 +147,42 @@ def test_numpy_scalars_are_numbers() -> None:
 
 
 def test_batches_until_enough_inputs() -> None:
-    data = np.arange(40, dtype=np.float32).reshape(40, 1)
-    batches = read_batches(Loader(data, data, 16), inputs=20)
-    assert [len(b) for b in batches] == [16, 16]
-    assert batch_length({"a": data}) == 40
+    data = np.arange(120, dtype=np.float32).reshape(120, 1)
+    read = read_calibration_data(Loader(data, data, 16), 100)
+    assert [len(batch) for batch in read.batches] == [16, 16, 16, 16]
+    assert batch_length({"a": data}) == 120
     assert len(first_inputs([data, data], 3)[1]) == 3
     assert len(first_inputs({"a": data}, 3)["a"]) == 3
 
 
+def test_digest_is_of_all_batches_that_calibrate() -> None:
+    data = np.zeros((120, 1), np.float32)
+    before = read_calibration_data(Loader(data, data, 16), 100).digest
+    assert read_calibration_data(Loader(data, data, 16), 100).digest == before
+    data[99] = 1
+    changed = read_calibration_data(Loader(data, data, 16), 100).digest
+    assert changed != before
+    data[119] = 1
+    assert read_calibration_data(Loader(data, data, 16), 100).digest == changed
+    assert read_calibration_data(None, 100).digest is None
+
+
+def test_bad_batch_behind_those_that_are_kept() -> None:
+    data = np.zeros((120, 1), np.float32)
+    data[90] = np.nan
+    with pytest.raises(DataError, match="batch 5 holds NaN"):
+        read_calibration_data(Loader(data, data, 16), 100)
+
+
+def test_fewer_inputs_than_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    data = np.zeros((10, 1), np.float32)
+    read_calibration_data(Loader(data, data, 4), 100)
+    assert "10 inputs, fewer than the calibration_sampling_size of 100" in caplog.text
+
+
 def test_batches_must_be_pairs() -> None:
     with pytest.raises(DataError, match="not a pair"):
-        read_batches([np.zeros((2, 3))])
+        read_calibration_data([np.zeros((2, 3))], 2)
 
 
 @pytest.mark.parametrize("seconds", [0, -1.0, math.nan, "fast", None, True])

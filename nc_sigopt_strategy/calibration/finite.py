@@ -1,0 +1,23 @@
+"""A check that both frameworks make of every batch that they calibrate with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+
+
+def require_finite(values: Any, batch: int) -> None:
+    """Refuse NaN and infinite values, which would spread into every range.
+
+    Raises:
+        DataError: There are some; the message names the batch, counted from 0.
+    """
+    array = np.asarray(values)
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        raise DataError(
+            f"Calibration batch {batch} holds NaN or infinite values.",
+            "Check the preprocessing of the calibration data.",
+        )

@@ -1,0 +1,406 @@
+"""TensorFlow: feed INC's calibration from the statistics, and quantize without moving weights.
+
+INC calibrates in every trial (adaptor/tf_utils/graph_converter.py, INC 2.6 and 3.7.1): it inserts
+``Print`` nodes that report each tensor's smallest and largest value per batch, runs the
+calibration data, captures standard error in a file and reads the numbers back as text. For "kl" it
+prints every value of every tensor. Here INC still inserts the nodes, and so decides which tensors
+are asked for and under what name; what the ``Print`` nodes would have printed is written from the
+statistics instead. Tensors that were not seen before are fetched, as arrays, in one pass over
+the data.
+
+INC builds histograms for "kl" and then uses nothing of them but the smallest and largest value
+(``FreezeValueTransformer``), which the statistics hold; no histogram is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import importlib.metadata
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+from neural_compressor.adaptor.tf_utils.graph_converter import GraphConverter
+from neural_compressor.adaptor.tf_utils.quantize_graph_common import QuantizeGraphHelper
+from neural_compressor.model import Model
+
+from ..errors import DataError
+from .finite import require_finite
+from .light_constants import LightConstants
+from .statistics import Array, Section, StatisticsStore, digest_of
+from .usage import CalibrationUsage
+
+logger = logging.getLogger("nc_sigopt_strategy")
+
+Precision = Literal["exact", "as_printed"]
+
+_STDERR = 2
+_GRAPH_TYPES = ("graph_def", "graph", "frozen_pb")
+
+
+@contextlib.contextmanager
+def feed_tensorflow(
+    store: StatisticsStore, usage: CalibrationUsage, precision: Precision = "exact"
+) -> Iterator[None]:
+    """While entered, INC's TensorFlow calibration takes its numbers from ``store``.
+
+    Args:
+        store: Where statistics are kept.
+        usage: Where it is counted how often they served.
+        precision: ``exact`` hands over every bit; ``as_printed`` rounds to the digits that
+            TensorFlow's ``Print`` writes, which gives stock INC's model node by node.
+    """
+    feed = _Feed(store, usage, precision)
+    reaches: list[tuple[Any, str, Callable[..., Any]]] = [
+        (GraphConverter, "__init__", feed.init),
+        (GraphConverter, "convert", feed.convert),
+        (GraphConverter, "_inference", feed.inference),
+        (GraphConverter, "_generate_calibration_data", feed.kl_ranges),
+        (QuantizeGraphHelper, "generate_quantized_weight_node", feed.quantized_weight),
+    ]
+    absent = [name for owner, name, _ in reaches if name not in vars(owner)]
+    if absent:
+        usage.left_to_inc(f"this version of Neural Compressor has no {', '.join(absent)}")
+        yield
+        return
+    stock = [(owner, name, vars(owner)[name]) for owner, name, _ in reaches]
+    # INC collects garbage in each trial, which would walk through every module of TensorFlow.
+    gc.collect()
+    gc.freeze()
+    try:
+        for (owner, name, real), (_, _, replacement) in zip(stock, reaches, strict=True):
+            setattr(owner, name, _in_place_of(real, replacement))
+        yield
+    finally:
+        for owner, name, real in stock:
+            setattr(owner, name, real)
+        gc.unfreeze()
+
+
+def _in_place_of(real: Any, replacement: Callable[..., Any]) -> Any:
+    """The replacement as an attribute of INC's class; it gets INC's own function first."""
+    if isinstance(real, staticmethod):
+        return staticmethod(functools.partial(replacement, real.__func__))
+
+    @functools.wraps(real)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return replacement(real, self, *args, **kwargs)
+
+    return method
+
+
+@dataclass(frozen=True)
+class _Twin:
+    """A model, and the same one without its large constants.
+
+    Attributes:
+        model: INC's FP32 model.
+        session: The model's session when the twin was made; INC gives a changed graph a new one.
+        light: The twin.
+        digest: Of the whole graph, its inputs and its outputs.
+    """
+
+    model: Any
+    session: Any
+    light: Any
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Printed:
+    """What one ``Print`` node of a sampling graph prints.
+
+    Attributes:
+        message: Its text before the number.
+        statistic: The section's name of the numbers, one float32 per batch.
+        fetch: Name of the tensor that holds the number.
+    """
+
+    message: str
+    statistic: str
+    fetch: str
+
+
+class _Feed:
+    """What runs in place of INC's functions; each gets INC's own one as its first argument."""
+
+    def __init__(
+        self, store: StatisticsStore, usage: CalibrationUsage, precision: Precision
+    ) -> None:
+        self._store = store
+        self._usage = usage
+        self._texts = _as_printed if precision == "as_printed" else _exactly
+        self._constants = LightConstants()
+        self._twins: dict[int, _Twin] = {}
+        self._weights: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        self._run_data: Callable[[Any, Any], None] = vars(GraphConverter)["_inference"]
+
+    def init(self, real: Any, converter: Any, model: Any, *args: Any, **kwargs: Any) -> None:
+        """Let the converter work on the model's twin."""
+        reason = _not_covered(model, args, kwargs)
+        if reason is not None:
+            self._usage.left_to_inc(reason)
+            converter.nc_sigopt_twin = None
+            real(converter, model, *args, **kwargs)
+            return
+        twin = self._twin(model)
+        converter.nc_sigopt_twin = twin
+        real(converter, twin.light, *args, **kwargs)
+
+    def convert(self, real: Any, converter: Any) -> Any:
+        """Convert the twin, then put the large constants back."""
+        twin = converter.nc_sigopt_twin
+        if twin is None:
+            return real(converter)
+        with self._constants.readable():
+            converted = real(converter)
+        converted.graph_def = self._constants.restore(converted.graph_def)
+        converted._model = twin.model._model
+        return converted
+
+    def inference(self, real: Any, converter: Any, model: Any) -> None:
+        """Write what the sampling graph would print; gather first what is not known yet."""
+        twin = converter.nc_sigopt_twin
+        if twin is None:
+            real(converter, model)
+            return
+        graph_def = model.graph_def
+        printed = _printed_by(graph_def)
+        section = self._section(converter, graph_def)
+        missing = set(section.missing(p.statistic for p in printed))
+        if missing:
+            full = self._runnable(twin, graph_def)
+            fetches = {p.statistic: p.fetch for p in printed if p.statistic in missing}
+            self._gather(converter, full, fetches, section)
+        self._usage.fed += 1
+        texts = [self._texts(section[p.statistic]) for p in printed]
+        lines = [
+            f"{p.message}[{text}]\n"
+            for batch in zip(*texts, strict=True)
+            for p, text in zip(printed, batch, strict=True)
+        ]
+        # INC has redirected standard error to the file that it reads next.
+        _write_all(_STDERR, "".join(lines).encode())
+
+    def kl_ranges(
+        self, real: Any, converter: Any, path: str, output: list[str], kl: bool = False
+    ) -> None:
+        """Hand over the ranges of the tensors whose ops are calibrated by "kl"."""
+        twin = converter.nc_sigopt_twin
+        if twin is None or not kl:
+            real(converter, path, output, kl)
+            return
+        graph_def = converter._fp32_model.graph_def
+        # INC's logging pass prints only what another node reads.
+        read = {name.split(":")[0].lstrip("^") for node in graph_def.node for name in node.input}
+        ops = {name: op for name, op in converter._print_node_mapping.items() if name in read}
+        section = self._section(converter, graph_def)
+        if section.missing(_statistic(kind, name) for name in ops for kind in ("Min", "Max")):
+            full = self._runnable(twin, graph_def)
+            self._gather(converter, full, _add_reductions(full.graph, list(ops)), section)
+        for name, op in ops.items():
+            low = min(map(float, self._texts(section[_statistic("Min", name)])))
+            high = max(map(float, self._texts(section[_statistic("Max", name)])))
+            key = f"{op}_eightbit_requant_range"
+            if key in converter._kl_op_dict:
+                _, _, known_low, known_high, _ = converter._kl_op_dict[key]
+                low, high = min(low, known_low), max(high, known_high)
+            converter._kl_op_dict[key] = (None, None, low, high, max(abs(low), abs(high)))
+
+    def quantized_weight(
+        self,
+        real: Any,
+        host_op_type: str,
+        input_node: Any,
+        per_channel: bool,
+        weight_bit: float = 7.0,
+        device: str = "cpu",
+        enter_node: Any = None,
+    ) -> tuple[Any, ...]:
+        """Quantize a weight once per granularity; it is the same in every trial."""
+        arguments = (host_op_type, input_node, per_channel, weight_bit, device, enter_node)
+        if enter_node is not None or not self._constants.is_light(input_node):
+            return tuple(real(*arguments))
+        key = (
+            host_op_type,
+            input_node.SerializeToString(deterministic=True),
+            per_channel,
+            weight_bit,
+            device,
+        )
+        if key not in self._weights:
+            nodes = tuple(real(*arguments))
+            self._constants.lighten(nodes[0])
+            self._weights[key] = nodes
+        return tuple(None if node is None else _copy(node) for node in self._weights[key])
+
+    def _twin(self, model: Any) -> _Twin:
+        twin = self._twins.get(id(model))
+        if twin is None or twin.session is not model.sess:
+            graph_def = model.graph_def
+            digest = digest_of(
+                graph_def.SerializeToString(deterministic=True),
+                *model.input_tensor_names,
+                *model.output_tensor_names,
+            )
+            light = _model_of(self._constants.lighten_graph(graph_def), model)
+            light.workspace_path = model.workspace_path
+            twin = self._twins[id(model)] = _Twin(model, model.sess, light, digest)
+        return twin
+
+    def _section(self, converter: Any, graph_def: Any) -> Section:
+        # INC may fuse paddings differently from one config to the next.
+        pads = sorted(node.name for node in graph_def.node if node.op == "Pad")
+        return self._store.section(
+            converter.nc_sigopt_twin.digest,
+            f"{converter.calib_iteration} batches of "
+            f"{getattr(converter.data_loader, 'batch_size', None)}",
+            f"tensorflow {tf.version.VERSION}",
+            f"neural-compressor {importlib.metadata.version('neural-compressor')}",
+            *pads,
+        )
+
+    def _runnable(self, twin: _Twin, graph_def: Any) -> Any:
+        """A model with all constants and without ``Print`` nodes."""
+        prints = {node.name for node in graph_def.node if node.op == "Print"}
+        stripped = type(graph_def)()
+        stripped.CopyFrom(graph_def)
+        del stripped.node[:]
+        for node in graph_def.node:
+            if node.name not in prints:
+                kept = stripped.node.add()
+                kept.CopyFrom(node)
+                del kept.input[:]
+                kept.input.extend(i for i in node.input if i.lstrip("^") not in prints)
+        return _model_of(self._constants.restore(stripped), twin.model)
+
+    def _gather(
+        self, converter: Any, model: Any, fetches: dict[str, Any], section: Section
+    ) -> None:
+        """Fetch what is missing in one pass over the calibration data.
+
+        INC's own loop runs the data, so that batches are fed as INC feeds them.
+        """
+        begun = time.monotonic()
+        logger.info("Gathering the calibration statistics of %d tensors.", len(fetches))
+        gathered: list[list[Array]] = []
+        session = model.sess
+        run = session.run
+
+        def fetch_statistics(_: Any, feed: dict[Any, Any]) -> list[Any]:
+            for values in feed.values():
+                require_finite(values, len(gathered))
+            gathered.append(run(list(fetches.values()), feed))
+            self._usage.batch_done(len(gathered), converter.calib_iteration)
+            return []
+
+        session.run = fetch_statistics
+        try:
+            self._run_data(converter, model)
+        finally:
+            session.close()
+        if not gathered:
+            raise DataError("The calibration data is empty: the dataloader yielded no batch.")
+        columns = zip(*gathered, strict=True)
+        section.add(
+            {
+                name: np.array(values, np.float32)
+                for name, values in zip(fetches, columns, strict=True)
+            }
+        )
+        self._usage.passes += 1
+        self._usage.seconds += time.monotonic() - begun
+
+
+def _not_covered(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    """Why INC has to calibrate by itself, or ``None``."""
+    if args:
+        return "Neural Compressor calls its graph converter in an unknown way"
+    if model.model_type not in _GRAPH_TYPES:
+        return f"the model is a {model.model_type}, not a graph"
+    for name, what in (
+        ("itex_mode", "the ITEX backend"),
+        ("qdq_enabled", "TensorFlow's newer quantization ops"),
+        ("performance_only", "performance_only"),
+        ("fake_quant", "quantization-aware training"),
+        ("calib_func", "a calibration function"),
+    ):
+        if kwargs.get(name):
+            return f"{what} is in use"
+    if model.iter_op:
+        return "the graph reads its data by an iterator of its own"
+    loader = kwargs.get("data_loader")
+    if loader is None or (hasattr(loader, "__len__") and len(loader) == 0):
+        return "there is no calibration data"
+    return None
+
+
+def _model_of(graph_def: Any, like: Any) -> Any:
+    """INC's model object of a graph, with another one's inputs, outputs and options."""
+    kwargs = like.kwargs if "backend" in like.kwargs else {**like.kwargs, "backend": "default"}
+    model = Model(graph_def, **kwargs)
+    model.input_tensor_names = like.input_tensor_names
+    model.output_tensor_names = like.output_tensor_names
+    return model
+
+
+def _printed_by(graph_def: Any) -> list[_Printed]:
+    """What the ``Print`` nodes that INC inserted print: one tensor's ``Min`` or ``Max`` each."""
+    nodes = {node.name: node for node in graph_def.node}
+    printed = []
+    for node in graph_def.node:
+        if node.op != "Print":
+            continue
+        reduction = nodes[node.input[0].split(":")[0]]
+        reshape = nodes[reduction.input[0].split(":")[0]]
+        printed.append(
+            _Printed(
+                message=node.attr["message"].s.decode(),
+                statistic=_statistic(reduction.op, reshape.input[0]),
+                fetch=f"{reduction.name}:0",
+            )
+        )
+    return printed
+
+
+def _statistic(reduction: str, tensor: str) -> str:
+    return f"{reduction} {tensor.removesuffix(':0')}"
+
+
+def _add_reductions(graph: Any, tensors: list[str]) -> dict[str, Any]:
+    fetches = {}
+    with graph.as_default():
+        for name in tensors:
+            tensor = graph.get_tensor_by_name(f"{name}:0")
+            fetches[_statistic("Min", name)] = tf.reduce_min(tensor)
+            fetches[_statistic("Max", name)] = tf.reduce_max(tensor)
+    return fetches
+
+
+def _exactly(values: Array) -> list[str]:
+    return [repr(float(value)) for value in values]
+
+
+def _as_printed(values: Array) -> list[str]:
+    # This op summarizes a tensor by the same function as Print, whatever TensorFlow's version.
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        text = session.run(tf.strings.format("{}", tf.constant(values), summarize=-1))
+    return str(text.decode()).strip("[]").split()
+
+
+def _copy(node: Any) -> Any:
+    copied = type(node)()
+    copied.CopyFrom(node)
+    return copied
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
