@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,12 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nc_sigopt_benchmarks.extras import needed
+from nc_sigopt_benchmarks.keras_graphs import INPUT, OUTPUT, frozen_graph
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.files import write_whole
 
 DIGITS_CLASSES = 10
-DIGITS_INPUT = "input"
-DIGITS_OUTPUT = "logits"
+DIGITS_INPUT = INPUT
+DIGITS_OUTPUT = OUTPUT
 
 
 @dataclass(frozen=True)
@@ -194,81 +195,7 @@ def _train(recipe: DigitsRecipe, tell: Callable[[str], None]) -> Any:
         f"  trained in {time.monotonic() - started:.0f} s; top-1 on the {len(rest)} scans that "
         f"it has not seen: {accuracy:.3f}"
     )
-    graph_def = _freeze(model, recipe)
+    graph_def = frozen_graph(model)
     # Training leaves optimizer state and a graph that the tuning must not carry along.
     tf.keras.backend.clear_session()
     return graph_def
-
-
-def _freeze(model: Any, recipe: DigitsRecipe) -> Any:
-    """The trained chain of layers as the frozen graph that an inference model is.
-
-    Batch normalization is folded into the convolution before it. Left as Keras 3 writes it (five
-    element-wise ops), Neural Compressor fuses it only in part, and its int8 depthwise convolutions
-    then give chance-level accuracy (0.10, against 0.93 in fp32).
-    """
-    import tensorflow as tf
-
-    # Read before the graph is entered: within it, variables have no values.
-    weights = {layer.name: layer.get_weights() for layer in model.layers}
-    graph = tf.Graph()
-    with graph.as_default():
-        size = recipe.image_size
-        value = tf.compat.v1.placeholder(tf.float32, (None, size, size, 3), name=DIGITS_INPUT)
-        layers = list(model.layers)
-        for position, layer in enumerate(layers):
-            kind = type(layer).__name__
-            following = layers[position + 1] if position + 1 < len(layers) else None
-            if kind in ("Conv2D", "DepthwiseConv2D"):
-                value = _convolution(value, layer, following, weights)
-            elif kind == "ReLU":
-                value = tf.nn.relu6(value, name=layer.name)
-            elif kind == "GlobalAveragePooling2D":
-                # What TF-Slim's MobileNet has here, and an op that can run in int8.
-                value = tf.nn.avg_pool2d(
-                    value, value.shape[1:3], strides=1, padding="VALID", name=layer.name
-                )
-            elif kind not in _NOTHING_TO_INFER:
-                raise ModelError(
-                    f"Keras's MobileNet has a layer of kind {kind} that is not known here.",
-                    "Install the TensorFlow version of the constraints file.",
-                )
-        tf.reshape(value, (-1, DIGITS_CLASSES), name=DIGITS_OUTPUT)
-    return graph.as_graph_def()
-
-
-# Folded into a neighbour, absorbed by SAME padding, without effect in inference, or a reshape.
-_NOTHING_TO_INFER = frozenset(
-    {"InputLayer", "BatchNormalization", "ZeroPadding2D", "Dropout", "Reshape", "Activation"}
-)
-
-
-def _convolution(value: Any, layer: Any, following: Any, weights: Mapping[str, list[Any]]) -> Any:
-    """One convolution with the batch normalization that follows it, if one does.
-
-    Keras pads stride-2 inputs at the bottom and right and convolves with VALID padding; on inputs
-    of even size SAME does just that, in one op.
-    """
-    import tensorflow as tf
-
-    depthwise = type(layer).__name__ == "DepthwiseConv2D"
-    kernel, *biases = weights[layer.name]
-    bias = biases[0] if biases else np.zeros(1, np.float32)
-    if type(following).__name__ == "BatchNormalization":
-        gamma, beta, mean, variance = weights[following.name]
-        factor = gamma / np.sqrt(variance + following.epsilon)
-        # Kernels are (height, width, in, out), depthwise ones (height, width, channels, 1).
-        kernel = kernel * (factor[:, np.newaxis] if depthwise else factor)
-        bias = beta - mean * factor
-    constant = tf.constant(kernel.astype(np.float32), name=f"{layer.name}/kernel")
-    stride_y, stride_x = layer.strides
-    convolve = tf.nn.depthwise_conv2d if depthwise else tf.nn.conv2d
-    value = convolve(
-        value,
-        constant,
-        strides=(1, stride_y, stride_x, 1),
-        padding="SAME",
-        name=f"{layer.name}/convolution",
-    )
-    offset = tf.constant(np.asarray(bias, np.float32), name=f"{layer.name}/bias")
-    return tf.nn.bias_add(value, offset, name=f"{layer.name}/bias_add")

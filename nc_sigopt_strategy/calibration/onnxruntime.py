@@ -7,13 +7,13 @@ values do not depend on what else is quantized.
 
 The arithmetic is INC's own calibrators'. For "kl" and "percentile" INC holds the tensors of all
 batches in memory; here their histograms are added up batch by batch, over the range that a first
-pass has found, which gives the same counts.
+pass has found, which gives the same counts. INC's "kl" has as many bins as quantized bins (128),
+so it chooses among one threshold, and needs no histogram unless batches differ in shape.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.metadata
 import importlib.util
 import logging
@@ -26,18 +26,20 @@ import numpy as np
 import onnxruntime
 from neural_compressor.adaptor.ox_utils.calibration import ONNXRTAugment
 from neural_compressor.adaptor.ox_utils.calibrator import CALIBRATOR, HistogramCollector
+from neural_compressor.adaptor.ox_utils.quantizer import Quantizer
 from neural_compressor.adaptor.ox_utils.util import to_numpy
 
 from ..errors import DataError
 from .finite import require_finite
+from .onnx_weights import QuantizedWeights
+from .reaches import Reach, absent, replaced
 from .statistics import Array, Section, StatisticsStore, digest_of
 from .usage import CalibrationUsage
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
-_METHOD = "get_activation_tensors_calib_range"
 _MIN_MAX = "minmax"
-_BY_HISTOGRAM = ("kl", "percentile")
+_KL = "kl"
 _CPU = "CPUExecutionProvider"
 
 
@@ -49,25 +51,33 @@ def feed_onnxruntime(store: StatisticsStore, usage: CalibrationUsage) -> Iterato
         store: Where statistics are kept.
         usage: Where it is counted how often they served.
     """
-    real = vars(ONNXRTAugment).get(_METHOD)
-    if real is None:
-        usage.left_to_inc(f"this version of Neural Compressor has no {_METHOD}")
+
+    def ranges(real: Any, augment: Any, q_config: Any = None) -> dict[str, list[list[Any]]]:
+        reason = _not_covered(augment, q_config)
+        if reason is None:
+            # INC hands it on to the next part of a model that is split, and this one is not.
+            augment._dataloder_for_next_split_model = []
+            try:
+                return _ranges(augment, q_config, store, usage)
+            except DataError:
+                raise
+            except Exception as error:
+                logger.debug("Where it failed", exc_info=True)
+                reason = f"it failed with {error!r}"
+        usage.left_to_inc(reason)
+        return dict(real(augment, q_config))
+
+    reaches = [
+        Reach(ONNXRTAugment, "get_activation_tensors_calib_range", ranges),
+        *QuantizedWeights().reaches(Quantizer),
+    ]
+    missing = absent(reaches)
+    if missing:
+        usage.left_to_inc(f"this version of Neural Compressor has no {missing}")
         yield
         return
-
-    @functools.wraps(real)
-    def ranges(augment: Any, q_config: Any = None) -> dict[str, list[list[Any]]]:
-        reason = _not_covered(augment, q_config)
-        if reason is not None:
-            usage.left_to_inc(reason)
-            return dict(real(augment, q_config))
-        return _ranges(augment, q_config, store, usage)
-
-    setattr(ONNXRTAugment, _METHOD, ranges)
-    try:
+    with replaced(reaches):
         yield
-    finally:
-        setattr(ONNXRTAugment, _METHOD, real)
 
 
 def _ranges(
@@ -81,12 +91,16 @@ def _ranges(
         f"neural-compressor {importlib.metadata.version('neural-compressor')}",
     )
     algorithms = _algorithms(augment.augmented_model.graph, q_config)
-    _gather(augment, section, algorithms, usage)
+    _complete(augment, section, algorithms, usage)
     usage.fed += 1
     # INC lists those of min-max first.
     ordered = sorted(algorithms.items(), key=lambda item: item[1] != _MIN_MAX)
-    found = {name: section[_statistic(algorithm, name)] for name, algorithm in ordered}
-    return {name: [[values[0], values[1]]] for name, values in found.items() if values.size}
+    found = {
+        name: _range(section, name, algorithm)
+        for name, algorithm in ordered
+        if section[_extremes(name)].size
+    }
+    return {name: [list(ends)] for name, ends in found.items()}
 
 
 def _algorithms(graph: Any, q_config: Mapping[str, Any]) -> dict[str, str]:
@@ -105,24 +119,82 @@ def _algorithms(graph: Any, q_config: Mapping[str, Any]) -> dict[str, str]:
     return algorithms
 
 
-def _gather(
+def _range(section: Section, tensor: str, algorithm: str) -> tuple[Any, Any]:
+    """What INC's calibrator of that name finds in the statistics."""
+    low, high = section[_extremes(tensor)]
+    if algorithm == _MIN_MAX:
+        return low, high
+    calibrator = CALIBRATOR[algorithm]()
+    calibrator.collector = HistogramCollector(calibrator.num_bins)
+    if _needs_no_histogram(section, tensor, calibrator):
+        counts, edges = _empty_histogram(low, high, calibrator.num_bins)
+        counts = counts + 1
+    else:
+        counts, edges = section[_counts(algorithm, tensor)], section[_edges(algorithm, tensor)]
+    calibrator.collector._histogram = (counts, edges, low, high, max(abs(low), abs(high)))
+    if algorithm == _KL:
+        calibrator.compute_kl_range()
+    else:
+        calibrator.compute_percentile_range(calibrator.percentile)
+    return tuple(calibrator.calib_range)
+
+
+def _needs_no_histogram(section: Section, tensor: str, calibrator: Any) -> bool:
+    """Whether "kl" has one threshold to choose from, whatever the counts.
+
+    With as many bins as quantized ones, which is INC's default, there are more only where batches
+    of several shapes made INC widen the histogram.
+    """
+    quantized_bins = getattr(calibrator, "num_quantized_bins", None)
+    return quantized_bins == calibrator.num_bins and not section[_ragged(tensor)]
+
+
+def _complete(
     augment: Any,
     section: Section,
     algorithms: Mapping[str, str],
     usage: CalibrationUsage,
 ) -> None:
-    """Make the section complete: one pass for new tensors, another for their histograms."""
+    """Gather what the section lacks: one pass for the extremes, one for the histograms.
+
+    Each is made of all tensors at once, since the next trial will ask for others.
+    """
     begun = time.monotonic()
+    candidates = dict.fromkeys([*algorithms, *_calibrated_tensors(augment)])
     runner = _Runner(augment, usage)
-    new = [name for name in algorithms if _statistic(_MIN_MAX, name) not in section]
-    if new:
-        section.add(runner.extremes(new))
-    for algorithm in _BY_HISTOGRAM:
-        new = [name for name in algorithms if _statistic(algorithm, name) not in section]
-        if any(algorithms[name] == algorithm for name in new):
-            # Of all tensors at once: the next trial will ask for others.
-            section.add(runner.by_histogram(algorithm, new, section))
+    if any(_extremes(name) not in section for name in algorithms):
+        section.add(runner.extremes([n for n in candidates if _extremes(n) not in section]))
+    asked = {algorithm for algorithm in algorithms.values() if algorithm != _MIN_MAX}
+    for algorithm in sorted(asked):
+        calibrator = CALIBRATOR[algorithm]()
+
+        def lacks_histogram(
+            name: str, algorithm: str = algorithm, calibrator: Any = calibrator
+        ) -> bool:
+            return bool(
+                section[_extremes(name)].size
+                and not _needs_no_histogram(section, name, calibrator)
+                and _counts(algorithm, name) not in section
+            )
+
+        if any(lacks_histogram(n) for n, chosen in algorithms.items() if chosen == algorithm):
+            tensors = [name for name in candidates if lacks_histogram(name)]
+            section.add(runner.histograms(algorithm, calibrator.num_bins, tensors, section))
     usage.seconds += time.monotonic() - begun
+
+
+def _calibrated_tensors(augment: Any) -> list[str]:
+    """The tensors that INC calibrates when every op is quantized."""
+    graph = augment.model.graph
+    constant = {tensor.name for tensor in graph.initializer}
+    known = {i.name for i in graph.input} | {name for node in graph.node for name in node.output}
+    names = [
+        name
+        for node in graph.node
+        if node.op_type in augment.dump_op_types
+        for name in (*node.input, *node.output)
+    ]
+    return [name for name in dict.fromkeys(names) if name in known and name not in constant]
 
 
 class _Runner:
@@ -144,37 +216,31 @@ class _Runner:
         found: dict[str, Array] = {}
         for name, calibrator in calibrators.items():
             seen = bool(shapes[name])
-            found[_statistic(_MIN_MAX, name)] = np.array(calibrator.calib_range if seen else [])
-            found[_statistic("ragged", name)] = np.array(len(shapes[name]) > 1)
+            found[_extremes(name)] = np.array(calibrator.calib_range if seen else [])
+            found[_ragged(name)] = np.array(len(shapes[name]) > 1)
         return found
 
-    def by_histogram(
-        self, algorithm: str, tensors: list[str], section: Section
+    def histograms(
+        self, algorithm: str, bins: int, tensors: list[str], section: Section
     ) -> dict[str, Array]:
-        """The ranges that INC's "kl" or "percentile" finds in the histogram of all batches."""
-        extremes = {name: section[_statistic(_MIN_MAX, name)] for name in tensors}
-        calibrators = {name: CALIBRATOR[algorithm]() for name in tensors if extremes[name].size}
-        for name, calibrator in calibrators.items():
-            calibrator.collector = HistogramCollector(calibrator.num_bins)
-            if not section[_statistic("ragged", name)]:
-                low, high = extremes[name]
-                threshold = max(abs(low), abs(high))
-                # Fixing the range first makes INC add every batch to one and the same histogram.
-                counts, edges = np.histogram(
-                    np.array([], low.dtype), calibrator.num_bins, range=(-threshold, threshold)
-                )
-                calibrator.collector._histogram = (counts, edges, low, high, threshold)
-        for values in self._batches(list(calibrators)):
+        """Counts and edges of the histograms that INC's calibrator would make."""
+        collectors = {name: HistogramCollector(bins) for name in tensors}
+        for name, collector in collectors.items():
+            if not section[_ragged(name)]:
+                low, high = section[_extremes(name)]
+                # With the range known, INC adds every batch to one and the same histogram.
+                collector._histogram = (
+                    *_empty_histogram(low, high, bins), low, high, max(abs(low), abs(high))
+                )  # fmt: skip
+        for values in self._batches(tensors):
             for name, array in values.items():
                 if array.size:
-                    calibrators[name].collector.collect_data(array)
-        found = {_statistic(algorithm, name): np.array([]) for name in tensors}
-        for name, calibrator in calibrators.items():
-            if algorithm == "kl":
-                calibrator.compute_kl_range()
-            else:
-                calibrator.compute_percentile_range(calibrator.percentile)
-            found[_statistic(algorithm, name)] = np.array(calibrator.calib_range)
+                    collectors[name].collect_data(array)
+        found: dict[str, Array] = {}
+        for name, collector in collectors.items():
+            counts, edges, *_ = collector.histogram
+            found[_counts(algorithm, name)] = counts
+            found[_edges(algorithm, name)] = edges
         return found
 
     def _batches(self, tensors: list[str]) -> Iterator[dict[str, Array]]:
@@ -184,7 +250,7 @@ class _Runner:
         # As INC's: what is fused away has no values.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         session = onnxruntime.InferenceSession(
-            augment.augmented_model.SerializeToString(), options, providers=[augment.backend]
+            _with_outputs(augment.model, tensors), options, providers=[augment.backend]
         )
         inputs = [i.name for i in session.get_inputs()]
         last = max(augment.iterations) if augment.iterations else None
@@ -203,6 +269,23 @@ class _Runner:
         if not done:
             raise DataError("The calibration data is empty: the dataloader yielded no batch.")
         self._usage.passes += 1
+
+
+def _with_outputs(model: Any, tensors: list[str]) -> bytes:
+    """The model with further outputs, serialized."""
+    augmented = type(model)()
+    augmented.CopyFrom(model)
+    there = {output.name for output in augmented.graph.output}
+    for name in tensors:
+        if name not in there:
+            augmented.graph.output.add().name = name
+    return bytes(augmented.SerializeToString())
+
+
+def _empty_histogram(low: Any, high: Any, bins: int) -> tuple[Array, Array]:
+    """Counts of nothing, with the edges that INC's histogram of such values has."""
+    threshold = max(abs(low), abs(high))
+    return np.histogram(np.array([], low.dtype), bins, range=(-threshold, threshold))
 
 
 def _feed(names: list[str], batch: Any) -> dict[str, Array]:
@@ -234,5 +317,17 @@ def _not_covered(augment: Any, q_config: Any) -> str | None:
     return None
 
 
-def _statistic(what: str, tensor: str) -> str:
-    return f"{what} {tensor}"
+def _extremes(tensor: str) -> str:
+    return f"extremes {tensor}"
+
+
+def _ragged(tensor: str) -> str:
+    return f"ragged {tensor}"
+
+
+def _counts(algorithm: str, tensor: str) -> str:
+    return f"{algorithm} counts {tensor}"
+
+
+def _edges(algorithm: str, tensor: str) -> str:
+    return f"{algorithm} edges {tensor}"

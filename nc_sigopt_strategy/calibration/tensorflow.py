@@ -28,12 +28,14 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 from neural_compressor.adaptor.tf_utils.graph_converter import GraphConverter
+from neural_compressor.adaptor.tf_utils.graph_rewriter.bf16.bf16_convert import BF16Convert
 from neural_compressor.adaptor.tf_utils.quantize_graph_common import QuantizeGraphHelper
 from neural_compressor.model import Model
 
 from ..errors import DataError
 from .finite import require_finite
 from .light_constants import LightConstants
+from .reaches import Reach, absent, replaced
 from .statistics import Array, Section, StatisticsStore, digest_of
 from .usage import CalibrationUsage
 
@@ -43,6 +45,7 @@ Precision = Literal["exact", "as_printed"]
 
 _STDERR = 2
 _GRAPH_TYPES = ("graph_def", "graph", "frozen_pb")
+_CONTROL_FLOW = ("Enter", "Exit", "Merge", "NextIteration", "Switch")
 
 
 @contextlib.contextmanager
@@ -58,42 +61,27 @@ def feed_tensorflow(
             TensorFlow's ``Print`` writes, which gives stock INC's model node by node.
     """
     feed = _Feed(store, usage, precision)
-    reaches: list[tuple[Any, str, Callable[..., Any]]] = [
-        (GraphConverter, "__init__", feed.init),
-        (GraphConverter, "convert", feed.convert),
-        (GraphConverter, "_inference", feed.inference),
-        (GraphConverter, "_generate_calibration_data", feed.kl_ranges),
-        (QuantizeGraphHelper, "generate_quantized_weight_node", feed.quantized_weight),
+    reaches = [
+        Reach(GraphConverter, "__init__", feed.init),
+        Reach(GraphConverter, "convert", feed.convert),
+        Reach(GraphConverter, "_inference", feed.inference),
+        Reach(GraphConverter, "_generate_calibration_data", feed.kl_ranges),
+        Reach(QuantizeGraphHelper, "generate_quantized_weight_node", feed.quantized_weight),
+        Reach(BF16Convert, "do_transformation", feed.bf16_graph),
     ]
-    absent = [name for owner, name, _ in reaches if name not in vars(owner)]
-    if absent:
-        usage.left_to_inc(f"this version of Neural Compressor has no {', '.join(absent)}")
+    missing = absent(reaches)
+    if missing:
+        usage.left_to_inc(f"this version of Neural Compressor has no {missing}")
         yield
         return
-    stock = [(owner, name, vars(owner)[name]) for owner, name, _ in reaches]
     # INC collects garbage in each trial, which would walk through every module of TensorFlow.
     gc.collect()
     gc.freeze()
     try:
-        for (owner, name, real), (_, _, replacement) in zip(stock, reaches, strict=True):
-            setattr(owner, name, _in_place_of(real, replacement))
-        yield
+        with replaced(reaches):
+            yield
     finally:
-        for owner, name, real in stock:
-            setattr(owner, name, real)
         gc.unfreeze()
-
-
-def _in_place_of(real: Any, replacement: Callable[..., Any]) -> Any:
-    """The replacement as an attribute of INC's class; it gets INC's own function first."""
-    if isinstance(real, staticmethod):
-        return staticmethod(functools.partial(replacement, real.__func__))
-
-    @functools.wraps(real)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return replacement(real, self, *args, **kwargs)
-
-    return method
 
 
 @dataclass(frozen=True)
@@ -105,12 +93,14 @@ class _Twin:
         session: The model's session when the twin was made; INC gives a changed graph a new one.
         light: The twin.
         digest: Of the whole graph, its inputs and its outputs.
+        iterates: Whether the graph reads its data by an iterator of its own.
     """
 
     model: Any
     session: Any
     light: Any
     digest: str
+    iterates: bool
 
 
 @dataclass(frozen=True)
@@ -119,13 +109,13 @@ class _Printed:
 
     Attributes:
         message: Its text before the number.
-        statistic: The section's name of the numbers, one float32 per batch.
-        fetch: Name of the tensor that holds the number.
+        reduction: ``Min`` or ``Max``.
+        tensor: Name of the tensor that is reduced.
     """
 
     message: str
-    statistic: str
-    fetch: str
+    reduction: str
+    tensor: str
 
 
 class _Feed:
@@ -141,29 +131,51 @@ class _Feed:
         self._twins: dict[int, _Twin] = {}
         self._weights: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self._run_data: Callable[[Any, Any], None] = vars(GraphConverter)["_inference"]
+        self._failure: Exception | None = None
 
     def init(self, real: Any, converter: Any, model: Any, *args: Any, **kwargs: Any) -> None:
         """Let the converter work on the model's twin."""
         reason = _not_covered(model, args, kwargs)
-        if reason is not None:
-            self._usage.left_to_inc(reason)
-            converter.nc_sigopt_twin = None
-            real(converter, model, *args, **kwargs)
+        twin = None if reason is not None else self._twin(model)
+        if twin is not None and twin.iterates:
+            reason = "the graph reads its data by an iterator of its own"
+            twin = None
+        if twin is None:
+            self._usage.left_to_inc(str(reason))
+            self._init_stock(real, converter, model, *args, **kwargs)
             return
-        twin = self._twin(model)
         converter.nc_sigopt_twin = twin
-        real(converter, twin.light, *args, **kwargs)
+        converter.nc_sigopt_init_stock = functools.partial(
+            self._init_stock, real, model=model, **kwargs
+        )
+        real(converter, twin.light, **kwargs)
 
     def convert(self, real: Any, converter: Any) -> Any:
-        """Convert the twin, then put the large constants back."""
+        """Convert the twin, then put the large constants back; by INC alone where that fails."""
         twin = converter.nc_sigopt_twin
         if twin is None:
             return real(converter)
-        with self._constants.readable():
-            converted = real(converter)
-        converted.graph_def = self._constants.restore(converted.graph_def)
-        converted._model = twin.model._model
+        self._failure = None
+        try:
+            with self._constants.readable():
+                converted = real(converter)
+            converted.graph_def = self._constants.restore(converted.graph_def)
+            converted._model = twin.model._model
+        except Exception as error:
+            # INC catches what its steps raise and stumbles over the consequence.
+            failure = self._failure or error
+            if isinstance(failure, DataError):
+                raise failure from None
+            logger.debug("Where it failed", exc_info=failure)
+            stock = object.__new__(type(converter))
+            converter.nc_sigopt_init_stock(stock)
+            converted = real(stock)
+            self._usage.left_to_inc(f"it failed with {failure!r}")
         return converted
+
+    def _init_stock(self, real: Any, converter: Any, *args: Any, **kwargs: Any) -> None:
+        converter.nc_sigopt_twin = None
+        real(converter, *args, **kwargs)
 
     def inference(self, real: Any, converter: Any, model: Any) -> None:
         """Write what the sampling graph would print; gather first what is not known yet."""
@@ -173,14 +185,9 @@ class _Feed:
             return
         graph_def = model.graph_def
         printed = _printed_by(graph_def)
-        section = self._section(converter, graph_def)
-        missing = set(section.missing(p.statistic for p in printed))
-        if missing:
-            full = self._runnable(twin, graph_def)
-            fetches = {p.statistic: p.fetch for p in printed if p.statistic in missing}
-            self._gather(converter, full, fetches, section)
+        section = self._complete_section(converter, graph_def, [p.tensor for p in printed])
         self._usage.fed += 1
-        texts = [self._texts(section[p.statistic]) for p in printed]
+        texts = [self._texts(section[_statistic(p.reduction, p.tensor)]) for p in printed]
         lines = [
             f"{p.message}[{text}]\n"
             for batch in zip(*texts, strict=True)
@@ -201,10 +208,7 @@ class _Feed:
         # INC's logging pass prints only what another node reads.
         read = {name.split(":")[0].lstrip("^") for node in graph_def.node for name in node.input}
         ops = {name: op for name, op in converter._print_node_mapping.items() if name in read}
-        section = self._section(converter, graph_def)
-        if section.missing(_statistic(kind, name) for name in ops for kind in ("Min", "Max")):
-            full = self._runnable(twin, graph_def)
-            self._gather(converter, full, _add_reductions(full.graph, list(ops)), section)
+        section = self._complete_section(converter, graph_def, list(ops))
         for name, op in ops.items():
             low = min(map(float, self._texts(section[_statistic("Min", name)])))
             high = max(map(float, self._texts(section[_statistic("Max", name)])))
@@ -241,6 +245,10 @@ class _Feed:
             self._weights[key] = nodes
         return tuple(None if node is None else _copy(node) for node in self._weights[key])
 
+    def bf16_graph(self, real: Any, rewriter: Any) -> Any:
+        """Take the large bf16 constants out, too, which INC has just made of float32 ones."""
+        return self._constants.lighten_graph(real(rewriter))
+
     def _twin(self, model: Any) -> _Twin:
         twin = self._twins.get(id(model))
         if twin is None or twin.session is not model.sess:
@@ -252,8 +260,27 @@ class _Feed:
             )
             light = _model_of(self._constants.lighten_graph(graph_def), model)
             light.workspace_path = model.workspace_path
-            twin = self._twins[id(model)] = _Twin(model, model.sess, light, digest)
+            twin = _Twin(model, model.sess, light, digest, bool(model.iter_op))
+            self._twins[id(model)] = twin
         return twin
+
+    def _complete_section(self, converter: Any, graph_def: Any, tensors: list[str]) -> Section:
+        """The graph's section with the statistics of ``tensors`` in it.
+
+        What is missing is gathered together with all that other configurations may ask for, so
+        that they need no pass of their own.
+        """
+        section = self._section(converter, graph_def)
+        if any(_statistic("Min", name) not in section for name in tensors):
+            try:
+                full = self._runnable(converter.nc_sigopt_twin, graph_def)
+                wanted = dict.fromkeys([*map(_with_port, tensors), *_float_tensors(full)])
+                new = [name for name in wanted if _statistic("Min", name) not in section]
+                self._gather(converter, full, _add_reductions(full.graph, new), section)
+            except Exception as error:
+                self._failure = error
+                raise
+        return section
 
     def _section(self, converter: Any, graph_def: Any) -> Section:
         # INC may fuse paddings differently from one config to the next.
@@ -289,7 +316,7 @@ class _Feed:
         INC's own loop runs the data, so that batches are fed as INC feeds them.
         """
         begun = time.monotonic()
-        logger.info("Gathering the calibration statistics of %d tensors.", len(fetches))
+        logger.info("Gathering the calibration statistics of %d tensors.", len(fetches) // 2)
         gathered: list[list[Array]] = []
         session = model.sess
         run = session.run
@@ -334,8 +361,6 @@ def _not_covered(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> s
     ):
         if kwargs.get(name):
             return f"{what} is in use"
-    if model.iter_op:
-        return "the graph reads its data by an iterator of its own"
     loader = kwargs.get("data_loader")
     if loader is None or (hasattr(loader, "__len__") and len(loader) == 0):
         return "there is no calibration data"
@@ -363,22 +388,43 @@ def _printed_by(graph_def: Any) -> list[_Printed]:
         printed.append(
             _Printed(
                 message=node.attr["message"].s.decode(),
-                statistic=_statistic(reduction.op, reshape.input[0]),
-                fetch=f"{reduction.name}:0",
+                reduction=reduction.op,
+                tensor=reshape.input[0],
             )
         )
     return printed
 
 
 def _statistic(reduction: str, tensor: str) -> str:
-    return f"{reduction} {tensor.removesuffix(':0')}"
+    return f"{reduction} {_with_port(tensor)}"
+
+
+def _with_port(tensor: str) -> str:
+    return tensor if ":" in tensor else f"{tensor}:0"
+
+
+def _float_tensors(model: Any) -> list[str]:
+    """Names of the float32 tensors that the model's outputs are computed from."""
+    found = {}
+    pending = [tensor.op for tensor in model.output_tensor]
+    while pending:
+        operation = pending.pop()
+        if operation.name in found or operation.type == "Const":
+            continue
+        if operation.type in _CONTROL_FLOW:
+            # What is inside a loop or a branch cannot be fetched.
+            return []
+        found[operation.name] = operation
+        pending.extend(tensor.op for tensor in operation.inputs)
+    tensors = [op.outputs[0] for op in found.values() if op.outputs]
+    return [tensor.name for tensor in tensors if tensor.dtype == tf.float32]
 
 
 def _add_reductions(graph: Any, tensors: list[str]) -> dict[str, Any]:
     fetches = {}
     with graph.as_default():
         for name in tensors:
-            tensor = graph.get_tensor_by_name(f"{name}:0")
+            tensor = graph.get_tensor_by_name(name)
             fetches[_statistic("Min", name)] = tf.reduce_min(tensor)
             fetches[_statistic("Max", name)] = tf.reduce_max(tensor)
     return fetches

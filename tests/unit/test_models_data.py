@@ -154,13 +154,13 @@ def test_the_frozen_digits_model_computes_what_the_trained_one_does(
     recipe = digits.DigitsRecipe(width=0.25, training_images=64, epochs=1)
     images = digits.digits_images(recipe.image_size)[0][:8]
     expected: dict[str, Any] = {}
-    freeze = digits._freeze
+    freeze = digits.frozen_graph
 
-    def remember(model: Any, recipe: digits.DigitsRecipe) -> Any:
+    def remember(model: Any) -> Any:
         expected["scores"] = model.predict(images, verbose=0)
-        return freeze(model, recipe)
+        return freeze(model)
 
-    monkeypatch.setattr(digits, "_freeze", remember)
+    monkeypatch.setattr(digits, "frozen_graph", remember)
     said: list[str] = []
     path = digits.digits_model_path(recipe, tell=said.append)
     assert path.parent == tmp_path / "nc-sigopt-strategy"

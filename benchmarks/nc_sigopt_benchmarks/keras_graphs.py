@@ -1,0 +1,193 @@
+"""Keras's image classifiers as frozen inference graphs, the way TensorFlow's own model files are.
+
+Batch normalization is folded into the convolution before it. Left as Keras 3 writes it (five
+element-wise ops), Neural Compressor fuses it only in part, and its int8 depthwise convolutions
+then give chance-level accuracy (0.10, against 0.93 in fp32, for MobileNet_v1 on digits).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nc_sigopt_benchmarks.extras import needed
+from nc_sigopt_strategy.errors import ModelError
+
+INPUT = "input"
+OUTPUT = "logits"
+
+# Without effect in inference, or a reshape that the op after it does anyway.
+_NOTHING_TO_INFER = frozenset({"Dropout", "Reshape", "Activation"})
+
+
+def resnet50_v1(image_size: int = 224, classes: int = 1000, seed: int = 0) -> Any:
+    """ResNet50_v1 (He et al., arXiv:1512.03385) with random weights, as a ``GraphDef``.
+
+    Its latency and its output noise are real, its accuracy means nothing.
+
+    Args:
+        image_size: Side of the input images in pixels, at least 32.
+        classes: Outputs.
+        seed: Of the weights.
+    """
+    tf = needed("tensorflow")
+    tf.keras.utils.set_random_seed(seed)
+    model = tf.keras.applications.ResNet50(
+        input_shape=(image_size, image_size, 3),
+        weights=None,
+        classes=classes,
+        classifier_activation=None,
+    )
+    graph_def = frozen_graph(model)
+    tf.keras.backend.clear_session()
+    return graph_def
+
+
+def to_onnx(graph_def: Any, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bytes:
+    """A frozen graph as a serialized ONNX model of opset 13, with the same inputs and outputs."""
+    model, _ = needed("tf2onnx").convert.from_graph_def(
+        graph_def,
+        input_names=[f"{name}:0" for name in inputs],
+        output_names=[f"{name}:0" for name in outputs],
+        opset=13,
+    )
+    return bytes(model.SerializeToString())
+
+
+def frozen_graph(model: Any) -> Any:
+    """A functional Keras model with one input and one output as a ``GraphDef``.
+
+    The input op is called ``input``, the output op ``logits``, the others as their layers.
+
+    Raises:
+        ModelError: The model has a layer that is not known here.
+    """
+    tf = needed("tensorflow")
+    # Read before the graph is entered: within it, variables have no values.
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    graph = tf.Graph()
+    with graph.as_default():
+        emitter = _Emitter(tf, model, weights)
+        for layer in model.layers:
+            emitter.emit(layer)
+        result = emitter.values[id(model.output)]
+        tf.reshape(result, (-1, result.shape[-1]), name=OUTPUT)
+    return graph.as_graph_def()
+
+
+class _Emitter:
+    """Writes the ops of one layer after the other into the current graph."""
+
+    def __init__(self, tf: Any, model: Any, weights: Mapping[str, list[npt.NDArray[Any]]]) -> None:
+        self._tf = tf
+        self._weights = weights
+        # By identity of Keras's symbolic tensors.
+        self.values: dict[int, Any] = {}
+        self._consumers: dict[int, list[Any]] = {}
+        self._same_padded: set[int] = set()
+        for layer in model.layers:
+            for tensor in _inputs(layer):
+                self._consumers.setdefault(id(tensor), []).append(layer)
+
+    def emit(self, layer: Any) -> None:
+        if id(layer.output) in self.values:
+            return
+        kind, tf = type(layer).__name__, self._tf
+        values = [self.values[id(tensor)] for tensor in _inputs(layer)]
+        value: Any = values[0] if values else None
+        if kind == "InputLayer":
+            value = tf.compat.v1.placeholder(tf.float32, layer.output.shape, name=INPUT)
+        elif kind in ("Conv2D", "DepthwiseConv2D"):
+            value = self._convolution(layer, value)
+        elif kind == "ReLU":
+            relu = tf.nn.relu6 if layer.max_value == 6 else tf.nn.relu
+            value = relu(value, name=layer.name)
+        elif kind == "Activation" and layer.activation.__name__ == "relu":
+            value = tf.nn.relu(value, name=layer.name)
+        elif kind == "Add":
+            value = tf.add(*values, name=layer.name)
+        elif kind == "ZeroPadding2D":
+            value = self._padding(layer, value)
+        elif kind == "MaxPooling2D":
+            value = tf.nn.max_pool2d(
+                value, layer.pool_size, layer.strides, layer.padding.upper(), name=layer.name
+            )
+        elif kind == "GlobalAveragePooling2D":
+            # What TF-Slim's models have here, and an op that can run in int8.
+            value = tf.nn.avg_pool2d(
+                value, value.shape[1:3], strides=1, padding="VALID", name=layer.name
+            )
+        elif kind == "Dense":
+            value = self._dense(layer, value)
+        elif kind not in _NOTHING_TO_INFER:
+            raise ModelError(
+                f"The Keras model has a layer of kind {kind} that is not known here.",
+                "Install the TensorFlow version of the constraints file.",
+            )
+        self.values[id(layer.output)] = value
+
+    def _convolution(self, layer: Any, value: Any) -> Any:
+        """A convolution with the batch normalization that follows it, if one does."""
+        tf = self._tf
+        depthwise = type(layer).__name__ == "DepthwiseConv2D"
+        kernel, *biases = self._weights[layer.name]
+        bias = biases[0] if biases else np.zeros(1, np.float32)
+        following = self._following_normalization(layer)
+        if following is not None:
+            gamma, beta, mean, variance = self._weights[following.name]
+            factor = gamma / np.sqrt(variance + following.epsilon)
+            # Kernels are (height, width, in, out), depthwise ones (height, width, channels, 1).
+            kernel = kernel * (factor[:, np.newaxis] if depthwise else factor)
+            bias = beta + (bias - mean) * factor if biases else beta - mean * factor
+        same = layer.padding == "same" or id(_inputs(layer)[0]) in self._same_padded
+        stride_y, stride_x = layer.strides
+        value = (tf.nn.depthwise_conv2d if depthwise else tf.nn.conv2d)(
+            value,
+            tf.constant(kernel.astype(np.float32), name=f"{layer.name}/kernel"),
+            strides=(1, stride_y, stride_x, 1),
+            padding="SAME" if same else "VALID",
+            name=f"{layer.name}/convolution",
+        )
+        offset = tf.constant(np.asarray(bias, np.float32), name=f"{layer.name}/bias")
+        value = tf.nn.bias_add(value, offset, name=f"{layer.name}/bias_add")
+        if following is not None:
+            self.values[id(following.output)] = value
+        return value
+
+    def _following_normalization(self, layer: Any) -> Any | None:
+        consumers = self._consumers.get(id(layer.output), [])
+        alone = len(consumers) == 1 and type(consumers[0]).__name__ == "BatchNormalization"
+        return consumers[0] if alone else None
+
+    def _padding(self, layer: Any, value: Any) -> Any:
+        """Padding of its own, or none where the next convolution's SAME padding does it.
+
+        Keras's MobileNet pads stride-2 inputs at the bottom and right and convolves with VALID
+        padding; on inputs of even size SAME does just that, in one op.
+        """
+        (top, bottom), (left, right) = layer.padding
+        if (top, left) == (0, 0):
+            self._same_padded.add(id(layer.output))
+            return value
+        amounts = [[0, 0], [top, bottom], [left, right], [0, 0]]
+        return self._tf.pad(value, amounts, name=layer.name)
+
+    def _dense(self, layer: Any, value: Any) -> Any:
+        tf = self._tf
+        kernel, bias = self._weights[layer.name]
+        rows = tf.reshape(value, (-1, kernel.shape[0]), name=f"{layer.name}/rows")
+        product = tf.matmul(
+            rows, tf.constant(kernel, name=f"{layer.name}/kernel"), name=f"{layer.name}/product"
+        )
+        offset = tf.constant(bias, name=f"{layer.name}/bias")
+        return tf.nn.bias_add(product, offset, name=f"{layer.name}/bias_add")
+
+
+def _inputs(layer: Any) -> list[Any]:
+    """The symbolic tensors that a layer takes; none for an input layer."""
+    if type(layer).__name__ == "InputLayer":
+        return []
+    return list(layer.input) if isinstance(layer.input, (list, tuple)) else [layer.input]

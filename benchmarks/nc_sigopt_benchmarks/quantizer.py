@@ -1,0 +1,118 @@
+"""Quantize one model in many op-wise ways through Neural Compressor, without tuning it.
+
+What tests compare and benchmarks time: the steps between a configuration and a quantized model,
+as ``traverse`` takes them.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from nc_sigopt_strategy.search_space import SearchSpace, SpaceRequest, build_search_space
+
+
+class Quantizer:
+    """Neural Compressor set up for one model.
+
+    Args:
+        model: A frozen TensorFlow graph or an ONNX file.
+        calib_dataloader: Yields (inputs, labels).
+        workspace: Where Neural Compressor writes.
+        inputs: Names of the input ops; TensorFlow only.
+        outputs: Names of the output ops; TensorFlow only.
+        sampling_size: How many inputs calibrate.
+        config: Further arguments of ``PostTrainingQuantConfig``.
+
+    Attributes:
+        space: Every option of every op: int8 in all variants, bf16, fp32.
+        framework: Neural Compressor's name of the model's framework.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        calib_dataloader: Any,
+        workspace: Path,
+        *,
+        inputs: tuple[str, ...] = (),
+        outputs: tuple[str, ...] = (),
+        sampling_size: int = 100,
+        **config: Any,
+    ) -> None:
+        from neural_compressor import config as inc
+        from neural_compressor.model import Model
+        from neural_compressor.strategy import STRATEGIES
+
+        inc.options.workspace = str(workspace)
+        conf = inc.PostTrainingQuantConfig(
+            quant_level=1,
+            inputs=list(inputs),
+            outputs=list(outputs),
+            calibration_sampling_size=[sampling_size],
+            **config,
+        )
+        wrapped = Model(str(model), conf=conf)
+        self._strategy = STRATEGIES["basic"](
+            model=wrapped,
+            conf=SimpleNamespace(quantization=conf),
+            q_dataloader=calib_dataloader,
+            # Its presence is what makes Neural Compressor calibrate; it is never asked.
+            eval_func=_NO_EVALUATION,
+        )
+        self._strategy.baseline = (0.0, [0.0])
+        self._strategy._prepare_tuning()
+        _, _, default = self._strategy.initial_tuning_cfg()
+        self.framework = str(self._strategy.framework)
+        self.space: SearchSpace = build_search_space(
+            self._strategy.tuning_space,
+            approach=conf.approach,
+            framework=self.framework,
+            default_config=default,
+            sampling_sizes=[sampling_size],
+            graph_order={},
+            request=SpaceRequest("full"),
+        )
+
+    def quantize(self, assignments: dict[str, str]) -> Any:
+        """Neural Compressor's model object of one configuration."""
+        strategy = self._strategy
+        config = strategy._tune_cfg_converter(self.space.decode(assignments))
+        strategy.set_param_for_pre_quantization_algos(
+            strategy.algo_scheduler, config, strategy.model
+        )
+        strategy.model = strategy.algo_scheduler("pre_quantization")
+        quantized = strategy.adaptor.quantize(
+            copy.deepcopy(config), strategy.model, strategy.calib_dataloader, strategy.q_func
+        )
+        strategy.set_param_for_post_quantization_algos(
+            strategy.algo_scheduler, config, strategy.adaptor.pre_optimized_model, quantized
+        )
+        final = strategy.algo_scheduler("post_quantization")
+        strategy.algo_scheduler.reset_exec_algorithms()
+        return final
+
+    def uniform(self, *wanted: str) -> dict[str, str]:
+        """Every op in the first of these labels that it has, else in its default one."""
+        return {
+            parameter.name: next(
+                (label for label in wanted if label in parameter.values),
+                self.space.default[parameter.name],
+            )
+            for parameter in self.space.parameters
+        }
+
+    def random(self, rng: np.random.Generator) -> dict[str, str]:
+        """Every op in one of its labels, drawn evenly."""
+        return {p.name: str(rng.choice(p.values)) for p in self.space.parameters}
+
+
+def _no_evaluation(model: Any) -> float:
+    return 0.0
+
+
+_NO_EVALUATION = _no_evaluation
