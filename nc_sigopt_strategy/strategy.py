@@ -26,7 +26,7 @@ from neural_compressor.strategy.strategy import TuneStrategy
 
 from .backends import Backend, backend_for
 from .budget import Budget
-from .calibration import calibrate_once
+from .calibration import STOCK, CalibratedOnce
 from .calibration.temp_files import ReclaimedTempFiles
 from .calibration.usage import CalibrationUsage
 from .connection import open_connections
@@ -310,7 +310,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             baseline_duration_seconds=self._baseline_seconds,
             winner=winner,
             storage=self._connections.describe(),
-            calibration=self._calibration.as_dict(),
+            calibration=None
+            if self._settings.calibration == STOCK
+            else self._calibration.as_dict(),
         )
         folder, records = self._output_dir, run.history.records
         writers = {"trials": lambda: write_trials(records, folder)}
@@ -365,11 +367,11 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             self._data = read_calibration_data(loader, max(self.calib_sampling_size_lst))
         return self._data
 
-    def _calibrated_once(self) -> contextlib.AbstractContextManager[None]:
+    def _calibrated_once(self) -> CalibratedOnce:
         self._calibration.batch_done = lambda done, total: self._progress.doing(
             f"calibrating, batch {done} of {total}"
         )
-        return calibrate_once(
+        return CalibratedOnce(
             self.framework,
             self._calibration,
             mode=self._settings.calibration,

@@ -291,7 +291,7 @@ class TuningRun:
         baseline_duration_seconds: float | None,
         winner: TrialRecord | None,
         storage: str | None,
-        calibration: Mapping[str, Any],
+        calibration: Mapping[str, Any] | None,
     ) -> Outcome:
         """What the run ended with."""
         records = self.history.records

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_strategy.calibration import STOCK
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 
 # The strategy that this project is about; the others are Neural Compressor's own.
@@ -113,11 +114,14 @@ class StrategyConfig:
         name: Neural Compressor's name of it; ``auto`` is what runs when none is chosen.
         label: How the run names it; tells two entries of one strategy apart.
         strategy_kwargs: Passed on as they are.
+        calibration: ``stock``, in every trial; ``exact`` or ``as_printed``, once for all trials.
+            For Neural Compressor's own strategies; sigopt has a setting for it.
     """
 
     name: str
     label: str
     strategy_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    calibration: str = STOCK
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from nc_sigopt_benchmarks.config import (
     TimingConfig,
     TuningConfig,
 )
+from nc_sigopt_strategy.calibration import STOCK
 from nc_sigopt_strategy.errors import ConfigFileError, SettingsError
 from nc_sigopt_strategy.settings import Settings
 
@@ -235,8 +236,12 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
             hint = "Choose another: the results table has a row of that name for reference."
             raise wrong(("strategies", position, "label"), "is 'fp32'", hint)
         kwargs = entry.get("strategy_kwargs", {})
+        if entry["name"] == SIGOPT and "calibration" in entry:
+            hint = "Write it under strategy_kwargs; exact is the default there."
+            raise wrong(("strategies", position, "calibration"), "is given to sigopt", hint)
         _check_strategy_kwargs(entry["name"], kwargs, position, wrong)
-        strategies.append(StrategyConfig(entry["name"], label, kwargs))
+        calibration = entry.get("calibration", STOCK)
+        strategies.append(StrategyConfig(entry["name"], label, kwargs, calibration))
     for mapping, name in ((model, "path"), (data, "python")):
         if name in mapping:
             mapping[name] = relative(mapping[name])

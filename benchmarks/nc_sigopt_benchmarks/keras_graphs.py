@@ -23,19 +23,28 @@ OUTPUT = "logits"
 _NOTHING_TO_INFER = frozenset({"Dropout", "Reshape", "Activation"})
 
 
-def resnet50_v1(image_size: int = 224, classes: int = 1000, seed: int = 0) -> Any:
-    """ResNet50_v1 (He et al., arXiv:1512.03385) with random weights, as a ``GraphDef``.
+def mobilenet_v1(image_size: int = 224, classes: int = 1000, seed: int = 0) -> Any:
+    """MobileNet_v1 (Howard et al., arXiv:1704.04861) with random weights, as a ``GraphDef``.
 
-    Its latency and its output noise are real, its accuracy means nothing.
+    Its latency is real, its accuracy means nothing.
 
     Args:
         image_size: Side of the input images in pixels, at least 32.
         classes: Outputs.
         seed: Of the weights.
     """
+    return _untrained("MobileNet", image_size, classes, seed)
+
+
+def resnet50_v1(image_size: int = 224, classes: int = 1000, seed: int = 0) -> Any:
+    """ResNet50_v1 (He et al., arXiv:1512.03385) with random weights; see ``mobilenet_v1``."""
+    return _untrained("ResNet50", image_size, classes, seed)
+
+
+def _untrained(architecture: str, image_size: int, classes: int, seed: int) -> Any:
     tf = needed("tensorflow")
     tf.keras.utils.set_random_seed(seed)
-    model = tf.keras.applications.ResNet50(
+    model = getattr(tf.keras.applications, architecture)(
         input_shape=(image_size, image_size, 3),
         weights=None,
         classes=classes,

@@ -15,6 +15,9 @@ import numpy as np
 
 from nc_sigopt_strategy.search_space import SearchSpace, SpaceRequest, build_search_space
 
+# What a label says of an op that is calibrated by "kl"; without it, by min-max.
+_KL = "-kl"
+
 
 class Quantizer:
     """Neural Compressor set up for one model.
@@ -62,7 +65,7 @@ class Quantizer:
             conf=SimpleNamespace(quantization=conf),
             q_dataloader=calib_dataloader,
             # Its presence is what makes Neural Compressor calibrate; it is never asked.
-            eval_func=_NO_EVALUATION,
+            eval_func=_no_evaluation,
         )
         self._strategy.baseline = (0.0, [0.0])
         self._strategy._prepare_tuning()
@@ -106,13 +109,20 @@ class Quantizer:
             for parameter in self.space.parameters
         }
 
-    def random(self, rng: np.random.Generator) -> dict[str, str]:
-        """Every op in one of its labels, drawn evenly."""
-        return {p.name: str(rng.choice(p.values)) for p in self.space.parameters}
+    def random(self, rng: np.random.Generator, *, kl_ops: int | None = None) -> dict[str, str]:
+        """Every op in one of its labels, drawn evenly.
+
+        Args:
+            rng: Source of randomness.
+            kl_ops: At most so many ops are calibrated by "kl", which takes stock Neural
+                Compressor minutes on TensorFlow; ``None`` for no limit.
+        """
+        drawn = {p.name: str(rng.choice(p.values)) for p in self.space.parameters}
+        with_kl = [name for name, label in drawn.items() if _KL in label]
+        for name in rng.permutation(with_kl)[len(with_kl) if kl_ops is None else kl_ops :]:
+            drawn[str(name)] = drawn[str(name)].replace(_KL, "")
+        return drawn
 
 
 def _no_evaluation(model: Any) -> float:
     return 0.0
-
-
-_NO_EVALUATION = _no_evaluation

@@ -27,6 +27,8 @@ from nc_sigopt_benchmarks.stock_record import (
     trials_from_events,
     write_stock_recipe,
 )
+from nc_sigopt_strategy.calibration import STOCK, CalibratedOnce
+from nc_sigopt_strategy.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.errors import SigOptStrategyError, UnsupportedVersionError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.interrupts import InterruptWatch
@@ -93,8 +95,9 @@ def run_strategy(
     )
     logger = logging.getLogger("neural_compressor")
     logger.addHandler(failures)
+    usage = CalibrationUsage()
     try:
-        with watch:
+        with watch, CalibratedOnce("tensorflow", usage, mode=strategy.calibration):
             found = quantization.fit(
                 model=str(model.path),
                 conf=conf,
@@ -123,6 +126,8 @@ def run_strategy(
         failure=failure,
         interrupted=watch.by_person,
     )
+    if strategy.calibration != STOCK:
+        outcome = dataclasses.replace(outcome, calibration=usage.as_dict())
     if outcome.best is not None and _recipe_written(folder, outcome.best.number):
         outcome = dataclasses.replace(outcome, files={**outcome.files, "recipe": RECIPE_FILE})
     drop_leftovers(folder)

@@ -7,9 +7,10 @@ on and is undone after the call.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import gc
 from pathlib import Path
 
+from .reaches import Reach, absent, replaced
 from .statistics import StatisticsStore
 from .usage import CalibrationUsage
 
@@ -19,18 +20,11 @@ STOCK = "stock"
 MODES = (EXACT, AS_PRINTED, STOCK)
 
 
-@contextlib.contextmanager
-def calibrate_once(
-    framework: str,
-    usage: CalibrationUsage,
-    *,
-    mode: str = EXACT,
-    folder: Path | None = None,
-    data_digest: str | None = None,
-) -> Iterator[None]:
+class CalibratedOnce:
     """While entered, INC calibrates a model once and quantizes it as often as asked.
 
-    Serves any strategy of INC. Afterwards INC behaves as if this had never been entered.
+    Serves any strategy of INC. Outside of it INC behaves as if it had never been entered; entered
+    again, it still has its statistics.
 
     Args:
         framework: INC's name of it; one that is not covered is left to INC, with a warning.
@@ -40,20 +34,54 @@ def calibrate_once(
         folder: Keeps the statistics for later runs, together with ``data_digest``.
         data_digest: Digest of all calibration data.
     """
-    if mode == STOCK:
-        yield
-        return
-    store = StatisticsStore(folder, data_digest)
-    with contextlib.ExitStack() as stack:
-        if framework == "tensorflow":
-            from .tensorflow import Precision, feed_tensorflow
 
-            precision: Precision = "as_printed" if mode == AS_PRINTED else "exact"
-            stack.enter_context(feed_tensorflow(store, usage, precision))
-        elif framework.startswith(("onnxrt", "onnxruntime")):
-            from .onnxruntime import feed_onnxruntime
+    def __init__(
+        self,
+        framework: str,
+        usage: CalibrationUsage,
+        *,
+        mode: str = EXACT,
+        folder: Path | None = None,
+        data_digest: str | None = None,
+    ) -> None:
+        self._framework = framework
+        self._usage = usage
+        self._mode = mode
+        self._store = StatisticsStore(folder, data_digest)
+        self._reaches: list[Reach] | None = None
+        self._entered = contextlib.ExitStack()
 
-            stack.enter_context(feed_onnxruntime(store, usage))
+    def __enter__(self) -> CalibratedOnce:
+        if self._reaches is None:
+            self._reaches = [] if self._mode == STOCK else self._find_reaches()
+        if self._reaches:
+            # INC collects garbage in each trial, which would walk through every module there is.
+            gc.collect()
+            gc.freeze()
+            self._entered.callback(gc.unfreeze)
+            self._entered.enter_context(replaced(self._reaches))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._entered.close()
+
+    def _find_reaches(self) -> list[Reach]:
+        # Imported late: each needs its framework.
+        if self._framework == "tensorflow":
+            from .tensorflow import tensorflow_reaches
+
+            reaches = tensorflow_reaches(
+                self._store, self._usage, as_printed=self._mode == AS_PRINTED
+            )
+        elif self._framework.startswith(("onnxrt", "onnxruntime")):
+            from .onnxruntime import onnxruntime_reaches
+
+            reaches = onnxruntime_reaches(self._store, self._usage)
         else:
-            usage.left_to_inc(f"framework {framework!r} is not covered")
-        yield
+            self._usage.left_to_inc(f"framework {self._framework!r} is not covered")
+            return []
+        missing = absent(reaches)
+        if missing:
+            self._usage.left_to_inc(f"this version of Neural Compressor has no {missing}")
+            return []
+        return reaches

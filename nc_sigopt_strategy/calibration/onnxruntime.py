@@ -13,7 +13,6 @@ so it chooses among one threshold, and needs no histogram unless batches differ 
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import importlib.util
 import logging
@@ -32,7 +31,7 @@ from neural_compressor.adaptor.ox_utils.util import to_numpy
 from ..errors import DataError
 from .finite import require_finite
 from .onnx_weights import QuantizedWeights
-from .reaches import Reach, absent, replaced
+from .reaches import Reach
 from .statistics import Array, Section, StatisticsStore, digest_of
 from .usage import CalibrationUsage
 
@@ -43,9 +42,8 @@ _KL = "kl"
 _CPU = "CPUExecutionProvider"
 
 
-@contextlib.contextmanager
-def feed_onnxruntime(store: StatisticsStore, usage: CalibrationUsage) -> Iterator[None]:
-    """While entered, INC's ONNX Runtime calibration takes its ranges from ``store``.
+def onnxruntime_reaches(store: StatisticsStore, usage: CalibrationUsage) -> list[Reach]:
+    """What to replace so that INC's ONNX Runtime calibration takes its ranges from ``store``.
 
     Args:
         store: Where statistics are kept.
@@ -67,17 +65,10 @@ def feed_onnxruntime(store: StatisticsStore, usage: CalibrationUsage) -> Iterato
         usage.left_to_inc(reason)
         return dict(real(augment, q_config))
 
-    reaches = [
+    return [
         Reach(ONNXRTAugment, "get_activation_tensors_calib_range", ranges),
         *QuantizedWeights().reaches(Quantizer),
     ]
-    missing = absent(reaches)
-    if missing:
-        usage.left_to_inc(f"this version of Neural Compressor has no {missing}")
-        yield
-        return
-    with replaced(reaches):
-        yield
 
 
 def _ranges(
@@ -85,6 +76,7 @@ def _ranges(
 ) -> dict[str, list[list[Any]]]:
     """Tensor name to ``[[smallest, largest]]``, as INC's own method returns it."""
     section = store.section(
+        augment.dataloader,
         digest_of(augment.model.SerializeToString(deterministic=True)),
         f"batches {augment.iterations} of {getattr(augment.dataloader, 'batch_size', None)}",
         f"onnxruntime {onnxruntime.__version__}",
@@ -139,6 +131,15 @@ def _range(section: Section, tensor: str, algorithm: str) -> tuple[Any, Any]:
     return tuple(calibrator.calib_range)
 
 
+def _lacks_histogram(section: Section, tensor: str, algorithm: str) -> bool:
+    return bool(
+        algorithm != _MIN_MAX
+        and section[_extremes(tensor)].size
+        and not _needs_no_histogram(section, tensor, CALIBRATOR[algorithm]())
+        and _counts(algorithm, tensor) not in section
+    )
+
+
 def _needs_no_histogram(section: Section, tensor: str, calibrator: Any) -> bool:
     """Whether "kl" has one threshold to choose from, whatever the counts.
 
@@ -155,31 +156,26 @@ def _complete(
     algorithms: Mapping[str, str],
     usage: CalibrationUsage,
 ) -> None:
-    """Gather what the section lacks: one pass for the extremes, one for the histograms.
+    """Gather what the section lacks: one pass for the extremes, one for histograms.
 
-    Each is made of all tensors at once, since the next trial will ask for others.
+    Of all tensors at once, since the next trial will ask for others.
     """
     begun = time.monotonic()
     candidates = dict.fromkeys([*algorithms, *_calibrated_tensors(augment)])
     runner = _Runner(augment, usage)
     if any(_extremes(name) not in section for name in algorithms):
         section.add(runner.extremes([n for n in candidates if _extremes(n) not in section]))
-    asked = {algorithm for algorithm in algorithms.values() if algorithm != _MIN_MAX}
-    for algorithm in sorted(asked):
-        calibrator = CALIBRATOR[algorithm]()
-
-        def lacks_histogram(
-            name: str, algorithm: str = algorithm, calibrator: Any = calibrator
-        ) -> bool:
-            return bool(
-                section[_extremes(name)].size
-                and not _needs_no_histogram(section, name, calibrator)
-                and _counts(algorithm, name) not in section
-            )
-
-        if any(lacks_histogram(n) for n, chosen in algorithms.items() if chosen == algorithm):
-            tensors = [name for name in candidates if lacks_histogram(name)]
-            section.add(runner.histograms(algorithm, calibrator.num_bins, tensors, section))
+    wanted = {
+        algorithm: [name for name in candidates if _lacks_histogram(section, name, algorithm)]
+        for algorithm in sorted(set(algorithms.values()))
+        if any(
+            _lacks_histogram(section, name, algorithm)
+            for name, chosen in algorithms.items()
+            if chosen == algorithm
+        )
+    }
+    if wanted:
+        section.add(runner.histograms(wanted, section))
     usage.seconds += time.monotonic() - begun
 
 
@@ -220,28 +216,38 @@ class _Runner:
             found[_ragged(name)] = np.array(len(shapes[name]) > 1)
         return found
 
-    def histograms(
-        self, algorithm: str, bins: int, tensors: list[str], section: Section
-    ) -> dict[str, Array]:
-        """Counts and edges of the histograms that INC's calibrator would make."""
-        collectors = {name: HistogramCollector(bins) for name in tensors}
-        for name, collector in collectors.items():
-            if not section[_ragged(name)]:
-                low, high = section[_extremes(name)]
-                # With the range known, INC adds every batch to one and the same histogram.
-                collector._histogram = (
-                    *_empty_histogram(low, high, bins), low, high, max(abs(low), abs(high))
-                )  # fmt: skip
+    def histograms(self, wanted: Mapping[str, list[str]], section: Section) -> dict[str, Array]:
+        """Counts and edges of the histograms that INC's calibrators would make.
+
+        Args:
+            wanted: Algorithm to the tensors whose histograms it needs.
+            section: Has their extremes.
+        """
+        collectors = {
+            (algorithm, name): self._collector(CALIBRATOR[algorithm]().num_bins, name, section)
+            for algorithm, names in wanted.items()
+            for name in names
+        }
+        tensors = list(dict.fromkeys(name for _, name in collectors))
         for values in self._batches(tensors):
-            for name, array in values.items():
-                if array.size:
-                    collectors[name].collect_data(array)
+            for (_, name), collector in collectors.items():
+                if values[name].size:
+                    collector.collect_data(values[name])
         found: dict[str, Array] = {}
-        for name, collector in collectors.items():
+        for (algorithm, name), collector in collectors.items():
             counts, edges, *_ = collector.histogram
             found[_counts(algorithm, name)] = counts
             found[_edges(algorithm, name)] = edges
         return found
+
+    def _collector(self, bins: int, tensor: str, section: Section) -> Any:
+        collector = HistogramCollector(bins)
+        if not section[_ragged(tensor)]:
+            low, high = section[_extremes(tensor)]
+            # With the range known, INC adds every batch to one and the same histogram.
+            counts, edges = _empty_histogram(low, high, bins)
+            collector._histogram = (counts, edges, low, high, max(abs(low), abs(high)))
+        return collector
 
     def _batches(self, tensors: list[str]) -> Iterator[dict[str, Array]]:
         augment = self._augment

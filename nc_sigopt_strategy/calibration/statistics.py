@@ -99,17 +99,26 @@ class StatisticsStore:
     def __init__(self, folder: Path | None = None, data_digest: str | None = None) -> None:
         self._folder = folder
         self._data_digest = data_digest
-        self._sections: dict[str, Section] = {}
+        self._loaders: list[Any] = []
+        self._sections: dict[tuple[int, str], Section] = {}
 
-    def section(self, *depends_on: str) -> Section:
-        """The section of a graph's digest, a sample size, versions, and whatever else matters."""
+    def section(self, dataloader: Any, *depends_on: str) -> Section:
+        """The statistics of one dataloader's data.
+
+        Args:
+            dataloader: Those of one are never served for another.
+            depends_on: A graph's digest, a sample size, versions, and whatever else matters.
+        """
+        if not any(dataloader is known for known in self._loaders):
+            self._loaders.append(dataloader)
+        position = next(i for i, known in enumerate(self._loaders) if dataloader is known)
         key = digest_of(self._data_digest or "", *depends_on)
-        if key not in self._sections:
+        if (position, key) not in self._sections:
             path = None
             if self._folder is not None and self._data_digest is not None:
                 path = self._folder / f"{key}{_SUFFIX}"
-            self._sections[key] = Section(key, path)
-        return self._sections[key]
+            self._sections[position, key] = Section(key, path)
+        return self._sections[position, key]
 
 
 def _pack(key: str, arrays: Mapping[str, Array]) -> bytes:

@@ -14,16 +14,14 @@ INC builds histograms for "kl" and then uses nothing of them but the smallest an
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import importlib.metadata
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -35,33 +33,31 @@ from neural_compressor.model import Model
 from ..errors import DataError
 from .finite import require_finite
 from .light_constants import LightConstants
-from .reaches import Reach, absent, replaced
+from .reaches import Reach
 from .statistics import Array, Section, StatisticsStore, digest_of
+from .temp_files import ReclaimedTempFiles
 from .usage import CalibrationUsage
 
 logger = logging.getLogger("nc_sigopt_strategy")
-
-Precision = Literal["exact", "as_printed"]
 
 _STDERR = 2
 _GRAPH_TYPES = ("graph_def", "graph", "frozen_pb")
 _CONTROL_FLOW = ("Enter", "Exit", "Merge", "NextIteration", "Switch")
 
 
-@contextlib.contextmanager
-def feed_tensorflow(
-    store: StatisticsStore, usage: CalibrationUsage, precision: Precision = "exact"
-) -> Iterator[None]:
-    """While entered, INC's TensorFlow calibration takes its numbers from ``store``.
+def tensorflow_reaches(
+    store: StatisticsStore, usage: CalibrationUsage, *, as_printed: bool = False
+) -> list[Reach]:
+    """What to replace so that INC's TensorFlow calibration takes its numbers from ``store``.
 
     Args:
         store: Where statistics are kept.
         usage: Where it is counted how often they served.
-        precision: ``exact`` hands over every bit; ``as_printed`` rounds to the digits that
-            TensorFlow's ``Print`` writes, which gives stock INC's model node by node.
+        as_printed: Round to the digits that TensorFlow's ``Print`` writes, which gives stock INC's
+            model node by node; else every bit is handed over.
     """
-    feed = _Feed(store, usage, precision)
-    reaches = [
+    feed = _Feed(store, usage, _as_printed if as_printed else _exactly)
+    return [
         Reach(GraphConverter, "__init__", feed.init),
         Reach(GraphConverter, "convert", feed.convert),
         Reach(GraphConverter, "_inference", feed.inference),
@@ -69,19 +65,6 @@ def feed_tensorflow(
         Reach(QuantizeGraphHelper, "generate_quantized_weight_node", feed.quantized_weight),
         Reach(BF16Convert, "do_transformation", feed.bf16_graph),
     ]
-    missing = absent(reaches)
-    if missing:
-        usage.left_to_inc(f"this version of Neural Compressor has no {missing}")
-        yield
-        return
-    # INC collects garbage in each trial, which would walk through every module of TensorFlow.
-    gc.collect()
-    gc.freeze()
-    try:
-        with replaced(reaches):
-            yield
-    finally:
-        gc.unfreeze()
 
 
 @dataclass(frozen=True)
@@ -122,11 +105,14 @@ class _Feed:
     """What runs in place of INC's functions; each gets INC's own one as its first argument."""
 
     def __init__(
-        self, store: StatisticsStore, usage: CalibrationUsage, precision: Precision
+        self,
+        store: StatisticsStore,
+        usage: CalibrationUsage,
+        texts: Callable[[Array], list[str]],
     ) -> None:
         self._store = store
         self._usage = usage
-        self._texts = _as_printed if precision == "as_printed" else _exactly
+        self._texts = texts
         self._constants = LightConstants()
         self._twins: dict[int, _Twin] = {}
         self._weights: dict[tuple[Any, ...], tuple[Any, ...]] = {}
@@ -157,7 +143,7 @@ class _Feed:
             return real(converter)
         self._failure = None
         try:
-            with self._constants.readable():
+            with ReclaimedTempFiles(), self._constants.readable():
                 converted = real(converter)
             converted.graph_def = self._constants.restore(converted.graph_def)
             converted._model = twin.model._model
@@ -286,6 +272,7 @@ class _Feed:
         # INC may fuse paddings differently from one config to the next.
         pads = sorted(node.name for node in graph_def.node if node.op == "Pad")
         return self._store.section(
+            converter.data_loader,
             converter.nc_sigopt_twin.digest,
             f"{converter.calib_iteration} batches of "
             f"{getattr(converter.data_loader, 'batch_size', None)}",

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import MissingExtraError
 from ..host import describe_host
 from .comparison import Comparison
-from .tables import COLUMN_MEANINGS, comparison_rows
+from .tables import COLUMN_MEANINGS, calibration_text, comparison_rows
 
 REPORT_FILE = "report.html"
 _TEMPLATE = "report.html.j2"
@@ -45,6 +45,7 @@ def write_report(comparison: Comparison, images: dict[str, Path], path: Path) ->
         comparison=comparison,
         columns=COLUMN_MEANINGS,
         rows=comparison_rows(comparison),
+        calibration_text=calibration_text,
         images={caption: _data_url(file) for caption, file in images.items()},
         host_line=describe_host(dict(comparison.host)) if comparison.host else "",
         settings=json.dumps(comparison.settings, indent=2),

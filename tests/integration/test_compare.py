@@ -109,6 +109,23 @@ def results_of(folder: Path) -> dict[str, Any]:
     return raw
 
 
+def test_another_strategy_can_calibrate_once_too(tmp_path: Path, small_model: Path) -> None:
+    once = "{name: basic, label: once, calibration: exact}"
+    config = write_config(tmp_path, small_model, f"{{name: basic}}, {once}", trials=2)
+    code, _, err = run("compare", str(config), folder=tmp_path)
+    assert code == 0, err
+    stock, fed = (read_outcome(only_run(tmp_path) / label) for label in ("basic", "once"))
+    assert stock.calibration is None
+    assert fed.calibration is not None
+    assert fed.calibration["passes"] == 1
+    assert fed.calibration["fed"] == 2
+    assert stock.best is not None
+    assert fed.best is not None
+    assert fed.best.accuracy == stock.best.accuracy
+    page = (only_run(tmp_path) / "report.html").read_text()
+    assert "Calibration: statistics gathered in 1 pass over the data" in page
+
+
 def test_two_strategies_side_by_side(small_model: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, small_model, "{name: basic}, {name: sigopt}")
     code, out, err = run("compare", str(config), folder=tmp_path)

@@ -239,6 +239,20 @@ MISTAKES = [
         ("'fp32'",),
     ),
     Mistake(
+        "calibration of sigopt beside its settings",
+        "strategies:\n  - name: sigopt\n    calibration: exact\n",
+        3,
+        "strategies.0.calibration",
+        ("is given to sigopt", "strategy_kwargs"),
+    ),
+    Mistake(
+        "unknown calibration",
+        "strategies:\n  - name: basic\n    calibration: once\n",
+        3,
+        "strategies.0.calibration",
+        ("'once'", "exact"),
+    ),
+    Mistake(
         "label that is no folder name",
         "strategies:\n  - name: basic\n    label: ../x\n",
         3,

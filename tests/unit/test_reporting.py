@@ -24,6 +24,7 @@ from nc_sigopt_strategy.reporting.comparison import (
 )
 from nc_sigopt_strategy.reporting.tables import (
     COLUMN_MEANINGS,
+    calibration_text,
     comparison_rows,
     comparison_table,
     outcome_table,
@@ -152,6 +153,23 @@ def test_an_outcome_without_a_model_names_the_costliest_ops() -> None:
     text = stream.getvalue()
     assert "nearest accuracy" in text
     assert "conv_1 (+0.0125)" in text
+
+
+@pytest.mark.parametrize(
+    ("passes", "stock", "text"),
+    [
+        (1, {}, "statistics gathered in 1 pass over the data, 2.5 s, used 7 times"),
+        (2, {"a reason": 3}, "gathered in 2 passes over the data, 2.5 s, used 7 times; 3 times by "
+         "INC itself: a reason"),
+    ],
+)  # fmt: skip
+def test_calibration_is_reported(passes: int, stock: dict[str, int], text: str) -> None:
+    usage = {"passes": passes, "seconds": 2.5, "fed": 7, "stock": stock}
+    assert text in calibration_text(usage)
+    stream = io.StringIO()
+    outcome = dataclasses.replace(NOTHING_FOUND, calibration=usage)
+    Console(file=stream, width=200).print(outcome_table(outcome))
+    assert text in stream.getvalue()
 
 
 def test_best_so_far_counts_only_what_meets_the_bound(comparison: Comparison) -> None:

@@ -1,0 +1,81 @@
+"""Write the reference file: stock Neural Compressor's models on 100 images, and ours beside them.
+
+    python benchmarks/make_reference.py [FILE]
+
+Takes the better part of an hour and NC_SIGOPT_ASSETS. Tests read the file and hold our statistics
+of the same images against stock's numbers, without running stock again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nc_sigopt_benchmarks.calibration_cases import (
+    FRAMEWORKS,
+    MODELS,
+    CalibrationCase,
+    calibration_case,
+    calibration_images,
+)
+from nc_sigopt_benchmarks.digits import cache_folder
+from nc_sigopt_benchmarks.models import ASSETS_VARIABLE
+from nc_sigopt_benchmarks.reference import compare_with_stock
+from nc_sigopt_strategy.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.host import host_facts
+
+FILE = Path(__file__).parents[1] / "tests" / "reference" / "calibration.json"
+FORMAT = 1
+IMAGES, BATCH_SIZE = 100, 20
+CONFIGURATIONS = 10
+# Stock prints every value of these ops as text: on 100 images half a minute for a large one.
+KL_OPS = 2
+
+
+def main(path: Path) -> None:
+    """Compare every case and write the file."""
+    cases = []
+    for model in MODELS:
+        for framework in FRAMEWORKS:
+            print(f"{model}, {framework}:", flush=True)
+            cases.append(_compared(calibration_case(model, framework, cache_folder())))
+    record = {"format": FORMAT, "host": host_facts(), "images": IMAGES, "cases": cases}
+    write_whole(path, json.dumps(record, indent=1) + "\n")
+    print(f"Written: {path}")
+
+
+def _compared(case: CalibrationCase) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    usage = CalibrationUsage()
+    compared = []
+    with tempfile.TemporaryDirectory() as workspace:
+        quantizer = case.quantizer(calibration_images(IMAGES), BATCH_SIZE, Path(workspace))
+        configurations = [
+            quantizer.space.default,
+            *(quantizer.random(rng, kl_ops=KL_OPS) for _ in range(CONFIGURATIONS)),
+        ]
+        for result in compare_with_stock(quantizer, configurations, usage):
+            compared.append(dataclasses.asdict(result))
+            same = "identical" if result.difference.identical else str(result.difference)
+            print(f"  {len(compared)} of {len(configurations)}: {same}", flush=True)
+    return {
+        "model": case.model,
+        "framework": case.framework,
+        "weights": case.weights,
+        "left_to_inc": dict(usage.stock),
+        "configurations": compared,
+    }
+
+
+if __name__ == "__main__":
+    if not os.environ.get(ASSETS_VARIABLE):
+        sys.exit(f"{ASSETS_VARIABLE} must name the folder with ImageNet weights and images.")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FILE)

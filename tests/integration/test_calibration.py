@@ -1,0 +1,244 @@
+"""Calibrating once in runs of INC's own ``fit``: sigopt, other strategies, and bad data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from neural_compressor.adaptor.tf_utils.graph_converter import GraphConverter
+
+from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend
+from nc_sigopt_strategy.calibration import CalibratedOnce
+from nc_sigopt_strategy.calibration import tensorflow as tensorflow_calibration
+from nc_sigopt_strategy.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.outcome import read_outcome, read_trials
+
+from ..conftest import INPUT_NAME, OUTPUT_NAME, Loader
+from .fitting import configure, fit, outcome
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def tune(tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any) -> Any:
+    """Run the sigopt strategy and return what it says of its calibration."""
+
+    def tune(loader: Any = small_loader, model: Any = small_model, **kwargs: Any) -> Any:
+        conf = configure(tmp_path, kwargs, loss=0.99, max_trials=5)
+        fit(model, conf, loader, small_accuracy)
+        return outcome().calibration
+
+    return tune
+
+
+def graphs(folder: Path) -> list[str]:
+    """Accuracy and noise of each trial, which tell graphs apart."""
+    return [f"{t.assignments} {t.accuracy} {t.output_noise}" for t in read_trials(folder / "run")]
+
+
+# --- counts ---
+
+
+def test_one_pass_serves_all_trials(tune: Any, tmp_path: Path) -> None:
+    calibration = tune(search_space="full")
+    assert calibration["passes"] == 1
+    assert calibration["fed"] >= 2
+    assert calibration["stock"] == {}
+    assert calibration["seconds"] > 0
+    assert dict(read_outcome(tmp_path / "run").calibration or {}) == calibration
+
+
+def test_stock_calibration_gives_the_same_trials(tune: Any, tmp_path: Path) -> None:
+    tune()
+    once = graphs(tmp_path)
+    assert tune(calibration="stock") is None
+    assert graphs(tmp_path) == once
+
+
+# --- on disk ---
+
+
+def test_a_later_run_needs_no_pass(tune: Any, tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    assert tune(calibration_cache=cache)["passes"] == 1
+    first = graphs(tmp_path)
+    assert tune(calibration_cache=cache)["passes"] == 0
+    assert graphs(tmp_path) == first
+
+
+def test_other_data_get_statistics_of_their_own(
+    tune: Any, tmp_path: Path, small_data: Any
+) -> None:
+    cache = tmp_path / "cache"
+    tune(calibration_cache=str(cache))
+    images = small_data[0].copy()
+    # One value in the last batch that calibrates.
+    images[31, 0, 0, 0] += 1
+    assert tune(Loader(images, small_data[1]), calibration_cache=str(cache))["passes"] == 1
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_a_damaged_file_is_rebuilt(
+    tune: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = tmp_path / "cache"
+    tune(calibration_cache=str(cache))
+    first = graphs(tmp_path)
+    (path,) = cache.iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    assert tune(calibration_cache=str(cache))["passes"] == 1
+    assert f"statistics in {path} are made again" in caplog.text
+    assert graphs(tmp_path) == first
+    assert tune(calibration_cache=str(cache))["passes"] == 0
+
+
+# --- other strategies, and INC afterwards ---
+
+
+def basic(folder: Path, model: Any, loader: Any, accuracy: Any, **more: Any) -> str:
+    conf = configure(folder, strategy="basic", loss=0.99, max_trials=2, quant_level=1, **more)
+    return TensorFlowBackend().fingerprint(fit(model, conf, loader, accuracy))
+
+
+def test_basic_gets_the_same_model_from_the_store_and_without(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    stock = basic(tmp_path, small_model, small_loader, small_accuracy)
+    functions = dict(vars(GraphConverter))
+    usage = CalibrationUsage()
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with CalibratedOnce("tensorflow", usage):
+        assert basic(tmp_path, small_model, small_loader, small_accuracy) == stock
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert usage.fed >= 1
+    assert usage.stock == {}
+    assert dict(vars(GraphConverter)) == functions
+    assert basic(tmp_path, small_model, small_loader, small_accuracy) == stock
+    assert usage.passes == 1, "the last run calibrated by itself"
+
+
+# --- what is left to INC ---
+
+
+def test_a_failure_of_ours_costs_a_warning_not_the_trial(
+    tune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tune()
+    expected = graphs(tmp_path)
+
+    def broken(graph_def: Any) -> Any:
+        raise KeyError("a node of a kind never seen")
+
+    monkeypatch.setattr(tensorflow_calibration, "_float_tensors", broken)
+    calibration = tune()
+    assert graphs(tmp_path) == expected
+    ((reason, count),) = calibration["stock"].items()
+    assert "a node of a kind never seen" in reason
+    assert count >= 2
+    assert caplog.text.count("cannot be reused here") == 1
+
+
+def saved_model(frozen: Path, path: Path) -> Path:
+    graph_def = tf.compat.v1.GraphDef.FromString(frozen.read_bytes())
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        tf.import_graph_def(graph_def, name="")
+        inputs, outputs = (
+            {name: session.graph.get_tensor_by_name(f"{name}:0")}
+            for name in (INPUT_NAME, OUTPUT_NAME)
+        )
+        tf.compat.v1.saved_model.simple_save(session, str(path), inputs, outputs)
+    return path
+
+
+def test_a_saved_model(tmp_path: Path, small_model: Path, small_loader: Any) -> None:
+    model = saved_model(small_model, tmp_path / "saved")
+    stock = basic(tmp_path, model, small_loader, lambda model: 1.0)
+    usage = CalibrationUsage()
+    with CalibratedOnce("tensorflow", usage):
+        assert basic(tmp_path, model, small_loader, lambda model: 1.0) == stock
+    assert usage.fed >= 1
+    assert usage.stock == {}
+
+
+# --- data ---
+
+
+class Batches:
+    """Yields given batches, each time anew."""
+
+    def __init__(self, *batches: Any) -> None:
+        self.batches = batches
+        self.batch_size = len(batches[0]) if batches else 1
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return ((batch, np.zeros(len(batch), int)) for batch in self.batches)
+
+
+def test_batches_of_unequal_size(tune: Any, tmp_path: Path, small_data: Any) -> None:
+    images = small_data[0]
+    loader = Batches(images[:8], images[8:11], images[11:12], images[12:20], images[20:32])
+    calibration = tune(loader)
+    assert calibration["passes"] == 1
+    once = graphs(tmp_path)
+    tune(loader, calibration="stock")
+    assert graphs(tmp_path) == once
+
+
+def test_fewer_images_than_asked_for(
+    tune: Any, tmp_path: Path, small_data: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    loader = Batches(small_data[0][:8], small_data[0][8:13])
+    tune(loader)
+    assert "13 inputs, fewer than the calibration_sampling_size of 32" in caplog.text
+    once = graphs(tmp_path)
+    tune(loader, calibration="stock")
+    assert graphs(tmp_path) == once
+
+
+def said(tune: Any, loader: Any) -> str:
+    tune(loader)
+    return outcome().stop_reason
+
+
+def test_nan_is_named_with_its_batch(tune: Any, small_data: Any) -> None:
+    images = small_data[0].copy()
+    images[17] = np.nan
+    assert "batch 2 holds NaN or infinite values" in said(tune, Loader(images, small_data[1]))
+
+
+def test_no_data(tune: Any) -> None:
+    assert "the dataloader yielded no batch" in said(tune, Batches())
+
+
+def test_a_loader_that_can_be_read_once(tune: Any, small_data: Any) -> None:
+    class Once:
+        batch_size = 8
+
+        def __init__(self) -> None:
+            self.left = iter([(small_data[0][:8], small_data[1][:8])] * 6)
+
+        def __iter__(self) -> Iterator[Any]:
+            return self.left
+
+    assert "can be read only once" in said(tune, Once())
+
+
+def test_nan_under_another_strategy(
+    tmp_path: Path,
+    small_model: Path,
+    small_data: Any,
+    small_accuracy: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    images = small_data[0].copy()
+    images[17] = np.inf
+    usage = CalibrationUsage()
+    conf = configure(tmp_path, strategy="basic", max_trials=1, quant_level=1)
+    with CalibratedOnce("tensorflow", usage):
+        assert fit(small_model, conf, Loader(images, small_data[1]), small_accuracy) is None
+    assert "Calibration batch 2 holds NaN or infinite values" in caplog.text
