@@ -7,6 +7,7 @@ as ``traverse`` takes them.
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -109,15 +110,25 @@ class Quantizer:
             for parameter in self.space.parameters
         }
 
-    def random(self, rng: np.random.Generator, *, kl_ops: int | None = None) -> dict[str, str]:
+    def random(
+        self,
+        rng: np.random.Generator,
+        *,
+        labels: Collection[str] | None = None,
+        kl_ops: int | None = None,
+    ) -> dict[str, str]:
         """Every op in one of its labels, drawn evenly.
 
         Args:
             rng: Source of randomness.
+            labels: Of these only; every op has one of them. ``None``: of all.
             kl_ops: At most so many ops are calibrated by "kl", which takes stock Neural
                 Compressor minutes on TensorFlow; ``None`` for no limit.
         """
-        drawn = {p.name: str(rng.choice(p.values)) for p in self.space.parameters}
+        drawn = {
+            p.name: str(rng.choice([v for v in p.values if labels is None or v in labels]))
+            for p in self.space.parameters
+        }
         with_kl = [name for name, label in drawn.items() if _KL in label]
         for name in rng.permutation(with_kl)[len(with_kl) if kl_ops is None else kl_ops :]:
             drawn[str(name)] = drawn[str(name)].replace(_KL, "")
