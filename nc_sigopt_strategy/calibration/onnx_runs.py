@@ -94,8 +94,10 @@ class CalibrationRuns:
             DataError: A batch holds NaN or infinite values or does not fit the model, or there is
                 none.
         """
+        graph = self._augment.model.graph
+        made = {name: i for i, node in enumerate(graph.node) for name in node.output}
         floats = _float_tensors(self._augment.model)
-        reduced = [name for name in tensors if name in floats]
+        reduced = sorted(floats.intersection(tensors), key=lambda name: made.get(name, -1))
         nodes = [
             onnx.helper.make_node(op, [name], [f"nc_sigopt/{op}/{position}"], **options)
             for position, name in enumerate(reduced)

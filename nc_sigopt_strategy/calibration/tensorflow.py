@@ -36,13 +36,13 @@ from .light_constants import LightConstants
 from .reaches import Reach
 from .statistics import Array, Section, StatisticsStore, digest_of
 from .temp_files import ReclaimedTempFiles
+from .tensorflow_graphs import tensors_to_gather, with_port, with_reductions, without_prints
 from .usage import CalibrationUsage
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
 _STDERR = 2
 _GRAPH_TYPES = ("graph_def", "graph", "frozen_pb")
-_CONTROL_FLOW = ("Enter", "Exit", "Merge", "NextIteration", "Switch")
 
 
 def tensorflow_reaches(
@@ -259,10 +259,7 @@ class _Feed:
         section = self._section(converter, graph_def)
         if any(_statistic("Min", name) not in section for name in tensors):
             try:
-                full = self._runnable(converter.nc_sigopt_twin, graph_def)
-                wanted = dict.fromkeys([*map(_with_port, tensors), *_float_tensors(full)])
-                new = [name for name in wanted if _statistic("Min", name) not in section]
-                self._gather(converter, full, _add_reductions(full.graph, new), section)
+                self._gather(converter, graph_def, section, tensors)
             except Exception as error:
                 self._failure = error
                 raise
@@ -281,30 +278,25 @@ class _Feed:
             *pads,
         )
 
-    def _runnable(self, twin: _Twin, graph_def: Any) -> Any:
-        """A model with all constants and without ``Print`` nodes."""
-        prints = {node.name for node in graph_def.node if node.op == "Print"}
-        stripped = type(graph_def)()
-        stripped.CopyFrom(graph_def)
-        del stripped.node[:]
-        for node in graph_def.node:
-            if node.name not in prints:
-                kept = stripped.node.add()
-                kept.CopyFrom(node)
-                del kept.input[:]
-                kept.input.extend(i for i in node.input if i.lstrip("^") not in prints)
-        return _model_of(self._constants.restore(stripped), twin.model)
-
     def _gather(
-        self, converter: Any, model: Any, fetches: dict[str, Any], section: Section
+        self, converter: Any, graph_def: Any, section: Section, tensors: list[str]
     ) -> None:
-        """Fetch what is missing in one pass over the calibration data.
+        """Make the section complete in one pass over the calibration data.
 
         INC's own loop runs the data, so that batches are fed as INC feeds them.
         """
         begun = time.monotonic()
-        logger.info("Gathering the calibration statistics of %d tensors.", len(fetches) // 2)
+        original = converter.nc_sigopt_twin.model
+        sampling = without_prints(graph_def)
+        new = [
+            name
+            for name in tensors_to_gather(sampling, tensors, original.output_tensor_names)
+            if _statistic("Min", name) not in section
+        ]
+        fetches = with_reductions(sampling, new)
+        logger.info("Gathering the calibration statistics of %d tensors.", len(new))
         gathered: list[list[Array]] = []
+        model = _model_of(self._constants.restore(sampling), original)
         session = model.sess
         run = session.run
 
@@ -325,8 +317,8 @@ class _Feed:
         columns = zip(*gathered, strict=True)
         section.add(
             {
-                name: np.array(values, np.float32)
-                for name, values in zip(fetches, columns, strict=True)
+                _statistic(*key): np.array(values, np.float32)
+                for key, values in zip(fetches, columns, strict=True)
             }
         )
         self._usage.passes += 1
@@ -383,38 +375,7 @@ def _printed_by(graph_def: Any) -> list[_Printed]:
 
 
 def _statistic(reduction: str, tensor: str) -> str:
-    return f"{reduction} {_with_port(tensor)}"
-
-
-def _with_port(tensor: str) -> str:
-    return tensor if ":" in tensor else f"{tensor}:0"
-
-
-def _float_tensors(model: Any) -> list[str]:
-    """Names of the float32 tensors that the model's outputs are computed from."""
-    found = {}
-    pending = [tensor.op for tensor in model.output_tensor]
-    while pending:
-        operation = pending.pop()
-        if operation.name in found or operation.type == "Const":
-            continue
-        if operation.type in _CONTROL_FLOW:
-            # What is inside a loop or a branch cannot be fetched.
-            return []
-        found[operation.name] = operation
-        pending.extend(tensor.op for tensor in operation.inputs)
-    tensors = [op.outputs[0] for op in found.values() if op.outputs]
-    return [tensor.name for tensor in tensors if tensor.dtype == tf.float32]
-
-
-def _add_reductions(graph: Any, tensors: list[str]) -> dict[str, Any]:
-    fetches = {}
-    with graph.as_default():
-        for name in tensors:
-            tensor = graph.get_tensor_by_name(name)
-            fetches[_statistic("Min", name)] = tf.reduce_min(tensor)
-            fetches[_statistic("Max", name)] = tf.reduce_max(tensor)
-    return fetches
+    return f"{reduction} {with_port(tensor)}"
 
 
 def _exactly(values: Array) -> list[str]:
