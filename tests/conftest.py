@@ -57,6 +57,15 @@ class Loader:
         return -(-len(self.inputs) // self.batch_size)
 
 
+@pytest.fixture
+def assets() -> str:
+    """The folder with ImageNet weights and images; what needs them is skipped where it is not."""
+    folder = os.environ.get("NC_SIGOPT_ASSETS")
+    if not folder:
+        pytest.skip("NC_SIGOPT_ASSETS is not set")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def small_data() -> tuple[np.ndarray, np.ndarray]:
     """64 images of 12x12x3 in [0, 1] whose class is in their mean colour."""

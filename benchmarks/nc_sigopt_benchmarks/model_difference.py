@@ -82,8 +82,10 @@ def _plain_tensorflow(graph_def: Any) -> PlainModel:
 
     constants, nodes = {}, {}
     for node in graph_def.node:
-        if node.op == "Const":
+        # What is kept in host memory is as constant as the rest.
+        if node.op in ("Const", "HostConst"):
             constants[node.name] = make_ndarray(node.attr["value"].tensor)
+            nodes[node.name] = f"{node.op} {list(node.input)}"
             continue
         attributes = {
             key: value.SerializeToString(deterministic=True).hex()

@@ -20,6 +20,7 @@ from nc_sigopt_benchmarks.calibration_cases import (
     calibration_images,
 )
 from nc_sigopt_benchmarks.reference import ComparedConfiguration, compare_with_stock
+from nc_sigopt_strategy.calibration import tensorflow as tensorflow_calibration
 from nc_sigopt_strategy.calibration.usage import CalibrationUsage
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
@@ -68,3 +69,21 @@ def test_as_printed_is_identical_where_digits_are_lost(files: Path, tmp_path: Pa
     case = calibration_case("mobilenet_v1", "tensorflow", files)
     for result in compared(case, tmp_path, mode="as_printed"):
         assert result.difference.identical
+
+
+def test_what_inc_does_by_itself_is_stock(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> object:
+        raise KeyError("a node of a kind never seen")
+
+    case = calibration_case("mobilenet_v1", "tensorflow", files)
+    quantizer = case.quantizer(calibration_images(2), 2, tmp_path)
+    rng = np.random.default_rng(0)
+    labels = ("int8", "bf16", "fp32")
+    configurations = [quantizer.random(rng, labels=labels) for _ in range(2)]
+    usage = CalibrationUsage()
+    monkeypatch.setattr(tensorflow_calibration, "tensors_to_gather", broken)
+    for result in compare_with_stock(quantizer, configurations, usage):
+        assert result.difference.identical
+    assert list(usage.stock.values()) == [2]

@@ -90,6 +90,7 @@ with TuningProgress("basic", max_trials=2, timeout_seconds=None) as progress:
     os.dup2(captured.fileno(), 2)
     os.write(2, b"activation 1\\n")
     progress.trial_done(1, "3.1 ms")
+    progress.doing("calibrating, batch 3 of 5")
     time.sleep(1.2)
     progress.message("said meanwhile")
     os.write(2, b"activation 2\\n")
@@ -117,6 +118,7 @@ def test_the_bar_draws_on_while_descriptor_2_is_redirected(tmp_path: Path) -> No
     assert captured.read_bytes() == b"activation 1\nactivation 2\n"
     assert "trial 2 of 2, best so far 3.1 ms" in shown
     assert "said meanwhile" in shown
+    assert "calibrating, batch 3 of 5" in shown
     assert "best so far 3.0 ms" in shown
 
 

@@ -1,0 +1,85 @@
+"""The reference file of ``make reference``: stock INC's models on 100 images.
+
+Stock needs the better part of an hour for them. Here its numbers are read from the file, and ours
+are made from the same images.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nc_sigopt_benchmarks.calibration_cases import (
+    FRAMEWORKS,
+    MODELS,
+    calibration_case,
+    calibration_images,
+)
+from nc_sigopt_benchmarks.model_difference import ModelDifference, plain_model
+from nc_sigopt_benchmarks.reference import float_scalars, structure_digest
+from nc_sigopt_strategy.calibration import CalibratedOnce
+from nc_sigopt_strategy.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.host import host_facts
+
+pytestmark = pytest.mark.integration
+
+REFERENCE = Path(__file__).parents[1] / "reference" / "calibration.json"
+# The same float32 model computes slightly other values on another CPU or another TensorFlow.
+ELSEWHERE = 0.02
+# What the numbers of a model depend on.
+_HOST = ("cpu_flags", "environment")
+
+
+@pytest.fixture(scope="module")
+def reference() -> Any:
+    return json.loads(REFERENCE.read_text(encoding="utf-8"))
+
+
+def case_of(reference: Any, model: str, framework: str) -> Any:
+    (case,) = (c for c in reference["cases"] if (c["model"], c["framework"]) == (model, framework))
+    return case
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("model", MODELS)
+def test_ours_were_stock_s_models(reference: Any, model: str, framework: str) -> None:
+    case = case_of(reference, model, framework)
+    assert reference["images"] == 100
+    assert case["left_to_inc"] == {}
+    assert len({str(c["assignments"]) for c in case["configurations"]}) > 10
+    for configuration in case["configurations"]:
+        found = configuration["difference"]
+        found = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}
+        assert ModelDifference(**found).identical
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_ours_of_today_have_stock_s_numbers(
+    reference: Any, framework: str, tmp_path: Path, assets: str
+) -> None:
+    case = case_of(reference, "mobilenet_v1", framework)
+    facts = host_facts()
+    same_versions = facts["versions"] == reference["host"]["versions"]
+    same_host = same_versions and all(facts[key] == reference["host"][key] for key in _HOST)
+    model = calibration_case("mobilenet_v1", framework, tmp_path)
+    quantizer = model.quantizer(calibration_images(reference["images"]), 20, tmp_path)
+    usage = CalibrationUsage()
+    with CalibratedOnce(quantizer.framework, usage):
+        for expected in case["configurations"]:
+            ours = plain_model(quantizer.quantize(expected["assignments"]))
+            if same_versions:
+                assert structure_digest(ours) == expected["structure"]
+            ranges = float_scalars(ours)
+            shared = [name for name in expected["ranges"] if name in ranges]
+            assert len(shared) > 0.8 * len(expected["ranges"]) > 0
+            np.testing.assert_allclose(
+                [ranges[name] for name in shared],
+                [expected["ranges"][name] for name in shared],
+                rtol=0 if same_host else ELSEWHERE,
+                atol=0 if same_host else ELSEWHERE,
+            )
+    assert usage.stock == {}
