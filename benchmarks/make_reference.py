@@ -2,7 +2,7 @@
 
     python benchmarks/make_reference.py [FILE]
 
-Takes the better part of an hour and NC_SIGOPT_ASSETS. Tests read the file and hold our statistics
+Takes half an hour and NC_SIGOPT_ASSETS. Tests read the file and hold our statistics
 of the same images against stock's numbers, without running stock again.
 """
 

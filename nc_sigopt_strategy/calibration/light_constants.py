@@ -25,12 +25,17 @@ _FIRST_NUMBER = 1_000_000
 
 
 class LightConstants:
-    """The values that were taken out of graphs, by number."""
+    """The values that were taken out of graphs, by number.
+
+    Attributes:
+        read: Whether whoever reads constants now gets the values (``readable``).
+    """
 
     def __init__(self) -> None:
         self._tensors: dict[int, Any] = {}
         self._numbers: dict[bytes, int] = {}
         self._real_make_ndarray: Callable[[Any], Array] = tensor_util.MakeNdarray
+        self.read = False
 
     def lighten(self, node: Any) -> None:
         """Take the values out of a ``Const`` node if they are many."""
@@ -59,7 +64,8 @@ class LightConstants:
     def restore(self, graph_def: Any) -> Any:
         """Put all values back into a ``GraphDef`` in place, and return it."""
         for node in graph_def.node:
-            if node.op == "Const":
+            # INC's last step turns some into constants that are kept in host memory.
+            if node.op in ("Const", "HostConst"):
                 number = node.attr["value"].tensor.version_number
                 if number in self._tensors:
                     node.attr["value"].tensor.CopyFrom(self._tensors[number])
@@ -78,9 +84,11 @@ class LightConstants:
         """
         real = self._real_make_ndarray = tensor_util.MakeNdarray
         tensor_util.MakeNdarray = self._make_ndarray
+        self.read = True
         try:
             yield
         finally:
+            self.read = False
             tensor_util.MakeNdarray = real
 
     def _make_ndarray(self, tensor: Any) -> Array:

@@ -36,7 +36,13 @@ from .light_constants import LightConstants
 from .reaches import Reach
 from .statistics import Array, Section, StatisticsStore, digest_of
 from .temp_files import ReclaimedTempFiles
-from .tensorflow_graphs import tensors_to_gather, with_port, with_reductions, without_prints
+from .tensorflow_graphs import (
+    printed_by,
+    tensors_to_gather,
+    with_port,
+    with_reductions,
+    without_prints,
+)
 from .usage import CalibrationUsage
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -84,21 +90,6 @@ class _Twin:
     light: Any
     digest: str
     iterates: bool
-
-
-@dataclass(frozen=True)
-class _Printed:
-    """What one ``Print`` node of a sampling graph prints.
-
-    Attributes:
-        message: Its text before the number.
-        reduction: ``Min`` or ``Max``.
-        tensor: Name of the tensor that is reduced.
-    """
-
-    message: str
-    reduction: str
-    tensor: str
 
 
 class _Feed:
@@ -170,7 +161,7 @@ class _Feed:
             real(converter, model)
             return
         graph_def = model.graph_def
-        printed = _printed_by(graph_def)
+        printed = printed_by(graph_def)
         section = self._complete_section(converter, graph_def, [p.tensor for p in printed])
         self._usage.fed += 1
         texts = [self._texts(section[_statistic(p.reduction, p.tensor)]) for p in printed]
@@ -233,7 +224,8 @@ class _Feed:
 
     def bf16_graph(self, real: Any, rewriter: Any) -> Any:
         """Take the large bf16 constants out, too, which INC has just made of float32 ones."""
-        return self._constants.lighten_graph(real(rewriter))
+        converted = real(rewriter)
+        return self._constants.lighten_graph(converted) if self._constants.read else converted
 
     def _twin(self, model: Any) -> _Twin:
         twin = self._twins.get(id(model))
@@ -353,25 +345,6 @@ def _model_of(graph_def: Any, like: Any) -> Any:
     model.input_tensor_names = like.input_tensor_names
     model.output_tensor_names = like.output_tensor_names
     return model
-
-
-def _printed_by(graph_def: Any) -> list[_Printed]:
-    """What the ``Print`` nodes that INC inserted print: one tensor's ``Min`` or ``Max`` each."""
-    nodes = {node.name: node for node in graph_def.node}
-    printed = []
-    for node in graph_def.node:
-        if node.op != "Print":
-            continue
-        reduction = nodes[node.input[0].split(":")[0]]
-        reshape = nodes[reduction.input[0].split(":")[0]]
-        printed.append(
-            _Printed(
-                message=node.attr["message"].s.decode(),
-                reduction=reduction.op,
-                tensor=reshape.input[0],
-            )
-        )
-    return printed
 
 
 def _statistic(reduction: str, tensor: str) -> str:

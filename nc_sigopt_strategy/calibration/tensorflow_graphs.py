@@ -1,8 +1,9 @@
-"""TensorFlow: the graph that gathers statistics, made from INC's sampling graph."""
+"""TensorFlow: what INC's sampling graph prints, and the graph made from it that gathers that."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -12,6 +13,34 @@ _CONTROL_FLOW = frozenset({"Enter", "Exit", "Merge", "NextIteration", "Switch"})
 _PREFIX = "nc_sigopt"
 # How many tensors may wait for their reductions while the model runs on.
 _LAG = 2
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What one ``Print`` node of INC's sampling graph prints.
+
+    Attributes:
+        message: Its text before the number.
+        reduction: ``Min`` or ``Max``.
+        tensor: Name of the tensor that is reduced.
+    """
+
+    message: str
+    reduction: str
+    tensor: str
+
+
+def printed_by(graph_def: Any) -> list[Printed]:
+    """What the ``Print`` nodes that INC inserted print, in their order in the graph."""
+    nodes = {node.name: node for node in graph_def.node}
+    printed = []
+    for node in graph_def.node:
+        if node.op == "Print":
+            reduction = nodes[node.input[0].split(":")[0]]
+            reshape = nodes[reduction.input[0].split(":")[0]]
+            message = node.attr["message"].s.decode()
+            printed.append(Printed(message, reduction.op, reshape.input[0]))
+    return printed
 
 
 def with_port(tensor: str) -> str:
