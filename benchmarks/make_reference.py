@@ -1,6 +1,6 @@
 """Write the reference file: stock Neural Compressor's models on 100 images, and ours beside them.
 
-    python benchmarks/make_reference.py [FILE]
+    python benchmarks/make_reference.py [tensorflow | onnxruntime]
 
 Takes half an hour and NC_SIGOPT_ASSETS. Tests read the file and hold our statistics
 of the same images against stock's numbers, without running stock again.
@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +34,33 @@ from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.host import host_facts
 
 FILE = Path(__file__).parents[1] / "tests" / "reference" / "calibration.json"
-FORMAT = 1
+FORMAT = 2
 IMAGES, BATCH_SIZE = 100, 20
 CONFIGURATIONS = 10
 # Stock prints every value of these ops as text: on 100 images half a minute for a large one.
 KL_OPS = 2
 
 
-def main(path: Path) -> None:
-    """Compare every case and write the file."""
-    cases = []
-    for model in MODELS:
-        for framework in FRAMEWORKS:
+def main(frameworks: Sequence[str]) -> None:
+    """Compare every case of these frameworks and put them into the file, one by one."""
+    for framework in frameworks:
+        for model in MODELS:
             print(f"{model}, {framework}:", flush=True)
-            cases.append(_compared(calibration_case(model, framework, cache_folder())))
-    record = {"format": FORMAT, "host": host_facts(), "images": IMAGES, "cases": cases}
-    write_whole(path, json.dumps(record, indent=1) + "\n")
-    print(f"Written: {path}")
+            case = _compared(calibration_case(model, framework, cache_folder()))
+            others = [c for c in _cases_so_far() if _name(c) != _name(case)]
+            record = {"format": FORMAT, "cases": sorted([*others, case], key=_name)}
+            write_whole(FILE, json.dumps(record, indent=1) + "\n")
+
+
+def _cases_so_far() -> list[dict[str, Any]]:
+    if not FILE.exists():
+        return []
+    record = json.loads(FILE.read_text(encoding="utf-8"))
+    return list(record["cases"]) if record["format"] == FORMAT else []
+
+
+def _name(case: dict[str, Any]) -> tuple[str, str]:
+    return case["model"], case["framework"]
 
 
 def _compared(case: CalibrationCase) -> dict[str, Any]:
@@ -70,6 +81,8 @@ def _compared(case: CalibrationCase) -> dict[str, Any]:
         "model": case.model,
         "framework": case.framework,
         "weights": case.weights,
+        "images": IMAGES,
+        "host": host_facts(),
         "left_to_inc": dict(usage.stock),
         "configurations": compared,
     }
@@ -78,4 +91,4 @@ def _compared(case: CalibrationCase) -> dict[str, Any]:
 if __name__ == "__main__":
     if not os.environ.get(ASSETS_VARIABLE):
         sys.exit(f"{ASSETS_VARIABLE} must name the folder with ImageNet weights and images.")
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FILE)
+    main(sys.argv[1:] or FRAMEWORKS)

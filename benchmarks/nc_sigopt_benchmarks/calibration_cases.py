@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,9 @@ def calibration_case(model: str, framework: str, folder: Path) -> CalibrationCas
     MobileNet_v1 has ImageNet weights where NC_SIGOPT_ASSETS is set, random ones elsewhere.
     ResNet50_v1's are random: what a trial costs does not depend on them.
     """
-    weights = "random"
+    weights, path = "random", folder / f"{model}-keras{metadata.version('keras')}.pb"
     inputs: tuple[str, ...] = (INPUT,)
     outputs: tuple[str, ...] = (OUTPUT,)
-    path = folder / f"{model}.pb"
     if model == "mobilenet_v1" and os.environ.get(ASSETS_VARIABLE):
         found = find_model(ModelConfig(source="assets"))
         weights, path, inputs, outputs = "imagenet", found.path, found.inputs, found.outputs
@@ -75,7 +75,8 @@ def calibration_case(model: str, framework: str, folder: Path) -> CalibrationCas
         build = resnet50_v1 if model == "resnet50_v1" else mobilenet_v1
         write_whole(path, build().SerializeToString())
     if framework == "onnxruntime":
-        frozen, path = path, folder / f"{model}.onnx"
+        frozen = path
+        path = folder / f"{frozen.stem}-tf2onnx{metadata.version('tf2onnx')}.onnx"
         if not path.exists():
             graph_def = needed("tensorflow").compat.v1.GraphDef.FromString(frozen.read_bytes())
             write_whole(path, to_onnx(graph_def, inputs, outputs))

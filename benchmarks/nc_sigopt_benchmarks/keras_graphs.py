@@ -7,6 +7,7 @@ then give chance-level accuracy (0.10, against 0.93 in fp32, for MobileNet_v1 on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from nc_sigopt_strategy.errors import ModelError
 INPUT = "input"
 OUTPUT = "logits"
 
+_MADE_UP = re.compile(r"__(\d+)(:\d+)?$")
 # Without effect in inference, or a reshape that the op after it does anyway.
 _NOTHING_TO_INFER = frozenset({"Dropout", "Reshape", "Activation"})
 
@@ -63,7 +65,38 @@ def to_onnx(graph_def: Any, inputs: tuple[str, ...], outputs: tuple[str, ...]) -
         output_names=[f"{name}:0" for name in outputs],
         opset=13,
     )
+    _rename_made_up(model.graph)
     return bytes(model.SerializeToString())
+
+
+def _rename_made_up(graph: Any) -> None:
+    """Number the names that tf2onnx made up (``Conv__853``) in the order in which they appear.
+
+    It counts through everything that a process has converted, and names a constant after any one
+    of the ops that share it: the same model would get other names each time.
+    """
+    new: dict[str, str] = {}
+
+    def renamed(name: str, kind: str = "tensor") -> str:
+        if _MADE_UP.search(name):
+            return new.setdefault(name, f"{kind}_{len(new) + 1}")
+        return name
+
+    for node in graph.node:
+        node.name = renamed(node.name, node.op_type)
+        for names in (node.input, node.output):
+            names[:] = list(map(renamed, names))
+    for tensor in (*graph.initializer, *graph.value_info):
+        tensor.name = renamed(tensor.name)
+    for info in (*graph.input, *graph.value_info, *graph.output):
+        for dimension in info.type.tensor_type.shape.dim:
+            if dimension.dim_param:
+                dimension.dim_param = renamed(dimension.dim_param)
+    # They come in the order of a set of names.
+    for tensors in (graph.initializer, graph.value_info):
+        ordered = sorted(tensors, key=lambda tensor: tensor.name)
+        del tensors[:]
+        tensors.extend(ordered)
 
 
 def frozen_graph(model: Any) -> Any:

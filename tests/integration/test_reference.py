@@ -48,7 +48,7 @@ def case_of(reference: Any, model: str, framework: str) -> Any:
 @pytest.mark.parametrize("model", MODELS)
 def test_ours_were_stock_s_models(reference: Any, model: str, framework: str) -> None:
     case = case_of(reference, model, framework)
-    assert reference["images"] == 100
+    assert case["images"] == 100
     assert case["left_to_inc"] == {}
     assert len({str(c["assignments"]) for c in case["configurations"]}) > 10
     for configuration in case["configurations"]:
@@ -63,10 +63,10 @@ def test_ours_of_today_have_stock_s_numbers(
 ) -> None:
     case = case_of(reference, "mobilenet_v1", framework)
     facts = host_facts()
-    same_versions = facts["versions"] == reference["host"]["versions"]
-    same_host = same_versions and all(facts[key] == reference["host"][key] for key in _HOST)
+    same_versions = facts["versions"] == case["host"]["versions"]
+    same_host = same_versions and all(facts[key] == case["host"][key] for key in _HOST)
     model = calibration_case("mobilenet_v1", framework, tmp_path)
-    quantizer = model.quantizer(calibration_images(reference["images"]), 20, tmp_path)
+    quantizer = model.quantizer(calibration_images(case["images"]), 20, tmp_path)
     usage = CalibrationUsage()
     with CalibratedOnce(quantizer.framework, usage):
         for expected in case["configurations"]:

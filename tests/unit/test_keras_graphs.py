@@ -61,6 +61,12 @@ def test_onnx_computes_the_same(build: Any, tmp_path: Path) -> None:
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 
 
+def test_onnx_is_the_same_each_time() -> None:
+    graph_def = mobilenet_v1(image_size=32, classes=10)
+    first, second = (to_onnx(graph_def, (INPUT,), (OUTPUT,)) for _ in range(2))
+    assert first == second
+
+
 def test_weights_depend_on_the_seed_only() -> None:
     one, same, other = (
         mobilenet_v1(image_size=32, classes=10, seed=seed).SerializeToString(deterministic=True)
