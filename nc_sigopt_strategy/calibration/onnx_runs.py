@@ -19,7 +19,7 @@ from neural_compressor.adaptor.ox_utils.calibrator import CALIBRATOR, HistogramC
 from neural_compressor.adaptor.ox_utils.util import to_numpy
 
 from ..errors import DataError
-from .finite import require_finite
+from ..finite import require_finite
 from .statistics import Array
 from .usage import CalibrationUsage
 

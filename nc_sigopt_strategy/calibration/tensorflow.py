@@ -31,7 +31,7 @@ from neural_compressor.adaptor.tf_utils.quantize_graph_common import QuantizeGra
 from neural_compressor.model import Model
 
 from ..errors import DataError
-from .finite import require_finite
+from ..finite import require_finite
 from .light_constants import LightConstants
 from .reaches import Reach
 from .statistics import Array, Section, StatisticsStore, digest_of

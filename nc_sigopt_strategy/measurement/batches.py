@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..finite import require_finite
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -46,17 +48,19 @@ def read_calibration_data(dataloader: Any | None, sampling_size: int) -> Calibra
         return CalibrationData([])
     batches: list[Any] = []
     count = 0
+    # INC counts batches, by the size that the loader names, whatever size they have.
+    calibrating = math.ceil(sampling_size / (getattr(dataloader, "batch_size", None) or 1))
     digest = hashlib.sha256()
     for index, item in enumerate(dataloader):
         batch = _inputs_of(item, index)
-        _check_finite(batch, index)
         for array in _arrays(batch):
+            require_finite(array, index)
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         if count < NOISE_INPUTS:
             batches.append(batch)
         count += batch_length(batch)
-        if count >= max(sampling_size, NOISE_INPUTS):
+        if count >= max(sampling_size, NOISE_INPUTS) and index + 1 >= calibrating:
             break
     if not batches:
         raise DataError(
@@ -106,9 +110,3 @@ def _arrays(batch: Any) -> list[Any]:
         return [np.asarray(value) for value in batch.values()]
     parts = batch if isinstance(batch, (list, tuple)) else [batch]
     return [np.asarray(part) for part in parts]
-
-
-def _check_finite(batch: Any, index: int) -> None:
-    for array in _arrays(batch):
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise DataError(f"Calibration batch {index} holds NaN or infinite values.")

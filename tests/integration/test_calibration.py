@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from neural_compressor.adaptor.tf_utils.graph_converter import GraphConverter
+from neural_compressor.data import DataLoader
 
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend
 from nc_sigopt_strategy.calibration import CalibratedOnce
@@ -195,6 +196,16 @@ def test_fewer_images_than_asked_for(
     loader = Batches(small_data[0][:8], small_data[0][8:13])
     tune(loader)
     assert "13 inputs, fewer than the calibration_sampling_size of 32" in caplog.text
+    once = graphs(tmp_path)
+    tune(loader, calibration="stock")
+    assert graphs(tmp_path) == once
+
+
+def test_inc_s_own_dataloader(tune: Any, tmp_path: Path, small_data: Any) -> None:
+    dataset = list(zip(*small_data, strict=True))
+    loader = DataLoader(framework="tensorflow", dataset=dataset, batch_size=8)
+    calibration = tune(loader)
+    assert (calibration["passes"], calibration["stock"]) == (1, {})
     once = graphs(tmp_path)
     tune(loader, calibration="stock")
     assert graphs(tmp_path) == once

@@ -167,6 +167,29 @@ def test_digest_is_of_all_batches_that_calibrate() -> None:
     assert read_calibration_data(None, 100).digest is None
 
 
+def test_digest_is_of_batches_beyond_the_sampling_size_where_inc_reads_them() -> None:
+    data = np.zeros((400, 1), np.float32)
+    loader = Loader(data, data, 16)
+    before = read_calibration_data(loader, 100).digest
+    # It says that a batch is half of what it is: INC reads twice as many inputs.
+    loader.inputs = data.copy()
+    loader.inputs[150] = 1
+    assert read_calibration_data(loader, 100).digest == before
+    halved = LyingLoader(data, data, 16)
+    before = read_calibration_data(halved, 100).digest
+    halved.inputs = loader.inputs
+    assert read_calibration_data(halved, 100).digest != before
+
+
+class LyingLoader(Loader):
+    """Yields batches of twice the size that it names."""
+
+    def __iter__(self) -> Any:
+        for start in range(0, len(self.inputs), 2 * self.batch_size):
+            stop = start + 2 * self.batch_size
+            yield self.inputs[start:stop], self.labels[start:stop]
+
+
 def test_bad_batch_behind_those_that_are_kept() -> None:
     data = np.zeros((120, 1), np.float32)
     data[90] = np.nan

@@ -1,4 +1,4 @@
-"""A check that both frameworks make of every batch that they calibrate with."""
+"""The check that every batch of calibration data has to pass."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from .errors import DataError
 
 
 def require_finite(values: Any, batch: int) -> None:
