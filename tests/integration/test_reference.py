@@ -30,6 +30,8 @@ pytestmark = pytest.mark.integration
 REFERENCE = Path(__file__).parents[1] / "reference" / "calibration.json"
 # The same float32 model computes slightly other values on another CPU or another TensorFlow.
 ELSEWHERE = 0.02
+# With the same instructions and versions only the blocking of sums may differ, by cache and cores.
+HERE = 1e-3
 # What the numbers of a model depend on.
 _HOST = ("cpu_flags", "environment")
 
@@ -79,7 +81,7 @@ def test_ours_of_today_have_stock_s_numbers(
             np.testing.assert_allclose(
                 [ranges[name] for name in shared],
                 [expected["ranges"][name] for name in shared],
-                rtol=0 if same_host else ELSEWHERE,
-                atol=0 if same_host else ELSEWHERE,
+                rtol=HERE if same_host else ELSEWHERE,
+                atol=HERE if same_host else ELSEWHERE,
             )
     assert usage.stock == {}
