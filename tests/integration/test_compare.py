@@ -118,7 +118,7 @@ def test_another_strategy_can_calibrate_once_too(tmp_path: Path, small_model: Pa
     assert stock.calibration is None
     assert fed.calibration is not None
     assert fed.calibration["passes"] == 1
-    assert fed.calibration["fed"] == 2
+    assert fed.calibration["fed"] >= 2
     assert stock.best is not None
     assert fed.best is not None
     assert fed.best.accuracy == stock.best.accuracy
