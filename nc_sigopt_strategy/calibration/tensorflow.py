@@ -5,8 +5,7 @@ INC calibrates in every trial (adaptor/tf_utils/graph_converter.py, INC 2.6 and 
 calibration data, captures standard error in a file and reads the numbers back as text. For "kl" it
 prints every value of every tensor. Here INC still inserts the nodes, and so decides which tensors
 are asked for and under what name; what the ``Print`` nodes would have printed is written from the
-statistics instead. Tensors that were not seen before are fetched, as arrays, in one pass over
-the data.
+statistics instead. What these lack is gathered in one pass over the data, of all tensors at once.
 
 INC builds histograms for "kl" and then uses nothing of them but the smallest and largest value
 (``FreezeValueTransformer``), which the statistics hold; no histogram is made.
