@@ -69,11 +69,19 @@ def test_ours_of_today_have_stock_s_numbers(
     same_host = same_versions and all(facts[key] == case["host"][key] for key in _HOST)
     model = calibration_case("mobilenet_v1", framework, tmp_path)
     quantizer = model.quantizer(calibration_images(case["images"]), 20, tmp_path)
+    labels = {p.name: p.values for p in quantizer.space.parameters}
+    # Where the CPU has no bf16, ops have no such label.
+    possible = [
+        configuration
+        for configuration in case["configurations"]
+        if all(label in labels[name] for name, label in configuration["assignments"].items())
+    ]
+    assert possible
     usage = CalibrationUsage()
     with CalibratedOnce(quantizer.framework, usage):
-        for expected in case["configurations"]:
+        for expected in possible:
             ours = plain_model(quantizer.quantize(expected["assignments"]))
-            if same_versions:
+            if same_host:
                 assert structure_digest(ours) == expected["structure"]
             ranges = float_scalars(ours)
             shared = [name for name in expected["ranges"] if name in ranges]
