@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from pathlib import Path
+from typing import ClassVar
 
 from .reaches import Reach, absent, replaced
 from .statistics import StatisticsStore
@@ -24,7 +25,7 @@ class CalibratedOnce:
     """While entered, INC calibrates a model once and quantizes it as often as asked.
 
     Serves any strategy of INC. Outside of it INC behaves as if it had never been entered; entered
-    again, it still has its statistics.
+    again, it still has its statistics. Where another one is entered already, that one serves.
 
     Args:
         framework: INC's name of it; one that is not covered is left to INC, with a warning.
@@ -34,6 +35,8 @@ class CalibratedOnce:
         folder: Keeps the statistics for later runs, together with ``data_digest``.
         data_digest: Digest of all calibration data.
     """
+
+    _serving: ClassVar[CalibratedOnce | None] = None
 
     def __init__(
         self,
@@ -54,7 +57,9 @@ class CalibratedOnce:
     def __enter__(self) -> CalibratedOnce:
         if self._reaches is None:
             self._reaches = [] if self._mode == STOCK else self._find_reaches()
-        if self._reaches:
+        if self._reaches and CalibratedOnce._serving is None:
+            CalibratedOnce._serving = self
+            self._entered.callback(setattr, CalibratedOnce, "_serving", None)
             # INC collects garbage in each trial, which would walk through every module there is.
             gc.collect()
             gc.freeze()

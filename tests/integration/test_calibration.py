@@ -123,6 +123,19 @@ def test_basic_gets_the_same_model_from_the_store_and_without(
     assert usage.passes == 1, "the last run calibrated by itself"
 
 
+def test_one_inside_another_leaves_the_work_to_it(tune: Any, tmp_path: Path) -> None:
+    tune()
+    expected = graphs(tmp_path)
+    outer = CalibrationUsage()
+    with CalibratedOnce("tensorflow", outer):
+        inner = tune()
+    assert graphs(tmp_path) == expected
+    assert outer.passes == 1
+    assert outer.fed >= 2
+    assert (inner["passes"], inner["fed"], inner["stock"]) == (0, 0, {})
+    assert tune()["passes"] == 1, "the next one serves again"
+
+
 # --- what is left to INC ---
 
 
