@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Each test runs in a folder of its own, where a relative path leads nowhere.
+if os.environ.get("NC_SIGOPT_ASSETS"):
+    os.environ["NC_SIGOPT_ASSETS"] = str(Path(os.environ["NC_SIGOPT_ASSETS"]).resolve())
 # Before TensorFlow is imported; see nc_sigopt_strategy/__init__.py.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
