@@ -18,8 +18,8 @@ import onnxruntime
 from neural_compressor.adaptor.ox_utils.calibrator import CALIBRATOR, HistogramCollector
 from neural_compressor.adaptor.ox_utils.util import to_numpy
 
+from ..data_checks import require_batches, require_finite
 from ..errors import DataError
-from ..finite import require_finite
 from .statistics import Array
 from .usage import CalibrationUsage
 
@@ -177,8 +177,7 @@ class CalibrationRuns:
             yield session.run(outputs, feed)
             done += 1
             self._usage.batch_done(done, len(augment.iterations) or done)
-        if not done:
-            raise DataError("The calibration data is empty: the dataloader yielded no batch.")
+        require_batches(done)
         self._usage.passes += 1
 
 

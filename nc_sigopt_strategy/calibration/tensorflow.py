@@ -13,6 +13,7 @@ INC builds histograms for "kl" and then uses nothing of them but the smallest an
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib.metadata
 import logging
@@ -29,8 +30,8 @@ from neural_compressor.adaptor.tf_utils.graph_rewriter.bf16.bf16_convert import 
 from neural_compressor.adaptor.tf_utils.quantize_graph_common import QuantizeGraphHelper
 from neural_compressor.model import Model
 
+from ..data_checks import require_batches, require_finite
 from ..errors import DataError
-from ..finite import require_finite
 from .light_constants import LightConstants
 from .reaches import Reach
 from .statistics import Array, Section, StatisticsStore, digest_of
@@ -219,7 +220,7 @@ class _Feed:
             nodes = tuple(real(*arguments))
             self._constants.lighten(nodes[0])
             self._weights[key] = nodes
-        return tuple(None if node is None else _copy(node) for node in self._weights[key])
+        return copy.deepcopy(self._weights[key])
 
     def bf16_graph(self, real: Any, rewriter: Any) -> Any:
         """Take the large bf16 constants out, too, which INC has just made of float32 ones."""
@@ -303,8 +304,7 @@ class _Feed:
             self._run_data(converter, model)
         finally:
             session.close()
-        if not gathered:
-            raise DataError("The calibration data is empty: the dataloader yielded no batch.")
+        require_batches(len(gathered))
         columns = zip(*gathered, strict=True)
         section.add(
             {
@@ -359,12 +359,6 @@ def _as_printed(values: Array) -> list[str]:
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         text = session.run(tf.strings.format("{}", tf.constant(values), summarize=-1))
     return str(text.decode()).strip("[]").split()
-
-
-def _copy(node: Any) -> Any:
-    copied = type(node)()
-    copied.CopyFrom(node)
-    return copied
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

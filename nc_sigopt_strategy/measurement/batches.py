@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..data_checks import require_batches, require_finite
 from ..errors import DataError
-from ..finite import require_finite
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -62,11 +62,7 @@ def read_calibration_data(dataloader: Any | None, sampling_size: int) -> Calibra
         count += batch_length(batch)
         if count >= max(sampling_size, NOISE_INPUTS) and index + 1 >= calibrating:
             break
-    if not batches:
-        raise DataError(
-            "The calibration data is empty: the dataloader yielded no batch.",
-            "Give a dataloader that yields (inputs, label) and can be read several times.",
-        )
+    require_batches(len(batches))
     if count < sampling_size:
         logger.warning(
             "The calibration data has %d inputs, fewer than the calibration_sampling_size of %d.",

@@ -1,4 +1,4 @@
-"""The check that every batch of calibration data has to pass."""
+"""The checks that calibration data have to pass, whoever reads them."""
 
 from __future__ import annotations
 
@@ -20,4 +20,17 @@ def require_finite(values: Any, batch: int) -> None:
         raise DataError(
             f"Calibration batch {batch} holds NaN or infinite values.",
             "Check the preprocessing of the calibration data.",
+        )
+
+
+def require_batches(count: int) -> None:
+    """Refuse data of which no batch came.
+
+    Raises:
+        DataError: ``count``, the number of batches read, is 0.
+    """
+    if not count:
+        raise DataError(
+            "The calibration data is empty: the dataloader yielded no batch.",
+            "Give a dataloader that yields (inputs, label) and can be read several times.",
         )
