@@ -6,7 +6,7 @@ theirs is there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,6 +50,17 @@ class Backend(Protocol):
 
     def graph_order(self, model: Any) -> Mapping[str, int]:
         """Op name to position, inputs first."""
+        ...
+
+    def op_graph(self, model: Any, ops: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Quantizable ops with their sizes and who reads whom; see ``op_graph.reduce_to_ops``.
+
+        Sizes are null where shapes cannot be inferred.
+
+        Args:
+            model: INC's model whose nodes carry the names of the ops.
+            ops: (node name, INC's op type), in graph order.
+        """
         ...
 
     def save(self, model: Any, path: Path) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ import onnxruntime
 
 from ..files import write_whole
 from . import Array, feed_by_position
+from .onnx_graph import graph_nodes, inferred_shapes
+from .op_graph import Shape, reduce_to_ops
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 
 class OnnxRuntimeSession:
@@ -47,6 +52,14 @@ class OnnxRuntimeBackend:
     def graph_order(self, model: Any) -> Mapping[str, int]:
         # ONNX demands that nodes stand in topological order.
         return {node.name: i for i, node in enumerate(model.model.graph.node)}
+
+    def op_graph(self, model: Any, ops: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        shapes: dict[str, Shape] = {}
+        try:
+            shapes = inferred_shapes(model.model)
+        except Exception as error:  # sizes only help a sampler: a run does without them
+            logger.debug("No shapes for the op graph: %s", error)
+        return reduce_to_ops(graph_nodes(model.model, shapes), shapes, ops)
 
     def save(self, model: Any, path: Path) -> Path:
         return write_whole(path.with_suffix(self.model_suffix), model.model.SerializeToString())

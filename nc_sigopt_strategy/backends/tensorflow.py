@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ import tensorflow as tf
 from ..errors import ModelError
 from ..files import write_whole
 from . import Array, feed_by_position
+from .op_graph import Shape, reduce_to_ops
+from .tensorflow_graph import graph_nodes, static_shapes
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 _V1 = tf.compat.v1
 
@@ -88,6 +93,15 @@ class TensorFlowBackend:
                     if parent not in order:
                         stack.append((parent, False))
         return order
+
+    def op_graph(self, model: Any, ops: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        graph_def = model.graph_def
+        shapes: dict[str, Shape] = {}
+        try:
+            shapes = static_shapes(graph_def)
+        except Exception as error:  # sizes only help a sampler: a run does without them
+            logger.debug("No shapes for the op graph: %s", error)
+        return reduce_to_ops(graph_nodes(graph_def, shapes), shapes, ops)
 
     def save(self, model: Any, path: Path) -> Path:
         return write_whole(

@@ -237,3 +237,21 @@ def test_changed_evaluation_is_refused(
     conf = configure(tmp_path, {"sigopt_experiment_id": outcome().experiment_id}, max_trials=4)
     assert fit(small_model, conf, small_loader, lambda graph: 0.5 * small_accuracy(graph)) is None
     assert "the evaluation or its data changed" in outcome().stop_reason
+
+
+def test_op_graph_is_recorded_and_experiments_without_one_go_on(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    fit(small_model, configure(tmp_path, max_trials=1), small_loader, small_accuracy)
+    known = outcome().experiment_id
+    assert known is not None
+    experiment = Experiment.join(open_embedded(), known)
+    record = experiment.read_record()
+    graph = record.pop("op_graph")
+    assert [p["name"] for p in graph["parameters"]] == list(experiment.parameters)
+    assert graph["parameters"][0]["multiply_adds"] == 12 * 12 * 8 * 27
+    assert len(graph["edges"]) == len(graph["parameters"]) - 1
+    experiment.write_record(record)
+    conf = configure(tmp_path, {"sigopt_experiment_id": known}, max_trials=2)
+    fit(small_model, conf, small_loader, small_accuracy)
+    assert len(read_trials(tmp_path / "run")) == 2
