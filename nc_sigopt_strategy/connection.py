@@ -9,6 +9,7 @@ from typing import Any
 
 from .embedded import EmbeddedDriver
 from .errors import ServerError
+from .sampling import DEFAULT_SAMPLER
 from .settings import Settings
 from .sigopt_client import (
     ApiException,
@@ -72,7 +73,7 @@ def find_token(settings: Settings) -> str | None:
 
 
 def open_embedded(
-    storage_url: str | None = None, *, sampler: str = "tpe", seed: int | None = None
+    storage_url: str | None = None, *, sampler: str = DEFAULT_SAMPLER, seed: int | None = None
 ) -> Any:
     """A connection to the embedded engine on an Optuna storage.
 

@@ -65,7 +65,7 @@ class Settings:
     sigopt_experiment_id: str | None = None
     sigopt_api_url: str | None = None
     storage: str | None = None
-    sampler: str = "tpe"
+    sampler: str = "quantization"
     seed: int | None = None
     search_space: str = "dtype"
     locked_ops: Mapping[str, str] = field(default_factory=dict)

@@ -48,6 +48,7 @@ from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import CalibrationData, read_calibration_data
 from .measurement.meter import Meter
 from .outcome import RECIPE_FILE, Outcome, TrialRecord, publish, write_trials
+from .parameter_graph import parameter_graph
 from .progress import TuningProgress
 from .recipe import write_recipe
 from .registration import register
@@ -224,7 +225,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self._run = TuningRun(
             experiment=self._experiment,
             space=space,
-            seeds=InitialSuggestions(space),
+            seeds=InitialSuggestions(space.parameters, space.default),
             bound=bound,
             meter=meter,
             backend=self._backend,
@@ -430,8 +431,18 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             maximize_accuracy=bound.maximize,
             stores_noise=stores_noise,
             observation_budget=self._budget.max_trials,
-            record={"identity": self._identity(), "search_space": space.describe()},
+            record={
+                "identity": self._identity(),
+                "search_space": space.describe(),
+                # Not part of the identity: it follows from the model, and older runs lack it.
+                "op_graph": self._op_graph(space),
+                "baseline_accuracy": bound.baseline_scalar,
+            },
         )
+
+    def _op_graph(self, space: SearchSpace) -> dict[str, Any]:
+        graph = self._backend.op_graph(self._optimized_model(), space.ops)
+        return parameter_graph(graph, {p.name: p.ops for p in space.parameters})
 
     def _restore_reference(self, meter: Meter) -> None:
         """Latencies stay comparable: the reference is rebuilt, its first latency kept."""

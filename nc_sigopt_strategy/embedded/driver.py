@@ -14,7 +14,7 @@ from nc_sigopt_strategy.embedded.opening import DATABASE_ERRORS
 from nc_sigopt_strategy.embedded.routes import find_route
 from nc_sigopt_strategy.embedded.store import Store
 from nc_sigopt_strategy.errors import SettingsError
-from nc_sigopt_strategy.sampling import check_sampler_name
+from nc_sigopt_strategy.sampling import DEFAULT_SAMPLER, check_sampler_name
 
 
 class EmbeddedDriver:
@@ -37,7 +37,9 @@ class EmbeddedDriver:
         SettingsError: There is no such sampler, or the seed is not an integer.
     """
 
-    def __init__(self, storage_url: str, *, sampler: str = "tpe", seed: int | None = None) -> None:
+    def __init__(
+        self, storage_url: str, *, sampler: str = DEFAULT_SAMPLER, seed: int | None = None
+    ) -> None:
         check_sampler_name(sampler)
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise SettingsError(f"The seed is {seed!r}.", "Give an integer or leave it out.")

@@ -16,6 +16,7 @@ from nc_sigopt_strategy.embedded.api_error import ApiError
 from nc_sigopt_strategy.embedded.model import Experiment
 from nc_sigopt_strategy.embedded.store import Point
 from nc_sigopt_strategy.embedded.tables import CONSTRAINTS_ATTR
+from nc_sigopt_strategy.embedded.tuning_experiment import tuning_experiment
 from nc_sigopt_strategy.sampling import Enumeration, make_sampler
 
 # How often the sampler may try again when it names a point that was tried, as SigOpt's server
@@ -32,6 +33,7 @@ def propose(
     sampler_name: str,
     seed: int | None,
     race: int = 0,
+    record: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Assignments for the next suggestion.
 
@@ -47,6 +49,7 @@ def propose(
         seed: The driver's seed; ``None`` draws new random numbers each time.
         race: How often another process with the same seed was faster. It changes the random
             numbers, or the two would go on choosing the same points.
+        record: The document kept with the experiment.
 
     Raises:
         ApiError: 500, a grid experiment has no combination left (a server's answer, too).
@@ -67,6 +70,7 @@ def propose(
             seed=_seed(seed, len(points), race, attempt),
             search_space=space,
             constraints_func=_constraints if experiment.limited else None,
+            experiment=tuning_experiment(experiment, record),
         )
         assignments = _ask(sampler, study, space, len(points))
         if _key(space, assignments) not in taken:

@@ -119,10 +119,11 @@ def _suggestion(engine: Engine, study_id: int, suggestion_id: str) -> Point:
 
 
 def _sampled(engine: Engine, study_id: int, experiment: Experiment, made: dict[str, Any]) -> Point:
+    record = engine.store.record(study_id)
     for race in range(_RACES):
         points = engine.store.points(study_id)
         study = engine.store.study(study_id)
-        assignments = propose(experiment, study, points, engine.sampler, engine.seed, race)
+        assignments = propose(experiment, study, points, engine.sampler, engine.seed, race, record)
         point = engine.store.add(study_id, experiment, assignments, {SUGGESTION_ATTR: made})
         if point.number == len(points) or not _taken_before(engine, study_id, point):
             return point

@@ -7,15 +7,30 @@ Nothing here knows of SigOpt or of Neural Compressor.
 
 from __future__ import annotations
 
-from nc_sigopt_strategy.sampling.conventions import WITHDRAWN_ATTR, Constraints
+from nc_sigopt_strategy.sampling.conventions import (
+    WITHDRAWN_ATTR,
+    Constraints,
+    Reading,
+    TuningExperiment,
+)
 from nc_sigopt_strategy.sampling.enumeration import Enumeration
-from nc_sigopt_strategy.sampling.registry import SAMPLER_NAMES, check_sampler_name, make_sampler
+from nc_sigopt_strategy.sampling.registry import (
+    DEFAULT_SAMPLER,
+    SAMPLER_NAMES,
+    available_samplers,
+    check_sampler_name,
+    make_sampler,
+)
 
 __all__ = [
+    "DEFAULT_SAMPLER",
     "SAMPLER_NAMES",
     "WITHDRAWN_ATTR",
     "Constraints",
     "Enumeration",
+    "Reading",
+    "TuningExperiment",
+    "available_samplers",
     "check_sampler_name",
     "make_sampler",
 ]

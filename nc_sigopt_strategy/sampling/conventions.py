@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
@@ -13,3 +15,41 @@ WITHDRAWN_ATTR = "withdrawn"
 
 # Maps a finished trial to one number per constraint; above zero means violated.
 Constraints = Callable[[FrozenTrial], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a measured trial found.
+
+    Attributes:
+        latency: The objective, to be minimized; any unit, above 0.
+        latency_stderr: Its standard error, same unit; ``None`` where unknown.
+        accuracy: The constrained metric; ``None`` without one.
+        output_noise: Power of the output's error over the output's variance, at least 0; ``None``
+            where it is not measured.
+    """
+
+    latency: float
+    latency_stderr: float | None = None
+    accuracy: float | None = None
+    output_noise: float | None = None
+
+
+@dataclass(frozen=True)
+class TuningExperiment:
+    """What an experiment tells a sampler of itself.
+
+    Attributes:
+        read: Maps a COMPLETE trial to what it found.
+        accuracy_threshold: Bound on the accuracy, equality included; ``None`` without one.
+        maximize_accuracy: Whether accuracy must reach the bound from below.
+        baseline_accuracy: Accuracy of the FP32 model; ``None`` where unknown.
+        op_graph: Ops and edges as the experiment's record keeps them (see
+            ``quantization.op_space``); ``None`` where there is none.
+    """
+
+    read: Callable[[FrozenTrial], Reading]
+    accuracy_threshold: float | None = None
+    maximize_accuracy: bool = True
+    baseline_accuracy: float | None = None
+    op_graph: Mapping[str, Any] | None = None

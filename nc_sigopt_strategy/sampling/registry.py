@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import warnings
 from collections.abc import Callable, Mapping
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
-from nc_sigopt_strategy.errors import SettingsError
-from nc_sigopt_strategy.sampling.conventions import Constraints
+from nc_sigopt_strategy.errors import MissingExtraError, SettingsError
+from nc_sigopt_strategy.sampling.conventions import Constraints, TuningExperiment
 from nc_sigopt_strategy.sampling.grid import GridSampler
+from nc_sigopt_strategy.sampling.quantization import (
+    QuantizationSampler,
+    categories,
+    is_quantization,
+)
 
-# Observed trials before TPE takes over from random sampling. The strategy's seven seeded
+# Observed trials before TPE or GP take over from random sampling. The strategy's seeded
 # configurations count, and are a better start than random ones: in a space of dozens of ops a
 # random configuration is nearly always both slow and inaccurate, and a trial costs seconds.
-TPE_STARTUP_TRIALS = 7
+STARTUP_TRIALS = 7
 
 SearchSpace = Mapping[str, BaseDistribution]
-Builder = Callable[[int | None, SearchSpace, Constraints | None], BaseSampler]
+Builder = Callable[
+    [int | None, SearchSpace, Constraints | None, TuningExperiment | None], BaseSampler
+]
 
 
 def _tpe(
-    seed: int | None, search_space: SearchSpace, constraints: Constraints | None
+    seed: int | None,
+    search_space: SearchSpace,
+    constraints: Constraints | None,
+    experiment: TuningExperiment | None,
 ) -> TPESampler:
     # No constant_liar: it writes into the trial being sampled, and the engine samples before the
     # trial exists so that a suggestion costs one transaction. The engine keeps open suggestions
@@ -36,35 +47,84 @@ def _tpe(
         return TPESampler(
             seed=seed,
             multivariate=True,
-            n_startup_trials=TPE_STARTUP_TRIALS,
+            n_startup_trials=STARTUP_TRIALS,
             constraints_func=constraints,
         )
 
 
+def _gp(
+    seed: int | None,
+    search_space: SearchSpace,
+    constraints: Constraints | None,
+    experiment: TuningExperiment | None,
+) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, constraints_func=constraints)
+
+
 def _random(
-    seed: int | None, search_space: SearchSpace, constraints: Constraints | None
+    seed: int | None,
+    search_space: SearchSpace,
+    constraints: Constraints | None,
+    experiment: TuningExperiment | None,
 ) -> RandomSampler:
     return RandomSampler(seed=seed)
 
 
 def _grid(
-    seed: int | None, search_space: SearchSpace, constraints: Constraints | None
+    seed: int | None,
+    search_space: SearchSpace,
+    constraints: Constraints | None,
+    experiment: TuningExperiment | None,
 ) -> GridSampler:
     return GridSampler(search_space)
 
 
-_BUILDERS: dict[str, Builder] = {"tpe": _tpe, "random": _random, "grid": _grid}
+def _quantization(
+    seed: int | None,
+    search_space: SearchSpace,
+    constraints: Constraints | None,
+    experiment: TuningExperiment | None,
+) -> BaseSampler:
+    # Any SigOpt program may use the engine: what is no tuning of types gets a general sampler.
+    if experiment is None or not is_quantization(search_space):
+        return _tpe(seed, search_space, constraints, experiment)
+    return QuantizationSampler(categories(search_space), experiment, seed)
+
+
+_BUILDERS: dict[str, Builder] = {
+    "quantization": _quantization,
+    "tpe": _tpe,
+    "gp": _gp,
+    "random": _random,
+    "grid": _grid,
+}
 
 SAMPLER_NAMES: tuple[str, ...] = tuple(_BUILDERS)
+DEFAULT_SAMPLER = "quantization"
+# Packages that a sampler needs and that no extra of this package installs.
+_NEEDED = {"gp": ("torch", "scipy")}
+
+
+def available_samplers() -> tuple[str, ...]:
+    """The samplers whose packages are installed."""
+    return tuple(name for name in SAMPLER_NAMES if not _missing(name))
 
 
 def check_sampler_name(name: str) -> None:
-    """Check that a sampler of this name exists.
+    """Check that a sampler of this name exists and can be built here.
 
     Raises:
         SettingsError: It does not; the message lists the names and the nearest one.
+        MissingExtraError: It needs packages that are not installed.
     """
     if name in _BUILDERS:
+        if missing := _missing(name):
+            raise MissingExtraError(
+                f"The sampler {name!r} needs {' and '.join(missing)}, which is not installed.",
+                f"Install it with: pip install {' '.join(missing)}, or choose another sampler.",
+            )
         return
     nearest = difflib.get_close_matches(str(name).lower(), SAMPLER_NAMES, n=1, cutoff=0.4)
     guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
@@ -79,6 +139,7 @@ def make_sampler(
     seed: int | None,
     search_space: SearchSpace,
     constraints_func: Constraints | None,
+    experiment: TuningExperiment | None = None,
 ) -> BaseSampler:
     """Build a sampler.
 
@@ -87,9 +148,16 @@ def make_sampler(
         seed: Seed of its random numbers, 0 to 2**32 - 1; ``None`` draws one.
         search_space: Parameter name to distribution, for samplers that must know it beforehand.
         constraints_func: Tells which trials violate what; ``None`` without constraints.
+        experiment: What the experiment tells of itself, for samplers that use it; ``None`` where
+            it is not one of tuning.
 
     Raises:
         SettingsError: No sampler has this name, or it cannot handle the search space.
+        MissingExtraError: It needs packages that are not installed.
     """
     check_sampler_name(name)
-    return _BUILDERS[name](seed, search_space, constraints_func)
+    return _BUILDERS[name](seed, search_space, constraints_func, experiment)
+
+
+def _missing(name: str) -> list[str]:
+    return [needed for needed in _NEEDED.get(name, ()) if not importlib.util.find_spec(needed)]

@@ -10,7 +10,7 @@ import pytest
 import sigopt
 
 from nc_sigopt_strategy.embedded import EmbeddedDriver
-from nc_sigopt_strategy.sampling import SAMPLER_NAMES
+from nc_sigopt_strategy.sampling import available_samplers
 
 from .examples import ASSIGNMENTS, PARAMETERS, body, discrete, refused, values
 
@@ -130,7 +130,7 @@ def test_a_suggestion_belongs_to_its_experiment(embedded: Any) -> None:
     refused(lambda: observe(suggestion=made, failed=True), 400, "No suggestion")
 
 
-@pytest.mark.parametrize("sampler", SAMPLER_NAMES)
+@pytest.mark.parametrize("sampler", available_samplers())
 def test_every_combination_once_then_again(sampler: str) -> None:
     driver = EmbeddedDriver("sqlite://", sampler=sampler, seed=3)
     connection = sigopt.Connection(driver=lambda **_: driver)

@@ -18,14 +18,16 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
-from nc_sigopt_strategy.errors import SettingsError
+from nc_sigopt_strategy.errors import MissingExtraError, SettingsError
 from nc_sigopt_strategy.sampling import (
-    SAMPLER_NAMES,
+    DEFAULT_SAMPLER,
     WITHDRAWN_ATTR,
     Enumeration,
+    available_samplers,
     check_sampler_name,
     make_sampler,
 )
+from nc_sigopt_strategy.settings import Settings
 
 SPACE: dict[str, BaseDistribution] = {
     "conv": CategoricalDistribution(("int8", "bf16", "fp32")),
@@ -58,7 +60,7 @@ def _sample(name: str, study: optuna.Study, seed: int | None = 1) -> dict[str, A
 ALL = [{"conv": c, "depth": d} for c in ("int8", "bf16", "fp32") for d in (2, 3, 4)]
 
 
-@pytest.mark.parametrize("name", SAMPLER_NAMES)
+@pytest.mark.parametrize("name", available_samplers())
 @pytest.mark.parametrize("history", [0, 12])
 def test_samples_are_in_the_space_and_follow_the_seed(name: str, history: int) -> None:
     study = _study([ALL[index % 9] for index in range(history)])
@@ -139,7 +141,7 @@ def test_grid_refuses_a_continuous_parameter() -> None:
         make_sampler("grid", seed=None, search_space=space, constraints_func=None)
 
 
-@pytest.mark.parametrize("name", SAMPLER_NAMES)
+@pytest.mark.parametrize("name", available_samplers())
 def test_no_warning_reaches_the_user(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -158,7 +160,7 @@ def test_other_warnings_of_optuna_still_do() -> None:
         ("TPE", "Did you mean 'tpe'"),
         ("rand", "Did you mean 'random'"),
         ("gird", "Did you mean 'grid'"),
-        ("bayesian", "tpe, random, grid"),
+        ("bayesian", "quantization, tpe, gp, random, grid"),
     ],
 )
 def test_unknown_sampler(name: str, words: str) -> None:
@@ -193,3 +195,18 @@ def test_enumeration_needs_a_finite_space() -> None:
     assert not Enumeration.is_finite({**SPACE, "rate": FloatDistribution(0, 1)})
     with pytest.raises(ValueError, match="rate is continuous"):
         Enumeration({"rate": FloatDistribution(0, 1)})
+
+
+def test_a_sampler_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "nc_sigopt_strategy.sampling.registry.importlib.util.find_spec", lambda name: None
+    )
+    with pytest.raises(MissingExtraError, match="'gp' needs torch and scipy"):
+        check_sampler_name("gp")
+    assert "gp" not in available_samplers()
+    assert {"quantization", "tpe"} <= set(available_samplers())
+
+
+def test_settings_have_the_default_sampler() -> None:
+    """Written there as a plain string, so that reading settings does not import Optuna."""
+    assert Settings().sampler == DEFAULT_SAMPLER

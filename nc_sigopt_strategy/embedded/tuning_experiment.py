@@ -1,0 +1,50 @@
+"""An experiment as a sampler that knows quantization sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from nc_sigopt_strategy.embedded.model import Experiment
+from nc_sigopt_strategy.embedded.store import OBSERVATION_ATTR
+from nc_sigopt_strategy.sampling import Reading, TuningExperiment
+
+# The stored metric that holds output noise, and what the record calls what samplers use of it.
+OUTPUT_NOISE = "output_noise"
+OP_GRAPH, BASELINE_ACCURACY = "op_graph", "baseline_accuracy"
+
+
+def tuning_experiment(
+    experiment: Experiment, record: Mapping[str, Any] | None
+) -> TuningExperiment | None:
+    """What an experiment tells a sampler; ``None`` where it does not tune a model.
+
+    Tuning has one metric to minimize and at most one more with a threshold, which bounds accuracy.
+    """
+    bounds = [metric for metric in experiment.limited if metric.strategy == "constraint"]
+    if len(experiment.optimized) != 1 or experiment.limited != tuple(bounds) or len(bounds) > 1:
+        return None
+    latency = experiment.optimized[0]
+    if latency.objective != "minimize":
+        return None
+    accuracy = bounds[0] if bounds else None
+
+    def read(trial: FrozenTrial) -> Reading:
+        values = {value["name"]: value for value in trial.user_attrs[OBSERVATION_ATTR]["values"]}
+        return Reading(
+            latency=values[latency.name]["value"],
+            latency_stderr=values[latency.name]["value_stddev"],
+            accuracy=None if accuracy is None else values[accuracy.name]["value"],
+            output_noise=values[OUTPUT_NOISE]["value"] if OUTPUT_NOISE in values else None,
+        )
+
+    known = record or {}
+    return TuningExperiment(
+        read=read,
+        accuracy_threshold=None if accuracy is None else accuracy.threshold,
+        maximize_accuracy=accuracy is None or accuracy.objective == "maximize",
+        baseline_accuracy=known.get(BASELINE_ACCURACY),
+        op_graph=known.get(OP_GRAPH),
+    )

@@ -1,0 +1,68 @@
+"""At which damage accuracy meets its bound, with the uncertainty of that.
+
+Accuracy is taken to fall as ``baseline * exp(-rate * (damage / limit) ** power)``, the rate such
+that the bound is met exactly at the limit. Limit, power and sampling error are unknown; their
+posterior is computed on a grid. Errors are Student's t, and grow with the distance from the
+bound, where the curve need not be right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nc_sigopt_strategy.sampling.quantization.op_space import Floats
+
+_POWERS = np.array([0.35, 0.5, 0.65, 0.8, 1.0, 1.25, 1.6])
+_POWER_PRIOR = np.array([0.4, 0.8, 1.0, 1.0, 0.9, 0.5, 0.25])
+_LIMITS = 48
+_ERRORS = 5
+_DEGREES_OF_FREEDOM = 5.0
+_MISFIT = 0.15
+# Rows that are used at most: those nearest to the bound say the most.
+_ROWS = 120
+
+
+class AccuracyModel:
+    """The posterior of the damage limit.
+
+    Args:
+        damage: Shape (N,), at least 0.
+        accuracy: Shape (N,), higher is better.
+        bound: Least accuracy that is accepted.
+        baseline: Accuracy without any damage; ``None``: estimated from the least damaged.
+    """
+
+    def __init__(
+        self, damage: Floats, accuracy: Floats, bound: float, baseline: float | None = None
+    ) -> None:
+        top = float(np.max(damage)) if len(damage) else 1.0
+        top = top or 1.0
+        if baseline is None:
+            intact = accuracy[damage <= 1e-3 * top]
+            baseline = float(np.mean(intact)) if len(intact) else float(np.max(accuracy))
+        drop = max(baseline - bound, 1e-4 * max(abs(baseline), 1e-6))
+        near = np.argsort(np.abs(accuracy - bound))[:_ROWS]
+        damage, accuracy = np.maximum(damage[near], 1e-9 * top), accuracy[near]
+        self.limits = np.geomspace(top * 1e-4, top * 30.0, _LIMITS)
+        errors = np.geomspace(0.05, 3.0, _ERRORS) * drop
+        scale = max(abs(baseline), drop)
+        rate = -np.log1p(-drop / scale) if drop < scale else 1.0
+        # Axes: limit, power, error, row.
+        ratio = (damage / self.limits[:, None, None]) ** _POWERS[None, :, None]
+        lost = scale * -np.expm1(-rate * np.minimum(ratio, 1e4))
+        variance = errors[:, None] ** 2 + (_MISFIT * np.abs(lost - drop)[:, :, None, :]) ** 2
+        residual2 = (baseline - accuracy - lost)[:, :, None, :] ** 2 / variance
+        log = -0.5 * (_DEGREES_OF_FREEDOM + 1) * np.log1p(residual2 / _DEGREES_OF_FREEDOM)
+        log = (log - 0.5 * np.log(variance)).sum(axis=-1)
+        log += np.log(_POWER_PRIOR)[None, :, None]
+        # Errors around a third of the allowed drop; limits around a tenth of the worst damage.
+        log -= 0.5 * (np.log(errors / (0.4 * drop)) / 1.0)[None, None, :] ** 2
+        log -= 0.5 * ((np.log(self.limits / top) + 2.3) / 2.5)[:, None, None] ** 2
+        mass = np.exp(log - log.max())
+        self.probabilities: Floats = mass.sum(axis=(1, 2)) / mass.sum()
+
+    def quantile(self, share: float) -> float:
+        """The limit below which this share of the posterior lies."""
+        edges = np.sqrt(self.limits[1:] * self.limits[:-1])
+        below = np.cumsum(self.probabilities)[:-1]
+        return float(np.exp(np.interp(share, below, np.log(edges))))

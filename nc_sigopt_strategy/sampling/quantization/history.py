@@ -1,0 +1,156 @@
+"""The trials of an experiment as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from optuna.trial import FrozenTrial, TrialState
+
+from nc_sigopt_strategy.sampling.conventions import WITHDRAWN_ATTR, TuningExperiment
+from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+
+# Relative standard error of a latency that comes without one.
+USUAL_ERROR = 0.03
+# Measured trials that a suggestion learns from at most, and how many of them are the first ones.
+LEARNED_FROM, FIRST = 250, 20
+
+
+@dataclass(frozen=True)
+class History:
+    """What was tried and what was found; N trials are measured.
+
+    Attributes:
+        choices: Value positions, shape (N, P).
+        latency: Shape (N,), above 0.
+        latency_stderr: Shape (N,).
+        accuracy: Shape (N,), sign turned where accuracy is minimized; ``None`` without a bound.
+        noise: Output noise, shape (N,); ``None`` if any trial lacks it.
+        pending: Open trials, shape (M, P).
+        failed: Trials without a result, shape (K, P).
+        bound: Least accuracy that is accepted, sign as ``accuracy``; ``None`` without one.
+    """
+
+    choices: Integers
+    latency: Floats
+    latency_stderr: Floats
+    accuracy: Floats | None
+    noise: Floats | None
+    pending: Integers
+    failed: Integers
+    bound: float | None
+
+    @classmethod
+    def of(
+        cls, trials: Iterable[FrozenTrial], space: OpSpace, experiment: TuningExperiment
+    ) -> History:
+        """Sort trials by state; those taken back, or of other parameters, do not count."""
+        index = [
+            (name, {label: v for v, label in enumerate(row)})
+            for name, row in zip(space.names, space.labels, strict=True)
+        ]
+        measured, pending, failed, readings = [], [], [], []
+        for trial in trials:
+            params = trial.params
+            try:
+                choice = [values[params[name]] for name, values in index]
+            except KeyError:
+                continue
+            if trial.state is TrialState.COMPLETE:
+                measured.append(choice)
+                readings.append(experiment.read(trial))
+            elif trial.state in (TrialState.RUNNING, TrialState.WAITING):
+                pending.append(choice)
+            elif WITHDRAWN_ATTR not in trial.user_attrs:
+                failed.append(choice)
+        latency = np.array([reading.latency for reading in readings], float)
+        stderr = np.array(
+            [
+                USUAL_ERROR * reading.latency
+                if reading.latency_stderr is None
+                else reading.latency_stderr
+                for reading in readings
+            ],
+            float,
+        )
+        accuracy, bound = None, None
+        if experiment.accuracy_threshold is not None:
+            sign = 1.0 if experiment.maximize_accuracy else -1.0
+            bound = sign * experiment.accuracy_threshold
+            accuracy = sign * _column([reading.accuracy for reading in readings])
+        noise = _column([reading.output_noise for reading in readings])
+        width = len(space.names)
+        return cls(
+            choices=_rows(measured, width),
+            latency=latency,
+            latency_stderr=np.maximum(stderr, 1e-4 * np.abs(latency)),
+            accuracy=accuracy,
+            noise=None if np.isnan(noise).any() else noise,
+            pending=_rows(pending, width),
+            failed=_rows(failed, width),
+            bound=bound,
+        )
+
+    @property
+    def feasible(self) -> npt.NDArray[np.bool_]:
+        """Which measured trials met the bound, shape (N,)."""
+        if self.accuracy is None or self.bound is None:
+            return np.ones(len(self.latency), bool)
+        result: npt.NDArray[np.bool_] = self.accuracy >= self.bound
+        return result
+
+    def recent(self) -> History:
+        """At most ``LEARNED_FROM`` measured trials: the first few, which span all, and the latest.
+
+        The latest are the nearest to the optimum; more would cost time and add little.
+        """
+        if len(self.latency) <= LEARNED_FROM:
+            return self
+        latest = len(self.latency) - (LEARNED_FROM - FIRST)
+        kept = np.r_[:FIRST, latest : len(self.latency)]
+        return self._of_rows(kept)
+
+    def with_pending(self, latency: Floats, damage: Floats) -> History:
+        """Open trials as if measured, with these latencies and damages, each of shape (M,)."""
+        stderr = np.full(len(latency), USUAL_ERROR) * latency
+        believed = replace(
+            self,
+            choices=np.concatenate([self.choices, self.pending]),
+            latency=np.concatenate([self.latency, latency]),
+            latency_stderr=np.concatenate([self.latency_stderr, stderr]),
+        )
+        if self.noise is not None:
+            believed = replace(believed, noise=np.concatenate([self.noise, damage]))
+        return believed
+
+    def _of_rows(self, rows: Integers) -> History:
+        return replace(
+            self,
+            choices=self.choices[rows],
+            latency=self.latency[rows],
+            latency_stderr=self.latency_stderr[rows],
+            accuracy=None if self.accuracy is None else self.accuracy[rows],
+            noise=None if self.noise is None else self.noise[rows],
+        )
+
+    @property
+    def tried(self) -> set[bytes]:
+        """Keys of all configurations that must not be suggested again; see ``key``."""
+        return {
+            key(choice) for rows in (self.choices, self.pending, self.failed) for choice in rows
+        }
+
+
+def key(choice: Integers) -> bytes:
+    """A hashable form of value positions."""
+    return choice.astype(np.int16).tobytes()
+
+
+def _rows(choices: list[list[int]], width: int) -> Integers:
+    return np.array(choices, np.int64).reshape(len(choices), width)
+
+
+def _column(values: list[float | None]) -> npt.NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], float)

@@ -1,0 +1,222 @@
+"""Latency as a Bayesian linear model over ops and type changes.
+
+An op's cost in a type, relative to its first type, is what its size explains plus a deviation of
+its own; a change of type on an edge costs what the tensor's size explains plus a deviation of its
+own. The scales of the deviations and of the errors are estimated by expectation maximization
+(Bishop, "Pattern Recognition and Machine Learning", 2006, section 9.3.4); errors are Student's t,
+so that a disturbed timing counts little (Lange et al., "Robust Statistical Modeling Using the t
+Distribution", 1989).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+
+DEGREES_OF_FREEDOM = 4.0
+ROUNDS = 3
+# How much of a scale's estimate is its starting value, in observations.
+_INERTIA = 4.0
+# Prior standard deviations in units of the median latency: of what all ops of a type cost more in
+# all, of how much one op type or one kind of size stands out, of a single op's own deviation.
+_ALL_OPS, _OP_TYPE, _KIND_OF_SIZE, _EVENLY = 3.0, 1.0, 1.0, 0.3
+_DEVIATION = 0.5
+_ALL_EDGES, _EDGE_DEVIATION, _USUAL_EDGES = 0.5, 0.4, 0.3
+_INTERCEPT = 10.0
+_MISFIT = 0.01
+
+
+@dataclass(frozen=True)
+class CostTables:
+    """What each choice costs, in the unit of the latencies.
+
+    Attributes:
+        ops: Per parameter and type, relative to the parameter's first type; shape (P, T).
+        edges: Per edge and pair of types; shape (E, T, T), symmetric, zero diagonal.
+        base: The latency where every parameter has its first type and no edge changes type.
+    """
+
+    ops: Floats
+    edges: Floats
+    base: float
+
+
+class LatencyModel:
+    """The posterior over cost tables.
+
+    Args:
+        space: The search space.
+        choices: Value positions of measured trials, shape (N, P), N at least 1.
+        latency: Their latencies, shape (N,), above 0.
+        stderr: Their standard errors, shape (N,).
+    """
+
+    def __init__(self, space: OpSpace, choices: Integers, latency: Floats, stderr: Floats) -> None:
+        self._space = space
+        self._columns = _Columns(space)
+        self._unit = float(np.median(latency))
+        self._fit(
+            self._columns.rows(space.types_of(choices)), latency / self._unit, stderr / self._unit
+        )
+
+    def mean(self) -> CostTables:
+        """The expected tables."""
+        return self._columns.tables(self._mean * self._unit)
+
+    def draws(self, rng: np.random.Generator, count: int) -> Floats:
+        """Draws of the coefficients from the posterior, shape (count, columns).
+
+        Draws from the prior are corrected by the data (Matheron's rule; Doucet, "A Note on
+        Efficient Conditional Simulation of Gaussian Distributions", 2010).
+        """
+        prior = rng.standard_normal((count, len(self._mean))) * self._scale
+        prior += self._columns.prior_mean
+        error = rng.standard_normal((count, len(self._y))) * np.sqrt(self._variance)
+        gap = self._y + error - prior @ self._x.T
+        corrected: Floats = prior + self._gain(gap.T).T
+        return corrected
+
+    def latencies(self, draws: Floats, types: Integers) -> Floats:
+        """Latency of configurations given by type (N, P) in each draw; shape (draws, N)."""
+        result: Floats = draws @ self._columns.rows(types).T * self._unit
+        return result
+
+    def _fit(self, x: Floats, y: Floats, stderr: Floats) -> None:
+        columns = self._columns
+        scale = columns.start.copy()
+        misfit, weight = _MISFIT, np.ones(len(y))
+        for _ in range(ROUNDS):
+            expected = stderr**2 + (misfit * y) ** 2
+            self._x, self._y, self._scale, self._variance = x, y, scale, expected / weight
+            spread = self._condition()
+            mean = columns.prior_mean + self._gain(y - x @ columns.prior_mean)
+            residual2 = (y - x @ mean) ** 2 / expected
+            weight = (DEGREES_OF_FREEDOM + 1) / (DEGREES_OF_FREEDOM + residual2)
+            # The errors against what they claim to be, what the coefficients took up left out.
+            taken = float((1.0 - spread / scale**2).sum())
+            free = max(len(y) - taken, 0.0)
+            excess = (float((weight * residual2).sum()) + _INERTIA) / (free + _INERTIA)
+            claimed = float(np.mean(expected / y**2))
+            misfit2 = misfit**2 + claimed * (excess - 1.0)
+            misfit = float(np.sqrt(np.clip(misfit2, 1e-6, 0.25)))
+            scale = scale.copy()
+            for group in columns.scaled_groups:
+                moment = (mean[group] ** 2 + spread[group]) / columns.start[group] ** 2
+                factor2 = (moment.sum() + _INERTIA) / (len(moment) + _INERTIA)
+                scale[group] = columns.start[group] * np.sqrt(factor2)
+        self._mean = mean
+        self.error = misfit
+
+    def _condition(self) -> Floats:
+        """Prepare ``_gain``; the posterior variance of each coefficient, shape (columns,).
+
+        In the space of trials or of coefficients, whichever is smaller.
+        """
+        x, prior = self._x, self._scale**2
+        if len(x) < x.shape[1]:
+            xs = x * prior
+            inverse = np.linalg.inv(xs @ x.T + np.diag(self._variance))
+            self._gain_factors = xs.T, inverse
+            taken = np.einsum("ij,ij->j", xs, inverse @ xs)
+            left: Floats = np.maximum(prior - taken, 1e-12 * prior)
+            return left
+        xw = x / self._variance[:, None]
+        inverse = np.linalg.inv(xw.T @ x + np.diag(1.0 / prior))
+        self._gain_factors = inverse, xw.T
+        variance: Floats = np.diagonal(inverse).copy()
+        return variance
+
+    def _gain(self, gap: Floats) -> Floats:
+        """What a gap between latencies and prediction moves the coefficients by."""
+        left, right = self._gain_factors
+        moved: Floats = left @ (right @ gap)
+        return moved
+
+
+class _Columns:
+    """The design: which coefficient applies to which configuration."""
+
+    def __init__(self, space: OpSpace) -> None:
+        self._space = space
+        count, types = len(space.names), len(space.types)
+        first = space.type_of[:, 0]
+        present = np.zeros((count, types), bool)
+        rows, values = np.nonzero(space.type_of >= 0)
+        present[rows, space.type_of[rows, values]] = True
+        present[np.arange(count), first] = False
+        # Deviations: one per parameter and type other than its first.
+        self._own = np.argwhere(present)
+        own = len(self._own)
+        p, t = self._own.T if own else (np.empty(0, int), np.empty(0, int))
+        size = 0.5 * (space.compute[p] + space.traffic[p])
+        contrast = space.compute[p] - space.traffic[p]
+        even = space.is_op[p] / max(count, 1)
+        start = [_DEVIATION * size + 0.02 * even + 1e-4]
+        loads, spreads = [], []
+        for kind in dict.fromkeys(t.tolist()):
+            inside = t == kind
+            loads += [inside * size, inside * contrast, inside * even]
+            spreads += [_ALL_OPS, _KIND_OF_SIZE, _EVENLY]
+            for group in range(len(space.group_names)):
+                of_group = inside & (space.groups[p] == group)
+                if of_group.any() and not of_group[inside].all():
+                    loads.append(of_group * size)
+                    spreads.append(_OP_TYPE)
+        self._loads = np.array(loads, float).reshape(len(loads), own)
+        start.append(np.array(spreads))
+        # Type changes: per edge, and per pair of types what the tensor's size explains.
+        quantized = np.array([kind.startswith("int8") for kind in space.types], bool)
+        self._crosses = quantized[:, None] != quantized[None, :]
+        self._pairs = (
+            [
+                (a, b)
+                for a in range(types)
+                for b in range(a + 1, types)
+                if present[:, [a, b]].any() and _both_float_or_int8(space.types[a], space.types[b])
+            ]
+            if len(space.edges)
+            else []
+        )
+        start.append(_EDGE_DEVIATION * space.edge_sizes + 1e-4)
+        start.append(np.full(len(self._pairs), _ALL_EDGES))
+        start.append(np.array([_INTERCEPT]))
+        self.start = np.concatenate(start)
+        bounds = np.cumsum([0, *map(len, start)])
+        self._parts = [slice(int(a), int(b)) for a, b in itertools.pairwise(bounds)]
+        self.scaled_groups = [np.flatnonzero(t == kind) for kind in dict.fromkeys(t.tolist())]
+        if len(space.edges):
+            self.scaled_groups.append(np.arange(self._parts[2].start, self._parts[2].stop))
+        self.prior_mean = np.zeros(len(self.start))
+        self.prior_mean[self._parts[3]] = _USUAL_EDGES
+
+    def rows(self, types: Integers) -> Floats:
+        """The design matrix of configurations given by type, shape (N, columns)."""
+        space = self._space
+        own = (types[:, self._own[:, 0]] == self._own[:, 1]).astype(float)
+        first, second = types[:, space.edges[:, 0]], types[:, space.edges[:, 1]]
+        crossing = self._crosses[first, second].astype(float)
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        shared = [((low == a) & (high == b)) @ space.edge_sizes for a, b in self._pairs]
+        return np.column_stack([own, own @ self._loads.T, crossing, *shared, np.ones(len(types))])
+
+    def tables(self, coefficients: Floats) -> CostTables:
+        """Coefficients as tables of costs."""
+        space = self._space
+        own, loads, edges, pairs, base = (coefficients[part] for part in self._parts)
+        types = len(space.types)
+        ops = np.zeros((len(space.names), types))
+        ops[self._own[:, 0], self._own[:, 1]] = own + loads @ self._loads
+        table = edges[:, None, None] * self._crosses
+        for (a, b), shared in zip(self._pairs, pairs, strict=True):
+            table[:, a, b] += shared * space.edge_sizes
+            table[:, b, a] += shared * space.edge_sizes
+        return CostTables(ops, table, float(base[0]))
+
+
+def _both_float_or_int8(a: str, b: str) -> bool:
+    """Whether a change between the two types converts a tensor: those of ops do."""
+    return "=" not in a and "=" not in b

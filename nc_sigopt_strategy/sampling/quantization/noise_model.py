@@ -1,0 +1,175 @@
+"""Damage as a sum of what each quantized op does, with sensitivities that are never negative.
+
+The sensitivities are log-normal, so a few may be a thousand times the others. The types of one op
+share a level. The posterior mode is found by Gauss-Newton steps in the logarithms; a draw starts
+from the Laplace approximation there (Bishop, 2006, section 4.4) and is carried towards the true
+posterior by a few Hamiltonian trajectories in the coordinates that the approximation whitens
+(Neal, "MCMC Using Hamiltonian Dynamics", 2011).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+
+ROUNDS = 3
+NEWTON_STEPS = 10
+WARM_UP, LEAPS, STEP = 10, 8, 0.1
+DEGREES_OF_FREEDOM = 5.0
+_SPREAD, _VARIANT_SPREAD, _FLOAT_SPREAD = 1.8, 0.8, 2.0
+# Rounding to 8 bits of mantissa against rounding to 8 bits of the whole range, in noise power.
+_FLOAT_LEVEL = -7.0
+_ERROR = 0.1
+_INERTIA = 4.0
+
+
+class NoiseModel:
+    """The posterior over sensitivities.
+
+    Args:
+        space: The search space.
+        choices: Value positions of measured trials, shape (N, P), N at least 1.
+        damage: What they did, shape (N,): output noise, or the loss of accuracy.
+        stderr: Standard errors of the damage, shape (N,); ``None``: relative ones, estimated.
+    """
+
+    def __init__(
+        self, space: OpSpace, choices: Integers, damage: Floats, stderr: Floats | None = None
+    ) -> None:
+        self._space = space
+        self._columns = _columns(space)
+        x = (choices[:, self._columns[:, 0]] == self._columns[:, 1]).astype(float)
+        self._unit = float(np.max(np.abs(damage))) or 1.0
+        self._fit(x, damage / self._unit, None if stderr is None else stderr / self._unit)
+
+    def draws(self, rng: np.random.Generator, count: int) -> Floats:
+        """Draws of the damage of each value, shape (count, P, V); zero for the exact ones."""
+        whiten = self._whiten
+        # From the mode: a draw of the approximation may lie where exponentials run away.
+        z = np.zeros(len(self._mode))
+        value, slope = self._posterior(self._mode)
+        slope = whiten.T @ slope
+        found = []
+        for n in range(WARM_UP + count):
+            step = STEP * rng.uniform(0.6, 1.2)
+            momentum = rng.standard_normal(len(z))
+            energy = value - 0.5 * momentum @ momentum
+            new, new_value, new_slope = z, value, slope
+            for _ in range(LEAPS):
+                momentum = momentum + 0.5 * step * new_slope
+                new = new + step * momentum
+                new_value, gradient = self._posterior(self._mode + whiten @ new)
+                new_slope = whiten.T @ gradient
+                momentum = momentum + 0.5 * step * new_slope
+            if np.log(rng.random()) < new_value - 0.5 * momentum @ momentum - energy:
+                z, value, slope = new, new_value, new_slope
+            if n >= WARM_UP:
+                found.append(self._table(np.exp(self._mode + whiten @ z)))
+        return np.array(found)
+
+    def _table(self, sensitivities: Floats) -> Floats:
+        table = np.zeros(self._space.type_of.shape)
+        table[self._columns[:, 0], self._columns[:, 1]] = sensitivities * self._unit
+        return table
+
+    def _posterior(self, u: Floats) -> tuple[float, Floats]:
+        """Log density of log sensitivities and its gradient."""
+        s = np.exp(np.minimum(u, 20.0))
+        pull = self._a @ s - self._b
+        off = u - self._level
+        fall = self._prior @ off
+        value = -0.5 * (s @ (pull - self._b)) - 0.5 * (off @ fall)
+        return float(value), -s * pull - fall
+
+    def _fit(self, x: Floats, y: Floats, stderr: Floats | None) -> None:
+        space, columns = self._space, self._columns
+        quantized = space.is_quantized[columns[:, 0], columns[:, 1]]
+        level = float(np.log(max(np.median(np.abs(y)), 1e-9) / max(space.is_op.sum(), 1)))
+        spread, error = _SPREAD, _ERROR
+        if stderr is None:
+            # Rows without damage say nothing in relative terms, and are exact.
+            told = np.abs(y) > 1e-9
+            x, y = x[told], y[told]
+        weight = np.ones(len(y))
+        u = np.full(len(columns), level) + np.where(quantized, 0.0, _FLOAT_LEVEL)
+        for n in range(ROUNDS):
+            variance = (error * y) ** 2 if stderr is None else (error / _ERROR * stderr) ** 2
+            wx = x * (weight / variance)[:, None]
+            self._a, self._b = wx.T @ x, wx.T @ y
+            self._prior, self._level = _prior(columns, quantized, level, spread)
+            u = self._newton(u, NEWTON_STEPS if n == 0 else NEWTON_STEPS // 3)
+            s = np.exp(u)
+            hessian = s[:, None] * self._a * s + self._prior
+            covariance = np.linalg.inv(hessian)
+            marginal = np.diagonal(covariance)
+            residual2 = (y - x @ s) ** 2 / variance
+            weight = (DEGREES_OF_FREEDOM + 1) / (DEGREES_OF_FREEDOM + residual2)
+            used = len(u) - float(np.einsum("ij,ij->", self._prior, covariance))
+            free = max(len(y) - used, 0.0)
+            excess = (float((weight * residual2).sum()) + _INERTIA) / (free + _INERTIA)
+            error = float(np.clip(error * np.sqrt(excess), 0.01, 1.0))
+            inside = u[quantized] if quantized.any() else u
+            level = float(np.mean(inside))
+            moment = (inside - level) ** 2 + (marginal[quantized] if quantized.any() else marginal)
+            spread = float(
+                np.sqrt((moment.sum() + _INERTIA * _SPREAD**2) / (len(moment) + _INERTIA))
+            )
+        # Its rows turn independent normal numbers into a draw of the approximation.
+        self._whiten = np.linalg.cholesky(covariance)
+        self._mode, self.error = u, error
+
+    def _newton(self, u: Floats, steps: int) -> Floats:
+        value, gradient = self._posterior(u)
+        damping = 0.0
+        for _ in range(steps):
+            s = np.exp(u)
+            hessian = s[:, None] * self._a * s + self._prior
+            hessian[np.diag_indices_from(hessian)] += damping
+            step = np.linalg.solve(hessian, gradient)
+            step *= min(1.0, 3.0 / max(float(np.abs(step).max()), 1e-12))
+            new_value, new_gradient = self._posterior(u + step)
+            if new_value >= value - 1e-12:
+                converged = float(np.abs(step).max()) < 1e-3
+                u, value, gradient = u + step, new_value, new_gradient
+                damping *= 0.2
+                if converged:
+                    break
+            else:
+                damping = max(4 * damping, 1.0)
+        return u
+
+
+def _columns(space: OpSpace) -> Integers:
+    """(parameter, value) of every sensitivity, shape (columns, 2).
+
+    The most precise float type is what the model is, so it does no damage. Of a parameter that
+    is no op, the last value counts as doing none.
+    """
+    columns = []
+    for p, size in enumerate(space.sizes):
+        last = int(size) - 1
+        exact = space.types[space.type_of[p, last]] == "fp32" or not space.is_op[p]
+        columns += [(p, v) for v in range(last if exact else last + 1)]
+    return np.array(columns, np.int64).reshape(len(columns), 2)
+
+
+def _prior(
+    columns: Integers, quantized: npt.NDArray[np.bool_], level: float, spread: float
+) -> tuple[Floats, Floats]:
+    """Precision matrix and mean of the log sensitivities.
+
+    Each is its op's level plus an offset of its own; the level is integrated out.
+    """
+    own = np.where(quantized, _VARIANT_SPREAD, _FLOAT_SPREAD) ** 2
+    # An op with a single quantized value has the spread as a whole.
+    shared = max(spread**2 - _VARIANT_SPREAD**2, 0.25)
+    # The inverse of a block per op of ``shared`` everywhere plus ``own`` on its diagonal
+    # (Sherman and Morrison, 1950).
+    op = columns[:, 0]
+    sums = np.bincount(op, weights=1.0 / own)[op] if len(op) else own
+    pull = shared / (1.0 + shared * sums)
+    precision = np.where(op[:, None] == op[None, :], -np.outer(1.0 / own, pull / own), 0.0)
+    precision[np.diag_indices_from(precision)] += 1.0 / own
+    return precision, level + np.where(quantized, 0.0, _FLOAT_LEVEL)

@@ -1,0 +1,83 @@
+"""The sampler as Optuna sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from nc_sigopt_strategy.sampling.conventions import TuningExperiment
+from nc_sigopt_strategy.sampling.quantization.history import History
+from nc_sigopt_strategy.sampling.quantization.op_space import OpSpace, is_type_choice
+from nc_sigopt_strategy.sampling.quantization.suggestion import suggest
+
+
+def categories(
+    search_space: Mapping[str, BaseDistribution],
+) -> dict[str, CategoricalDistribution]:
+    """The categorical parameters of a search space."""
+    return {
+        name: domain
+        for name, domain in search_space.items()
+        if isinstance(domain, CategoricalDistribution)
+    }
+
+
+def is_quantization(search_space: Mapping[str, BaseDistribution]) -> bool:
+    """Whether the parameters choose data types: all categorical, most of them among types."""
+    domains = categories(search_space)
+    of_types = sum(is_type_choice(domain.choices) for domain in domains.values())
+    return len(domains) == len(search_space) and 2 * of_types > len(domains)
+
+
+class QuantizationSampler(BaseSampler):
+    """Suggests the fastest configuration that one draw of what is known allows.
+
+    Never one that was tried, is being tried, or failed, while there is another.
+
+    Args:
+        search_space: Parameter name to its values, least precise first.
+        experiment: Bound, graph, and how to read a trial.
+        seed: Seed of its random numbers; ``None`` draws one.
+    """
+
+    def __init__(
+        self,
+        search_space: Mapping[str, CategoricalDistribution],
+        experiment: TuningExperiment,
+        seed: int | None,
+    ) -> None:
+        self._search_space = dict(search_space)
+        self._experiment = experiment
+        self._rng = np.random.default_rng(seed)
+        self._random = RandomSampler(seed)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The search space given at construction."""
+        return dict(self._search_space)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The next configuration, for all parameters."""
+        space = OpSpace.of(self._search_space, self._experiment.op_graph)
+        others = (t for t in study.get_trials(deepcopy=False) if t.number != trial.number)
+        history = History.of(others, space, self._experiment)
+        return space.assignments(suggest(space, history, self._experiment, self._rng))
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Only reached for a parameter that is not of the search space: a random value."""
+        return self._random.sample_independent(study, trial, param_name, param_distribution)

@@ -1,0 +1,217 @@
+"""From the history to the next configuration: learn, draw, solve the draws, take the best."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from nc_sigopt_strategy.sampling.conventions import TuningExperiment
+from nc_sigopt_strategy.sampling.quantization.acquisition import Acquisition
+from nc_sigopt_strategy.sampling.quantization.assignment_problem import (
+    AssignmentProblem,
+    best_improved,
+    priced,
+    relax,
+)
+from nc_sigopt_strategy.sampling.quantization.damage import Damage, learn_damage
+from nc_sigopt_strategy.sampling.quantization.history import History, key
+from nc_sigopt_strategy.sampling.quantization.latency_model import CostTables, LatencyModel
+from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+
+# Draws from the posterior, candidates made of them, steps uphill from the best candidates.
+DRAWS = 32
+CANDIDATES = 64
+STEPS = 4
+IMPROVED = 2
+# Early on, a suggestion is often what one draw calls best (Thompson sampling) and not what
+# promises most over all draws: the latter goes in small safe steps while little is known.
+EARLY_TRIALS, EARLY_DRAWS = 20, 0.6
+# What is to blame for one failed trial costs this many times the slowest latency.
+FAILURE_COST = 2.0
+
+
+def suggest(
+    space: OpSpace, history: History, experiment: TuningExperiment, rng: np.random.Generator
+) -> Integers:
+    """Value positions of the next configuration, shape (P,)."""
+    tried = history.tried
+    if len(history.latency) < 2:
+        for anchor in (np.zeros_like(space.sizes), space.sizes - 1):
+            if key(anchor) not in tried:
+                return anchor
+    if len(history.latency) == 0:
+        return _untried(rng.integers(0, space.sizes), space, tried, rng)
+    history = history.recent()
+    latency = LatencyModel(space, history.choices, history.latency, history.latency_stderr)
+    damage = learn_damage(space, history, experiment, rng, DRAWS)
+    if len(history.pending):
+        latency, damage = _with_pending(space, history, experiment, latency, damage, rng)
+    blame = _blame(space, history)
+    costs = latency.mean()
+    costs = dataclasses.replace(
+        costs, ops=costs.ops + FAILURE_COST * history.latency.max() * blame
+    )
+    if len(history.latency) < EARLY_TRIALS and rng.random() < EARLY_DRAWS:
+        choice = _of_one_draw(space, costs, damage, int(rng.integers(DRAWS)))
+        if key(choice) not in tried:
+            return choice
+    acquisition, incumbent = _acquisition(space, history, latency, damage, blame, rng)
+    candidates = np.concatenate([_candidates(space, costs, damage, rng), incumbent[None]])
+    return _uphill(acquisition, np.unique(candidates, axis=0), space, tried, rng)
+
+
+def _acquisition(
+    space: OpSpace,
+    history: History,
+    latency: LatencyModel,
+    damage: Damage,
+    blame: Floats,
+    rng: np.random.Generator,
+) -> tuple[Acquisition, Integers]:
+    """What is to be improved on: the fastest that met the bound, and likely does so by right."""
+    draws = latency.draws(rng, DRAWS)
+    expected = latency.latencies(draws, space.types_of(history.choices))
+    kept = damage.kept(history.choices).mean(axis=0)
+    feasible = history.feasible
+    if feasible.any():
+        trusted = feasible & (kept >= min(0.5, float(kept[feasible].max())))
+        best = int(np.flatnonzero(trusted)[np.argmin(expected.mean(axis=0)[trusted])])
+        level = expected[:, best]
+    else:
+        best, level = int(np.argmax(kept)), expected.max(axis=1)
+    return Acquisition(space, latency, draws, damage, level, blame), history.choices[best]
+
+
+def _of_one_draw(space: OpSpace, costs: CostTables, damage: Damage, n: int) -> Integers:
+    limit = min(float(damage.limits[n]), float(np.median(damage.limits)))
+    problem, value_of = problem_of(space, costs, damage.tables[n], limit)
+    found, _ = relax(problem)
+    types = best_improved(problem, np.concatenate([*found, problem.lightest[None]]), IMPROVED)
+    choice: Integers = value_of[np.arange(len(types)), types]
+    return choice
+
+
+def _candidates(
+    space: OpSpace, costs: CostTables, damage: Damage, rng: np.random.Generator
+) -> Integers:
+    """Configurations that are best at some price of damage, in some draw; shape (N, P)."""
+    limit = float(np.median(damage.limits))
+    problem, value_of = problem_of(space, costs, damage.tables.mean(axis=0), limit)
+    found, price = relax(problem)
+    found.append(best_improved(problem, np.concatenate(found), IMPROVED)[None])
+    if price > 0:
+        weights = np.array(
+            [problem_of(space, costs, table, limit)[0].weight for table in damage.tables]
+        )
+        which = np.arange(CANDIDATES) % len(weights)
+        around = price * np.exp(rng.uniform(-1.5, 1.5, CANDIDATES))
+        found.append(priced(problem, around[:, None, None] * weights[which]))
+    choices: Integers = value_of[np.arange(len(space.names)), np.concatenate(found)]
+    return choices
+
+
+def problem_of(
+    space: OpSpace, costs: CostTables, damage: Floats, limit: float
+) -> tuple[AssignmentProblem, Integers]:
+    """One draw as a problem over types, and the value that stands for each type, shape (P, T).
+
+    All values of a type take the same time, so the least damaging one stands for it.
+    """
+    count, kinds = costs.ops.shape
+    value_of = np.zeros((count, kinds), np.int64)
+    weight = np.zeros((count, kinds))
+    cost = np.full((count, kinds), np.inf)
+    for kind in range(kinds):
+        has = space.type_of == kind
+        some = has.any(axis=1)
+        best = np.argmin(np.where(has, damage, np.inf), axis=1)
+        value_of[:, kind] = best
+        weight[some, kind] = damage[some, best[some]]
+        cost[some, kind] = costs.ops[some, kind]
+    return AssignmentProblem(cost, weight, limit, space.edges, costs.edges), value_of
+
+
+def _blame(space: OpSpace, history: History) -> Floats:
+    """How much each op and type is to blame for failed trials, shape (P, T).
+
+    A failure is blamed evenly on those of its values that no measured trial has.
+    """
+    blame = np.zeros((len(space.names), len(space.types)))
+    measured = space.types_of(history.choices)
+    for failed in space.types_of(history.failed):
+        suspects = np.flatnonzero(~(measured == failed).any(axis=0))
+        blame[suspects, failed[suspects]] += 1.0 / max(len(suspects), 1)
+    return blame
+
+
+def _with_pending(
+    space: OpSpace,
+    history: History,
+    experiment: TuningExperiment,
+    latency: LatencyModel,
+    damage: Damage,
+    rng: np.random.Generator,
+) -> tuple[LatencyModel, Damage]:
+    """The models as if open trials had found what is expected of them.
+
+    The "kriging believer" (Ginsbourger et al., "Kriging Is Well-Suited to Parallelize
+    Optimization", 2010).
+    """
+    expected = latency.latencies(latency.draws(rng, DRAWS), space.types_of(history.pending))
+    believed = history.with_pending(
+        np.maximum(expected.mean(axis=0), 1e-3 * history.latency.min()),
+        damage.of(history.pending).mean(axis=0),
+    )
+    latency = LatencyModel(space, believed.choices, believed.latency, believed.latency_stderr)
+    return latency, learn_damage(space, believed, experiment, rng, DRAWS)
+
+
+def _uphill(
+    acquisition: Acquisition,
+    candidates: Integers,
+    space: OpSpace,
+    tried: set[bytes],
+    rng: np.random.Generator,
+) -> Integers:
+    """The most promising configuration that was not tried, by single changes from the best."""
+    best: Integers | None = None
+    best_value = -1.0
+    around = candidates
+    for _ in range(1 + STEPS):
+        values = acquisition(around)
+        order = np.argsort(-values, kind="stable")
+        top = next((int(n) for n in order if key(around[n]) not in tried), None)
+        if best is None and top is None:
+            around = _neighbours(space, around[order[0]])  # all candidates were tried
+            continue
+        if top is None or values[top] <= best_value:
+            break
+        best, best_value = around[top], float(values[top])
+        around = _neighbours(space, best)
+    if best is None or best_value <= 0:
+        # Nothing promises anything: the last resort is the neighbourhood of the best known.
+        return _untried(candidates[0] if best is None else best, space, tried, rng)
+    return best
+
+
+def _neighbours(space: OpSpace, choice: Integers) -> Integers:
+    """All configurations that differ in one value, shape (N, P)."""
+    values = np.arange(space.type_of.shape[1])
+    changed = (space.type_of >= 0) & (values[None, :] != choice[:, None])
+    at, value = np.nonzero(changed)
+    near: Integers = np.repeat(choice[None], len(at), axis=0)
+    near[np.arange(len(at)), at] = value
+    return near
+
+
+def _untried(
+    choice: Integers, space: OpSpace, tried: set[bytes], rng: np.random.Generator
+) -> Integers:
+    """The choice itself, or one near it that was not tried, if one is found."""
+    for _ in range(100):
+        if key(choice) not in tried:
+            break
+        some = rng.random(len(choice)) < max(0.1, 2 / len(choice))
+        choice = np.where(some, rng.integers(0, space.sizes), choice)
+    return choice
