@@ -47,7 +47,7 @@ class CalibrationCase:
         self, images: npt.NDArray[np.float32], batch_size: int, workspace: Path, **config: Any
     ) -> Quantizer:
         """Neural Compressor set up to quantize this model, calibrated by all of ``images``."""
-        ends = {"inputs": self.inputs, "outputs": self.outputs}
+        ends: dict[str, Any] = {"inputs": self.inputs, "outputs": self.outputs}
         labels = np.zeros(len(images), np.int64)
         return Quantizer(
             self.path,

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from nc_sigopt_strategy.backends import Backend, backend_for
+from nc_sigopt_strategy.parameter_graph import parameter_graph
 from nc_sigopt_strategy.search_space import SearchSpace, SpaceRequest, build_search_space
 
 # What a label says of an op that is calibrated by "kl"; without it, by min-max.
@@ -30,10 +32,13 @@ class Quantizer:
         inputs: Names of the input ops; TensorFlow only.
         outputs: Names of the output ops; TensorFlow only.
         sampling_size: How many inputs calibrate.
+        preset: Of the search space; see ``Settings.search_space``.
         config: Further arguments of ``PostTrainingQuantConfig``.
 
     Attributes:
-        space: Every option of every op: int8 in all variants, bf16, fp32.
+        space: What each op can be; its parameters are in graph order. With the preset "full" that
+            is int8 in all variants, bf16, fp32.
+        backend: Of the model's framework.
         framework: Neural Compressor's name of the model's framework.
     """
 
@@ -46,6 +51,7 @@ class Quantizer:
         inputs: tuple[str, ...] = (),
         outputs: tuple[str, ...] = (),
         sampling_size: int = 100,
+        preset: str = "full",
         **config: Any,
     ) -> None:
         from neural_compressor import config as inc
@@ -72,15 +78,26 @@ class Quantizer:
         self._strategy._prepare_tuning()
         _, _, default = self._strategy.initial_tuning_cfg()
         self.framework = str(self._strategy.framework)
+        self.backend: Backend = backend_for(self.framework)
         self.space: SearchSpace = build_search_space(
             self._strategy.tuning_space,
             approach=conf.approach,
             framework=self.framework,
             default_config=default,
             sampling_sizes=[sampling_size],
-            graph_order={},
-            request=SpaceRequest("full"),
+            graph_order=self.backend.graph_order(self._optimized_model()),
+            request=SpaceRequest(preset),
         )
+
+    @property
+    def fp32_model(self) -> Any:
+        """Neural Compressor's model object of the model as it was given."""
+        return self._strategy.model
+
+    def op_graph(self) -> dict[str, Any]:
+        """Parameters with their sizes and edges; see ``parameter_graph``."""
+        graph = self.backend.op_graph(self._optimized_model(), self.space.ops)
+        return parameter_graph(graph, {p.name: p.ops for p in self.space.parameters})
 
     def quantize(self, assignments: dict[str, str]) -> Any:
         """Neural Compressor's model object of one configuration."""
@@ -99,6 +116,10 @@ class Quantizer:
         final = strategy.algo_scheduler("post_quantization")
         strategy.algo_scheduler.reset_exec_algorithms()
         return final
+
+    def _optimized_model(self) -> Any:
+        # As in the strategy: the adaptor's own rewrite has the names of the quantizable ops.
+        return getattr(self._strategy.adaptor, "pre_optimized_model", None) or self._strategy.model
 
     def uniform(self, *wanted: str) -> dict[str, str]:
         """Every op in the first of these labels that it has, else in its default one."""

@@ -1,0 +1,1 @@
+"""Landscapes: what every configuration of a model costs, known in full, to race samplers on."""

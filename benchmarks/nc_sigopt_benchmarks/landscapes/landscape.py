@@ -1,0 +1,127 @@
+"""What every landscape offers: the truth about each configuration, and noisy looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Choices = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+Truth = Callable[[Choices], Values]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One noisy measurement of one configuration, as a trial makes it.
+
+    Attributes:
+        latency: Any unit, above 0.
+        latency_stderr: Its standard error as the measurement itself reports it, same unit.
+        accuracy: 0 to 1; a share of the landscape's ``images``.
+        output_noise: See ``nc_sigopt_strategy.measurement.output_noise``.
+    """
+
+    latency: float
+    latency_stderr: float
+    accuracy: float
+    output_noise: float
+
+
+@dataclass(frozen=True)
+class MeasurementError:
+    """How far one measurement is from the truth.
+
+    Attributes:
+        latency: Relative standard deviation of a latency.
+        outlier_share: Share of latencies that a disturbance makes longer.
+        outlier_scale: Mean relative length of such a disturbance.
+        output_noise: Relative standard deviation of the output noise.
+    """
+
+    latency: float = 0.02
+    outlier_share: float = 0.0
+    outlier_scale: float = 0.0
+    output_noise: float = 0.02
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """A search space and the truth about each of its configurations.
+
+    Configurations are rows of value positions: an integer array of shape
+    (configurations, parameters).
+
+    Attributes:
+        name: For tables.
+        family: Landscapes of one family are reported together.
+        assumptions_hold: Whether latency and noise are additive and accuracy falls with noise.
+        parameters: Name to values, in graph order.
+        op_graph: The experiment's record of ops and edges; see ``sampling.structure``.
+        default: Value positions of the default int8 configuration, shape (parameters,).
+        latency: True latencies, shape (configurations,).
+        output_noise: True output noises, shape (configurations,).
+        accuracy: True accuracies, 0 to 1, shape (configurations,).
+        baseline_accuracy: Of the FP32 model.
+        bound: Least accuracy that is accepted.
+        images: How many images an accuracy is measured on.
+        error: What a measurement adds to the truth.
+        optimum: Value positions of the fastest configuration whose true accuracy meets the
+            bound, shape (parameters,), found without any sampler.
+    """
+
+    name: str
+    family: str
+    assumptions_hold: bool
+    parameters: Mapping[str, tuple[str, ...]]
+    op_graph: Mapping[str, Any]
+    default: Choices
+    latency: Truth
+    output_noise: Truth
+    accuracy: Truth
+    baseline_accuracy: float
+    bound: float
+    images: int
+    error: MeasurementError
+    optimum: Choices
+
+    @property
+    def optimal_latency(self) -> float:
+        """The latency of ``optimum``."""
+        return float(self.latency(self.optimum[None])[0])
+
+    @property
+    def sampling_error(self) -> float:
+        """Standard deviation of an accuracy near the bound, measured on ``images`` images."""
+        return float(np.sqrt(self.bound * (1 - self.bound) / self.images))
+
+    def positions(self, assignments: Mapping[str, str]) -> Choices:
+        """Assignments as value positions, shape (parameters,)."""
+        return np.array(
+            [values.index(assignments[name]) for name, values in self.parameters.items()]
+        )
+
+    def assignments(self, choice: Choices) -> dict[str, str]:
+        """Value positions of shape (parameters,) as assignments."""
+        return {
+            name: values[position]
+            for (name, values), position in zip(self.parameters.items(), choice, strict=True)
+        }
+
+    def look(self, choice: Choices, rng: np.random.Generator) -> Look:
+        """Measure one configuration, of shape (parameters,)."""
+        error, row = self.error, choice[None]
+        latency = float(self.latency(row)[0]) * float(np.exp(rng.normal(0.0, error.latency)))
+        if rng.random() < error.outlier_share:
+            latency *= 1 + rng.exponential(error.outlier_scale)
+        noise = float(self.output_noise(row)[0]) * float(np.exp(rng.normal(0, error.output_noise)))
+        accuracy = float(np.clip(self.accuracy(row)[0], 0.0, 1.0))
+        return Look(
+            latency=latency,
+            latency_stderr=latency * error.latency,
+            accuracy=float(rng.binomial(self.images, accuracy)) / self.images,
+            output_noise=noise,
+        )
