@@ -1,0 +1,1 @@
+"""``nc-sigopt race``: samplers and other strategies against landscapes whose optimum is known."""
