@@ -123,6 +123,7 @@ def tuning_experiment(landscape: Landscape) -> TuningExperiment:
         read=_read,
         accuracy_threshold=landscape.bound,
         maximize_accuracy=True,
+        baseline_accuracy=landscape.baseline_accuracy,
         op_graph=landscape.op_graph,
     )
 
