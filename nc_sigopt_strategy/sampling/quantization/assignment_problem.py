@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers
 
 PRICES = 16
-REFINEMENTS = 2
+REFINEMENTS = 1
 # Solutions of slightly changed weights, of which the best few are improved by exchanges: between
 # the prices lie configurations that no price gives.
 SHAKES, SHAKEN_BY = 48, 0.3
@@ -196,16 +197,19 @@ def priced(problem: AssignmentProblem, surcharge: Floats) -> Integers:
             total = total + table.reshape(shape)
         found.append((op, scope, np.argmin(total, axis=1)))
         if scope:
-            reduced = total.min(axis=1)
-            full = np.broadcast_to(reduced, (batch, *(kinds,) * len(scope)))
-            waiting.setdefault(scope[0], []).append((scope, full))
+            waiting.setdefault(scope[0], []).append((scope, _full(total.min(axis=1), kinds)))
     types = np.zeros((batch, count), np.int64)
     every = np.arange(batch)
     for op, scope, choice in reversed(found):
-        full = np.broadcast_to(choice, (batch, *(kinds,) * len(scope)))
         where = (every, *(types[:, other] for other in scope))
-        types[:, op] = full[where]
+        types[:, op] = _full(choice, kinds)[where]
     return types
+
+
+def _full(table: npt.NDArray[Any], kinds: int) -> npt.NDArray[Any]:
+    """A table with all types on every axis but the first."""
+    shape = (table.shape[0], *(kinds,) * (table.ndim - 1))
+    return table if table.shape == shape else np.broadcast_to(table, shape)
 
 
 Step = tuple[int, tuple[int, ...], tuple[tuple[int, int, bool], ...]]

@@ -67,11 +67,17 @@ def learn_damage(
         shares = (rng.permutation(draws) + 0.5) / draws
         limits = np.array([limit.quantile(float(share)) for share in shares])
         model = NoiseModel(space, history.choices, history.noise)
-        return Damage(model.draws(rng, draws), limits)
+        return Damage(_tables(model, rng, draws), limits)
     if baseline is None:
         baseline = float(history.accuracy.max())
     allowed = max(baseline - history.bound, 1e-6)
     lost = baseline - history.accuracy
     stderr = np.hypot(_ACCURACY_ERROR * allowed, _ACCURACY_MISFIT * lost)
     model = NoiseModel(space, history.choices[:known], lost, stderr)
-    return Damage(model.draws(rng, draws), np.full(draws, allowed))
+    return Damage(_tables(model, rng, draws), np.full(draws, allowed))
+
+
+def _tables(model: NoiseModel, rng: np.random.Generator, draws: int) -> Floats:
+    """Draws of the sensitivities; each stands twice, beside other draws of latency and limit."""
+    half = model.draws(rng, -(-draws // 2))
+    return np.tile(half, (2, 1, 1))[:draws]

@@ -15,7 +15,7 @@ from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, 
 # Relative standard error of a latency that comes without one.
 USUAL_ERROR = 0.03
 # Measured trials that a suggestion learns from at most, and how many of them are the first ones.
-LEARNED_FROM, FIRST = 250, 20
+LEARNED_FROM, FIRST = 200, 20
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, 
 
 ROUNDS = 3
 NEWTON_STEPS = 10
-WARM_UP, LEAPS, STEP = 10, 8, 0.1
+WARM_UP, LEAPS, STEP = 10, 6, 0.12
 DEGREES_OF_FREEDOM = 5.0
 _SPREAD, _VARIANT_SPREAD, _FLOAT_SPREAD = 1.8, 0.8, 2.0
 # Rounding to 8 bits of mantissa against rounding to 8 bits of the whole range, in noise power.
