@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,18 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
+from threadpoolctl import ThreadpoolController
 
 from nc_sigopt_strategy.sampling.conventions import TuningExperiment
 from nc_sigopt_strategy.sampling.quantization.history import History
 from nc_sigopt_strategy.sampling.quantization.op_space import OpSpace, is_type_choice
 from nc_sigopt_strategy.sampling.quantization.suggestion import suggest
+
+
+@functools.lru_cache(maxsize=1)
+def _threads() -> ThreadpoolController:
+    """The thread pools of the libraries that are loaded; finding them takes milliseconds."""
+    return ThreadpoolController()
 
 
 def categories(
@@ -70,7 +78,11 @@ class QuantizationSampler(BaseSampler):
         space = OpSpace.of(self._search_space, self._experiment.op_graph)
         others = (t for t in study.get_trials(deepcopy=False) if t.number != trial.number)
         history = History.of(others, space, self._experiment)
-        return space.assignments(suggest(space, history, self._experiment, self._rng))
+        # For matrices of a few hundred rows several threads cost more than they bring, most of all
+        # beside a framework with threads of its own.
+        with _threads().limit(limits=1, user_api="blas"):
+            choice = suggest(space, history, self._experiment, self._rng)
+        return space.assignments(choice)
 
     def sample_independent(
         self,
