@@ -109,7 +109,6 @@ class LatencyModel:
                 factor2 = (moment.sum() + _INERTIA) / (len(moment) + _INERTIA)
                 scale[group] = columns.start[group] * np.sqrt(factor2)
         self._mean = mean
-        self.error = misfit
 
     def _condition(self) -> Floats:
         """Prepare ``_gain``; the posterior variance of each coefficient, shape (columns,).
@@ -176,7 +175,7 @@ class _Columns:
                 (a, b)
                 for a in range(types)
                 for b in range(a + 1, types)
-                if present[:, [a, b]].any() and _both_float_or_int8(space.types[a], space.types[b])
+                if present[:, [a, b]].any() and _is_conversion(space.types[a], space.types[b])
             ]
             if len(space.edges)
             else []
@@ -217,6 +216,6 @@ class _Columns:
         return CostTables(ops, table, float(base[0]))
 
 
-def _both_float_or_int8(a: str, b: str) -> bool:
+def _is_conversion(a: str, b: str) -> bool:
     """Whether a change between the two types converts a tensor: those of ops do."""
     return "=" not in a and "=" not in b

@@ -1,10 +1,10 @@
 """Damage as a sum of what each quantized op does, with sensitivities that are never negative.
 
 The sensitivities are log-normal, so a few may be a thousand times the others. The types of one op
-share a level. The posterior mode is found by Gauss-Newton steps in the logarithms; a draw starts
-from the Laplace approximation there (Bishop, 2006, section 4.4) and is carried towards the true
-posterior by a few Hamiltonian trajectories in the coordinates that the approximation whitens
-(Neal, "MCMC Using Hamiltonian Dynamics", 2011).
+share a level. The posterior mode is found by Gauss-Newton steps in the logarithms. From there
+Hamiltonian trajectories go through the posterior (Neal, "MCMC Using Hamiltonian Dynamics",
+2011), in the coordinates that the Laplace approximation at the mode whitens (Bishop, "Pattern
+Recognition and Machine Learning", 2006, section 4.4).
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class NoiseModel:
             )
         # Its rows turn independent normal numbers into a draw of the approximation.
         self._whiten = np.linalg.cholesky(covariance)
-        self._mode, self.error = u, error
+        self._mode = u
 
     def _newton(self, u: Floats, steps: int) -> Floats:
         value, gradient = self._posterior(u)
