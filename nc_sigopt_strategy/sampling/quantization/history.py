@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from operator import getitem
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, 
 # Relative standard error of a latency that comes without one.
 USUAL_ERROR = 0.03
 # Measured trials that a suggestion learns from at most, and how many of them are the first ones.
-LEARNED_FROM, FIRST = 200, 20
+LEARNED_FROM, FIRST = 150, 20
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,12 @@ class History:
         cls, trials: Iterable[FrozenTrial], space: OpSpace, experiment: TuningExperiment
     ) -> History:
         """Sort trials by state; those taken back, or of other parameters, do not count."""
-        index = [
-            (name, {label: v for v, label in enumerate(row)})
-            for name, row in zip(space.names, space.labels, strict=True)
-        ]
+        positions = [{label: v for v, label in enumerate(row)} for row in space.labels]
         measured, pending, failed, readings = [], [], [], []
         for trial in trials:
-            params = trial.params
+            labels = map(trial.params.__getitem__, space.names)
             try:
-                choice = [values[params[name]] for name, values in index]
+                choice = list(map(getitem, positions, labels))
             except KeyError:
                 continue
             if trial.state is TrialState.COMPLETE:
