@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nc_sigopt_strategy.embedded.api_error import ApiError
 from nc_sigopt_strategy.embedded.model import Experiment
 from nc_sigopt_strategy.embedded.store import Point
-from nc_sigopt_strategy.embedded.tables import CONSTRAINTS_ATTR
 from nc_sigopt_strategy.embedded.tuning_experiment import tuning_experiment
-from nc_sigopt_strategy.sampling import Enumeration, make_sampler
-
-# How often the sampler may try again when it names a point that was tried, as SigOpt's server
-# does, before a random untried point is taken.
-RETRIES = 5
-
-SearchSpace = Mapping[str, BaseDistribution]
+from nc_sigopt_strategy.sampling import Enumeration, make_sampler, read_constraints
+from nc_sigopt_strategy.sampling.asking import RETRIES, ask, derived_seed
+from nc_sigopt_strategy.sampling.registry import SearchSpace
 
 
 def propose(
@@ -63,16 +54,17 @@ def propose(
     if experiment.type == "grid" and enumeration and len(taken) >= enumeration.size:
         raise ApiError(500, f"No suggestion left: all {enumeration.size} grid points are used")
 
+    tuning = tuning_experiment(experiment, record)
     assignments: dict[str, Any] = {}
     for attempt in range(1 + RETRIES):
         sampler = make_sampler(
             name,
             seed=_seed(seed, len(points), race, attempt),
             search_space=space,
-            constraints_func=_constraints if experiment.limited else None,
-            experiment=tuning_experiment(experiment, record),
+            constraints_func=read_constraints if experiment.limited else None,
+            experiment=tuning,
         )
-        assignments = _ask(sampler, study, space, len(points))
+        assignments = ask(sampler, study, space, len(points))
         if _key(space, assignments) not in taken:
             return assignments
     if enumeration is None or len(taken) >= enumeration.size:
@@ -80,36 +72,6 @@ def propose(
     ranks = sorted({enumeration.rank(assignments) for assignments in used})
     generator = random.Random(_seed(seed, len(points), race, RETRIES + 1))
     return enumeration.unrank(_untried(ranks, enumeration.size, generator))
-
-
-def _ask(
-    sampler: BaseSampler, study: optuna.Study, space: SearchSpace, number: int
-) -> dict[str, Any]:
-    trial = create_trial(state=TrialState.RUNNING)
-    trial.number = number
-    several = {name: domain for name, domain in space.items() if not domain.single()}
-    related = sampler.sample_relative(study, trial, several)
-    return {
-        name: related[name] if name in related else _alone(sampler, study, trial, name, domain)
-        for name, domain in space.items()
-    }
-
-
-def _alone(
-    sampler: BaseSampler,
-    study: optuna.Study,
-    trial: FrozenTrial,
-    name: str,
-    domain: BaseDistribution,
-) -> Any:
-    if isinstance(domain, CategoricalDistribution) and domain.single():
-        return domain.choices[0]  # a grid of one value
-    return sampler.sample_independent(study, trial, name, domain)
-
-
-def _constraints(trial: FrozenTrial) -> Sequence[float]:
-    values: Sequence[float] = trial.system_attrs.get(CONSTRAINTS_ATTR, ())
-    return values
 
 
 def _key(space: SearchSpace, assignments: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -120,8 +82,7 @@ def _seed(seed: int | None, number: int, race: int, attempt: int) -> int | None:
     """A seed of its own for each suggestion, so that no generator's state must be kept."""
     if seed is None:
         return None
-    digest = hashlib.sha256(f"{seed}:{number}:{race}:{attempt}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
+    return derived_seed(seed, number, race, attempt)
 
 
 def _untried(ranks: Sequence[int], size: int, generator: random.Random) -> int:

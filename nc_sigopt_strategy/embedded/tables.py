@@ -19,8 +19,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages._rdb import models  # the tables have no public name
 from optuna.trial import TrialState
 
-# The name under which Optuna's samplers look for constraint values (above zero: violated).
-CONSTRAINTS_ATTR = "constraints"
+from nc_sigopt_strategy.sampling import CONSTRAINTS_ATTR
 
 Rows = list[dict[str, Any]]
 

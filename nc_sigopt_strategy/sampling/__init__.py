@@ -8,10 +8,12 @@ Nothing here knows of SigOpt or of Neural Compressor.
 from __future__ import annotations
 
 from nc_sigopt_strategy.sampling.conventions import (
+    CONSTRAINTS_ATTR,
     WITHDRAWN_ATTR,
     Constraints,
     Reading,
     TuningExperiment,
+    read_constraints,
 )
 from nc_sigopt_strategy.sampling.enumeration import Enumeration
 from nc_sigopt_strategy.sampling.registry import (
@@ -23,6 +25,7 @@ from nc_sigopt_strategy.sampling.registry import (
 )
 
 __all__ = [
+    "CONSTRAINTS_ATTR",
     "DEFAULT_SAMPLER",
     "SAMPLER_NAMES",
     "WITHDRAWN_ATTR",
@@ -33,4 +36,5 @@ __all__ = [
     "available_samplers",
     "check_sampler_name",
     "make_sampler",
+    "read_constraints",
 ]

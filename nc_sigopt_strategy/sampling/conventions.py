@@ -15,6 +15,14 @@ WITHDRAWN_ATTR = "withdrawn"
 
 # Maps a finished trial to one number per constraint; above zero means violated.
 Constraints = Callable[[FrozenTrial], Sequence[float]]
+# The system attribute under which Optuna's samplers look for those numbers.
+CONSTRAINTS_ATTR = "constraints"
+
+
+def read_constraints(trial: FrozenTrial) -> Sequence[float]:
+    """The numbers kept with a trial; empty before it was measured."""
+    values: Sequence[float] = trial.system_attrs.get(CONSTRAINTS_ATTR, ())
+    return values
 
 
 @dataclass(frozen=True)

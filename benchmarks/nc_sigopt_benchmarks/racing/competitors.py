@@ -15,7 +15,7 @@ from nc_sigopt_benchmarks.racing.mse_v2_greedy import mse_v2_plan
 from nc_sigopt_benchmarks.racing.noise_per_latency import noise_per_latency_plan
 from nc_sigopt_benchmarks.racing.optuna_sampler import OptunaCompetitor, SamplerBuilder
 from nc_sigopt_benchmarks.racing.planned import Plan, Planned
-from nc_sigopt_benchmarks.racing.samplers import gaussian_process, own, univariate_tpe
+from nc_sigopt_benchmarks.racing.samplers import own, univariate_tpe
 from nc_sigopt_benchmarks.racing.sigopt_lite import SigOptLite
 from nc_sigopt_benchmarks.racing.trial import Competitor
 from nc_sigopt_strategy.errors import MissingExtraError, SettingsError
@@ -58,7 +58,7 @@ _KINDS: dict[str, _Kind] = {
     "tpe": _optuna(own("tpe")),
     "tpe-univariate": _optuna(univariate_tpe, relative=False),
     "random": _optuna(own("random")),
-    "gp": _optuna(gaussian_process, "torch"),
+    "gp": _optuna(own("gp"), "torch"),
     "nsgaii": _Kind(lambda entry: Evolution(entry.landscape, entry.seed)),
     "basic-fallback": _plan(lambda entry: basic_plan(entry.landscape)),
     "mse_v2-greedy": _plan(lambda entry: mse_v2_plan(entry.landscape, entry.seed)),

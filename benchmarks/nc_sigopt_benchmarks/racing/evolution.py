@@ -12,10 +12,10 @@ from optuna.samplers import NSGAIISampler
 from optuna.trial import FrozenTrial, TrialState
 
 from nc_sigopt_benchmarks.landscapes.landscape import Choices, Landscape
-from nc_sigopt_benchmarks.racing.measuring import derived_seed
-from nc_sigopt_benchmarks.racing.optuna_sampler import RETRIES, search_space, silent_study
+from nc_sigopt_benchmarks.racing.optuna_sampler import search_space, silent_study
 from nc_sigopt_benchmarks.racing.trial import Trial, choice_key
 from nc_sigopt_benchmarks.racing.untried import untried_choice
+from nc_sigopt_strategy.sampling.asking import RETRIES, derived_seed
 
 # Optuna's default of 50 would leave one generation after the random one in 100 trials.
 POPULATION = 20

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 import numpy as np
 
 from nc_sigopt_benchmarks.landscapes.landscape import Choices, Landscape
 from nc_sigopt_benchmarks.racing.trial import Trial, choice_key
+from nc_sigopt_strategy.sampling.asking import derived_seed
 
 # The strategy times 12 pairs in a trial (``latency_repeats``) and 40 rounds among finalists.
 FINAL_ERROR_SCALE = math.sqrt(12 / 40)
-
-
-def derived_seed(*parts: object) -> int:
-    """A seed, 0 to 2**32 - 1, that depends on the parts and on nothing else."""
-    digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:4], "big")
 
 
 class Measuring:

@@ -19,9 +19,9 @@ import numpy as np
 
 from nc_sigopt_benchmarks.landscapes.landscape import Landscape, Values
 from nc_sigopt_benchmarks.racing.basic_fallback import better, type_wise
-from nc_sigopt_benchmarks.racing.measuring import derived_seed
 from nc_sigopt_benchmarks.racing.op_values import FLOATING, OpValues
 from nc_sigopt_benchmarks.racing.planned import Plan
+from nc_sigopt_strategy.sampling.asking import derived_seed
 
 ERROR = 0.5  # standard deviation of the log
 TYPE_WISE = 2

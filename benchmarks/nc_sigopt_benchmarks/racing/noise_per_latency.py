@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from nc_sigopt_benchmarks.landscapes.landscape import Landscape
-from nc_sigopt_benchmarks.racing.measuring import derived_seed
 from nc_sigopt_benchmarks.racing.op_values import OpValues
 from nc_sigopt_benchmarks.racing.planned import Plan
+from nc_sigopt_strategy.sampling.asking import derived_seed
 
 # Of the budget, at most this share goes into measuring ops alone; the others come last.
 MEASURING_SHARE = 0.6

@@ -14,14 +14,17 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nc_sigopt_benchmarks.landscapes.landscape import Choices, Landscape
-from nc_sigopt_benchmarks.racing.measuring import derived_seed
 from nc_sigopt_benchmarks.racing.trial import Trial, choice_key
 from nc_sigopt_benchmarks.racing.untried import untried_choice
-from nc_sigopt_strategy.sampling.conventions import Constraints, Reading, TuningExperiment
+from nc_sigopt_strategy.sampling import (
+    CONSTRAINTS_ATTR,
+    Constraints,
+    Reading,
+    TuningExperiment,
+    read_constraints,
+)
+from nc_sigopt_strategy.sampling.asking import RETRIES, ask, derived_seed
 
-# As the embedded engine: how often the sampler may name another point when it named a tried one.
-RETRIES = 5
-CONSTRAINTS_ATTR = "constraints"
 _READING_ATTR = "reading"
 _NEVER_ASKED = RandomSampler(seed=0)
 
@@ -88,25 +91,12 @@ class OptunaCompetitor:
                     self._experiment,
                 )
             )
-            choice = self._landscape.positions(self._ask(sampler, study, number))
+            asked = ask(sampler, study, self._space, number, relative=self._relative)
+            choice = self._landscape.positions(asked)
             if choice_key(choice) not in self._tried:
                 return choice
         rng = np.random.default_rng(derived_seed(self._seed, number, "untried"))
         return untried_choice(self._landscape, self._tried, rng)
-
-    def _ask(self, sampler: BaseSampler, study: optuna.Study, number: int) -> dict[str, Any]:
-        trial = create_trial(state=TrialState.RUNNING)
-        trial.number = number
-        assignments: dict[str, Any] = {}
-        if self._relative:
-            several = {name: domain for name, domain in self._space.items() if not domain.single()}
-            assignments.update(sampler.sample_relative(study, trial, several))
-        for name, domain in self._space.items():
-            if domain.single():
-                assignments[name] = self._landscape.parameters[name][0]
-            elif name not in assignments:
-                assignments[name] = sampler.sample_independent(study, trial, name, domain)
-        return assignments
 
 
 def search_space(landscape: Landscape) -> SearchSpace:
@@ -147,12 +137,6 @@ def finished_trial(landscape: Landscape, space: SearchSpace, trial: Trial) -> Fr
             }
         },
     )
-
-
-def read_constraints(trial: FrozenTrial) -> Sequence[float]:
-    """Bound minus accuracy; empty before the trial was measured."""
-    values: Sequence[float] = trial.system_attrs.get(CONSTRAINTS_ATTR, ())
-    return values
 
 
 def silent_study(**settings: Any) -> optuna.Study:

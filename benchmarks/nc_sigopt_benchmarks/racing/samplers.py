@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from optuna.samplers import BaseSampler, TPESampler
 
 from nc_sigopt_benchmarks.racing.optuna_sampler import Asking, SamplerBuilder
 from nc_sigopt_strategy.sampling.registry import STARTUP_TRIALS, make_sampler
@@ -31,17 +31,6 @@ def univariate_tpe(asking: Asking) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(
-            seed=asking.seed,
-            n_startup_trials=STARTUP_TRIALS,
-            constraints_func=asking.constraints,
-        )
-
-
-def gaussian_process(asking: Asking) -> BaseSampler:
-    """Optuna's Gaussian process; the accuracy is modelled as a constraint of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return GPSampler(
             seed=asking.seed,
             n_startup_trials=STARTUP_TRIALS,
             constraints_func=asking.constraints,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from nc_sigopt_benchmarks.landscapes.landscape import Choices, Landscape
-from nc_sigopt_benchmarks.racing.measuring import derived_seed
 from nc_sigopt_benchmarks.racing.trial import Trial, choice_key
 from nc_sigopt_benchmarks.racing.untried import untried_choice
+from nc_sigopt_strategy.sampling.asking import derived_seed
 
 
 class SigOptLite:

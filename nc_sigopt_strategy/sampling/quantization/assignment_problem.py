@@ -19,10 +19,9 @@ from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers
 
 PRICES = 16
 REFINEMENTS = 1
-# Solutions of slightly changed weights, of which the best few are improved by exchanges: between
-# the prices lie configurations that no price gives.
-SHAKES, SHAKEN_BY = 48, 0.3
-IMPROVED = 6
+# Of the priced solutions so many are improved by exchanges: between the prices lie configurations
+# that no price gives.
+IMPROVED = 2
 EXCHANGES = 30
 # An op with more neighbours than this at its elimination loses its cheapest edges: the tables
 # grow with the power of it.
@@ -69,24 +68,17 @@ def solve(problem: AssignmentProblem) -> Integers:
     """
     if problem.total(problem.lightest[None])[1][0] > problem.limit:
         return problem.lightest
-    candidates, price = relax(problem)
-    candidates.append(problem.lightest[None])
-    if price > 0:
-        # Seeded by nothing but the problem, so that it has one solution.
-        rng = np.random.default_rng(0)
-        shaken = np.exp(rng.normal(0.0, SHAKEN_BY, (SHAKES, *problem.weight.shape)))
-        around = np.geomspace(0.7 * price, 1.5 * price, SHAKES)
-        candidates.append(priced(problem, around[:, None, None] * shaken * problem.weight))
-    return best_improved(problem, np.concatenate(candidates), IMPROVED)
+    candidates, _ = relax(problem)
+    return best_improved(problem, np.concatenate([*candidates, problem.lightest[None]]))
 
 
-def best_improved(problem: AssignmentProblem, candidates: Integers, count: int) -> Integers:
-    """The best of the ``count`` most promising candidates, shape (N, P), after exchanges."""
+def best_improved(problem: AssignmentProblem, candidates: Integers) -> Integers:
+    """The best of the ``IMPROVED`` most promising candidates, shape (N, P), after exchanges."""
     candidates = np.unique(candidates, axis=0)
     cost, weight = problem.total(candidates)
     # What is a little too heavy may need one exchange only.
     excess = np.maximum(weight / problem.limit - 1, 0) if problem.limit > 0 else weight > 0
-    promising = np.argsort(cost * (1 + 0.2 * excess) + 1e9 * (excess > 0.5))[:count]
+    promising = np.argsort(cost * (1 + 0.2 * excess) + 1e9 * (excess > 0.5))[:IMPROVED]
     best = np.array([improve(problem, candidates[n]) for n in promising])
     cost, weight = problem.total(best)
     result: Integers = best[int(np.argmin(np.where(weight <= problem.limit, cost, np.inf)))]

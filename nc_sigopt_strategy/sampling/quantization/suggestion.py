@@ -13,6 +13,7 @@ from nc_sigopt_strategy.sampling.quantization.assignment_problem import (
     best_improved,
     priced,
     relax,
+    solve,
 )
 from nc_sigopt_strategy.sampling.quantization.damage import Damage, learn_damage
 from nc_sigopt_strategy.sampling.quantization.history import History, key
@@ -23,7 +24,6 @@ from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, 
 DRAWS = 32
 CANDIDATES = 64
 STEPS = 4
-IMPROVED = 2
 # Early on, a suggestion is often what one draw calls best (Thompson sampling) and not what
 # promises most over all draws: the latter goes in small safe steps while little is known.
 EARLY_TRIALS, EARLY_DRAWS = 20, 0.6
@@ -86,8 +86,7 @@ def _acquisition(
 def _of_one_draw(space: OpSpace, costs: CostTables, damage: Damage, n: int) -> Integers:
     limit = min(float(damage.limits[n]), float(np.median(damage.limits)))
     problem, value_of = problem_of(space, costs, damage.tables[n], limit)
-    found, _ = relax(problem)
-    types = best_improved(problem, np.concatenate([*found, problem.lightest[None]]), IMPROVED)
+    types = solve(problem)
     choice: Integers = value_of[np.arange(len(types)), types]
     return choice
 
@@ -99,7 +98,7 @@ def _candidates(
     limit = float(np.median(damage.limits))
     problem, value_of = problem_of(space, costs, damage.tables.mean(axis=0), limit)
     found, price = relax(problem)
-    found.append(best_improved(problem, np.concatenate(found), IMPROVED)[None])
+    found.append(best_improved(problem, np.concatenate(found))[None])
     if price > 0:
         weights = np.array(
             [problem_of(space, costs, table, limit)[0].weight for table in damage.tables]
