@@ -26,23 +26,53 @@ _SECRET_PARAMETER = re.compile(
 
 
 @dataclass(frozen=True)
+class SessionConfig:
+    """Options of ONNX Runtime's sessions, in evaluation and timing alike.
+
+    Attributes:
+        intra_op_num_threads: Threads within an op; 0: one per core.
+        inter_op_num_threads: Threads across ops; 0: one per core.
+        graph_optimization_level: ``disable``, ``basic``, ``extended`` or ``all``.
+    """
+
+    intra_op_num_threads: int = 0
+    inter_op_num_threads: int = 0
+    graph_optimization_level: str = "all"
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Which model is tuned.
 
     Attributes:
-        name: Shown in tables and reports.
-        source: ``assets``, ``digits``, ``path``, or ``auto`` (assets where NC_SIGOPT_ASSETS is
-            set, else digits).
-        path: Frozen graph, for the source ``path``; relative paths start at the config file.
-        inputs: Tensor or op names, for the source ``path``.
-        outputs: Tensor or op names, for the source ``path``.
+        name: ``mobilenet_v1`` or ``resnet50_v1``; for the source ``path`` whatever tables shall show.
+        source: ``assets``; ``keras`` (Keras's own ImageNet weights, downloaded); ``digits`` (the
+            architecture, trained on scikit-learn's digits); ``path``; or ``auto``: assets where
+            NC_SIGOPT_ASSETS is set and has the model, else digits.
+        format: What is tuned: ``frozen`` and ``saved_model`` are TensorFlow's, ``onnx`` runs in
+            ONNX Runtime. A source in another format is converted.
+        path: A frozen graph, a SavedModel, a Keras file (weights or a whole model) or an ONNX
+            model, for the source ``path``; relative paths start at the config file.
+        inputs: Tensor or op names; needed for a frozen graph, else those of the model.
+        outputs: Tensor or op names; needed for a frozen graph, else those of the model.
+        preprocessing: ``tf``, ``caffe`` or ``torch``, see ``preprocessing``; the model's own if
+            ``None``.
+        label_offset: What is added to an ImageNet class to get the model's; the model's own if
+            ``None``.
+        quant_format: For ONNX: ``QOperator`` or ``QDQ``.
+        session: For ONNX.
     """
 
     name: str = "mobilenet_v1"
     source: str = "auto"
+    format: str = "frozen"
     path: Path | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    preprocessing: str | None = None
+    label_offset: int | None = None
+    quant_format: str = "QOperator"
+    session: SessionConfig = SessionConfig()
 
 
 @dataclass(frozen=True)
@@ -51,16 +81,28 @@ class DataConfig:
 
     Attributes:
         python: A module that defines ``calib_dataloader`` and ``eval_func``; in its absence the
-            images that belong to the model's source are used.
+            images of ``source``.
+        source: ``imagenet``, ``imagenette``, ``assets``, ``digits``, or ``auto``: those that
+            belong to the model's source.
+        path: For ``imagenet`` the folder (a folder per class, a flat folder with a map file, or
+            TFRecords); for ``imagenette`` the unpacked folder or the archive.
+        labels: The map file of a flat folder, a line per image; ``None``: ``val_map.txt`` or
+            ``val.txt`` in the folder or beside it.
         calibration_images: How many images calibrate.
         evaluation_images: How many others evaluate.
+        held_out_images: How many more judge the models found, after the tuning; no trial sees
+            them.
         batch_size: Images per batch, in calibration, evaluation and timing.
-        seed: Of the split between the two.
+        seed: Of the choice of the images.
     """
 
     python: Path | None = None
+    source: str = "auto"
+    path: Path | None = None
+    labels: Path | None = None
     calibration_images: int = 100
     evaluation_images: int = 400
+    held_out_images: int = 0
     batch_size: int = 20
     seed: int = 0
 
@@ -98,12 +140,16 @@ class TuningConfig:
     Attributes:
         timeout: Seconds; 0 leaves the end to ``max_trials``.
         max_trials: Observation budget.
-        seed: Of the strategies' own random choices.
+        seed: Of the strategies' own random choices; a repeat adds its number.
+        repeats: How often each strategy runs.
+        shuffle: Whether the runs come in an order drawn by ``seed``; else as listed.
     """
 
     timeout: int = 130
     max_trials: int = 500
     seed: int = 0
+    repeats: int = 1
+    shuffle: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,12 +162,16 @@ class StrategyConfig:
         strategy_kwargs: Passed on as they are.
         calibration: ``stock``, in every trial; ``exact`` or ``as_printed``, once for all trials.
             For Neural Compressor's own strategies; sigopt has a setting for it.
+        timeout: Instead of the ``tuning``'s.
+        max_trials: Instead of the ``tuning``'s.
     """
 
     name: str
     label: str
     strategy_kwargs: Mapping[str, Any] = field(default_factory=dict)
     calibration: str = STOCK
+    timeout: int | None = None
+    max_trials: int | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from nc_sigopt_benchmarks.config import (
     DataConfig,
     ModelConfig,
     RunConfig,
+    SessionConfig,
     StrategyConfig,
     TimingConfig,
     TuningConfig,
@@ -208,19 +209,8 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
     def relative(text: str) -> Path:
         return (path.parent / Path(text).expanduser()).resolve()
 
-    model = dict(values.get("model", {}))
-    data = dict(values.get("data", {}))
-    source = model.get("source", "auto")
-    for needed in ("path", "inputs", "outputs"):
-        if source == "path" and needed not in model:
-            hint = "A model of your own needs path, inputs and outputs."
-            raise wrong(("model", needed), "is missing", hint)
-        if source != "path" and needed in model:
-            hint = "Set model.source to 'path' to tune a model of your own, or drop the key."
-            raise wrong(("model", needed), f"is given although model.source is {source!r}", hint)
-    if source == "path" and "python" not in data:
-        hint = "Name a Python file that defines calib_dataloader and eval_func."
-        raise wrong(("data", "python"), "is missing", hint)
+    model, data = dict(values.get("model", {})), dict(values.get("data", {}))
+    _check_model_and_data(model, data, wrong)
     criterion = _typed(CriterionConfig, values.get("accuracy_criterion", {}))
     if criterion.criterion == "relative" and criterion.tolerable_loss >= 1:
         hint = "It is a share: write 0.01 for one per cent."
@@ -241,10 +231,12 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
             raise wrong(("strategies", position, "calibration"), "is given to sigopt", hint)
         _check_strategy_kwargs(entry["name"], kwargs, position, wrong)
         calibration = entry.get("calibration", STOCK)
-        strategies.append(StrategyConfig(entry["name"], label, kwargs, calibration))
-    for mapping, name in ((model, "path"), (data, "python")):
+        budget = {key: entry.get(key) for key in ("timeout", "max_trials")}
+        strategies.append(StrategyConfig(entry["name"], label, kwargs, calibration, **budget))
+    for mapping, name in ((model, "path"), (data, "python"), (data, "path"), (data, "labels")):
         if name in mapping:
             mapping[name] = relative(mapping[name])
+    model["session"] = SessionConfig(**model.get("session", {}))
     for name in ("inputs", "outputs"):
         model[name] = tuple(model.get(name, ()))
     return RunConfig(
@@ -258,6 +250,45 @@ def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
         timing=_typed(TimingConfig, values.get("timing", {})),
         output=Path(values.get("output", "runs")).expanduser(),
     )
+
+
+def _check_model_and_data(
+    model: Mapping[str, Any],
+    data: Mapping[str, Any],
+    wrong: Callable[[KeyPath, str, str], ConfigFileError],
+) -> None:
+    """Refuse keys that another key's value makes meaningless, and miss those that it needs."""
+    source, own_data = model.get("source", "auto"), data.get("source", "auto")
+    if source == "path" and "path" not in model:
+        hint = "Name the file or the folder of the model."
+        raise wrong(("model", "path"), "is missing", hint)
+    if source == "path" and str(model["path"]).endswith(".pb"):
+        for needed in ("inputs", "outputs"):
+            if needed not in model:
+                hint = "A frozen graph does not say which of its ops they are: list them."
+                raise wrong(("model", needed), "is missing", hint)
+    for key in ("path", "inputs", "outputs"):
+        if source != "path" and key in model:
+            hint = "Set model.source to 'path' to tune a model of your own, or drop the key."
+            raise wrong(("model", key), f"is given although model.source is {source!r}", hint)
+    if source in ("keras", "path") and own_data == "auto" and "python" not in data:
+        hint = "Set it to imagenet or imagenette, or name your own Python file in data.python."
+        raise wrong(("data", "source"), f"is missing, and model.source is {source!r}", hint)
+    if own_data != "auto" and "python" in data:
+        hint = "Your Python file brings its own data: leave one of the two out."
+        raise wrong(("data", "source"), "is given beside data.python", hint)
+    if own_data == "imagenet" and "path" not in data:
+        hint = "Name the folder of the images; ImageNet cannot be downloaded without an account."
+        raise wrong(("data", "path"), "is missing", hint)
+    for key in ("path", "labels"):
+        if key in data and own_data not in ("imagenet", "imagenette"):
+            hint = "It is for data.source imagenet (or imagenette): set that, or drop the key."
+            raise wrong(("data", key), f"is given although data.source is {own_data!r}", hint)
+    if model.get("format") != "onnx" and not str(model.get("path", "")).endswith(".onnx"):
+        for key in ("quant_format", "session"):
+            if key in model:
+                hint = "Set model.format to onnx, or drop the key."
+                raise wrong(("model", key), "is given for a TensorFlow model", hint)
 
 
 def _typed(section: type[_Section], values: Mapping[str, Any]) -> _Section:

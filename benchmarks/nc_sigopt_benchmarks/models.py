@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_benchmarks.config import ModelConfig
-from nc_sigopt_benchmarks.digits import DIGITS_INPUT, DIGITS_OUTPUT, digits_model_path
+from nc_sigopt_benchmarks.digits import (
+    DIGITS_CLASSES,
+    DIGITS_INPUT,
+    DIGITS_OUTPUT,
+    DigitsRecipe,
+    digits_model_path,
+)
 from nc_sigopt_strategy.errors import DataError, MissingExtraError, ModelError
 
 ASSETS_VARIABLE = "NC_SIGOPT_ASSETS"
@@ -27,16 +33,22 @@ _WANTED = (
 
 @dataclass(frozen=True)
 class BenchmarkModel:
-    """A frozen graph that is there and can be read.
+    """A model file that is there and can be read.
 
     Attributes:
         name: For tables and reports.
-        source: ``assets``, ``digits`` or ``path``.
+        source: ``assets``, ``keras``, ``digits`` or ``path``.
         description: One sentence on what the accuracy is an accuracy of.
-        path: The frozen graph.
+        path: What is tuned: a frozen graph, or an ONNX model.
         inputs: Names of the input ops.
         outputs: Names of the output ops.
         data_folder: Where its images lie, for the source ``assets``.
+        framework: ``tensorflow`` or ``onnxruntime``.
+        format: ``frozen``, ``saved_model`` or ``onnx``: what the best model is returned as.
+        preprocessing: Which one its images need; see ``preprocessing``.
+        image_size: Side of its input images in pixels.
+        label_offset: What is added to a class of the data to get the model's.
+        classes: How many outputs it has; ``None`` where unknown.
     """
 
     name: str
@@ -46,6 +58,12 @@ class BenchmarkModel:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     data_folder: Path | None = None
+    framework: str = "tensorflow"
+    format: str = "frozen"
+    preprocessing: str = "tf"
+    image_size: int = 224
+    label_offset: int = 0
+    classes: int | None = None
 
 
 def find_model(
@@ -150,6 +168,8 @@ def _assets_model(name: str) -> BenchmarkModel:
         inputs=inputs,
         outputs=outputs,
         data_folder=images,
+        label_offset=1,
+        classes=1001,
     )
 
 
@@ -170,4 +190,6 @@ def _digits_model(name: str, tell: Callable[[str], None]) -> BenchmarkModel:
         path=path,
         inputs=(DIGITS_INPUT,),
         outputs=(DIGITS_OUTPUT,),
+        image_size=DigitsRecipe().image_size,
+        classes=DIGITS_CLASSES,
     )

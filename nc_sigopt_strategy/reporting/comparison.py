@@ -10,7 +10,7 @@ from typing import Any
 
 from ..outcome import Outcome, TrialRecord
 
-RESULTS_SCHEMA_VERSION = 1
+RESULTS_SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,70 @@ class TimedModel:
 
 
 @dataclass(frozen=True)
-class StrategyResult:
-    """One strategy's part of a comparison.
+class PairedComparison:
+    """One timed model against another, sample by sample of the same rounds.
 
     Attributes:
-        label: How the run names the strategy.
+        speedup: The other's latency over this one's.
+        difference_seconds: This one's latency minus the other's.
+    """
+
+    speedup: Interval
+    difference_seconds: Interval
+
+    @property
+    def tied(self) -> bool:
+        """Whether the two cannot be told apart: the difference's interval includes zero."""
+        return self.difference_seconds.low <= 0 <= self.difference_seconds.high
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The model found and FP32, judged on images that no trial saw.
+
+    Attributes:
+        images: How many.
+        accuracy: The model's.
+        baseline_accuracy: FP32's on the same images.
+        drop: FP32's accuracy minus the model's, with its paired bootstrap interval.
+        allowed_drop: What the accuracy criterion allows on these images.
+    """
+
+    images: int
+    accuracy: float
+    baseline_accuracy: float
+    drop: Interval
+    allowed_drop: float
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the bound is not refuted: a drop within it lies in the interval or above it."""
+        return self.drop.low <= self.allowed_drop
+
+
+@dataclass(frozen=True)
+class StrategyResult:
+    """One run of one strategy.
+
+    Attributes:
+        label: How the comparison names the run: the strategy's label, with the number of the
+            repeat behind it where there are several.
         outcome: How its run ended; ``None`` when its process left nothing.
         trials: In the order in which they ran.
         timed: Its best model, timed side by side.
         failure: Why it crashed, if it did.
         note: What else a reader should know.
         wrong_use: Whether the failure is an error of ours, which the user can mend.
+        strategy: The strategy's label, which all of its repeats share.
+        repeat: Number of the repeat, from 1.
+        skipped: Why it was not run at all, if so.
+        accuracy_interval: 95 % sampling interval of the returned model's accuracy, where the
+            number of evaluation images is known.
+        over_basic: Its best model against that of ``basic``.
+        held_out: Its best model on images that no trial saw.
+        peak_memory_bytes: Largest resident memory of its process.
+        model_bytes: Size of its best model's file.
+        host: Machine and versions, where they are not the comparison's own.
     """
 
     label: str
@@ -59,6 +112,15 @@ class StrategyResult:
     failure: str | None = None
     note: str | None = None
     wrong_use: bool = False
+    strategy: str = ""
+    repeat: int = 1
+    skipped: str | None = None
+    accuracy_interval: Interval | None = None
+    over_basic: PairedComparison | None = None
+    held_out: HeldOut | None = None
+    peak_memory_bytes: int | None = None
+    model_bytes: int | None = None
+    host: Mapping[str, Any] | None = None
 
     @property
     def found(self) -> bool:
@@ -97,6 +159,11 @@ class Comparison:
         host: Machine and versions.
         interrupted: Whether Ctrl-C ended the run.
         total_seconds: Wall time of the whole comparison.
+        framework: ``tensorflow`` or ``onnxruntime``.
+        evaluation_images: How many images evaluate, where known.
+        noise: How quiet the machine was; see ``host_noise``.
+        model_bytes: Size of the FP32 model's file.
+        joined_from: Run folders that this comparison was joined from.
     """
 
     name: str
@@ -118,6 +185,11 @@ class Comparison:
     host: Mapping[str, Any] = field(default_factory=dict)
     interrupted: bool = False
     total_seconds: float = 0.0
+    framework: str = "tensorflow"
+    evaluation_images: int | None = None
+    noise: Mapping[str, Any] = field(default_factory=dict)
+    model_bytes: int | None = None
+    joined_from: tuple[str, ...] = ()
 
     @property
     def found(self) -> bool:
