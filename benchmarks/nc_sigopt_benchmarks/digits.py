@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -81,8 +81,20 @@ def digits_images(image_size: int) -> tuple[npt.NDArray[np.float32], npt.NDArray
     return np.repeat(grey, 3, axis=3).astype(np.float32), bunch.target.astype(np.int64)
 
 
+class TrainedOnDigits(Protocol):
+    """What a recipe says about the scans that train."""
+
+    @property
+    def training_images(self) -> int:
+        """How many."""
+
+    @property
+    def seed(self) -> int:
+        """Of their choice."""
+
+
 def split_indices(
-    total: int, recipe: DigitsRecipe
+    total: int, recipe: TrainedOnDigits
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Positions of the training scans and of the ones that training never sees."""
     order = np.random.default_rng(recipe.seed).permutation(total)
@@ -95,18 +107,22 @@ def cache_folder() -> Path:
     return Path(root) / "nc-sigopt-strategy"
 
 
-def fingerprint(recipe: DigitsRecipe) -> str:
-    """Twelve hex digits that change with the recipe and with the versions that train it."""
+def fingerprint(recipe: Any) -> str:
+    """Twelve hex digits that change with the recipe and with the versions that train it.
+
+    Args:
+        recipe: A dataclass of plain values.
+    """
     facts = {
         **dataclasses.asdict(recipe),
-        "tensorflow": _version("tensorflow-cpu", "tensorflow", "intel-tensorflow"),
-        "keras": _version("keras"),
-        "scikit-learn": _version("scikit-learn"),
+        "tensorflow": installed_version("tensorflow-cpu", "tensorflow", "intel-tensorflow"),
+        "keras": installed_version("keras"),
+        "scikit-learn": installed_version("scikit-learn"),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _version(*packages: str) -> str:
+def installed_version(*packages: str) -> str:
     """Version of the first of the packages that is installed; nothing is imported for it."""
     for package in packages:
         try:
@@ -129,20 +145,39 @@ def digits_model_path(
         ModelError: The cache folder cannot be written.
     """
     recipe = recipe or DigitsRecipe()
-    path = cache_folder() / f"mobilenet_v1_digits-{fingerprint(recipe)}.pb"
+    return cached_graph(
+        f"mobilenet_v1_digits-{fingerprint(recipe)}.pb",
+        lambda: _train(recipe, tell),
+        "Training MobileNet_v1 on scikit-learn's digits, once, about a minute",
+        tell,
+    )
+
+
+def cached_graph(
+    name: str, build: Callable[[], Any], announcement: str, tell: Callable[[str], None]
+) -> Path:
+    """A file of the cache folder, built first when it is not there.
+
+    Args:
+        name: Of the file.
+        build: Returns the ``GraphDef`` that goes into it.
+        announcement: Told before it is built, with the path.
+        tell: Gets lines of text.
+
+    Raises:
+        ModelError: The cache folder cannot be written.
+    """
+    path = cache_folder() / name
     if path.is_file():
         return path
-    tell(
-        "Training MobileNet_v1 on scikit-learn's digits, once, about a minute; "
-        f"it will be kept as {path}"
-    )
+    tell(f"{announcement}; it will be kept as {path}")
     try:
+        # Before minutes are spent on what then cannot be kept.
         path.parent.mkdir(parents=True, exist_ok=True)
-        graph_def = _train(recipe, tell)
-        write_whole(path, graph_def.SerializeToString())
+        write_whole(path, build().SerializeToString())
     except OSError as error:
         raise ModelError(
-            f"The trained digits model cannot be written to {path}: {error}.",
+            f"The model cannot be written to {path}: {error}.",
             "Make that folder writable, or set XDG_CACHE_HOME to one that is.",
         ) from error
     return path

@@ -22,7 +22,7 @@ OUTPUT = "logits"
 
 _MADE_UP = re.compile(r"__(\d+)(:\d+)?$")
 # Without effect in inference, or a reshape that the op after it does anyway.
-_NOTHING_TO_INFER = frozenset({"Dropout", "Reshape", "Activation"})
+_NOTHING_TO_INFER = frozenset({"Dropout", "Reshape"})
 
 
 def mobilenet_v1(image_size: int = 224, classes: int = 1000, seed: int = 0) -> Any:
@@ -99,13 +99,17 @@ def _rename_made_up(graph: Any) -> None:
         tensors.extend(ordered)
 
 
+class UnknownLayerError(ModelError):
+    """A Keras model has a layer, or a setting of one, that is not written here."""
+
+
 def frozen_graph(model: Any) -> Any:
     """A functional Keras model with one input and one output as a ``GraphDef``.
 
     The input op is called ``input``, the output op ``logits``, the others as their layers.
 
     Raises:
-        ModelError: The model has a layer that is not known here.
+        UnknownLayerError: The model has a layer that is not known here.
     """
     tf = needed("tensorflow")
     # Read before the graph is entered: within it, variables have no values.
@@ -145,10 +149,9 @@ class _Emitter:
         elif kind in ("Conv2D", "DepthwiseConv2D"):
             value = self._convolution(layer, value)
         elif kind == "ReLU":
-            relu = tf.nn.relu6 if layer.max_value == 6 else tf.nn.relu
-            value = relu(value, name=layer.name)
-        elif kind == "Activation" and layer.activation.__name__ == "relu":
-            value = tf.nn.relu(value, name=layer.name)
+            value = self._relu(layer, value)
+        elif kind == "Activation":
+            value = self._activated(layer, value, layer.name)
         elif kind == "Add":
             value = tf.add(*values, name=layer.name)
         elif kind == "ZeroPadding2D":
@@ -165,16 +168,38 @@ class _Emitter:
         elif kind == "Dense":
             value = self._dense(layer, value)
         elif kind not in _NOTHING_TO_INFER:
-            raise ModelError(
+            raise UnknownLayerError(
                 f"The Keras model has a layer of kind {kind} that is not known here.",
                 "Install the TensorFlow version of the constraints file.",
             )
         self.values[id(layer.output)] = value
 
+    def _relu(self, layer: Any, value: Any) -> Any:
+        if layer.max_value not in (None, 6) or layer.negative_slope or layer.threshold:
+            raise UnknownLayerError(f"The ReLU {layer.name} has settings that are not known here.")
+        relu = self._tf.nn.relu if layer.max_value is None else self._tf.nn.relu6
+        return relu(value, name=layer.name)
+
+    def _activated(self, layer: Any, value: Any, name: str) -> Any:
+        """The activation of a layer, if it has one besides the linear one."""
+        kind = layer.activation.__name__
+        if kind == "linear":
+            return value
+        if kind not in ("relu", "relu6", "softmax"):
+            raise UnknownLayerError(
+                f"The layer {layer.name} has the activation {kind}, which is not known here."
+            )
+        return getattr(self._tf.nn, kind)(value, name=name)
+
     def _convolution(self, layer: Any, value: Any) -> Any:
         """A convolution with the batch normalization that follows it, if one does."""
         tf = self._tf
         depthwise = type(layer).__name__ == "DepthwiseConv2D"
+        plain = set(layer.dilation_rate) == {1} and getattr(layer, "groups", 1) == 1
+        if not plain or layer.data_format != "channels_last":
+            raise UnknownLayerError(
+                f"The convolution {layer.name} has settings that are not known here."
+            )
         kernel, *biases = self._weights[layer.name]
         bias = biases[0] if biases else np.zeros(1, np.float32)
         following = self._following_normalization(layer)
@@ -197,12 +222,16 @@ class _Emitter:
         value = tf.nn.bias_add(value, offset, name=f"{layer.name}/bias_add")
         if following is not None:
             self.values[id(following.output)] = value
-        return value
+            return value
+        return self._activated(layer, value, f"{layer.name}/activation")
 
     def _following_normalization(self, layer: Any) -> Any | None:
         consumers = self._consumers.get(id(layer.output), [])
         alone = len(consumers) == 1 and type(consumers[0]).__name__ == "BatchNormalization"
-        return consumers[0] if alone else None
+        linear = layer.activation.__name__ == "linear"
+        if not alone or not linear or not (consumers[0].scale and consumers[0].center):
+            return None
+        return consumers[0]
 
     def _padding(self, layer: Any, value: Any) -> Any:
         """Padding of its own, or none where the next convolution's SAME padding does it.
@@ -225,7 +254,8 @@ class _Emitter:
             rows, tf.constant(kernel, name=f"{layer.name}/kernel"), name=f"{layer.name}/product"
         )
         offset = tf.constant(bias, name=f"{layer.name}/bias")
-        return tf.nn.bias_add(product, offset, name=f"{layer.name}/bias_add")
+        value = tf.nn.bias_add(product, offset, name=f"{layer.name}/bias_add")
+        return self._activated(layer, value, f"{layer.name}/activation")
 
 
 def _inputs(layer: Any) -> list[Any]:

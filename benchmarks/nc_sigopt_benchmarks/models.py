@@ -1,4 +1,4 @@
-"""Finding the model that a run configuration names, and checking that it is one.
+"""Finding the model that a run configuration names, in the format that it asks for.
 
 These checks come before Neural Compressor sees anything, because its own words for a wrong path
 do not name the path.
@@ -6,12 +6,13 @@ do not name the path.
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from nc_sigopt_benchmarks.benchmark_model import BenchmarkModel
 from nc_sigopt_benchmarks.config import ModelConfig
 from nc_sigopt_benchmarks.digits import (
     DIGITS_CLASSES,
@@ -20,129 +21,115 @@ from nc_sigopt_benchmarks.digits import (
     DigitsRecipe,
     digits_model_path,
 )
-from nc_sigopt_strategy.errors import DataError, MissingExtraError, ModelError
+from nc_sigopt_benchmarks.digits_resnet import ResnetRecipe, digits_resnet_path
+from nc_sigopt_benchmarks.frozen_graphs import check_frozen_graph, op_name
+from nc_sigopt_benchmarks.given_models import given_model
+from nc_sigopt_benchmarks.keras_weights import download_keras_model
+from nc_sigopt_benchmarks.model_formats import (
+    cached_download,
+    cached_onnx,
+    model_size_bytes,
+    onnx_ends,
+)
+from nc_sigopt_benchmarks.model_kinds import ONNX
+from nc_sigopt_strategy.errors import DataError, ModelError
+
+__all__ = [
+    "ASSETS_VARIABLE",
+    "BenchmarkModel",
+    "check_frozen_graph",
+    "find_model",
+    "model_size_bytes",
+    "op_name",
+]
 
 ASSETS_VARIABLE = "NC_SIGOPT_ASSETS"
 ASSETS_MODEL = "mobilenet_v1_1.0_224_frozen.pb"
 ASSETS_IMAGES = "imagenet_sample"
-_WANTED = (
-    "Give the path of a frozen TensorFlow graph (.pb), not of a SavedModel, a checkpoint or an "
-    ".h5 file."
-)
-
-
-@dataclass(frozen=True)
-class BenchmarkModel:
-    """A model file that is there and can be read.
-
-    Attributes:
-        name: For tables and reports.
-        source: ``assets``, ``keras``, ``digits`` or ``path``.
-        description: One sentence on what the accuracy is an accuracy of.
-        path: What is tuned: a frozen graph, or an ONNX model.
-        inputs: Names of the input ops.
-        outputs: Names of the output ops.
-        data_folder: Where its images lie, for the source ``assets``.
-        framework: ``tensorflow`` or ``onnxruntime``.
-        format: ``frozen``, ``saved_model`` or ``onnx``: what the best model is returned as.
-        preprocessing: Which one its images need; see ``preprocessing``.
-        image_size: Side of its input images in pixels.
-        label_offset: What is added to a class of the data to get the model's.
-        classes: How many outputs it has; ``None`` where unknown.
-    """
-
-    name: str
-    source: str
-    description: str
-    path: Path
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    data_folder: Path | None = None
-    framework: str = "tensorflow"
-    format: str = "frozen"
-    preprocessing: str = "tf"
-    image_size: int = 224
-    label_offset: int = 0
-    classes: int | None = None
+MOBILENET, RESNET = "mobilenet_v1", "resnet50_v1"
+_KNOWN = (MOBILENET, RESNET)
+_TELL_NOTHING: Callable[[str], None] = lambda line: None  # noqa: E731
 
 
 def find_model(
-    config: ModelConfig, *, tell: Callable[[str], None] = lambda line: None
+    config: ModelConfig, *, tell: Callable[[str], None] = _TELL_NOTHING
 ) -> BenchmarkModel:
-    """The model of a run configuration; the digits model is trained first if need be.
+    """The model of a run configuration, trained, downloaded or converted first if need be.
 
     Args:
         config: The ``model`` part of a run configuration.
-        tell: Gets lines of text while the digits model is trained.
+        tell: Gets lines of text while a digits model is trained or weights are downloaded.
 
     Raises:
-        ModelError: The model is missing or is not a frozen graph.
+        ModelError: The model is unknown or missing, or is not what its name says.
         DataError: The asset folder is incomplete.
     """
     source = config.source
+    if source != "path" and config.name not in _KNOWN:
+        near = difflib.get_close_matches(config.name.lower(), _KNOWN, n=1, cutoff=0.3)
+        meant = f"Did you mean {near[0]!r}? " if near else ""
+        raise ModelError(
+            f"Unknown model {config.name!r}; known are {' and '.join(_KNOWN)}.",
+            f"{meant}A model of your own has model.source 'path'.",
+        )
     if source == "auto":
-        source = "assets" if os.environ.get(ASSETS_VARIABLE) else "digits"
-    if source == "assets":
-        return _assets_model(config.name)
-    if source == "digits":
-        return _digits_model(config.name, tell)
-    if config.path is None:
-        raise ModelError("The model's source is 'path', but no path is given.", "Set model.path.")
-    check_frozen_graph(config.path, (*config.inputs, *config.outputs))
-    return BenchmarkModel(
-        name=config.name,
-        source="path",
-        description="Accuracy is what the configured eval_func returns.",
-        path=config.path,
-        inputs=tuple(map(op_name, config.inputs)),
-        outputs=tuple(map(op_name, config.outputs)),
+        has_assets = config.name == MOBILENET and os.environ.get(ASSETS_VARIABLE)
+        source = "assets" if has_assets else "digits"
+    if source == "path":
+        found = given_model(config)
+    elif source == "assets":
+        found = _assets_model(config.name)
+    elif source == "keras":
+        found = _keras_model(config.name, tell)
+    else:
+        found = _digits_model(config.name, tell)
+    given = {
+        key: value
+        for key in ("preprocessing", "label_offset")
+        if (value := getattr(config, key)) is not None
+    }
+    return dataclasses.replace(_in_format(found, config.format), **given)
+
+
+def _in_format(found: BenchmarkModel, wanted: str) -> BenchmarkModel:
+    if found.framework == "onnxruntime":
+        if wanted == ONNX:
+            return found
+        raise ModelError(
+            f"model.format is {wanted!r}, but {found.path} is an ONNX model, which cannot be "
+            "turned into a TensorFlow graph here.",
+            "Set model.format to onnx, or give the TensorFlow model that it was made of.",
+        )
+    if wanted != ONNX:
+        return dataclasses.replace(found, format=wanted)
+    path = cached_onnx(found.path, found.inputs, found.outputs)
+    inputs, outputs, _ = onnx_ends(path)
+    return dataclasses.replace(
+        found, path=path, inputs=inputs, outputs=outputs, framework="onnxruntime", format=ONNX
     )
 
 
-def op_name(tensor_or_op: str) -> str:
-    """The op of a tensor name: ``input:0`` and ``input`` both give ``input``."""
-    return tensor_or_op.split(":", 1)[0]
-
-
-def check_frozen_graph(path: Path, needed: tuple[str, ...] = ()) -> None:
-    """Make sure that ``path`` holds a frozen TensorFlow graph with the ops ``needed``.
-
-    Raises:
-        ModelError: It does not; the message says what is there instead.
-        MissingExtraError: TensorFlow is not installed.
-    """
-    graph_def = _read_graph_def(path)
-    names = {node.name for node in graph_def.node}
-    for name in needed:
-        if op_name(name) not in names:
-            ends = [node.name for node in graph_def.node if node.op == "Placeholder"]
-            raise ModelError(
-                f"The model {path} has no op {op_name(name)!r}.",
-                f"Its placeholders are {', '.join(ends) or 'none'} and its last op is "
-                f"{graph_def.node[-1].name!r}; correct model.inputs or model.outputs.",
-            )
-
-
-def _read_graph_def(path: Path) -> Any:
-    # Before TensorFlow is imported, which takes seconds.
-    if not path.exists():
-        raise ModelError(f"The model {path} does not exist.", "Correct the path of the model.")
-    if path.is_dir():
-        raise ModelError(f"The model {path} is a folder.", _WANTED)
-    try:
-        from nc_sigopt_strategy.backends.tensorflow import read_graph_def
-    except ImportError as error:
-        raise MissingExtraError(
-            f"TensorFlow cannot be imported: {error}.",
-            "Install it with: pip install 'nc_sigopt_strategy[tensorflow]'",
-        ) from error
-    try:
-        return read_graph_def(path)
-    except ModelError as error:
-        raise ModelError(error.fact, error.hint or _WANTED) from error
+def _keras_model(name: str, tell: Callable[[str], None]) -> BenchmarkModel:
+    path, inputs, outputs = cached_download(name, lambda: download_keras_model(name, tell))
+    return BenchmarkModel(
+        name=name,
+        source="keras",
+        description="Accuracy is top-1 with Keras's ImageNet weights.",
+        path=path,
+        inputs=inputs,
+        outputs=outputs,
+        preprocessing="caffe" if name == RESNET else "tf",
+        classes=1000,
+    )
 
 
 def _assets_model(name: str) -> BenchmarkModel:
+    if name != MOBILENET:
+        raise ModelError(
+            f"The assets hold {MOBILENET} only, not {name}.",
+            "Set model.source to keras (Keras's weights, downloaded), to path (a file of your "
+            "own) or to digits (the architecture trained on handwritten digits).",
+        )
     root = os.environ.get(ASSETS_VARIABLE, "")
     way_out = (
         f"Point {ASSETS_VARIABLE} at a folder with {ASSETS_MODEL} and {ASSETS_IMAGES}/, or unset "
@@ -174,22 +161,32 @@ def _assets_model(name: str) -> BenchmarkModel:
 
 
 def _digits_model(name: str, tell: Callable[[str], None]) -> BenchmarkModel:
-    path = digits_model_path(tell=tell)
+    if name == RESNET:
+        path, size = digits_resnet_path(tell=tell), ResnetRecipe().image_size
+        means = (
+            f"Latency is that of the full-size model ({size}x{size} images); accuracy is top-1 on "
+            "scikit-learn's small handwritten digits, enlarged, and says nothing about ImageNet."
+        )
+    else:
+        path, size = digits_model_path(tell=tell), DigitsRecipe().image_size
+        means = (
+            "Accuracy is top-1 on scikit-learn's small set of handwritten digits "
+            f"(enlarged to {size}x{size}), not on ImageNet."
+        )
     try:
         check_frozen_graph(path, (DIGITS_INPUT, DIGITS_OUTPUT))
     except ModelError as error:
         raise ModelError(
             f"The cached digits model is damaged: {error.fact}",
-            f"Delete {path}; it is trained again in about a minute.",
+            f"Delete {path}; it is trained again, in minutes.",
         ) from error
     return BenchmarkModel(
         name=name,
         source="digits",
-        description="Accuracy is top-1 on scikit-learn's small set of handwritten digits "
-        "(enlarged to 32x32), not on ImageNet.",
+        description=means,
         path=path,
         inputs=(DIGITS_INPUT,),
         outputs=(DIGITS_OUTPUT,),
-        image_size=DigitsRecipe().image_size,
+        image_size=size,
         classes=DIGITS_CLASSES,
     )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nc_sigopt_benchmarks import digits, models
-from nc_sigopt_benchmarks.config import ModelConfig
+from nc_sigopt_benchmarks import digits
 from nc_sigopt_benchmarks.data import (
     CalibrationLoader,
     ImageSet,
@@ -20,10 +18,7 @@ from nc_sigopt_benchmarks.data import (
     load_image,
     read_listing,
 )
-from nc_sigopt_benchmarks.models import ASSETS_MODEL, find_model
-from nc_sigopt_strategy.errors import DataError, MissingExtraError, ModelError
-
-SMALL = ModelConfig(source="path", inputs=("input",), outputs=("logits",))
+from nc_sigopt_strategy.errors import DataError, MissingExtraError
 
 
 def write_images(folder: Path, count: int = 6, size: tuple[int, int] = (300, 256)) -> None:
@@ -36,11 +31,6 @@ def write_images(folder: Path, count: int = 6, size: tuple[int, int] = (300, 256
         Image.fromarray(pixels).save(folder / f"{number}.png")
         lines.append(f"{number}.png {number * 100}\n")
     (folder / "val_map.txt").write_text("".join(lines))
-
-
-def write_assets(folder: Path, model: Path) -> None:
-    write_images(folder / "imagenet_sample")
-    (folder / ASSETS_MODEL).write_bytes(model.read_bytes())
 
 
 # --- images ---
@@ -138,134 +128,3 @@ def test_digits_evaluate_on_scans_that_trained_nothing() -> None:
     assert evaluation.images.min() >= -1
     assert evaluation.images.max() <= 1
     assert len(evaluation) == 400
-
-
-def test_the_digits_file_depends_on_the_recipe() -> None:
-    assert digits.fingerprint(digits.DigitsRecipe()) == digits.fingerprint(digits.DigitsRecipe())
-    assert digits.fingerprint(digits.DigitsRecipe()) != digits.fingerprint(
-        digits.DigitsRecipe(epochs=13)
-    )
-
-
-def test_the_frozen_digits_model_computes_what_the_trained_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    recipe = digits.DigitsRecipe(width=0.25, training_images=64, epochs=1)
-    images = digits.digits_images(recipe.image_size)[0][:8]
-    expected: dict[str, Any] = {}
-    freeze = digits.frozen_graph
-
-    def remember(model: Any) -> Any:
-        expected["scores"] = model.predict(images, verbose=0)
-        return freeze(model)
-
-    monkeypatch.setattr(digits, "frozen_graph", remember)
-    said: list[str] = []
-    path = digits.digits_model_path(recipe, tell=said.append)
-    assert path.parent == tmp_path / "nc-sigopt-strategy"
-    assert "once" in said[0]
-    scores = _run(path, images)
-    assert np.abs(scores - expected["scores"]).max() < 1e-5
-    # The second time it is only looked up.
-    said.clear()
-    assert digits.digits_model_path(recipe, tell=said.append) == path
-    assert said == []
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-def _run(path: Path, images: Any) -> Any:
-    from nc_sigopt_strategy.backends.tensorflow import open_frozen_graph
-
-    session = open_frozen_graph(path, [digits.DIGITS_INPUT], [digits.DIGITS_OUTPUT])
-    try:
-        return session.run(images)[0]
-    finally:
-        session.close()
-
-
-def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    monkeypatch.setattr(digits, "_train", lambda *_: pytest.fail("trained before the check"))
-    with pytest.raises(ModelError, match=r"cannot be written.*XDG_CACHE_HOME"):
-        digits.digits_model_path()
-
-
-# --- finding a model ---
-
-
-def test_auto_takes_assets_only_where_they_are_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NC_SIGOPT_ASSETS", str(tmp_path))
-    with pytest.raises(DataError, match=r"incomplete: missing .*frozen\.pb.*imagenet_sample"):
-        find_model(ModelConfig())
-    monkeypatch.delenv("NC_SIGOPT_ASSETS")
-    monkeypatch.setattr(models, "_digits_model", lambda name, tell: name)
-    assert find_model(ModelConfig()) == "mobilenet_v1"
-
-
-def test_assets_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NC_SIGOPT_ASSETS", raising=False)
-    with pytest.raises(DataError, match=r"NC_SIGOPT_ASSETS is not set.*digits model"):
-        find_model(ModelConfig(source="assets"))
-
-
-def test_an_asset_folder_that_is_not_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NC_SIGOPT_ASSETS", "/nowhere/at/all")
-    with pytest.raises(DataError, match="'/nowhere/at/all', which is not a folder"):
-        find_model(ModelConfig(source="assets"))
-
-
-def test_an_asset_folder_without_its_list_of_images(
-    tmp_path: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_assets(tmp_path, small_model)
-    (tmp_path / "imagenet_sample" / "val_map.txt").unlink()
-    monkeypatch.setenv("NC_SIGOPT_ASSETS", str(tmp_path))
-    with pytest.raises(DataError, match=r"incomplete: missing \S*val_map\.txt\."):
-        find_model(ModelConfig(source="assets"))
-
-
-def test_an_asset_model_of_another_kind(
-    tmp_path: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_assets(tmp_path, small_model)
-    monkeypatch.setenv("NC_SIGOPT_ASSETS", str(tmp_path))
-    with pytest.raises(ModelError, match="no op 'MobilenetV1/Predictions/Reshape'"):
-        find_model(ModelConfig(source="assets"))
-
-
-def own(path: Path, **changes: Any) -> ModelConfig:
-    values = {"path": path, "source": "path", "inputs": ("input:0",), "outputs": ("logits",)}
-    return ModelConfig(**{**values, **changes})
-
-
-def test_a_model_of_ones_own(small_model: Path) -> None:
-    model = find_model(own(small_model))
-    assert (model.inputs, model.outputs) == (("input",), ("logits",))
-
-
-def test_a_missing_model_path_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"model \S*net\.pb does not exist"):
-        find_model(own(tmp_path / "net.pb"))
-
-
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"is a folder.*frozen TensorFlow graph"):
-        find_model(own(tmp_path))
-
-
-@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" * 9], ids=["empty", "an .h5"])
-def test_a_file_that_is_not_a_model(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "net.pb"
-    path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"net\.pb .*SavedModel, a checkpoint or an \.h5"):
-        find_model(own(path))
-
-
-def test_an_output_that_the_model_does_not_have(small_model: Path) -> None:
-    with pytest.raises(ModelError, match=r"no op 'softmax'.*placeholders are input.*'logits'"):
-        find_model(own(small_model, outputs=("softmax",)))
