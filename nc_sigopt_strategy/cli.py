@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from .errors import MissingExtraError, SigOptStrategyError
+from .errors import ConfigFileError, MissingExtraError, SigOptStrategyError
 from .version import __version__
 
 if TYPE_CHECKING:
     from nc_sigopt_benchmarks.config import RunConfig
+
+    from .reporting.comparison import Comparison
 
 FOUND, NOTHING_FOUND, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -83,32 +85,74 @@ def tune(config: Path, output: Path | None) -> None:
 
 
 @cli.command(epilog=_EXIT_CODES)
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path), required=False)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Go on with the interrupted comparison of CONFIG in this run folder.",
+)
+@click.option(
+    "--from",
+    "folders",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="Run nothing: draw this comparison again; given several times, join them.",
+)
+@click.option("--retime", is_flag=True, help="With --from: time all models found once more.")
 @_errors_as_one_line
-def compare(config: Path, output: Path | None) -> None:
+def compare(
+    config: Path | None,
+    output: Path | None,
+    resume: Path | None,
+    folders: tuple[Path, ...],
+    retime: bool,
+) -> None:
     """Compare strategies under the same bound and budget.
 
     Runs each strategy of CONFIG, a YAML file (see configs/), in a process of its own, then times
-    the models found side by side and prints one table. Leaves a run folder with report.html, two
+    the models found side by side and prints the tables. Leaves a run folder with report.html,
     plots, results.json, trials.jsonl, the best model and its recipe.
     """
-    from .reporting.tables import comparison_table, table_console
-
-    run = _benchmarks("compare").compare
-    comparison, folder = run(_read(config, output), _teller())
-    console = table_console()
-    console.print(comparison_table(comparison))
-    for sentence in (comparison.accuracy_note, *comparison.verdicts):
-        console.print(f"- {sentence}")
-    report = folder / "report.html"
-    click.echo(f"Report: {report}" if report.is_file() else f"Run folder: {folder}")
-    if comparison.interrupted:
-        click.echo("nc-sigopt: interrupted; the run folder has what there was by then", err=True)
+    if bool(folders) == (config is not None):
+        raise ConfigFileError(
+            "compare takes either a CONFIG to run or --from to draw what was run.",
+            "For example: nc-sigopt compare configs/demo.yaml, or "
+            "nc-sigopt compare --from runs/demo-20261125-064844.",
+        )
+    for option, given, belongs in (("--resume", resume, config), ("--retime", retime, folders)):
+        if given and not belongs:
+            other = "a CONFIG" if option == "--resume" else "--from"
+            raise ConfigFileError(f"{option} is given without {other}.", f"Add {other}.")
+    if config is not None:
+        run = _benchmarks("compare").compare
+        comparison, folder = run(_read(config, output), _teller(), resume=resume)
+    else:
+        redraw = _benchmarks("joining").redraw
+        comparison, folder = redraw(folders, output, _teller(), retime=retime)
+    _print_comparison(comparison, folder)
+    if comparison.interrupted and config is not None:
+        again = f"nc-sigopt compare {config} --resume {folder}"
+        click.echo(f"nc-sigopt: interrupted; to go on: {again}", err=True)
         sys.exit(INTERRUPTED)
     if comparison.wrong_use:
         sys.exit(WRONG_USE)
     sys.exit(FOUND if comparison.found else NOTHING_FOUND)
+
+
+def _print_comparison(comparison: Comparison, folder: Path) -> None:
+    from .reporting.tables import comparison_tables, table_console
+
+    console = table_console()
+    for table in comparison_tables(comparison):
+        console.print(table)
+        console.print()
+    for sentence in (comparison.accuracy_note, *comparison.verdicts):
+        console.print(f"- {sentence}")
+    report = folder / "report.html"
+    click.echo(f"Report: {report}" if report.is_file() else f"Run folder: {folder}")
 
 
 _COUNT = click.IntRange(0)
@@ -309,6 +353,26 @@ def show_experiment(experiment_id: str, storage: str | None) -> None:
     from .reporting.tables import table_console
 
     print_experiment(_connection(storage), experiment_id, table_console())
+
+
+@experiments.command("export")
+@click.argument("experiment_id", metavar="ID")
+@_STORAGE
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="A .csv or .parquet file; - for CSV on standard output.",
+)
+@_errors_as_one_line
+def export_experiment(experiment_id: str, storage: str | None, output: Path) -> None:
+    """Write one experiment's observations as a table: a row each, a column per op and metric."""
+    from .reporting.experiments import find_experiment
+    from .reporting.export import observation_rows, write_rows
+
+    connection = _connection(storage)
+    find_experiment(connection, experiment_id)
+    write_rows(observation_rows(connection, experiment_id), output)
 
 
 def main() -> NoReturn:

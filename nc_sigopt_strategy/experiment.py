@@ -14,17 +14,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import ExperimentError
+from .metric_names import ACCURACY, DURATION, LATENCY, OUTPUT_NOISE, OWN
 from .outcome import TrialRecord, TrialState
 from .sigopt_client import ApiException, SigOptException, without_token
 
-ACCURACY = "accuracy"
-LATENCY = "latency"
-OUTPUT_NOISE = "output_noise"
-DURATION = "duration"
 # SigOpt's limits on metadata: 100 keys of 100 characters, strings of 500.
 METADATA_STRING = 500
 _PHASE_PREFIX = "seconds_"
 _RERUNS = "reruns"
+# Where the record keeps what accuracy has to reach: as a metric without a threshold it does not.
+_TARGET = "accuracy_target"
 
 
 @dataclass(frozen=True)
@@ -54,21 +53,26 @@ class Definition:
         name: Experiment name.
         project_id: Project id, or ``None``.
         parameters: Parameter name to its values.
-        accuracy_threshold: Value that the accuracy constraint must meet.
+        accuracy_threshold: Value that the accuracy constraint must meet; ``None``: accuracy is
+            optimized as latency is.
         maximize_accuracy: Direction of the accuracy metric.
         stores_noise: Whether output noise is among the stored metrics.
         observation_budget: INC's ``max_trials``.
         record: JSON-safe document kept with the experiment: op names, fingerprints.
+        stored_metrics: Names of the user's own metrics.
+        accuracy_target: What INC's criterion asks for, where that is not the threshold.
     """
 
     name: str
     project_id: str | None
     parameters: Mapping[str, Sequence[str]]
-    accuracy_threshold: float
+    accuracy_threshold: float | None
     maximize_accuracy: bool
     stores_noise: bool
     observation_budget: int
     record: Mapping[str, Any] = field(default_factory=dict)
+    stored_metrics: tuple[str, ...] = ()
+    accuracy_target: float | None = None
 
     def with_record(self, record: Mapping[str, Any]) -> Definition:
         """The same experiment with another record."""
@@ -76,18 +80,21 @@ class Definition:
 
     def to_request(self) -> dict[str, Any]:
         """The body of SigOpt's experiment create."""
+        accuracy: dict[str, Any] = {
+            "name": ACCURACY,
+            "objective": "maximize" if self.maximize_accuracy else "minimize",
+            "strategy": "optimize",
+        }
+        if self.accuracy_threshold is not None:
+            accuracy.update(strategy="constraint", threshold=self.accuracy_threshold)
         metrics: list[dict[str, Any]] = [
-            {
-                "name": ACCURACY,
-                "objective": "maximize" if self.maximize_accuracy else "minimize",
-                "strategy": "constraint",
-                "threshold": self.accuracy_threshold,
-            },
+            accuracy,
             {"name": LATENCY, "objective": "minimize", "strategy": "optimize"},
             {"name": DURATION, "objective": "minimize", "strategy": "store"},
         ]
         if self.stores_noise:
             metrics.append({"name": OUTPUT_NOISE, "objective": "minimize", "strategy": "store"})
+        metrics += [{"name": name, "strategy": "store"} for name in self.stored_metrics]
         request: dict[str, Any] = {
             "name": self.name,
             "parameters": [
@@ -126,7 +133,7 @@ class Experiment:
         self.parameters: dict[str, tuple[str, ...]] = {
             p.name: tuple(v.name for v in p.categorical_values) for p in document.parameters
         }
-        self._constraint = next((m for m in document.metrics if m.strategy == "constraint"), None)
+        self._accuracy = next((m for m in document.metrics if m.name == ACCURACY), None)
 
     @classmethod
     def create(cls, connection: Any, definition: Definition) -> Experiment:
@@ -141,7 +148,10 @@ class Experiment:
         if problem is not None:
             raise ExperimentError(f"The experiment cannot be created: {problem}.")
         experiment = cls(connection, document)
-        experiment.write_record(definition.record)
+        record = dict(definition.record)
+        if definition.accuracy_target is not None:
+            record[_TARGET] = definition.accuracy_target
+        experiment.write_record(record)
         return experiment
 
     @classmethod
@@ -169,8 +179,11 @@ class Experiment:
 
     @property
     def threshold(self) -> float | None:
-        """What the accuracy constraint demands."""
-        return None if self._constraint is None else self._constraint.threshold
+        """What the accuracy has to reach: a constraint, or without one what the record says."""
+        if self._accuracy is not None and self._accuracy.threshold is not None:
+            return float(self._accuracy.threshold)
+        target = self.read_record().get(_TARGET)
+        return None if target is None else float(target)
 
     @property
     def missed_updates(self) -> int:
@@ -253,25 +266,29 @@ class Experiment:
 
     def trials(self) -> list[tuple[TrialRecord, str | None]]:
         """All observed trials as records, in run order, each with its graph's fingerprint."""
+        threshold = self.threshold
         found = [
-            _record_of(document, self._met)
+            _record_of(document, lambda accuracy: self._met(accuracy, threshold))
             for document in self._observations().fetch().iterate_pages()
         ]
         return sorted(found, key=lambda pair: pair[0].number)
 
     def best(self) -> Mapping[str, str] | None:
-        """Assignments of the best observation that meets the constraint, by the engine's word."""
+        """Assignments of the best observation that meets the constraint, by the engine's word.
+
+        One of the Pareto set where accuracy is optimized too.
+        """
         endpoint = self._connection.experiments(self.id).best_assignments()
         for document in endpoint.fetch().iterate_pages():
             return dict(document.assignments)
         return None
 
-    def _met(self, accuracy: float) -> bool | None:
-        if self._constraint is None or self._constraint.threshold is None:
+    def _met(self, accuracy: float, threshold: float | None) -> bool | None:
+        if self._accuracy is None or threshold is None:
             return None
-        if self._constraint.objective == "minimize":
-            return bool(accuracy <= self._constraint.threshold)
-        return bool(accuracy >= self._constraint.threshold)
+        if self._accuracy.objective == "minimize":
+            return bool(accuracy <= threshold)
+        return bool(accuracy >= threshold)
 
     def _suggestions(self, suggestion_id: str | None = None) -> Any:
         resource = self._connection.experiments(self.id).suggestions
@@ -324,7 +341,7 @@ def _metric(record: TrialRecord, name: str) -> float:
         LATENCY: record.latency_seconds,
         DURATION: record.duration_seconds,
         OUTPUT_NOISE: record.output_noise,
-    }.get(name)
+    }.get(name, record.stored_metrics.get(name))
     if value is None or not math.isfinite(value):
         raise ExperimentError(f"Trial {record.number} has no finite value for metric {name!r}.")
     return float(value)
@@ -377,6 +394,7 @@ def _record_of(document: Any, met: Any) -> tuple[TrialRecord, str | None]:
         ended_seconds=float(metadata.get("ended_seconds", 0.0)),
         suggestion_id=None if document.suggestion is None else str(document.suggestion),
         interrupted=bool(metadata.get("interrupted")),
+        stored_metrics={n: found.value for n, found in values.items() if n not in OWN},
     )
     return record, metadata.get("fingerprint")
 

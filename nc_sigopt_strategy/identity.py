@@ -11,6 +11,11 @@ import numpy as np
 
 from .errors import ExperimentError
 from .experiment import Experiment
+from .settings import CONSTRAINT
+
+SESSION_OPTIONS = "onnxruntime_session_options"
+STORED_METRICS = "stored metrics"
+GOAL = "goal"
 
 
 def identity(
@@ -21,6 +26,9 @@ def identity(
     search_space: Mapping[str, Any],
     criterion: str,
     latency: str,
+    session_options: Mapping[str, Any] | None = None,
+    stored_metrics: Sequence[str] = (),
+    goal: str = CONSTRAINT,
 ) -> dict[str, str]:
     """Names of what matters to short fingerprints, as kept in the experiment's record.
 
@@ -31,14 +39,25 @@ def identity(
         search_space: ``SearchSpace.describe()``.
         criterion: The accuracy criterion in words.
         latency: How latency is measured.
+        session_options: ONNX Runtime's, if the user chose any.
+        stored_metrics: Names of the user's own metrics.
+        goal: See ``Settings``.
     """
-    return {
+    found = {
         "model": model_fingerprint,
         "data": _data_fingerprint(batches, timed_inputs),
         "search space": hashlib.sha256(json.dumps(search_space).encode()).hexdigest(),
         "accuracy criterion": criterion,
         "latency measurement": latency,
     }
+    # Names of what is not there are left out: experiments of earlier versions lack them too.
+    if session_options is not None:
+        found[SESSION_OPTIONS] = json.dumps(session_options, sort_keys=True)
+    if stored_metrics:
+        found[STORED_METRICS] = json.dumps(sorted(stored_metrics))
+    if goal != CONSTRAINT:
+        found[GOAL] = goal
+    return found
 
 
 def refuse_changes(experiment: Experiment, now: Mapping[str, str]) -> None:
@@ -53,7 +72,7 @@ def refuse_changes(experiment: Experiment, now: Mapping[str, str]) -> None:
             f"Experiment {experiment.shown_id} holds no record of model and data.",
             "Leave sigopt_experiment_id out to create a new one.",
         )
-    changed = [name for name, value in now.items() if known.get(name) != value]
+    changed = [name for name in {**now, **known} if known.get(name) != now.get(name)]
     if changed:
         raise ExperimentError(
             f"Experiment {experiment.shown_id} cannot be continued: {', '.join(changed)} changed.",

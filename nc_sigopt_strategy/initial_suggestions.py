@@ -32,10 +32,19 @@ class InitialSuggestions:
     Args:
         parameters: The search space's, in graph order.
         default: Assignments of the default int8 configuration.
+        whole_front: Whether all are wanted although the default meets the bound, because slow and
+            accurate models count as well.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], default: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        default: Mapping[str, str],
+        *,
+        whole_front: bool = False,
+    ) -> None:
         self._default = dict(default)
+        self._whole_front = whole_front
         self._ops = [p for p in parameters if p.ops]
 
     def next(self, observed: Mapping[AssignmentsKey, TrialRecord]) -> Suggestion | None:
@@ -45,8 +54,9 @@ class InitialSuggestions:
             observed: All trials of the experiment, failed ones included.
         """
         default = observed.get(assignments_key(self._default))
+        enough = not self._whole_front and default is not None and default.meets_bound
         for needed_only_below_the_bound, suggestion in self._plan():
-            if needed_only_below_the_bound and default is not None and default.meets_bound:
+            if needed_only_below_the_bound and enough:
                 return None
             if assignments_key(suggestion[1]) not in observed:
                 return suggestion

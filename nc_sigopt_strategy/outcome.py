@@ -48,14 +48,15 @@ class TrialRecord:
         output_noise: Noise power over signal variance at the outputs; dimensionless.
         failure: Why a failed trial failed.
         duplicate_of: Number of the trial whose graph or assignments were the same.
-        phase_seconds: Wall seconds by phase: suggest, quantize, evaluate, latency (output
-            noise included), observe.
+        phase_seconds: Wall seconds by phase: suggest, quantize, evaluate, stored_metrics (the
+            user's function, if there is one), latency (output noise included), observe.
         started_seconds: Seconds from the start of the run to the start of the trial.
         ended_seconds: Seconds from the start of the run to its observation.
         suggestion_id: SigOpt's id of the suggestion.
         model_path: Where the model lies, relative to the run folder, if it was kept.
         interrupted: The trial failed because the run was stopped, which says nothing about its
             configuration: it may be tried again.
+        stored_metrics: What the user's ``stored_metrics_func`` returned, in units of its own.
     """
 
     number: int
@@ -77,6 +78,7 @@ class TrialRecord:
     suggestion_id: str | None = None
     model_path: str | None = None
     interrupted: bool = False
+    stored_metrics: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict; NaN and infinities become ``None``."""
@@ -111,12 +113,38 @@ class OpCost:
 
 
 @dataclass(frozen=True)
+class OpContribution:
+    """What one op's type in the winner is worth, estimated from the trials of a run.
+
+    Attributes:
+        op: Full op name.
+        value: The type that the winner gives it.
+        milliseconds_saved: Latency of one batch without this choice minus with it.
+        milliseconds_stderr: Standard error of ``milliseconds_saved``.
+        accuracy_cost: Accuracy without this choice minus with it, in the metric's own units.
+        accuracy_cost_stderr: Standard error of ``accuracy_cost``.
+        noise: What it adds to the output noise; dimensionless.
+
+    What the trials do not tell is ``None``.
+    """
+
+    op: str
+    value: str
+    milliseconds_saved: float | None
+    milliseconds_stderr: float | None
+    accuracy_cost: float | None
+    accuracy_cost_stderr: float | None
+    noise: float | None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a tuning run ended.
 
     Attributes:
         strategy: INC strategy name.
-        found: Whether some trial met the accuracy bound.
+        found: Whether some trial met the accuracy bound; with the goal "pareto" whether there is
+            a front.
         stop_reason: Why it ended, as a sentence.
         baseline_accuracy: Accuracy of the FP32 model.
         baseline_duration_seconds: INC's wall time of the FP32 evaluation.
@@ -124,7 +152,8 @@ class Outcome:
         higher_is_better: Direction of the accuracy metric.
         fp32_latency_seconds: Paired latency of the FP32 model on one batch, if measured.
         batch_size: Images in the batch that latency is timed on.
-        best: The trial whose model is returned; ``None`` when none met the bound.
+        best: The trial whose model is returned; ``None`` when none met the bound. With the goal
+            "pareto" the fastest on the front that meets it, else the most accurate.
         nearest_miss: When none met it, the trial that came nearest.
         costliest_ops: When none met it, the ops whose int8 cost the most accuracy.
         trials: How many suggestions were observed, failed ones included.
@@ -136,6 +165,12 @@ class Outcome:
         tied: Trial numbers whose latency could not be told from the best's.
         calibration: How often calibration was answered from statistics and how often INC did it;
             see ``CalibrationUsage``. ``None`` where INC always does it.
+        front: With the goal "pareto" the trials that no other beats in accuracy and latency at
+            once, fastest first; else empty.
+        session_options: The ``onnxruntime_session_options`` that all latencies were measured
+            with; ``None`` for ONNX Runtime's defaults and for TensorFlow.
+        op_contributions: What each op's type in the winner saves and costs, where that could be
+            estimated.
     """
 
     strategy: str
@@ -158,6 +193,9 @@ class Outcome:
     seconds_to_first_feasible: float | None = None
     tied: tuple[int, ...] = ()
     calibration: Mapping[str, Any] | None = None
+    front: tuple[TrialRecord, ...] = ()
+    session_options: Mapping[str, Any] | None = None
+    op_contributions: tuple[OpContribution, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict with the schema's version."""
@@ -173,6 +211,10 @@ class Outcome:
                 values[name] = TrialRecord.from_json(values[name])
         values["costliest_ops"] = tuple(OpCost(**cost) for cost in values.get("costliest_ops", ()))
         values["tied"] = tuple(values.get("tied", ()))
+        values["front"] = tuple(TrialRecord.from_json(trial) for trial in values.get("front", ()))
+        values["op_contributions"] = tuple(
+            OpContribution(**contribution) for contribution in values.get("op_contributions", ())
+        )
         return cls(**values)
 
 

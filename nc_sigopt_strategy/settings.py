@@ -14,13 +14,16 @@ from typing import Any
 from .calibration import EXACT, MODES
 from .errors import SettingsError
 from .secrets import TOKEN_KEY, SealedKwargs, Secret
+from .session_options import checked_session_options
 
 PRESETS = ("dtype", "int8", "full")
+CONSTRAINT, PARETO = GOALS = ("constraint", "pareto")
 PROJECT_ID_PATTERN = re.compile(r"[a-z0-9\-_.]{1,32}")
 DEFAULT_EXPERIMENT_NAME = "nc-tune"
 DEFAULT_PROJECT_ID = "nc-tune"
 
 ModelLatency = Callable[[Any], float]
+ModelMetrics = Callable[[Any], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Settings:
         sigopt_api_url: Base URL of a SigOpt server; else ``SIGOPT_API_URL``.
         storage: Optuna storage URL of the local store; default: one SQLite file in the user's
             data folder, whose path is logged.
+        goal: ``constraint``: the fastest model within INC's accuracy criterion; ``pareto``: all
+            models that no other beats in accuracy and latency at once.
         sampler: Which sampler of the embedded engine suggests.
         seed: Seed of sampler and measurement order; default: INC's ``options.random_seed``.
         search_space: Options offered per op: ``dtype`` (best int8 variant, bf16, fp32), ``int8``
@@ -52,8 +57,12 @@ class Settings:
         calibration_cache: Folder that keeps calibration statistics for later runs; default: none.
         finalists: How many of the best models are timed side by side at the end.
         latency_func: ``latency_func(model) -> seconds``, replaces our timing of a model.
+        stored_metrics_func: ``stored_metrics_func(model) -> {name: value}``, further metrics of a
+            model that are kept with its trial; see ``measurement.stored_metrics``.
         latency_repeats: Pairs of timed runs (model, reference) per trial.
         latency_batch_size: Inputs in the timed batch; default: the first calibration batch whole.
+        onnxruntime_session_options: Of every session that ONNX models are timed in; see
+            ``checked_session_options``. Default: ONNX Runtime's own.
         output_dir: Run folder for outcome, trials, recipe and the best model; default: ``sigopt``
             in INC's workspace.
         progress: Live progress bar; default: when standard error is a terminal.
@@ -65,6 +74,7 @@ class Settings:
     sigopt_experiment_id: str | None = None
     sigopt_api_url: str | None = None
     storage: str | None = None
+    goal: str = CONSTRAINT
     sampler: str = "quantization"
     seed: int | None = None
     search_space: str = "dtype"
@@ -77,8 +87,10 @@ class Settings:
     calibration_cache: Path | None = None
     finalists: int = 3
     latency_func: ModelLatency | None = field(default=None, repr=False)
+    stored_metrics_func: ModelMetrics | None = field(default=None, repr=False)
     latency_repeats: int = 12
     latency_batch_size: int | None = None
+    onnxruntime_session_options: Mapping[str, Any] | None = None
     output_dir: Path | None = None
     progress: bool | None = None
 
@@ -118,7 +130,9 @@ class Settings:
         project = os.environ.get("SIGOPT_PROJECT", "").strip()
         if project and "sigopt_project_id" not in values:
             values["sigopt_project_id"] = _project_id("SIGOPT_PROJECT", project)
-        return cls(**values)
+        settings = cls(**values)
+        _check_goal(settings)
+        return settings
 
 
 KEYS = tuple(f.name for f in dataclasses.fields(Settings))
@@ -132,6 +146,21 @@ def _reject_unknown(kwargs: Mapping[str, Any]) -> None:
         meant = f"Did you mean {near[0]!r}? " if near else ""
         raise SettingsError(
             f"Unknown key {key!r} in strategy_kwargs.", f"{meant}Known keys: {', '.join(KEYS)}."
+        )
+
+
+def _check_goal(settings: Settings) -> None:
+    if settings.goal != PARETO:
+        return
+    if settings.sampler == "gp":
+        raise SettingsError(
+            "The sampler 'gp' is not offered with goal='pareto'.",
+            "Choose quantization, tpe, random or grid.",
+        )
+    if settings.stop_at_first:
+        raise SettingsError(
+            "stop_at_first=True does not go with goal='pareto': a front has no first model.",
+            "Leave one of them out.",
         )
 
 
@@ -284,10 +313,13 @@ def _locked_ops(key: str, value: object) -> dict[str, str] | None:
     return {_pattern(key, op): str(_text(key, label)) for op, label in value.items()}
 
 
-def _callable(key: str, value: object) -> Any:
-    if value is not None and not callable(value):
-        raise _wrong(key, "a function that takes a model and returns seconds", value)
-    return value
+def _function(returned: str) -> Callable[[str, object], Any]:
+    def check(key: str, value: object) -> Any:
+        if value is not None and not callable(value):
+            raise _wrong(key, f"a function that takes a model and returns {returned}", value)
+        return value
+
+    return check
 
 
 def _path(key: str, value: object) -> Path | None:
@@ -305,6 +337,7 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "sigopt_experiment_id": _experiment_id,
     "sigopt_api_url": _url,
     "storage": _text,
+    "goal": _one_of(*GOALS),
     "sampler": _sampler,
     "seed": _whole(0),
     "search_space": _one_of(*PRESETS),
@@ -316,9 +349,11 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "calibration": _one_of(*MODES),
     "calibration_cache": _path,
     "finalists": _whole(1),
-    "latency_func": _callable,
+    "latency_func": _function("seconds"),
+    "stored_metrics_func": _function("a dict of metrics"),
     "latency_repeats": _whole(2),
     "latency_batch_size": _whole(1),
+    "onnxruntime_session_options": checked_session_options,
     "output_dir": _path,
     "progress": _flag,
 }

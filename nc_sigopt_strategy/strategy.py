@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,8 @@ from .connection import open_connections
 from .errors import ExperimentError
 from .experiment import Definition, Experiment
 from .experiment_opening import create_experiment, join_experiment
+from .explaining import contributions_to
+from .front_files import FrontFiles
 from .identity import identity, refuse_another_bound, refuse_changes
 from .inc_config_checks import (
     check_criterion,
@@ -47,6 +50,7 @@ from .kept_models import BEST_MODEL
 from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import CalibrationData, read_calibration_data
 from .measurement.meter import Meter
+from .measurement.stored_metrics import StoredMetrics, evaluated_object
 from .outcome import RECIPE_FILE, Outcome, TrialRecord, publish, write_trials
 from .parameter_graph import parameter_graph
 from .progress import TuningProgress
@@ -54,7 +58,7 @@ from .recipe import write_recipe
 from .registration import register
 from .search_space import SearchSpace, SpaceRequest, build_search_space
 from .secrets import seal
-from .settings import Settings
+from .settings import PARETO, Settings
 from .tuning_run import TuningRun
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -95,12 +99,18 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             # It would put the baseline off until after the first trial, and the bound with it.
             logger.warning("diagnosis=True is not supported by the sigopt strategy; it is off.")
             self.diagnosis_done = True
-        self._backend: Backend = backend_for(self.framework)
+        self._backend: Backend = backend_for(
+            self.framework, self._settings.onnxruntime_session_options
+        )
         # Taken now: INC's adaptor changes the graph in place when it queries its capabilities.
         self._model_fingerprint = self._backend.fingerprint(self.model)
         check_measurable(self._settings, self.calib_dataloader, self.eval_dataloader)
         seed = self._settings.seed
         self._seed: int = options.random_seed if seed is None else seed
+        self._stored_metrics = StoredMetrics(
+            self._settings.stored_metrics_func,
+            lambda: evaluated_object(self.framework, self.model),
+        )
         self._connections = open_connections(self._settings, seed=self._seed)
         if self._settings.sigopt_experiment_id is not None:
             self._experiment = join_experiment(
@@ -225,13 +235,16 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self._run = TuningRun(
             experiment=self._experiment,
             space=space,
-            seeds=InitialSuggestions(space.parameters, space.default),
+            seeds=InitialSuggestions(
+                space.parameters, space.default, whole_front=settings.goal == PARETO
+            ),
             bound=bound,
             meter=meter,
             backend=self._backend,
             budget=self._budget,
             output_dir=self._output_dir,
             progress=self._progress,
+            goal=settings.goal,
             finalists=settings.finalists,
             sampler=settings.sampler,
             trial_timeout_seconds=settings.trial_timeout_seconds,
@@ -259,12 +272,22 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         seconds = time.monotonic() - begun
         if run.open is not None:
             run.open.phase("evaluate", seconds)
-        record = run.measure(model, value[0], self._duration(value, seconds))
+        stored = self._stored_metrics_of(model, run)
+        record = run.measure(model, value[0], self._duration(value, seconds), stored)
         self._backend.release(model)
         self._values[record.number] = value
         if record.number == 1:
             self._announce(record)
         return value
+
+    def _stored_metrics_of(self, model: Any, run: TuningRun) -> dict[str, float]:
+        if not self._stored_metrics.names:
+            return {}
+        begun = time.monotonic()
+        found = self._stored_metrics.of(evaluated_object(self.framework, model))
+        if run.open is not None:
+            run.open.phase("stored_metrics", time.monotonic() - begun)
+        return found
 
     def _duration(self, value: Any, measured_seconds: float) -> float:
         """INC's own figure where it has one, else the wall time of the evaluation."""
@@ -278,6 +301,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         limits = [f"{budget.max_trials} trials, about {budget.max_trials * seconds / 60:.0f} min"]
         if budget.timeout_seconds:
             limits.append(f"{budget.timeout_seconds:g} s")
+        if self._settings.goal == PARETO:
+            logger.info("The budget is %s; it is spent on the front.", " or ".join(limits))
+            return
         logger.info(
             "The budget is %s; the aim is the fastest model, so it is spent. "
             'strategy_kwargs={"stop_at_first": True} stops at the first that meets the bound.',
@@ -306,6 +332,8 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             logger.error("The run could not be concluded: %s", error)
         finally:
             run.close()
+        if run.decision.front_files is not None:
+            run.decision.front_files.write_recipes(run.decision.front, self._op_states)
         winner, self._winner = decided or (None, None)
         outcome = run.outcome(
             baseline_duration_seconds=self._baseline_seconds,
@@ -314,7 +342,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             calibration=None
             if self._settings.calibration == STOCK
             else self._calibration.as_dict(),
+            session_options=self._settings.onnxruntime_session_options,
         )
+        outcome = dataclasses.replace(outcome, op_contributions=contributions_to(winner, run))
         folder, records = self._output_dir, run.history.records
         writers = {"trials": lambda: write_trials(records, folder)}
         if winner is not None:
@@ -419,6 +449,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             criterion=f"{criterion.criterion} {criterion.tolerable_loss}, higher is better: "
             f"{self._directions()}, weights: {self.metric_weight}",
             latency="latency_func" if self._settings.latency_func else "timed",
+            session_options=self._settings.onnxruntime_session_options,
+            stored_metrics=self._stored_metrics.names,
+            goal=self._settings.goal,
         )
 
     def _definition(self, bound: AccuracyBound, *, stores_noise: bool) -> Definition:
@@ -427,8 +460,10 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             name=settings.sigopt_experiment_name,
             project_id=settings.sigopt_project_id,
             parameters={p.name: p.values for p in space.parameters},
-            accuracy_threshold=bound.target,
+            accuracy_threshold=None if settings.goal == PARETO else bound.target,
+            accuracy_target=bound.target if settings.goal == PARETO else None,
             maximize_accuracy=bound.maximize,
+            stored_metrics=self._stored_metrics.names,
             stores_noise=stores_noise,
             observation_budget=self._budget.max_trials,
             record={
@@ -465,6 +500,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             # A winner of an earlier experiment must not be taken for one of this.
             for stale in (*folder.glob(f"{BEST_MODEL}.*"), folder / RECIPE_FILE):
                 stale.unlink(missing_ok=True)
+            FrontFiles(self._backend, folder).remove_others(())
 
     def _find_tuning_history(self, tune_cfg: Any) -> None:
         """Never: a hit would report another trial's result as this one's."""

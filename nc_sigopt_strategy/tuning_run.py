@@ -15,25 +15,26 @@ from typing import Any
 
 from .backends import Backend
 from .budget import Budget
+from .decision import Decision, FastestWithinBound, WholeFront
 from .errors import TrialError
 from .experiment import Experiment, Trial
+from .front_files import FrontFiles
 from .initial_suggestions import InitialSuggestions
 from .interrupts import InterruptWatch
 from .kept_models import KeptModels
 from .measurement.accuracy import AccuracyBound
-from .measurement.meter import FINALIST_ROUNDS, Meter
+from .measurement.meter import Meter
 from .outcome import OpCost, Outcome, TrialRecord, TrialState
 from .progress import TuningProgress
 from .search_space import SearchSpace
+from .settings import PARETO
 from .trial_history import TrialHistory
-from .verdict import choose, costliest_ops
+from .verdict import costliest_ops
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
 # How often a suggestion is run again after the process died with it, before it counts as failed.
 RERUNS = 1
-# Opening a session and warming a finalist up, on top of its timed runs.
-FINALIST_OVERHEAD_SECONDS = 1.0
 
 
 @dataclass
@@ -63,6 +64,7 @@ class TuningRun:
         budget: When to stop.
         output_dir: Run folder.
         progress: Live progress.
+        goal: ``constraint`` or ``pareto``, see ``Settings``.
         finalists: How many of the best are timed side by side at the end.
         sampler: The engine's sampler, for the record.
         trial_timeout_seconds: 0 for no limit.
@@ -81,6 +83,7 @@ class TuningRun:
         budget: Budget,
         output_dir: Path,
         progress: TuningProgress,
+        goal: str,
         finalists: int,
         sampler: str,
         trial_timeout_seconds: float,
@@ -97,14 +100,28 @@ class TuningRun:
         self._backend = backend
         self._seeds = seeds
         self._progress = progress
-        self._finalists = finalists
         self._sampler = sampler
         self._trial_timeout = trial_timeout_seconds
         self._interrupts = interrupts
         self._trial_seconds: list[float] = []
-        self._tied: tuple[int, ...] = ()
         self.history = TrialHistory(space.default, experiment.trials())
         self.models = KeptModels(backend, output_dir)
+        self.decision: Decision
+        if goal == PARETO:
+            files = FrontFiles(backend, output_dir)
+            self.decision = WholeFront(
+                self.history, self.models, backend, files, maximize=bound.maximize
+            )
+        else:
+            self.decision = FastestWithinBound(
+                self.history,
+                self.models,
+                backend,
+                meter,
+                budget,
+                maximize=bound.maximize,
+                finalists=finalists,
+            )
         self._orphans = experiment.open_suggestions()
 
     def next_trial(self) -> Trial | None:
@@ -117,7 +134,7 @@ class TuningRun:
                 trials=len(self.history.records),
                 found=self.history.best is not None,
                 trial_seconds=self._trial_seconds,
-                reserved_seconds=self._reserved_seconds(),
+                reserved_seconds=self.decision.reserved_seconds(),
                 failures_in_a_row=self.history.failures_in_a_row,
             )
             if reason is None and len(self.history.by_assignments) >= self.space.size:
@@ -162,13 +179,20 @@ class TuningRun:
         )
         self._observe(record, None)
 
-    def measure(self, model: Any, accuracy: Any, duration_seconds: float) -> TrialRecord:
+    def measure(
+        self,
+        model: Any,
+        accuracy: Any,
+        duration_seconds: float,
+        stored_metrics: Mapping[str, float] | None = None,
+    ) -> TrialRecord:
         """Time the open trial's model and observe it.
 
         Args:
             model: INC's quantized model.
             accuracy: What the evaluation returned.
             duration_seconds: INC's wall time of the evaluation.
+            stored_metrics: The user's own metrics of it.
 
         Raises:
             TrialError: The accuracy is not finite, timing failed or took too long.
@@ -196,10 +220,10 @@ class TuningRun:
             latency_ratio=measured.latency_ratio,
             output_noise=measured.output_noise,
             duration_seconds=duration_seconds,
+            stored_metrics=dict(stored_metrics or {}),
         )
         record = self._observe(record, now.fingerprint)
-        if record.meets_bound:
-            self._keep_model(record, model)
+        self.decision.measured(record, model)
         return record
 
     def fail(self, reason: str, *, interrupted: bool = False) -> None:
@@ -239,51 +263,12 @@ class TuningRun:
     def decide(
         self, rebuild: Callable[[Mapping[str, str]], Any]
     ) -> tuple[TrialRecord, Any] | None:
-        """Time the best few side by side and return the winner with its model.
+        """The winner with its model; see ``Decision``.
 
         Args:
             rebuild: Quantizes assignments again, for a model that an earlier process measured.
         """
-        finalists = self.history.finalists(self._finalists)
-        if not finalists:
-            return None
-        models = {}
-        for finalist in finalists:
-            try:
-                models[finalist.number] = self._model_of(finalist, rebuild)
-            except (Exception, KeyboardInterrupt) as error:
-                logger.error("Trial %d's model cannot be built again: %r", finalist.number, error)
-        finalists = [f for f in finalists if f.number in models]
-        if not finalists:
-            return None
-        winner = finalists[0]
-        try:
-            if len(finalists) > 1:
-                ratios = self.meter.compare(models, deadline=self.budget.deadline)
-                default = [f.number for f in finalists if self.history.is_default(f.assignments)]
-                winner, self._tied = choose(
-                    finalists, ratios, self._better, default[0] if default else None
-                )
-        except (Exception, KeyboardInterrupt) as error:
-            # What was measured during the trials still stands.
-            logger.error("The finalists were not compared side by side: %r", error)
-        self.models.save(models[winner.number])
-        return winner, models[winner.number]
-
-    def _model_of(self, finalist: TrialRecord, rebuild: Callable[[Mapping[str, str]], Any]) -> Any:
-        """The measured model, or the same one built again where another process measured it."""
-        kept = self.models.get(finalist.number)
-        if kept is not None:
-            return kept
-        model = rebuild(finalist.assignments)
-        same = self.history.with_graph(self._backend.fingerprint(model))
-        if same is None or same.number != finalist.number:
-            logger.warning(
-                "Trial %d was measured by another process, and quantizing it again gave slightly "
-                "other numbers: calibration is not deterministic here.",
-                finalist.number,
-            )
-        return model
+        return self.decision.decide(rebuild)
 
     def outcome(
         self,
@@ -292,6 +277,7 @@ class TuningRun:
         winner: TrialRecord | None,
         storage: str | None,
         calibration: Mapping[str, Any] | None,
+        session_options: Mapping[str, Any] | None,
     ) -> Outcome:
         """What the run ended with."""
         records = self.history.records
@@ -308,7 +294,7 @@ class TuningRun:
         return Outcome(
             strategy="sigopt",
             found=winner is not None,
-            stop_reason=" ".join(filter(None, (self.stop_reason, self.models.save_error))),
+            stop_reason=" ".join(filter(None, (self.stop_reason, *self._save_errors()))),
             baseline_accuracy=self.bound.baseline_scalar,
             baseline_duration_seconds=baseline_duration_seconds,
             accuracy_target=self.bound.target,
@@ -326,8 +312,10 @@ class TuningRun:
             if winner is None or winner.model_path is None
             else {"model": winner.model_path},
             seconds_to_first_feasible=min(feasible) if feasible else None,
-            tied=self._tied,
+            tied=self.decision.tied,
+            front=self.decision.front,
             calibration=calibration,
+            session_options=session_options,
         )
 
     def close(self) -> None:
@@ -376,13 +364,6 @@ class TuningRun:
             ended_seconds=self.budget.elapsed_seconds,
         )
 
-    def _keep_model(self, record: TrialRecord, model: Any) -> None:
-        """Keep the model while it may win; write it out at once if it is the best so far."""
-        finalists = self.history.finalists(self._finalists)
-        self.models.keep(record.number, model, (f.number for f in finalists))
-        if finalists[0].number == record.number:
-            self.models.save(model)
-
     def _keep_reference(self, kind: str) -> None:
         """Note the reference, so that latencies mean the same when the run is continued."""
         if self.meter.reference_seconds is not None:
@@ -390,27 +371,14 @@ class TuningRun:
             record["reference"] = {"model": kind, "seconds": self.meter.reference_seconds}
             self.experiment.write_record(record)
 
-    def _reserved_seconds(self) -> float:
-        finalists = self.history.finalists(self._finalists)
-        if len(finalists) < 2:
-            return 0.0
-        return sum(
-            FINALIST_ROUNDS * (f.latency_seconds or 0.0) + FINALIST_OVERHEAD_SECONDS
-            for f in finalists
-        )
-
-    def _better(self, a: float, b: float) -> bool:
-        return a > b if self.bound.maximize else a < b
-
     def _report(self, record: TrialRecord) -> None:
-        best = self.history.best
-        said = "none meets the bound yet"
-        if best is not None and best.latency_seconds is not None:
-            said = f"{1e3 * best.latency_seconds:.2f} ms at {best.accuracy:.4f}"
-        logger.info("%s Best so far: %s.", describe(record), said)
-        self._progress.trial_done(
-            record.number, said if best is not None else None, note=record.origin
-        )
+        said = self.decision.so_far()
+        logger.info("%s Best so far: %s.", describe(record), said or "none yet")
+        self._progress.trial_done(record.number, said, note=record.origin)
+
+    def _save_errors(self) -> tuple[str | None, ...]:
+        files = self.decision.front_files
+        return self.models.save_error, None if files is None else files.save_error
 
     def _require_open(self) -> OpenTrial:
         if self.open is None:

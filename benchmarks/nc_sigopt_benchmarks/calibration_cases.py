@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nc_sigopt_benchmarks.config import ModelConfig
-from nc_sigopt_benchmarks.data import IMAGENET_SIZE, CalibrationLoader, ImageSet, imagenet_data
+from nc_sigopt_benchmarks.config import DataConfig, ModelConfig
+from nc_sigopt_benchmarks.datasets import CalibrationLoader, ImageSet, load_splits
 from nc_sigopt_benchmarks.extras import needed
 from nc_sigopt_benchmarks.keras_graphs import INPUT, OUTPUT, mobilenet_v1, resnet50_v1, to_onnx
 from nc_sigopt_benchmarks.models import ASSETS_VARIABLE, find_model
@@ -21,6 +21,7 @@ from nc_sigopt_strategy.files import write_whole
 
 MODELS = ("mobilenet_v1", "resnet50_v1")
 FRAMEWORKS = ("tensorflow", "onnxruntime")
+_IMAGE_SIZE = 224
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ def calibration_case(model: str, framework: str, folder: Path) -> CalibrationCas
 def calibration_images(count: int) -> npt.NDArray[np.float32]:
     """Images of shape (count, 224, 224, 3) in [-1, 1]: ImageNet's with assets, noise without."""
     if os.environ.get(ASSETS_VARIABLE):
-        folder = find_model(ModelConfig(source="assets")).data_folder
-        if folder is not None:
-            return imagenet_data(folder, count, 1, seed=0)[0].images
-    noise = np.random.default_rng(0).uniform(-1, 1, (count, IMAGENET_SIZE, IMAGENET_SIZE, 3))
+        wanted = DataConfig(source="assets", calibration_images=count, evaluation_images=1)
+        return load_splits(wanted, find_model(ModelConfig(source="assets"))).calibration.images
+    noise = np.random.default_rng(0).uniform(-1, 1, (count, _IMAGE_SIZE, _IMAGE_SIZE, 3))
     return noise.astype(np.float32)

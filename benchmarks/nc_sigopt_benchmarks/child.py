@@ -17,6 +17,7 @@ import nc_sigopt_benchmarks
 import nc_sigopt_strategy
 from nc_sigopt_benchmarks.config import RunConfig
 from nc_sigopt_benchmarks.evaluation import read_events
+from nc_sigopt_benchmarks.run_plan import PlannedRun
 from nc_sigopt_benchmarks.worker import ERROR_FILE, Request
 from nc_sigopt_strategy.progress import TuningProgress
 
@@ -44,19 +45,22 @@ class ChildEnd:
     wrong_use: bool = False
 
 
-def run_child(request: Request, config: RunConfig, *, progress: bool | None) -> ChildEnd:
+def run_child(
+    request: Request, config: RunConfig, run: PlannedRun, *, progress: bool | None
+) -> ChildEnd:
     """Run one worker to its end, with a live progress bar of its trials.
 
     Args:
         request: What it is to do; its folder exists.
         config: The run configuration.
+        run: The same as in the request.
         progress: As ``TuningProgress``'s ``enabled``.
     """
     command = [sys.executable, "-m", "nc_sigopt_benchmarks.worker", str(request.write())]
     bar = TuningProgress(
-        request.label,
-        max_trials=config.tuning.max_trials,
-        timeout_seconds=config.tuning.timeout,
+        run.label,
+        max_trials=run.max_trials,
+        timeout_seconds=run.timeout,
         enabled=progress,
     )
     with (request.folder / LOG_FILE).open("wb") as log, bar:
@@ -70,9 +74,9 @@ def run_child(request: Request, config: RunConfig, *, progress: bool | None) -> 
             start_new_session=True,
         )
         try:
-            overdue = _follow(process, request.folder, config, bar)
+            overdue = _follow(process, request.folder, config, run, bar)
         except KeyboardInterrupt:
-            bar.message(f"Interrupted; {request.label} saves what it has (Ctrl-C again: at once).")
+            bar.message(f"Interrupted; {run.label} saves what it has (Ctrl-C again: at once).")
             _stop(process)
             return ChildEnd(interrupted=True)
         finally:
@@ -83,11 +87,15 @@ def run_child(request: Request, config: RunConfig, *, progress: bool | None) -> 
 
 
 def _follow(
-    process: subprocess.Popen[bytes], folder: Path, config: RunConfig, bar: TuningProgress
+    process: subprocess.Popen[bytes],
+    folder: Path,
+    config: RunConfig,
+    run: PlannedRun,
+    bar: TuningProgress,
 ) -> bool:
     """Show each event until the process ends; returns whether it had to be stopped."""
     started = time.monotonic()
-    limit = config.tuning.timeout + GRACE_SECONDS if config.tuning.timeout else None
+    limit = run.timeout + GRACE_SECONDS if run.timeout else None
     higher = config.accuracy_criterion.higher_is_better
     shown = 0
     while True:

@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from nc_sigopt_strategy.calibration import STOCK
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 
 # The strategy that this project is about; the others are Neural Compressor's own.
 SIGOPT = "sigopt"
+_Section = TypeVar("_Section")
 _NOT_SHOWN = "(not shown)"
 _SECRET_WORDS = "token|password|passwd|pwd|secret"
 _SECRET_KEY = re.compile(_SECRET_WORDS, re.IGNORECASE)
@@ -38,6 +39,10 @@ class SessionConfig:
     intra_op_num_threads: int = 0
     inter_op_num_threads: int = 0
     graph_optimization_level: str = "all"
+
+    def as_mapping(self) -> dict[str, Any]:
+        """As the sigopt strategy's ``onnxruntime_session_options``."""
+        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
@@ -213,9 +218,34 @@ class RunConfig:
             }
         return plain
 
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> RunConfig:
+        """A configuration from a record; keys of other versions are dropped, secrets are masked."""
+        strategies = [_from_plain(StrategyConfig, entry) for entry in raw["strategies"]]
+        config = _from_plain(cls, {**raw, "strategies": ()})
+        return dataclasses.replace(config, strategies=tuple(strategies))
+
     def strategy(self, label: str) -> StrategyConfig:
         """The strategy called ``label``."""
         return next(strategy for strategy in self.strategies if strategy.label == label)
+
+
+def _from_plain(section: type[_Section], raw: Mapping[str, Any]) -> _Section:
+    """A dataclass of this module from plain data, its defaults where a key is missing."""
+    types = get_type_hints(section)
+    values: dict[str, Any] = {}
+    for name, value in raw.items():
+        kind = types.get(name)
+        if kind is None:
+            continue
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            value = _from_plain(kind, value)
+        elif kind in (Path, Path | None) and value is not None:
+            value = Path(value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        values[name] = value
+    return section(**values)
 
 
 def _without_credentials(value: Any) -> Any:

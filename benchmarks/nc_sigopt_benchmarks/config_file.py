@@ -277,6 +277,9 @@ def _check_model_and_data(
     if own_data != "auto" and "python" in data:
         hint = "Your Python file brings its own data: leave one of the two out."
         raise wrong(("data", "source"), "is given beside data.python", hint)
+    if data.get("held_out_images") and "python" in data:
+        hint = "Only the images that nc-sigopt loads itself can be held out: drop one of the two."
+        raise wrong(("data", "held_out_images"), "is given beside data.python", hint)
     if own_data == "imagenet" and "path" not in data:
         hint = "Name the folder of the images; ImageNet cannot be downloaded without an account."
         raise wrong(("data", "path"), "is missing", hint)

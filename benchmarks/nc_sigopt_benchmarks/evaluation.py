@@ -3,52 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from nc_sigopt_benchmarks.config import CriterionConfig
-from nc_sigopt_benchmarks.data import ImageSet
+from nc_sigopt_benchmarks.model_files import serialize
+
+logger = logging.getLogger(__name__)
 
 EVENTS_FILE = "events.jsonl"
 MODELS_FOLDER = "trial_models"
-
-
-class TopOneAccuracy:
-    """Share of images whose highest output is their label.
-
-    A callable object and not a function: Neural Compressor 3.7 reads the source of plain functions
-    for words that it finds suspicious.
-
-    Args:
-        data: Images and labels.
-        input_name: Name of the input op.
-        output_name: Name of the op that gives a score per class, shape (batch, classes).
-        batch_size: Images per run of the model.
-    """
-
-    def __init__(self, data: ImageSet, input_name: str, output_name: str, batch_size: int) -> None:
-        self._data = data
-        self._feed = f"{input_name}:0"
-        self._fetch = f"{output_name}:0"
-        self._batch_size = batch_size
-
-    def __call__(self, graph: Any) -> float:
-        """Top-1 accuracy, 0 to 1, of a ``tf.Graph``."""
-        import tensorflow as tf
-
-        right = 0
-        # The session holds the graph's kernels and weights: close it, or each trial adds one.
-        with tf.compat.v1.Session(graph=graph) as session:
-            for start in range(0, len(self._data), self._batch_size):
-                part = slice(start, start + self._batch_size)
-                scores = session.run(self._fetch, {self._feed: self._data.images[part]})
-                right += int((scores.argmax(axis=1) == self._data.labels[part]).sum())
-        return right / len(self._data)
+StoredMetricsFunc = Callable[[Any], Mapping[str, float]]
 
 
 class RecordingEvaluation:
@@ -62,6 +33,7 @@ class RecordingEvaluation:
         folder: Where ``events.jsonl`` goes.
         criterion: Says which trials meet the bound.
         keep_models: Whether each trial's graph is saved, to be timed after the tuning.
+        stored_metrics_func: Gets each model too, for metrics that are only kept.
         on_event: Gets each line as it is written.
         check_interrupt: Raises the ``KeyboardInterrupt`` that was swallowed on its way, if any.
     """
@@ -73,6 +45,7 @@ class RecordingEvaluation:
         criterion: CriterionConfig,
         *,
         keep_models: bool,
+        stored_metrics_func: StoredMetricsFunc | None = None,
         on_event: Callable[[dict[str, Any]], None] | None = None,
         check_interrupt: Callable[[], None] = lambda: None,
     ) -> None:
@@ -80,6 +53,7 @@ class RecordingEvaluation:
         self._folder = folder
         self._criterion = criterion
         self._keep_models = keep_models
+        self._stored_metrics_func = stored_metrics_func
         self._on_event = on_event
         self._check_interrupt = check_interrupt
         self._calls = 0
@@ -109,6 +83,7 @@ class RecordingEvaluation:
             "ended_seconds": ended - self._started,
             "resident_bytes": self._process.memory_info().rss,
             "open_files": self._process.num_fds(),
+            "stored_metrics": self._stored_metrics(model),
             "model_path": self._save(model, number) if number and self._keep_models else None,
         }
         with (self._folder / EVENTS_FILE).open("a", encoding="utf-8") as stream:
@@ -118,13 +93,25 @@ class RecordingEvaluation:
         # Neural Compressor gets what the evaluation returned, right or wrong.
         return accuracy
 
+    def _stored_metrics(self, model: Any) -> dict[str, float]:
+        if self._stored_metrics_func is None:
+            return {}
+        return {str(name): float(v) for name, v in self._stored_metrics_func(model).items()}
+
     def _save(self, model: Any, number: int) -> str | None:
-        if not hasattr(model, "as_graph_def"):
+        serialized = serialize(model)
+        if serialized is None:
             return None
-        relative = f"{MODELS_FOLDER}/trial_{number:04d}.pb"
+        content, suffix = serialized
+        relative = f"{MODELS_FOLDER}/trial_{number:04d}{suffix}"
         path = self._folder / relative
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(model.as_graph_def().SerializeToString())
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        except OSError as error:  # a full disk costs this model's timing, not the strategy
+            logger.warning("Trial %d's model could not be kept: %s", number, error)
+            path.unlink(missing_ok=True)
+            return None
         return relative
 
 

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.config import DataConfig
-from nc_sigopt_benchmarks.data import CalibrationLoader, digits_data, imagenet_data
-from nc_sigopt_benchmarks.evaluation import TopOneAccuracy
+from nc_sigopt_benchmarks.config import RunConfig
+from nc_sigopt_benchmarks.datasets import CalibrationLoader, load_splits
+from nc_sigopt_benchmarks.model_files import OpenSession
 from nc_sigopt_benchmarks.models import BenchmarkModel
-from nc_sigopt_strategy.errors import DataError, ModelError
+from nc_sigopt_benchmarks.top_one import TopOneAccuracy
+from nc_sigopt_strategy.errors import DataError
 
 _EXAMPLE = (
     "The file must define calib_dataloader (an object with batch_size that yields (inputs, "
     "labels) each time it is iterated) and eval_func (gets the model, returns its accuracy)."
 )
+StoredMetrics = Callable[[Any], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Pipeline:
         batch_size: How many inputs that batch holds.
         calibration_size: How many inputs calibrate; ``None`` when the user's loader knows.
         evaluation_size: How many inputs evaluate; ``None`` when only the user knows.
+        description: One sentence on the data; empty for the user's own, and where the model's
+            says it.
+        stored_metrics_func: Gets the framework's model, returns further metrics of a trial by
+            name; the user's, if there is one.
     """
 
     calib_dataloader: Any
@@ -45,44 +51,61 @@ class Pipeline:
     batch_size: int
     calibration_size: int | None = None
     evaluation_size: int | None = None
+    description: str = ""
+    stored_metrics_func: StoredMetrics | None = None
 
 
-def build_pipeline(config: DataConfig, model: BenchmarkModel) -> Pipeline:
+def build_pipeline(
+    config: RunConfig, model: BenchmarkModel, *, tell: Callable[[str], None] = lambda line: None
+) -> Pipeline:
     """The pipeline of a run configuration.
+
+    Args:
+        config: Its ``data`` part and the options of its sessions count.
+        model: What is tuned.
+        tell: Gets lines of text while data are downloaded.
 
     Raises:
         DataError: Data are missing or wrong, or the user's module is.
     """
-    if config.python is not None:
-        return _from_module(config.python)
-    counts = (config.calibration_images, config.evaluation_images, config.seed)
-    if model.data_folder is not None:
-        calibration, evaluation = imagenet_data(model.data_folder, *counts)
-    else:
-        calibration, evaluation = digits_data(*counts)
-    batch = calibration.images[: config.batch_size]
+    data = config.data
+    if data.python is not None:
+        return _from_module(data.python)
+    splits = load_splits(data, model, tell=tell)
+    batch = splits.calibration.images[: data.batch_size]
     return Pipeline(
-        calib_dataloader=CalibrationLoader(calibration, config.batch_size),
-        eval_func=TopOneAccuracy(evaluation, model.inputs[0], model.outputs[0], config.batch_size),
+        calib_dataloader=CalibrationLoader(splits.calibration, data.batch_size),
+        eval_func=TopOneAccuracy(
+            splits.evaluation,
+            model.inputs[0],
+            model.outputs[0],
+            data.batch_size,
+            config.model.session,
+        ),
         batch=batch,
         batch_size=len(batch),
-        calibration_size=len(calibration),
-        evaluation_size=len(evaluation),
+        calibration_size=len(splits.calibration),
+        evaluation_size=len(splits.evaluation),
+        description=splits.description,
     )
 
 
-def check_fits(model: BenchmarkModel, pipeline: Pipeline) -> None:
+def check_fits(model: BenchmarkModel, pipeline: Pipeline, open_session: OpenSession) -> None:
     """Run the FP32 model on the first calibration batch.
+
+    Args:
+        model: What is tuned.
+        pipeline: Has the batch.
+        open_session: Opens the model's file, in its framework.
 
     Raises:
         DataError: The model cannot take the batch.
+        ModelError: The model cannot be opened.
     """
-    from nc_sigopt_strategy.backends.tensorflow import open_frozen_graph
-
-    session = open_frozen_graph(model.path, model.inputs, model.outputs)
+    session = open_session(model.path)
     try:
         session.run(pipeline.batch)
-    except (ValueError, TypeError, KeyError, ModelError) as error:
+    except Exception as error:  # ONNX Runtime has a class of its own for each way to fail
         shape = getattr(pipeline.batch, "shape", None)
         shown = f" of shape {tuple(shape)}" if shape is not None else ""
         raise DataError(
@@ -108,9 +131,15 @@ def _from_module(path: Path) -> Pipeline:
             "batch_size.",
             _EXAMPLE,
         )
+    stored_metrics = getattr(module, "stored_metrics_func", None)
+    if stored_metrics is not None and not callable(stored_metrics):
+        raise DataError(
+            f"stored_metrics_func in {path} is {stored_metrics!r}, not a function.",
+            "It gets the model and returns metrics by name, such as {'f1': 0.8}; or leave it out.",
+        )
     inputs = _first_inputs(loader, path)
     size = len(inputs) if hasattr(inputs, "__len__") and not isinstance(inputs, dict) else 1
-    return Pipeline(loader, eval_func, inputs, size)
+    return Pipeline(loader, eval_func, inputs, size, stored_metrics_func=stored_metrics)
 
 
 def _first_inputs(loader: Any, path: Path) -> Any:

@@ -117,6 +117,10 @@ class Quantizer:
         strategy.algo_scheduler.reset_exec_algorithms()
         return final
 
+    def op_states(self, assignments: dict[str, str]) -> Any:
+        """Neural Compressor's op states of a configuration, for ``write_recipe``."""
+        return self._strategy._tune_cfg_converter(self.space.decode(assignments))["op"]
+
     def _optimized_model(self) -> Any:
         # As in the strategy: the adaptor's own rewrite has the names of the quantizable ops.
         return getattr(self._strategy.adaptor, "pre_optimized_model", None) or self._strategy.model

@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from nc_sigopt_benchmarks.config import RunConfig
-from nc_sigopt_benchmarks.stock_record import BEST_MODEL_FILE
+from nc_sigopt_benchmarks.models import BenchmarkModel
+from nc_sigopt_benchmarks.saved_models import write_saved_model
 from nc_sigopt_strategy.errors import ConfigFileError, MissingExtraError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.outcome import RECIPE_FILE, TRIALS_FILE, TrialRecord
@@ -18,14 +19,6 @@ from nc_sigopt_strategy.reporting import html, plots
 from nc_sigopt_strategy.reporting.comparison import Comparison, StrategyResult
 
 RESULTS_FILE = "results.json"
-_ACCURACY_CAPTION = (
-    "Accuracy against latency. Filled: meets the bound; with a black edge: the model returned, at "
-    "its latency in the table."
-)
-_PROGRESS_CAPTION = (
-    "Latency of the fastest model so far that meets the bound, over trials. Each line ends at the "
-    "model returned, at its latency in the table."
-)
 
 
 def new_run_folder(config: RunConfig) -> Path:
@@ -53,31 +46,35 @@ def new_run_folder(config: RunConfig) -> Path:
     )
 
 
-def write_run(comparison: Comparison, folder: Path) -> list[str]:
+def write_run(
+    comparison: Comparison, folder: Path, model: BenchmarkModel | None = None
+) -> list[str]:
     """Write everything about a comparison that is not written yet.
+
+    Args:
+        comparison: What was found.
+        folder: Run folder.
+        model: What was tuned, if its best quantized version is to be written in its format too.
 
     Returns:
         Sentences about what could not be written, for lack of room or of matplotlib.
     """
     try:
-        return _write_run(comparison, folder)
+        return _write_run(comparison, folder, model)
     except OSError as error:
         return [f"The run folder {folder} is incomplete, it could not be written: {error}."]
 
 
-def _write_run(comparison: Comparison, folder: Path) -> list[str]:
+def _write_run(
+    comparison: Comparison, folder: Path, model: BenchmarkModel | None
+) -> list[str]:
     write_whole(folder / RESULTS_FILE, json.dumps(comparison.to_json(), indent=2) + "\n")
     _write_trials(comparison.strategies, folder / TRIALS_FILE)
     best = next((s for s in comparison.strategies if s.label == comparison.best_label), None)
     if best is not None:
-        _copy_best(folder / best.label, folder)
+        _copy_best(best, folder, model)
     try:
-        images = {
-            _ACCURACY_CAPTION: plots.accuracy_vs_latency(comparison, folder / plots.ACCURACY_PLOT),
-            _PROGRESS_CAPTION: plots.best_latency_vs_trials(
-                comparison, folder / plots.PROGRESS_PLOT
-            ),
-        }
+        images = plots.draw_all(comparison, folder)
         html.write_report(comparison, images, folder / html.REPORT_FILE)
     except MissingExtraError as error:
         return [str(error)]
@@ -121,7 +118,17 @@ def _write_trials(strategies: Iterable[StrategyResult], path: Path) -> None:
     write_whole(path, "".join(lines))
 
 
-def _copy_best(source: Path, folder: Path) -> None:
-    for name in (BEST_MODEL_FILE, RECIPE_FILE):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+def _copy_best(best: StrategyResult, folder: Path, model: BenchmarkModel | None) -> None:
+    """Copy the run's best model and its recipe to where they are found first."""
+    trial = best.outcome.best if best.outcome else None
+    if trial is None or trial.model_path is None:
+        return
+    source = folder / trial.model_path
+    copy = folder / source.name
+    for path in (source, source.with_name(RECIPE_FILE)):
+        if path.is_file():
+            shutil.copyfile(path, folder / path.name)
+    if model is not None and model.format == "saved_model" and copy.is_file():
+        saved = folder / copy.stem
+        shutil.rmtree(saved, ignore_errors=True)
+        write_saved_model(copy, model.inputs, model.outputs, saved)

@@ -11,17 +11,18 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.config import SIGOPT, RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.config import SIGOPT, RunConfig
 from nc_sigopt_benchmarks.evaluation import RecordingEvaluation, read_events
+from nc_sigopt_benchmarks.inc_config import inc_config
+from nc_sigopt_benchmarks.model_files import best_model_file
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.pipeline import build_pipeline
+from nc_sigopt_benchmarks.run_end import RunEnd
+from nc_sigopt_benchmarks.run_plan import PlannedRun
 from nc_sigopt_benchmarks.stock_record import (
-    BEST_MODEL_FILE,
-    WORKSPACE_FOLDER,
     drop_leftovers,
     outcome_from_events,
     trials_from_events,
@@ -29,7 +30,6 @@ from nc_sigopt_benchmarks.stock_record import (
 )
 from nc_sigopt_strategy.calibration import STOCK, CalibratedOnce
 from nc_sigopt_strategy.calibration.usage import CalibrationUsage
-from nc_sigopt_strategy.errors import SigOptStrategyError, UnsupportedVersionError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.interrupts import InterruptWatch
 from nc_sigopt_strategy.outcome import (
@@ -41,22 +41,10 @@ from nc_sigopt_strategy.outcome import (
     write_trials,
 )
 
-STORE_FILE = "experiments.sqlite3"
-# What the number in Neural Compressor's quant_level makes of the strategy's name.
-_QUANT_LEVELS: dict[str, int | str] = {"auto": "auto", "conservative": 0}
-
-
-@dataclass(frozen=True)
-class RunEnd:
-    """How a run ended, and whether Ctrl-C ended it."""
-
-    outcome: Outcome
-    interrupted: bool
-
 
 def run_strategy(
     config: RunConfig,
-    strategy: StrategyConfig,
+    run: PlannedRun,
     model: BenchmarkModel,
     folder: Path,
     *,
@@ -67,9 +55,9 @@ def run_strategy(
 
     Args:
         config: The run configuration.
-        strategy: Which of its strategies.
+        run: Which of its runs.
         model: What is tuned.
-        folder: Gets ``outcome.json``, ``trials.jsonl``, ``events.jsonl``, ``best_model.pb`` and
+        folder: Gets ``outcome.json``, ``trials.jsonl``, ``events.jsonl``, the best model and
             Neural Compressor's workspace; exists.
         progress: The ``progress`` of the sigopt strategy.
         on_event: Gets each line of ``events.jsonl`` as it is written.
@@ -77,19 +65,30 @@ def run_strategy(
     Raises:
         SigOptStrategyError: A wrong key in ``strategy_kwargs``, data that cannot be used.
     """
-    pipeline = build_pipeline(config.data, model)
-    conf = _inc_config(config, strategy, model, folder, pipeline.calibration_size, progress)
+    pipeline = build_pipeline(config, model)
+    own_kwargs: dict[str, Any] = {"progress": progress}
+    if run.name == SIGOPT and pipeline.stored_metrics_func is not None:
+        own_kwargs["stored_metrics_func"] = pipeline.stored_metrics_func
+    conf = inc_config(
+        config,
+        run,
+        model,
+        folder,
+        calibration_size=pipeline.calibration_size,
+        own_kwargs=own_kwargs,
+    )
     from neural_compressor import quantization
 
     failures = _FailureLog()
     # The clock starts after the imports, which take seconds and are no part of tuning.
     started = time.monotonic()
-    watch = InterruptWatch(config.tuning.timeout)
+    watch = InterruptWatch(run.timeout)
     evaluation = RecordingEvaluation(
         pipeline.eval_func,
         folder,
         config.accuracy_criterion,
-        keep_models=strategy.name != SIGOPT,
+        keep_models=run.name != SIGOPT,
+        stored_metrics_func=None if run.name == SIGOPT else pipeline.stored_metrics_func,
         on_event=on_event,
         check_interrupt=watch.check,
     )
@@ -97,7 +96,7 @@ def run_strategy(
     logger.addHandler(failures)
     usage = CalibrationUsage()
     try:
-        with watch, CalibratedOnce("tensorflow", usage, mode=strategy.calibration):
+        with watch, CalibratedOnce(model.framework, usage, mode=run.strategy.calibration):
             found = quantization.fit(
                 model=str(model.path),
                 conf=conf,
@@ -107,26 +106,28 @@ def run_strategy(
     finally:
         logger.removeHandler(failures)
     tuning_seconds = time.monotonic() - started
-    if strategy.name == SIGOPT:
-        return RunEnd(_own_outcome(folder, config, failures.cause), watch.by_person)
+    if run.name == SIGOPT:
+        outcome = _own_outcome(folder, config, run, model.framework, failures.cause)
+        return RunEnd(outcome, watch.by_person)
     failure = failures.cause
     if found is not None:
         try:
-            _save_despite_timeout(found, folder / BEST_MODEL_FILE)
+            _save_despite_timeout(found, folder / best_model_file(model.framework))
         except OSError as error:
             failure = f"The best model could not be saved: {error}."
-    trials = trials_from_events(read_events(folder), strategy.name)
+    trials = trials_from_events(read_events(folder), run.name)
     outcome = outcome_from_events(
         read_events(folder),
-        strategy.name,
+        run,
         config,
         folder,
+        framework=model.framework,
         tuning_seconds=tuning_seconds,
         batch_size=pipeline.batch_size,
         failure=failure,
         interrupted=watch.by_person,
     )
-    if strategy.calibration != STOCK:
+    if run.strategy.calibration != STOCK:
         outcome = dataclasses.replace(outcome, calibration=usage.as_dict())
     if outcome.best is not None and _recipe_written(folder, outcome.best.number):
         outcome = dataclasses.replace(outcome, files={**outcome.files, "recipe": RECIPE_FILE})
@@ -135,69 +136,17 @@ def run_strategy(
     return RunEnd(outcome, watch.by_person)
 
 
-def _inc_config(
-    config: RunConfig,
-    strategy: StrategyConfig,
-    model: BenchmarkModel,
-    folder: Path,
-    calibration_size: int | None,
-    progress: bool | None,
-) -> Any:
-    """Neural Compressor's own configuration object."""
-    if strategy.name == SIGOPT:
-        # Registers the strategy; must come before the configuration names it.
-        import nc_sigopt_strategy  # noqa: F401
-    from neural_compressor import config as inc
-
-    inc.options.workspace = str(folder / WORKSPACE_FOLDER)
-    inc.options.random_seed = config.tuning.seed
-    level = _QUANT_LEVELS.get(strategy.name, 1)
-    kwargs = dict(strategy.strategy_kwargs)
-    if strategy.name == SIGOPT:
-        kwargs = {
-            "seed": config.tuning.seed,
-            "storage": f"sqlite:///{folder.resolve() / STORE_FILE}",
-            "output_dir": str(folder),
-            "progress": progress,
-            **kwargs,
-        }
-    criterion = config.accuracy_criterion
-    try:
-        tuning = inc.TuningCriterion(
-            strategy="basic" if strategy.name in _QUANT_LEVELS else strategy.name,
-            strategy_kwargs=kwargs or None,
-            timeout=config.tuning.timeout,
-            max_trials=config.tuning.max_trials,
-        )
-    except AssertionError as error:
-        raise UnsupportedVersionError(
-            f"This Neural Compressor has no strategy {strategy.name!r}: {error}.",
-            "Take the strategy out of the run configuration.",
-        ) from error
-    sizes = {} if calibration_size is None else {"calibration_sampling_size": [calibration_size]}
-    return inc.PostTrainingQuantConfig(
-        # Left at "auto", Neural Compressor replaces a stock strategy by its conservative one.
-        quant_level=level,
-        inputs=list(model.inputs),
-        outputs=list(model.outputs),
-        accuracy_criterion=inc.AccuracyCriterion(
-            higher_is_better=criterion.higher_is_better,
-            criterion=criterion.criterion,
-            tolerable_loss=float(criterion.tolerable_loss),
-        ),
-        tuning_criterion=tuning,
-        **sizes,
-    )
-
-
-def _own_outcome(folder: Path, config: RunConfig, failure: str | None) -> Outcome:
+def _own_outcome(
+    folder: Path, config: RunConfig, run: PlannedRun, framework: str, failure: str | None
+) -> Outcome:
     if (folder / OUTCOME_FILE).exists():
         return read_outcome(folder)
     outcome = outcome_from_events(
         read_events(folder),
-        SIGOPT,
+        run,
         config,
         folder,
+        framework=framework,
         failure=failure or "the strategy left no outcome.json",
     )
     return publish(outcome, folder, {})
@@ -225,7 +174,9 @@ def _save_despite_timeout(model: Any, path: Path) -> None:
 
 
 def _save(model: Any, path: Path) -> None:
-    write_whole(path, model.graph_def.SerializeToString())
+    # INC's model objects: TensorFlow's have a graph, ONNX's the model itself.
+    kept = model.graph_def if hasattr(model, "graph_def") else model.model
+    write_whole(path, kept.SerializeToString())
 
 
 class _FailureLog(logging.Handler):
@@ -241,12 +192,3 @@ class _FailureLog(logging.Handler):
             self.cause = text.removesuffix(" happened during tuning.").removeprefix(
                 "Unexpected exception "
             )
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """An error as plain data, for the process that started this one."""
-    return {
-        "kind": type(error).__name__,
-        "message": str(error) or repr(error),
-        "wrong_use": isinstance(error, SigOptStrategyError),
-    }

@@ -9,14 +9,14 @@ import dataclasses
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from nc_sigopt_benchmarks.config import RunConfig
+from nc_sigopt_benchmarks.model_files import best_model_file, file_fingerprint
+from nc_sigopt_benchmarks.run_plan import PlannedRun
 from nc_sigopt_strategy.outcome import Outcome, TrialRecord, TrialState
 from nc_sigopt_strategy.recipe import write_recipe
 
-BEST_MODEL_FILE = "best_model.pb"
 WORKSPACE_FOLDER = "nc_workspace"
 # Neural Compressor leaves calibration graphs and printed activations of tens of megabytes in its
 # workspace; what is worth keeping there is small.
@@ -49,6 +49,7 @@ def trials_from_events(events: Sequence[Event], strategy: str) -> list[TrialReco
                 started_seconds=previous_end,
                 ended_seconds=event["ended_seconds"],
                 model_path=event["model_path"],
+                stored_metrics=event.get("stored_metrics", {}),
             )
         )
         previous_end = event["ended_seconds"]
@@ -57,10 +58,11 @@ def trials_from_events(events: Sequence[Event], strategy: str) -> list[TrialReco
 
 def outcome_from_events(
     events: Sequence[Event],
-    strategy: str,
+    run: PlannedRun,
     config: RunConfig,
     folder: Path,
     *,
+    framework: str,
     tuning_seconds: float | None = None,
     batch_size: int | None = None,
     failure: str | None = None,
@@ -70,35 +72,36 @@ def outcome_from_events(
 
     Args:
         events: Lines of ``events.jsonl``.
-        strategy: Neural Compressor's name of the strategy.
+        run: Which run of the configuration.
         config: The run configuration.
-        folder: The strategy's folder; its ``best_model.pb`` counts as the model found.
+        folder: The run's folder; the best model's file in it counts as the model found.
+        framework: ``tensorflow`` or ``onnxruntime``.
         tuning_seconds: Wall time of the run; the last event's time when unknown.
         batch_size: Inputs in a batch.
         failure: The exception that ended the run, if one did.
         interrupted: Whether Ctrl-C ended the run.
     """
     criterion = config.accuracy_criterion
-    trials = trials_from_events(events, strategy)
+    trials = trials_from_events(events, run.name)
     baseline = next((event for event in events if event["trial"] == 0), None)
     accuracy = baseline["accuracy"] if baseline else None
     target = criterion.target(accuracy) if accuracy is not None else None
     feasible = [trial for trial in trials if trial.meets_bound]
-    saved = folder / BEST_MODEL_FILE
+    saved = folder / best_model_file(framework)
     best = _returned_trial(saved, feasible, folder) if saved.exists() else None
     if best is not None:
-        best = dataclasses.replace(best, model_path=BEST_MODEL_FILE)
+        best = dataclasses.replace(best, model_path=saved.name)
     sign = 1.0 if criterion.higher_is_better else -1.0
     measured = [trial for trial in trials if trial.accuracy is not None]
     nearest = max(measured, key=lambda trial: sign * (trial.accuracy or 0.0), default=None)
     if tuning_seconds is None:
         tuning_seconds = events[-1]["ended_seconds"] if events else 0.0
     return Outcome(
-        strategy=strategy,
+        strategy=run.name,
         found=best is not None,
         stop_reason="It was interrupted."
         if interrupted
-        else _stop_reason(config, len(trials), tuning_seconds, best is not None, failure),
+        else _stop_reason(run, len(trials), tuning_seconds, best is not None, failure),
         baseline_accuracy=accuracy,
         baseline_duration_seconds=baseline["duration_seconds"] if baseline else None,
         accuracy_target=target,
@@ -108,7 +111,7 @@ def outcome_from_events(
         nearest_miss=None if best else nearest,
         trials=len(trials),
         tuning_seconds=tuning_seconds,
-        files={"model": BEST_MODEL_FILE} if best else {},
+        files={"model": saved.name} if best else {},
         seconds_to_first_feasible=feasible[0].ended_seconds if feasible else None,
     )
 
@@ -144,13 +147,6 @@ def drop_leftovers(folder: Path) -> None:
             path.unlink()
 
 
-def graph_fingerprint(path: Path) -> str:
-    """A hash that two files share exactly when they hold the same frozen graph."""
-    from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend, read_graph_def
-
-    return TensorFlowBackend().fingerprint(SimpleNamespace(graph_def=read_graph_def(path)))
-
-
 def _returned_trial(
     saved: Path, feasible: Sequence[TrialRecord], folder: Path
 ) -> TrialRecord | None:
@@ -161,22 +157,22 @@ def _returned_trial(
     """
     if not feasible:
         return None
-    wanted = graph_fingerprint(saved)
+    wanted = file_fingerprint(saved)
     for trial in reversed(feasible):
-        if trial.model_path and graph_fingerprint(folder / trial.model_path) == wanted:
+        if trial.model_path and file_fingerprint(folder / trial.model_path) == wanted:
             return trial
     return min(feasible, key=lambda trial: trial.duration_seconds or float("inf"))
 
 
 def _stop_reason(
-    config: RunConfig, trials: int, seconds: float, found: bool, failure: str | None
+    run: PlannedRun, trials: int, seconds: float, found: bool, failure: str | None
 ) -> str:
     if failure:
         return f"It failed: {failure}"
-    if config.tuning.timeout and seconds >= config.tuning.timeout:
-        return f"The time budget of {config.tuning.timeout} s was spent."
-    if trials >= config.tuning.max_trials:
-        return f"The observation budget of {config.tuning.max_trials} trials was spent."
-    if found and not config.tuning.timeout:
+    if run.timeout and seconds >= run.timeout:
+        return f"The time budget of {run.timeout} s was spent."
+    if trials >= run.max_trials:
+        return f"The observation budget of {run.max_trials} trials was spent."
+    if found and not run.timeout:
         return "It stops at the first model that meets the bound."
     return "The strategy had nothing more to try."

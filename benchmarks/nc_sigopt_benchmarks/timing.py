@@ -14,30 +14,36 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.models import BenchmarkModel
-from nc_sigopt_benchmarks.stock_record import graph_fingerprint
+from nc_sigopt_benchmarks.model_files import OpenSession, file_fingerprint
 from nc_sigopt_strategy.backends import ModelSession
-from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.measurement.latency import (
     RatioEstimate,
+    paired_difference,
     paired_ratio,
     time_side_by_side,
 )
 from nc_sigopt_strategy.outcome import TrialRecord
-from nc_sigopt_strategy.reporting.comparison import Interval, TimedModel
+from nc_sigopt_strategy.reporting.comparison import Interval, PairedComparison, TimedModel
 
 FP32 = "fp32"
 Samples = Mapping[str, Sequence[float]]
 
 
 def time_models(
-    model: BenchmarkModel, paths: Mapping[str, Path], batch: Any, *, rounds: int, seed: int
+    open_session: OpenSession,
+    fp32: Path,
+    paths: Mapping[str, Path],
+    batch: Any,
+    *,
+    rounds: int,
+    seed: int,
 ) -> dict[str, list[float]]:
     """Seconds per inference of FP32 and of each of ``paths``, one sample each a round.
 
     Args:
-        model: The FP32 model; it is timed under the name ``FP32``.
-        paths: Name to frozen graph with the same inputs and outputs.
+        open_session: Opens a model's file.
+        fp32: The FP32 model; it is timed under the name ``FP32``.
+        paths: Name to file of a model with the same inputs and outputs.
         batch: What each is run on.
         rounds: Samples per model.
         seed: Of the order within a round.
@@ -47,7 +53,7 @@ def time_models(
     """
     with ExitStack() as stack:
         sessions = {
-            name: _open(stack, model, path) for name, path in {FP32: model.path, **paths}.items()
+            name: _open(stack, open_session, path) for name, path in {FP32: fp32, **paths}.items()
         }
         return time_side_by_side(sessions, batch, rounds=rounds, seed=seed)
 
@@ -74,7 +80,7 @@ def ratio(name: str, other: str, samples: Samples) -> RatioEstimate:
 
 
 def time_trials(
-    model: BenchmarkModel,
+    open_session: OpenSession,
     folder: Path,
     trials: Sequence[TrialRecord],
     batch: Any,
@@ -87,7 +93,7 @@ def time_trials(
     """Give trials whose graphs were kept their latency, as long as the time lasts.
 
     Args:
-        model: Says the inputs and outputs.
+        open_session: Opens a model's file.
         folder: What the trials' ``model_path`` is relative to.
         trials: In the order in which they ran.
         batch: What each is run on.
@@ -101,18 +107,18 @@ def time_trials(
         The trials in their old order. Trials with the same graph share one measurement.
     """
     fingerprints = {
-        trial.number: graph_fingerprint(folder / trial.model_path)
+        trial.number: file_fingerprint(folder / trial.model_path)
         for trial in trials
         if trial.model_path is not None
     }
-    known = {graph_fingerprint(reference): RatioEstimate(1.0, 0.0, 1.0, 1.0)}
+    known = {file_fingerprint(reference): RatioEstimate(1.0, 0.0, 1.0, 1.0)}
     # An equal share of the time each, so that the last trials are timed as well as the first.
     share = seconds / max(1, len(set(fingerprints.values()) - set(known)))
     end = time.monotonic() + seconds
     first: dict[str, int] = {}
     timed = {trial.number: trial for trial in trials}
     with ExitStack() as outer:
-        pair = _open(outer, model, reference)
+        pair = _open(outer, open_session, reference)
         for trial in sorted(trials, key=lambda trial: not trial.meets_bound):
             fingerprint = fingerprints.get(trial.number)
             if fingerprint is None or trial.model_path is None:
@@ -122,7 +128,7 @@ def time_trials(
                 if begun > end:
                     continue
                 with ExitStack() as inner:
-                    opened = _open(inner, model, folder / trial.model_path)
+                    opened = _open(inner, open_session, folder / trial.model_path)
                     samples = time_side_by_side(
                         {"trial": opened, "reference": pair},
                         batch,
@@ -141,14 +147,17 @@ def time_trials(
     return [timed[trial.number] for trial in trials]
 
 
-def _open(stack: ExitStack, model: BenchmarkModel, path: Path) -> ModelSession:
-    from nc_sigopt_strategy.backends.tensorflow import open_frozen_graph
+def paired_comparison(name: str, other: str, samples: Samples) -> PairedComparison:
+    """One model of ``samples`` against another, both in the same rounds."""
+    estimate = ratio(name, other, samples)
+    difference = paired_difference(samples[name], samples[other])
+    return PairedComparison(
+        speedup=Interval(1 / estimate.ratio, 1 / estimate.high, 1 / estimate.low),
+        difference_seconds=Interval(*difference),
+    )
 
-    try:
-        session = open_frozen_graph(path, model.inputs, model.outputs)
-    except ModelError:
-        raise
-    except Exception as error:  # what TensorFlow raises for a graph that it cannot import varies
-        raise ModelError(f"{path} cannot be loaded for timing: {error}") from error
+
+def _open(stack: ExitStack, open_session: OpenSession, path: Path) -> ModelSession:
+    session = open_session(path)
     stack.callback(session.close)
     return session

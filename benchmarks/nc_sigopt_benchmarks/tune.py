@@ -11,8 +11,10 @@ from typing import Any
 from nc_sigopt_benchmarks.child import LOG_FILE, show_event
 from nc_sigopt_benchmarks.compare import prepare
 from nc_sigopt_benchmarks.config import SIGOPT, RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.run_end import RunEnd
 from nc_sigopt_benchmarks.run_folder import new_run_folder
-from nc_sigopt_benchmarks.runner import RunEnd, run_strategy
+from nc_sigopt_benchmarks.run_plan import planned_run
+from nc_sigopt_benchmarks.dispatch import run_here
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.progress import TuningProgress
 
@@ -46,18 +48,19 @@ def tune(config: RunConfig, tell: Tell, *, progress: bool | None = None) -> tupl
         SigOptStrategyError: The configuration, the model or the data cannot be used.
     """
     strategy = choose_strategy(config)
+    run = planned_run(config, strategy)
     model = prepare(config, tell).model
     folder = new_run_folder(config)
     tell(f"Run folder: {folder}")
     with _logs_in(folder / LOG_FILE):
         if strategy.name == SIGOPT:
             # It draws a bar of its own, which knows latencies.
-            return run_strategy(config, strategy, model, folder, progress=progress), folder
+            return run_here(config, run, model, folder, progress=progress), folder
         events: list[dict[str, Any]] = []
         bar = TuningProgress(
-            strategy.label,
-            max_trials=config.tuning.max_trials,
-            timeout_seconds=config.tuning.timeout,
+            run.label,
+            max_trials=run.max_trials,
+            timeout_seconds=run.timeout,
             enabled=progress,
         )
 
@@ -66,7 +69,7 @@ def tune(config: RunConfig, tell: Tell, *, progress: bool | None = None) -> tupl
             show_event(bar, events, higher_is_better=config.accuracy_criterion.higher_is_better)
 
         with bar:
-            return run_strategy(config, strategy, model, folder, on_event=show), folder
+            return run_here(config, run, model, folder, on_event=show), folder
 
 
 @contextmanager

@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_benchmarks.config_file import read_config
+from nc_sigopt_benchmarks.dispatch import run_here
 from nc_sigopt_benchmarks.models import BenchmarkModel
-from nc_sigopt_benchmarks.runner import describe_error, run_strategy
+from nc_sigopt_benchmarks.resource_usage import write_usage
+from nc_sigopt_benchmarks.run_plan import planned_run
+from nc_sigopt_strategy.errors import SigOptStrategyError
 
 REQUEST_FILE = "request.json"
 ERROR_FILE = "error.json"
@@ -38,12 +41,14 @@ class Request:
     Attributes:
         config: The run configuration file.
         label: Which of its strategies.
+        repeat: Which repeat of it, from 1.
         folder: Where the record goes.
         model: What is tuned, already found and checked.
     """
 
     config: Path
     label: str
+    repeat: int
     folder: Path
     model: BenchmarkModel
 
@@ -60,6 +65,7 @@ class Request:
         return cls(
             config=Path(raw["config"]),
             label=raw["label"],
+            repeat=raw["repeat"],
             folder=Path(raw["folder"]),
             model=_model_from_json(raw["model"]),
         )
@@ -75,13 +81,25 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s [%(levelname)s] %(message)s")
     try:
         config = read_config(request.config)
-        run_strategy(config, config.strategy(request.label), request.model, request.folder)
+        run = planned_run(config, config.strategy(request.label), request.repeat)
+        run_here(config, run, request.model, request.folder)
     except Exception as error:  # the parent must learn of whatever it was
         traceback.print_exc()
         path = request.folder / ERROR_FILE
         path.write_text(json.dumps(describe_error(error), indent=2) + "\n", encoding="utf-8")
         return 1
+    finally:
+        write_usage(request.folder)
     return 0
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """An error as plain data, for the process that started this one."""
+    return {
+        "kind": type(error).__name__,
+        "message": str(error) or repr(error),
+        "wrong_use": isinstance(error, SigOptStrategyError),
+    }
 
 
 def _end_with_parent() -> None:

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError
+from ..errors import ModelError, SettingsError
 
 Array = NDArray[Any]
+_ONNX_RUNTIME = ("onnxrt", "onnxruntime")
 
 
 class ModelSession(Protocol):
@@ -68,20 +69,31 @@ class Backend(Protocol):
         ...
 
 
-def backend_for(framework: str) -> Backend:
+def backend_for(framework: str, session_options: Mapping[str, Any] | None = None) -> Backend:
     """The backend of INC's framework name.
+
+    Args:
+        framework: INC's name of it.
+        session_options: See ``onnxruntime.session_options``; only for ONNX Runtime.
 
     Raises:
         ModelError: There is none.
+        SettingsError: Session options were given for another framework.
     """
+    if session_options is not None and not framework.startswith(_ONNX_RUNTIME):
+        raise SettingsError(
+            f"onnxruntime_session_options is {dict(session_options)!r}, but the model is one of "
+            f"{framework}.",
+            "Leave it out: the options are for ONNX models.",
+        )
     if framework.startswith("tensorflow"):
         from .tensorflow import TensorFlowBackend
 
         return TensorFlowBackend()
-    if framework.startswith(("onnxrt", "onnxruntime")):
+    if framework.startswith(_ONNX_RUNTIME):
         from .onnxruntime import OnnxRuntimeBackend
 
-        return OnnxRuntimeBackend()
+        return OnnxRuntimeBackend(session_options)
     raise ModelError(
         f"The sigopt strategy cannot time models of framework {framework!r}.",
         "It supports TensorFlow and ONNX Runtime.",

@@ -10,7 +10,9 @@ from typing import Any
 
 import onnxruntime
 
+from ..errors import ModelError
 from ..files import write_whole
+from ..session_options import LEVEL_KEY, THREAD_KEYS, checked_session_options
 from . import Array, feed_by_position
 from .onnx_graph import graph_nodes, inferred_shapes
 from .op_graph import Shape, reduce_to_ops
@@ -18,12 +20,27 @@ from .op_graph import Shape, reduce_to_ops
 logger = logging.getLogger("nc_sigopt_strategy")
 
 
-class OnnxRuntimeSession:
-    """A model in an inference session of its own."""
+_LEVELS = {
+    "disable": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
 
-    def __init__(self, serialized: bytes) -> None:
+
+class OnnxRuntimeSession:
+    """A model in an inference session of its own.
+
+    Args:
+        model: A serialized model, or the path of a file.
+        options: Of the session; ``None`` for ONNX Runtime's defaults.
+    """
+
+    def __init__(
+        self, model: bytes | str, options: onnxruntime.SessionOptions | None = None
+    ) -> None:
         self._session = onnxruntime.InferenceSession(
-            serialized, providers=["CPUExecutionProvider"]
+            model, options, providers=["CPUExecutionProvider"]
         )
         self._inputs = [node.name for node in self._session.get_inputs()]
 
@@ -34,14 +51,62 @@ class OnnxRuntimeSession:
         del self._session
 
 
+def session_options(mapping: Mapping[str, Any] | None) -> onnxruntime.SessionOptions:
+    """ONNX Runtime's form of the setting ``onnxruntime_session_options``.
+
+    Args:
+        mapping: ``intra_op_num_threads`` and ``inter_op_num_threads`` (at least 0; 0 and absent:
+            ONNX Runtime decides) and ``graph_optimization_level`` (``disable``, ``basic``,
+            ``extended`` or ``all``). Several inter-op threads also make the session run
+            independent ops in parallel, without which they would have no effect.
+
+    Raises:
+        SettingsError: An unknown option, or a value out of range.
+    """
+    given = checked_session_options("onnxruntime_session_options", mapping) or {}
+    options = onnxruntime.SessionOptions()
+    for name in THREAD_KEYS:
+        setattr(options, name, given.get(name, 0))
+    if given.get("inter_op_num_threads", 0) > 1:
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+    if LEVEL_KEY in given:
+        options.graph_optimization_level = _LEVELS[given[LEVEL_KEY]]
+    return options
+
+
+def open_onnx_model(
+    path_or_bytes: Path | bytes, options: onnxruntime.SessionOptions | None = None
+) -> OnnxRuntimeSession:
+    """Load a model from a file, or from a serialized ``ModelProto``.
+
+    Raises:
+        ModelError: The file is missing, or ONNX Runtime cannot load what it holds.
+    """
+    if isinstance(path_or_bytes, Path) and not path_or_bytes.is_file():
+        raise ModelError(f"There is no model file {path_or_bytes}.")
+    model = path_or_bytes if isinstance(path_or_bytes, bytes) else str(path_or_bytes)
+    try:
+        return OnnxRuntimeSession(model, options)
+    except Exception as error:  # ONNX Runtime has a class of its own for each way to fail
+        what = model if isinstance(model, str) else f"What was given ({len(model)} bytes)"
+        raise ModelError(f"{what} is not a model that ONNX Runtime can run: {error}") from error
+
+
 class OnnxRuntimeBackend:
-    """INC's ONNX models; see ``Backend`` for the contract."""
+    """INC's ONNX models; see ``Backend`` for the contract.
+
+    Args:
+        options: As for ``session_options``; every session is opened with them.
+    """
 
     name = "onnxruntime"
     model_suffix = ".onnx"
 
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        self._options = session_options(options)
+
     def open(self, model: Any) -> OnnxRuntimeSession:
-        return OnnxRuntimeSession(model.model.SerializeToString())
+        return OnnxRuntimeSession(model.model.SerializeToString(), self._options)
 
     def release(self, model: Any) -> None:
         """INC's ONNX models hold no session."""

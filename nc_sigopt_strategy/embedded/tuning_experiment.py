@@ -7,10 +7,12 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from nc_sigopt_strategy.embedded.model import Experiment
+from nc_sigopt_strategy.embedded.model import Experiment, Metric
 from nc_sigopt_strategy.embedded.store import OBSERVATION_ATTR
 from nc_sigopt_strategy.sampling import Reading, TuningExperiment
 
+# What two optimized metrics must be called to be taken for a front of models.
+LATENCY, ACCURACY = "latency", "accuracy"
 # The stored metric that holds output noise, and what the record calls what samplers use of it.
 OUTPUT_NOISE = "output_noise"
 OP_GRAPH, BASELINE_ACCURACY = "op_graph", "baseline_accuracy"
@@ -21,15 +23,13 @@ def tuning_experiment(
 ) -> TuningExperiment | None:
     """What an experiment tells a sampler; ``None`` where it does not tune a model.
 
-    Tuning has one metric to minimize and at most one more with a threshold, which bounds accuracy.
+    Tuning has one metric to minimize and at most one more with a threshold, which bounds accuracy;
+    or it optimizes two, latency and accuracy by name, without any threshold.
     """
-    bounds = [metric for metric in experiment.limited if metric.strategy == "constraint"]
-    if len(experiment.optimized) != 1 or experiment.limited != tuple(bounds) or len(bounds) > 1:
+    found = _latency_and_accuracy(experiment)
+    if found is None:
         return None
-    latency = experiment.optimized[0]
-    if latency.objective != "minimize":
-        return None
-    accuracy = bounds[0] if bounds else None
+    latency, accuracy = found
 
     def read(trial: FrozenTrial) -> Reading:
         values = {value["name"]: value for value in trial.user_attrs[OBSERVATION_ATTR]["values"]}
@@ -47,4 +47,22 @@ def tuning_experiment(
         maximize_accuracy=accuracy is None or accuracy.objective == "maximize",
         baseline_accuracy=known.get(BASELINE_ACCURACY),
         op_graph=known.get(OP_GRAPH),
+        wants_front=accuracy is not None and accuracy.strategy == "optimize",
     )
+
+
+def _latency_and_accuracy(experiment: Experiment) -> tuple[Metric, Metric | None] | None:
+    """The two metrics that matter; ``None`` where they are not those of tuning."""
+    if len(experiment.optimized) == 2 and not experiment.limited:
+        by_name = {metric.name: metric for metric in experiment.optimized}
+        latency, accuracy = by_name.get(LATENCY), by_name.get(ACCURACY)
+        if latency is None or accuracy is None or latency.objective != "minimize":
+            return None
+        return latency, accuracy
+    bounds = [metric for metric in experiment.limited if metric.strategy == "constraint"]
+    if len(experiment.optimized) != 1 or experiment.limited != tuple(bounds) or len(bounds) > 1:
+        return None
+    latency = experiment.optimized[0]
+    if latency.objective != "minimize":
+        return None
+    return latency, bounds[0] if bounds else None

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..backends import ModelSession
 
@@ -113,16 +114,35 @@ def paired_ratio(samples: Sequence[float], reference: Sequence[float]) -> RatioE
         samples: Seconds, shape ``(rounds,)``, at least 2.
         reference: Seconds of the reference in the same rounds, same shape.
     """
-    logs = np.sort(np.log(np.asarray(samples, float) / np.asarray(reference, float)))
-    n = len(logs)
+    logs = np.log(np.asarray(samples, float) / np.asarray(reference, float))
+    mean, stderr, half = _trimmed_mean(logs)
+    ratio = math.exp(mean)
+    return RatioEstimate(ratio, ratio * stderr, ratio * math.exp(-half), ratio * math.exp(half))
+
+
+def paired_difference(
+    samples: Sequence[float], reference: Sequence[float]
+) -> tuple[float, float, float]:
+    """Seconds that a model takes more than the reference, with the 95 % interval's ends.
+
+    Args:
+        samples: As for ``paired_ratio``, by the same trimmed mean.
+        reference: As for ``paired_ratio``.
+    """
+    mean, _, half = _trimmed_mean(np.asarray(samples, float) - np.asarray(reference, float))
+    return mean, mean - half, mean + half
+
+
+def _trimmed_mean(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Mean without the ends, its standard error, and half of its 95 % interval."""
+    ordered = np.sort(values)
+    n = len(ordered)
     cut = int(TRIM * n)
-    kept = logs[cut : n - cut]
-    winsorized = np.clip(logs, kept[0], kept[-1])
+    kept = ordered[cut : n - cut]
+    winsorized = np.clip(ordered, kept[0], kept[-1])
     spread = float(winsorized.std(ddof=1)) if n > 1 else math.inf
     stderr = spread / ((1 - 2 * cut / n) * math.sqrt(n))
-    half = _t_quantile(len(kept) - 1) * stderr
-    ratio = math.exp(float(kept.mean()))
-    return RatioEstimate(ratio, ratio * stderr, ratio * math.exp(-half), ratio * math.exp(half))
+    return float(kept.mean()), stderr, _t_quantile(len(kept) - 1) * stderr
 
 
 def _t_quantile(freedom: int) -> float:

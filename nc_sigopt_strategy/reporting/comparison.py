@@ -127,6 +127,23 @@ class StrategyResult:
         """Whether it ended with a model that meets the bound."""
         return self.outcome is not None and self.outcome.found
 
+    @property
+    def group(self) -> str:
+        """What all repeats of one strategy share."""
+        return self.strategy or self.label
+
+    @property
+    def shown(self) -> TrialRecord | None:
+        """The trial that stands for the run: the best, or without one the nearest."""
+        return None if self.outcome is None else self.outcome.best or self.outcome.nearest_miss
+
+    def was_timed(self, trial: TrialRecord) -> bool:
+        """Whether ``timed`` is of a trial's model, the same graph included."""
+        shown = self.shown
+        if self.timed is None or shown is None:
+            return False
+        return (trial.duplicate_of or trial.number) == (shown.duplicate_of or shown.number)
+
     def returned(self, trial: TrialRecord) -> bool:
         """Whether a trial's model is the one that was returned, the same graph included."""
         best = self.outcome.best if self.outcome else None
@@ -206,15 +223,26 @@ class Comparison:
     def trial_latency(self, strategy: StrategyResult, trial: TrialRecord) -> float | None:
         """Latency in seconds of one of a strategy's trials, on the scale of the final timing.
 
-        The model that was returned has the latency that it was timed at side by side. Any other
+        The model that was timed side by side has the latency from there. Any other
         trial was paired with the default int8 model during its own run, when the machine may have
         been slower or faster; its ratio times that model's latency now leaves the drift out.
         """
-        if strategy.timed is not None and strategy.returned(trial):
+        if strategy.timed is not None and strategy.was_timed(trial):
             return strategy.timed.latency_seconds.value
         if trial.latency_ratio is not None and self.default_int8 is not None:
             return trial.latency_ratio * self.default_int8.latency_seconds.value
         return trial.latency_seconds
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Comparison:
+        """The inverse of ``to_json``; of schema version 1 too, which had less.
+
+        Raises:
+            DataError: ``raw`` is no comparison, is damaged or has a later schema version.
+        """
+        from .reading import comparison_from_json  # it needs the classes of this module
+
+        return comparison_from_json(raw)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-safe data with the schema's version; NaN and infinities become ``None``."""

@@ -49,8 +49,8 @@ def print_experiments(connection: Any, console: Console) -> None:
         _print(console, "There are no experiments in this store.")
 
 
-def print_experiment(connection: Any, experiment_id: str, console: Console) -> None:
-    """Show one experiment: settings, best assignments, observations.
+def find_experiment(connection: Any, experiment_id: str) -> Any:
+    """One experiment of a ``sigopt.Connection``.
 
     Raises:
         ExperimentError: There is none with that id.
@@ -62,6 +62,16 @@ def print_experiment(connection: Any, experiment_id: str, console: Console) -> N
             f"There is no experiment {experiment_id!r} in the store {_store(connection)}.",
             "`nc-sigopt experiments list` names the ones there; --storage chooses the store.",
         )
+    return experiment
+
+
+def print_experiment(connection: Any, experiment_id: str, console: Console) -> None:
+    """Show one experiment: settings, best assignments, observations.
+
+    Raises:
+        ExperimentError: There is none with that id.
+    """
+    experiment = find_experiment(connection, experiment_id)
     _print_store(connection, console)
     _print(console, f"experiment {experiment.id}: {experiment.name} ({experiment.state})")
     for metric in experiment.metrics or ():

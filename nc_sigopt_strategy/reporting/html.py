@@ -9,7 +9,8 @@ from pathlib import Path
 from ..errors import MissingExtraError
 from ..host import describe_host
 from .comparison import Comparison
-from .tables import COLUMN_MEANINGS, calibration_text, comparison_rows
+from .summary import metric_names, strategy_notes
+from .tables import calibration_text, report_tables
 
 REPORT_FILE = "report.html"
 _TEMPLATE = "report.html.j2"
@@ -43,8 +44,9 @@ def write_report(comparison: Comparison, images: dict[str, Path], path: Path) ->
     )
     page = environment.get_template(_TEMPLATE).render(
         comparison=comparison,
-        columns=COLUMN_MEANINGS,
-        rows=comparison_rows(comparison),
+        tables=report_tables(comparison),
+        notes=strategy_notes(comparison),
+        metrics=metric_names(comparison),
         calibration_text=calibration_text,
         images={caption: _data_url(file) for caption, file in images.items()},
         host_line=describe_host(dict(comparison.host)) if comparison.host else "",

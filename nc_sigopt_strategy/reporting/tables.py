@@ -1,9 +1,9 @@
-"""The results table, once as text cells and once drawn for the terminal."""
+"""A comparison's tables, drawn for the terminal; the page shows the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -12,58 +12,55 @@ from rich.table import Table
 from rich.text import Text
 
 from ..outcome import Outcome
-from .comparison import Comparison, Interval, StrategyResult, TimedModel
+from .cells import accuracy_text, seconds_text
+from .comparison import Comparison
+from .judged_tables import front_table, held_out_table, metric_tables
+from .published import published_table
+from .result_table import COLUMN_MEANINGS, result_table
+from .search_tables import repeats_table, resource_table, search_table
+from .summary import strategy_notes
+from .table_data import ReportTable, Row
 
-NOTHING = "–"
+__all__ = [
+    "COLUMN_MEANINGS",
+    "Row",
+    "calibration_text",
+    "comparison_rows",
+    "comparison_table",
+    "comparison_tables",
+    "outcome_table",
+    "report_tables",
+    "table_console",
+]
 # Where nobody's window bounds it (a file, a CI log), tables get the width they look best in.
 _WIDTH_OUTSIDE_TERMINALS = 100
-
-COLUMN_MEANINGS: dict[str, str] = {
-    "strategy": "Neural Compressor's tuning strategy; fp32 and default int8 are for reference.",
-    "FP32 baseline": "Accuracy of the model before quantization.",
-    "int8 accuracy": "Accuracy of the model that the strategy returned; without one, the nearest.",
-    "met the bound?": "Whether that accuracy meets the bound. Equality counts.",
-    "int8 duration (s)": "Neural Compressor's own figure: wall time of the whole accuracy "
-    "evaluation, measured once. It holds much that is not inference.",
-    "latency (ms)": "One inference on one batch, all models timed in turn; in brackets the 95 % "
-    "interval of the paired ratio to FP32, times FP32's median.",
-    "speed-up": "FP32's latency over this model's, paired, with its 95 % interval.",
-    "trials": "Models that were quantized and evaluated.",
-    "tuning (s)": "Wall time of the tuning, from the FP32 evaluation to the model's return.",
-}
+_ROW_STYLES = {True: "bold green", False: "yellow", None: "dim"}
+# A label beyond this is broken where it reads best, so that the columns of figures fit beside it.
+_LABEL_WIDTH = 11
 
 
-@dataclass(frozen=True)
-class Row:
-    """Cells in the order of ``COLUMN_MEANINGS``; ``good`` is ``None`` for reference rows."""
+def report_tables(comparison: Comparison) -> list[ReportTable]:
+    """The tables that have rows, the results first."""
+    tables = [
+        result_table(comparison).without_empty_columns(_ALWAYS),
+        repeats_table(comparison).without_empty_columns(),
+        search_table(comparison),
+        resource_table(comparison),
+        held_out_table(comparison),
+        *metric_tables(comparison),
+        front_table(comparison),
+        published_table(comparison),
+    ]
+    return [table for table in tables if table is not None and table.rows]
 
-    cells: tuple[str, ...]
-    good: bool | None = None
+
+# Without "over basic", which not every comparison has.
+_ALWAYS = frozenset(COLUMN_MEANINGS) - {"over basic"}
 
 
 def comparison_rows(comparison: Comparison) -> list[Row]:
-    """The rows of the results table: references first, then the strategies."""
-    rows = []
-    baseline = _accuracy(comparison.baseline_accuracy)
-    if comparison.fp32 is not None:
-        timing = _timing(comparison.fp32)
-        rows.append(Row(("fp32", baseline, NOTHING, NOTHING, NOTHING, *timing, NOTHING, NOTHING)))
-    if comparison.default_int8 is not None:
-        trial = comparison.default_int8_trial
-        met = NOTHING if trial is None or trial.meets_bound is None else _yes(trial.meets_bound)
-        cells = (
-            "default int8",
-            baseline,
-            _accuracy(trial.accuracy if trial else None),
-            met,
-            _seconds(trial.duration_seconds if trial else None, 2),
-            *_timing(comparison.default_int8),
-            NOTHING,
-            NOTHING,
-        )
-        rows.append(Row(cells))
-    rows.extend(_strategy_row(strategy, baseline) for strategy in comparison.strategies)
-    return rows
+    """The rows of the results table, cells as ``COLUMN_MEANINGS``: references, then strategies."""
+    return list(result_table(comparison).rows)
 
 
 def table_console() -> Console:
@@ -74,28 +71,62 @@ def table_console() -> Console:
 
 def comparison_table(comparison: Comparison) -> Table:
     """The results table for the terminal."""
+    return _drawn(
+        result_table(comparison).without_empty_columns(_ALWAYS),
+        [f"{name}: {note}" for name, note in strategy_notes(comparison)],
+    )
+
+
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """All tables of a comparison for the terminal."""
+    _, *others = report_tables(comparison)
+    return [comparison_table(comparison), *(_drawn(table) for table in others)]
+
+
+def _drawn(source: ReportTable, more_notes: Sequence[str] = ()) -> Table:
+    remarks = [f"{row.cells[0]} {row.remark}" for row in source.rows if row.remark]
+    notes = [*remarks, *more_notes, *source.notes]
     table = Table(
-        title=Text(f"{comparison.model}: {comparison.bound}"),
+        title=Text(source.title),
         title_justify="left",
+        caption=Text("\n".join(notes)) if notes else None,
+        caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         show_edge=False,
         padding=0,
     )
-    for name in COLUMN_MEANINGS:
-        justify: JustifyMethod = "left" if name == "strategy" else "right"
+    for place, name in enumerate(source.columns):
+        justify: JustifyMethod = "right" if place else "left"
         table.add_column(name.replace(" ", "\n"), justify=justify, overflow="fold")
-    styles = {True: "bold green", False: "yellow", None: "dim"}
-    for row in comparison_rows(comparison):
-        table.add_row(*(Text(_narrow(cell)) for cell in row.cells), style=styles[row.good])
+    for row in source.rows:
+        label, *figures = row.cells
+        cells = [Text(_narrow_label(label)), *(Text(_narrow(figure)) for figure in figures)]
+        table.add_row(*cells, style=_ROW_STYLES[row.good])
     return table
 
 
 def _narrow(cell: str) -> str:
-    """Break a cell where it reads best, so that the nine columns fit into a terminal of 80."""
-    for before, after in ((" [", "\n"), ("nearest ", "nearest\n"), ("none in ", "none in\n")):
+    """Break a cell where it reads best, so that the columns fit into a terminal of 80."""
+    for before, after in (
+        (" [", "\n"),
+        ("nearest ", "nearest\n"),
+        ("none in ", "none in\n"),
+        ("tied ", "tied\n"),
+        (" to ", "\nto "),
+    ):
         cell = cell.replace(before, after)
-    return cell.replace("default int8", "default\nint8").rstrip("]")
+    return cell.rstrip("]")
+
+
+def _narrow_label(label: str) -> str:
+    """Break a long label behind a blank, an underscore or a hyphen."""
+    lines = [""]
+    for part in re.findall(r"[^ _-]*[ _-]?", label):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > _LABEL_WIDTH:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def outcome_table(outcome: Outcome) -> Table:
@@ -116,10 +147,10 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
     name = "int8 accuracy" if outcome.best else "nearest accuracy"
     rows = [
         ("met the bound?", met),
-        ("FP32 baseline", _accuracy(outcome.baseline_accuracy)),
-        ("accuracy bound", _accuracy(outcome.accuracy_target)),
-        (name, _accuracy(shown.accuracy if shown else None)),
-        ("int8 duration (s)", _seconds(shown.duration_seconds if shown else None, 2)),
+        ("FP32 baseline", accuracy_text(outcome.baseline_accuracy)),
+        ("accuracy bound", accuracy_text(outcome.accuracy_target)),
+        (name, accuracy_text(shown.accuracy if shown else None)),
+        ("int8 duration (s)", seconds_text(shown.duration_seconds if shown else None, 2)),
     ]
     latency = shown.latency_seconds if shown else None
     if latency is not None:
@@ -127,7 +158,7 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
         if outcome.fp32_latency_seconds:
             rows.append(("speed-up over FP32", f"{outcome.fp32_latency_seconds / latency:.2f}"))
     rows.append(("trials", str(outcome.trials)))
-    rows.append(("tuning (s)", _seconds(outcome.tuning_seconds, 0)))
+    rows.append(("tuning (s)", seconds_text(outcome.tuning_seconds)))
     rows.append(("ended because", outcome.stop_reason))
     if outcome.calibration is not None:
         rows.append(("calibration", calibration_text(outcome.calibration)))
@@ -143,68 +174,3 @@ def calibration_text(usage: Mapping[str, Any]) -> str:
     text = f"statistics gathered in {passes}, {usage['seconds']:.1f} s, used {usage['fed']} times"
     left = [f"{count} times by INC itself: {why}" for why, count in usage["stock"].items()]
     return "; ".join([text, *left])
-
-
-def _strategy_row(strategy: StrategyResult, baseline: str) -> Row:
-    outcome = strategy.outcome
-    trials = str(len(strategy.trials) or (outcome.trials if outcome else 0))
-    if outcome is None or (strategy.failure and not outcome.found):
-        seconds = _seconds(outcome.tuning_seconds if outcome else None, 0)
-        unknown = (NOTHING,) * 3
-        what = "not run" if strategy.wrong_use else "crashed"
-        cells = (strategy.label, baseline, NOTHING, what, *unknown, trials, seconds)
-        return Row(cells, False)
-    if outcome.best is None:
-        nearest = outcome.nearest_miss.accuracy if outcome.nearest_miss else None
-        cells = (
-            strategy.label,
-            baseline,
-            f"nearest {_accuracy(nearest)}" if nearest is not None else NOTHING,
-            f"none in {outcome.tuning_seconds:.0f} s",
-            NOTHING,
-            NOTHING,
-            NOTHING,
-            trials,
-            _seconds(outcome.tuning_seconds, 0),
-        )
-        return Row(cells, False)
-    cells = (
-        strategy.label,
-        baseline,
-        _accuracy(outcome.best.accuracy),
-        "yes",
-        _seconds(outcome.best.duration_seconds, 2),
-        *(_timing(strategy.timed) if strategy.timed else (NOTHING, NOTHING)),
-        trials,
-        _seconds(outcome.tuning_seconds, 0),
-    )
-    return Row(cells, True)
-
-
-def _timing(timed: TimedModel) -> tuple[str, str]:
-    latency = timed.latency_seconds
-    milliseconds = Interval(latency.value * 1e3, latency.low * 1e3, latency.high * 1e3)
-    return _interval(milliseconds), _interval(timed.speedup)
-
-
-def _interval(interval: Interval) -> str:
-    text = f"{_short(interval.value)}"
-    if interval.low == interval.high:  # FP32 over itself
-        return text
-    return f"{text} [{_short(interval.low)}–{_short(interval.high)}]"
-
-
-def _short(value: float) -> str:
-    return f"{value:.1f}" if value >= 20 else f"{value:.2f}"
-
-
-def _accuracy(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.4f}"
-
-
-def _seconds(value: float | None, digits: int) -> str:
-    return NOTHING if value is None else f"{value:.{digits}f}"
-
-
-def _yes(flag: bool) -> str:
-    return "yes" if flag else "no"

@@ -32,7 +32,8 @@ class Reading:
     Attributes:
         latency: The objective, to be minimized; any unit, above 0.
         latency_stderr: Its standard error, same unit; ``None`` where unknown.
-        accuracy: The constrained metric; ``None`` without one.
+        accuracy: The metric that is constrained, or optimized beside latency; ``None`` without
+            one.
         output_noise: Power of the output's error over the output's variance, at least 0; ``None``
             where it is not measured.
     """
@@ -54,6 +55,7 @@ class TuningExperiment:
         baseline_accuracy: Accuracy of the FP32 model; ``None`` where unknown.
         op_graph: Ops and edges as the experiment's record keeps them (see
             ``quantization.op_space``); ``None`` where there is none.
+        wants_front: Whether accuracy is optimized too, without a threshold.
     """
 
     read: Callable[[FrozenTrial], Reading]
@@ -61,3 +63,4 @@ class TuningExperiment:
     maximize_accuracy: bool = True
     baseline_accuracy: float | None = None
     op_graph: Mapping[str, Any] | None = None
+    wants_front: bool = False

@@ -162,3 +162,25 @@ def test_token_is_in_no_file_and_no_log(
 
 def _out_of_order(*args: Any) -> Any:
     raise ApiError(503, "out of order")
+
+
+def test_a_front_and_metrics_of_the_user_are_recorded(
+    tmp_path: Path, server: dict[str, Any], small_model: Path, small_loader: Any,
+    small_accuracy: Any,
+) -> None:  # fmt: skip
+    def stored(graph: Any) -> dict[str, float]:
+        return {"nodes": len(graph.as_graph_def().node)}
+
+    kwargs = {**server, "goal": "pareto", "stored_metrics_func": stored, "latency_repeats": 4}
+    assert fit(small_model, configure(tmp_path, kwargs, max_trials=3), small_loader,
+               small_accuracy) is not None  # fmt: skip
+    found = outcome()
+    assert found.experiment_id is not None
+    remote = _on_server(server, found.experiment_id)
+    assert [r.stored_metrics for r, _ in remote.trials()] == [
+        t.stored_metrics for t in read_trials(tmp_path / "run")
+    ]
+    again = {**kwargs, "sigopt_experiment_id": found.experiment_id}
+    fit(small_model, configure(tmp_path, again, max_trials=4), small_loader, small_accuracy)
+    assert outcome().trials == 4
+    assert all(t.meets_bound is not None for t in outcome().front)

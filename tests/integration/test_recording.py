@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nc_sigopt_benchmarks.calibration_cases import CalibrationCase
-from nc_sigopt_benchmarks.data import ImageSet
+from nc_sigopt_benchmarks.datasets import ImageSet
 from nc_sigopt_benchmarks.landscapes.bench import Bench
 from nc_sigopt_benchmarks.landscapes.design import DesignOptions
 from nc_sigopt_benchmarks.landscapes.landscape_file import LandscapeRow

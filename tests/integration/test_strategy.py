@@ -405,3 +405,30 @@ def _stock_arguments(model: Path, conf: Any) -> dict[str, Any]:
 
     whole = _Config(quantization=conf, benchmark=None, pruning=None, distillation=None, nas=None)
     return {"model": Model(str(model), conf=conf), "conf": whole}
+
+
+def test_the_outcome_says_what_each_op_of_the_winner_is_worth(
+    tmp_path: Path,
+    small_model: Path,
+    small_loader: Any,
+    small_accuracy: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kwargs = {"latency_repeats": 4}
+    conf = configure(tmp_path, kwargs, loss=0.9, max_trials=9)
+    fit(small_model, conf, small_loader, small_accuracy)
+    best = outcome().best
+    assert best is not None
+    contributions = outcome().op_contributions
+    assert {c.value for c in contributions} == set(best.assignments.values())
+    assert all("conv" in c.op for c in contributions)
+    assert read_outcome(tmp_path / "run").op_contributions == contributions
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("no model of it")
+
+    monkeypatch.setattr("nc_sigopt_strategy.op_contributions.op_contributions", broken)
+    conf = configure(tmp_path, kwargs, loss=0.9, max_trials=1)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    assert outcome().found
+    assert outcome().op_contributions == ()

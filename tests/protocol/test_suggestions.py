@@ -239,3 +239,66 @@ def test_tpe_learns_from_constraints() -> None:
     (best,) = endpoint.best_assignments().fetch().iterate_pages()
     assert 0.6 <= best.assignments["x"] < 0.7
     driver.close()
+
+
+@pytest.mark.parametrize("sampler", ["quantization", "tpe", "random", "grid"])
+def test_an_experiment_with_two_objectives(sampler: str) -> None:
+    """Accuracy and latency, both optimized: each op that is int8 is faster and costs accuracy."""
+    driver = EmbeddedDriver("sqlite://", seed=3, sampler=sampler)
+    connection = sigopt.Connection(driver=lambda **_: driver)
+    request = {
+        "name": "front",
+        "parameters": [
+            {
+                "name": f"op{n}",
+                "type": "categorical",
+                "categorical_values": ["int8", "bf16", "fp32"],
+            }
+            for n in range(4)
+        ],
+        "metrics": [
+            {"name": "latency", "objective": "minimize"},
+            {"name": "accuracy", "objective": "maximize"},
+            {"name": "output_noise", "objective": "minimize", "strategy": "store"},
+        ],
+        "observation_budget": 30,
+    }
+    endpoint = connection.experiments(connection.experiments().create(**request).id)
+    record = {"baseline_accuracy": 0.9}
+    connection.impl.request("PUT", ["experiments", endpoint.fetch().id, "record"],
+                            {"record": record}, None)  # fmt: skip
+    cost = {"int8": (1.0, 0.02), "bf16": (2.0, 0.001), "fp32": (4.0, 0.0)}
+    seen = []
+    for _ in range(30):
+        made = endpoint.suggestions().create()
+        chosen = [cost[value] for value in made.assignments.values()]
+        # The ops differ: op n costs n + 1 times as much accuracy.
+        noise = sum((n + 1) * harm for n, (_, harm) in enumerate(chosen))
+        latency = sum(time for time, _ in chosen)
+        seen.append((latency, 0.9 - noise))
+        endpoint.observations().create(
+            suggestion=made.id,
+            values=[
+                {"name": "latency", "value": latency},
+                {"name": "accuracy", "value": 0.9 - noise},
+                {"name": "output_noise", "value": noise},
+            ],
+        )
+    best = {
+        tuple(value.value for value in item.values)[:2]
+        for item in endpoint.best_assignments().fetch().iterate_pages()
+    }
+    assert best == {
+        (accuracy, latency)
+        for latency, accuracy in seen
+        if not any(
+            (faster, -better) != (latency, -accuracy) and faster <= latency and better >= accuracy
+            for faster, better in seen
+        )
+    }
+    assert len(best) >= 3
+    assert endpoint.fetch().progress.best_observation is None
+    if sampler == "quantization":
+        # All int8, all fp32, and the whole of the front between them: 9 of 81 configurations.
+        assert {latency for _, latency in best} >= {4.0, 5.0, 6.0, 7.0, 8.0}
+    driver.close()

@@ -17,9 +17,12 @@ from nc_sigopt_strategy.search_space import Parameter
 VALUES = ("int8", "bf16", "fp32")
 
 
-def suggestions(ops: int, values: tuple[str, ...] = VALUES) -> InitialSuggestions:
+def suggestions(
+    ops: int, values: tuple[str, ...] = VALUES, *, whole_front: bool = False
+) -> InitialSuggestions:
     parameters = [Parameter(f"op{i:02d}", ((f"op{i}", "conv2d"),), values) for i in range(ops)]
-    return InitialSuggestions(parameters, {p.name: "int8" for p in parameters})
+    default = {p.name: "int8" for p in parameters}
+    return InitialSuggestions(parameters, default, whole_front=whole_front)
 
 
 def measured(assignments: Mapping[str, str], *, met: bool) -> TrialRecord:
@@ -55,6 +58,10 @@ def test_four_configurations_bracket_the_answer() -> None:
 def test_when_the_default_meets_the_bound_the_slow_ones_are_left_out() -> None:
     names = [name for name, _ in play(suggestions(29), met=True)]
     assert names == ["default int8", "last layers in bf16"]
+
+
+def test_a_front_wants_the_slow_ones_too() -> None:
+    assert len(play(suggestions(29, whole_front=True), met=True)) == 4
 
 
 def test_a_continued_run_goes_on_where_it_was() -> None:

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from nc_sigopt_strategy.outcome import (
+    OpContribution,
     OpCost,
     Outcome,
     TrialRecord,
@@ -27,6 +28,7 @@ TRIAL = TrialRecord(
     latency_seconds=0.0031,
     phase_seconds={"quantize": 2.5},
     suggestion_id="17",
+    stored_metrics={"f1": 0.81},
 )
 
 
@@ -45,9 +47,27 @@ def test_an_outcome_comes_back_equal(tmp_path: Path) -> None:
         costliest_ops=(OpCost("conv1", 0.02, 5),),
         tied=(3, 7),
         trials=9,
+        front=(TRIAL,),
+        session_options={"intra_op_num_threads": 2},
+        op_contributions=(
+            OpContribution("conv1", "int8", 1.5, 0.2, 0.001, None, 0.01),
+            OpContribution("pool", "fp32", None, None, None, None, None),
+        ),
     )
     write_outcome(outcome, tmp_path)
     assert read_outcome(tmp_path) == outcome
+
+
+def test_what_an_earlier_version_wrote_can_be_read() -> None:
+    outcome = Outcome(strategy="sigopt", found=True, stop_reason="", best=TRIAL)
+    raw = outcome.to_json()
+    for new in ("front", "session_options", "op_contributions"):
+        del raw[new]
+    del raw["best"]["stored_metrics"]
+    found = Outcome.from_json(raw)
+    assert (found.front, found.op_contributions, found.session_options) == ((), (), None)
+    assert found.best is not None
+    assert found.best.stored_metrics == {}
 
 
 def test_nan_and_infinity_become_null(tmp_path: Path) -> None:

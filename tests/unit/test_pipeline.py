@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import signal
 from pathlib import Path
@@ -10,13 +11,17 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_benchmarks.config import CriterionConfig, DataConfig
-from nc_sigopt_benchmarks.data import ImageSet
-from nc_sigopt_benchmarks.evaluation import RecordingEvaluation, TopOneAccuracy, read_events
+from nc_sigopt_benchmarks.config import CriterionConfig, DataConfig, RunConfig, SessionConfig
+from nc_sigopt_benchmarks.datasets import ImageSet
+from nc_sigopt_benchmarks.evaluation import RecordingEvaluation, read_events
+from nc_sigopt_benchmarks.model_files import session_opener
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.pipeline import build_pipeline, check_fits
+from nc_sigopt_benchmarks.top_one import TopOneAccuracy
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.interrupts import InterruptWatch
+
+from ..integration.small_onnx import write_small_onnx
 
 LOADER = """
 import numpy as np
@@ -35,11 +40,15 @@ def small(path: Path) -> BenchmarkModel:
     return BenchmarkModel("m", "path", "", path, ("input",), ("logits",))
 
 
+def config_of(data: DataConfig) -> RunConfig:
+    return RunConfig(Path("run.yaml"), (), data=data)
+
+
 def pipeline_of(text: str, tmp_path: Path, model: Path) -> Any:
     path = tmp_path / "pipeline.py"
     path.write_text(text)
-    pipeline = build_pipeline(DataConfig(python=path), small(model))
-    check_fits(small(model), pipeline)
+    pipeline = build_pipeline(config_of(DataConfig(python=path)), small(model))
+    check_fits(small(model), pipeline, session_opener(small(model), SessionConfig()))
     return pipeline
 
 
@@ -47,6 +56,31 @@ def test_a_pipeline_of_ones_own(tmp_path: Path, small_model: Path) -> None:
     pipeline = pipeline_of(LOADER, tmp_path, small_model)
     assert pipeline.batch_size == 4
     assert pipeline.calibration_size is None
+    assert pipeline.stored_metrics_func is None
+
+
+def test_further_metrics_of_ones_own(tmp_path: Path, small_model: Path) -> None:
+    text = LOADER + "def stored_metrics_func(model):\n    return {'f1': 0.8}\n"
+    metrics = pipeline_of(text, tmp_path, small_model).stored_metrics_func
+    assert metrics(None) == {"f1": 0.8}
+
+
+def test_the_pipeline_of_a_data_source() -> None:
+    model = BenchmarkModel("m", "digits", "", Path(), ("input",), ("logits",), image_size=32)
+    data = DataConfig(calibration_images=30, evaluation_images=50)
+    pipeline = build_pipeline(config_of(data), model)
+    assert (pipeline.calibration_size, pipeline.evaluation_size) == (30, 50)
+    assert pipeline.batch.shape == (20, 32, 32, 3)
+    assert [len(labels) for _, labels in pipeline.calib_dataloader] == [20, 10]
+
+
+def test_an_onnx_model_that_cannot_take_the_batch(tmp_path: Path) -> None:
+    path = write_small_onnx(tmp_path / "small.onnx")
+    model = dataclasses.replace(small(path), framework="onnxruntime", format="onnx")
+    (tmp_path / "pipeline.py").write_text(LOADER)
+    config = config_of(DataConfig(python=tmp_path / "pipeline.py"))
+    with pytest.raises(DataError, match=r"small\.onnx cannot run .* \(4, 12, 12, 3\)"):
+        check_fits(model, build_pipeline(config, model), session_opener(model, SessionConfig()))
 
 
 ONCE = LOADER.replace("calib_dataloader = Loader()", "calib_dataloader = Once()") + (
@@ -57,6 +91,7 @@ BAD_PIPELINES = {
     "no eval_func": (LOADER.replace("eval_func", "evaluate"), "does not define eval_func"),
     "neither": ("x = 1\n", "does not define calib_dataloader and eval_func"),
     "no function": (LOADER + "eval_func = 3\n", "eval_func in .* is 3, not a function"),
+    "no metrics": (LOADER + "stored_metrics_func = 3\n", "stored_metrics_func in .* is 3, not a"),
     "no batch size": (LOADER.replace("batch_size", "size"), "without __iter__ or batch_size"),
     "no batches": (LOADER.replace("range(2)", "range(0)"), "yields nothing"),
     "no pairs": (LOADER.replace(", np.zeros(4)", ""), "yields a ndarray, not a pair"),
@@ -78,7 +113,7 @@ def test_a_mistake_in_a_pipeline(name: str, tmp_path: Path, small_model: Path) -
 
 def test_a_missing_pipeline_file(tmp_path: Path, small_model: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.py does not exist"):
-        build_pipeline(DataConfig(python=tmp_path / "nowhere.py"), small(small_model))
+        build_pipeline(config_of(DataConfig(python=tmp_path / "nowhere.py")), small(small_model))
 
 
 # --- evaluation ---

@@ -117,3 +117,13 @@ def test_credentials_in_urls_are_sealed_too(url: str, hidden: bool) -> None:
 def test_copy_that_lost_nothing_still_works() -> None:
     sealed = SealedKwargs({"seed": 7, "sigopt_api_token": None})
     assert Settings.from_kwargs(copy.deepcopy(sealed)).seed == 7
+
+
+def test_what_does_not_go_with_a_front_is_refused() -> None:
+    assert Settings.from_kwargs({"goal": "pareto", "sampler": "tpe"}).goal == "pareto"
+    with pytest.raises(SettingsError, match="'gp' is not offered with goal='pareto'"):
+        Settings.from_kwargs({"goal": "pareto", "sampler": "gp"})
+    with pytest.raises(SettingsError, match="stop_at_first=True does not go"):
+        Settings.from_kwargs({"goal": "pareto", "stop_at_first": True})
+    with pytest.raises(SettingsError, match="goal must be one of constraint, pareto"):
+        Settings.from_kwargs({"goal": "fastest"})

@@ -15,7 +15,7 @@ from nc_sigopt_benchmarks.calibration_cases import (
     calibration_images,
 )
 from nc_sigopt_benchmarks.config import RunConfig
-from nc_sigopt_benchmarks.data import ImageSet, digits_data, imagenet_data
+from nc_sigopt_benchmarks.datasets import ImageSet, load_splits
 from nc_sigopt_benchmarks.digits import cache_folder
 from nc_sigopt_benchmarks.models import find_model
 from nc_sigopt_benchmarks.quantizer import Quantizer
@@ -62,7 +62,7 @@ def find_subject(
 
     Raises:
         ConfigFileError: The configuration brings a pipeline of its own.
-        ModelError: The model is missing or is not a frozen graph.
+        ModelError: The model is missing or is not what it should be.
         DataError: Images are missing.
     """
     data = config.data
@@ -75,15 +75,14 @@ def find_subject(
             "Leave data.python out, or name a model with --model.",
         )
     found = find_model(config.model, tell=tell)
-    counts = (data.calibration_images, data.evaluation_images, data.seed)
-    if found.data_folder is not None:
-        calibration, evaluation = imagenet_data(found.data_folder, *counts)
-    else:
-        calibration, evaluation = digits_data(*counts)
+    splits = load_splits(data, found, tell=tell)
     weights = {"assets": "imagenet"}.get(found.source, found.source)
     case = CalibrationCase(
-        found.name, "tensorflow", weights, found.path, found.inputs, found.outputs
+        found.name, found.framework, weights, found.path, found.inputs, found.outputs
     )
     return Subject(
-        case, calibration.images, evaluation if with_accuracy else None, data.batch_size
+        case,
+        splits.calibration.images,
+        splits.evaluation if with_accuracy else None,
+        data.batch_size,
     )

@@ -60,6 +60,15 @@ class AccuracyModel:
         log -= 0.5 * ((np.log(self.limits / top) + 2.3) / 2.5)[:, None, None] ** 2
         mass = np.exp(log - log.max())
         self.probabilities: Floats = mass.sum(axis=(1, 2)) / mass.sum()
+        self._mass: Floats = mass.sum(axis=2) / mass.sum()
+        self._scale, self._rate = scale, float(rate)
+
+    def expected_loss(self, damage: Floats) -> Floats:
+        """Accuracy that damages of any shape are expected to cost, in accuracy's own units."""
+        ratio = np.maximum(damage, 0.0)[..., None, None] / self.limits[:, None]
+        lost = -np.expm1(-self._rate * np.minimum(ratio**_POWERS, 1e4))
+        result: Floats = self._scale * (lost * self._mass).sum(axis=(-2, -1))
+        return result
 
     def quantile(self, share: float) -> float:
         """The limit below which this share of the posterior lies."""

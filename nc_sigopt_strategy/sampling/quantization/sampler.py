@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController
 
 from nc_sigopt_strategy.sampling.conventions import TuningExperiment
+from nc_sigopt_strategy.sampling.quantization.front_threshold import draw_threshold
 from nc_sigopt_strategy.sampling.quantization.history import History
 from nc_sigopt_strategy.sampling.quantization.op_space import OpSpace, is_type_choice
 from nc_sigopt_strategy.sampling.quantization.suggestion import suggest
@@ -46,7 +48,8 @@ def is_quantization(search_space: Mapping[str, BaseDistribution]) -> bool:
 class QuantizationSampler(BaseSampler):
     """Suggests the fastest configuration that one draw of what is known allows.
 
-    Never one that was tried, is being tried, or failed, while there is another.
+    Never one that was tried, is being tried, or failed, while there is another. Where a front is
+    wanted, the accuracy to be kept is drawn anew for each suggestion.
 
     Args:
         search_space: Parameter name to its values, least precise first.
@@ -76,13 +79,23 @@ class QuantizationSampler(BaseSampler):
     ) -> dict[str, Any]:
         """The next configuration, for all parameters."""
         space = OpSpace.of(self._search_space, self._experiment.op_graph)
-        others = (t for t in study.get_trials(deepcopy=False) if t.number != trial.number)
-        history = History.of(others, space, self._experiment)
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        experiment = self._bounded(others)
+        history = History.of(others, space, experiment)
         # For matrices of a few hundred rows several threads cost more than they bring, most of all
         # beside a framework with threads of its own.
         with _threads().limit(limits=1, user_api="blas"):
-            choice = suggest(space, history, self._experiment, self._rng)
+            choice = suggest(space, history, experiment, self._rng)
         return space.assignments(choice)
+
+    def _bounded(self, trials: Sequence[FrozenTrial]) -> TuningExperiment:
+        """The experiment, or where a front is wanted the same with a bound."""
+        experiment = self._experiment
+        if not experiment.wants_front:
+            return experiment
+        readings = [experiment.read(t) for t in trials if t.state is TrialState.COMPLETE]
+        threshold = draw_threshold(readings, experiment, self._rng)
+        return dataclasses.replace(experiment, accuracy_threshold=threshold)
 
     def sample_independent(
         self,

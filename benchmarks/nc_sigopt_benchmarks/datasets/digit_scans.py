@@ -1,0 +1,47 @@
+"""Scikit-learn's handwritten digits at the size of the model, without those that trained it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nc_sigopt_benchmarks.benchmark_model import BenchmarkModel
+from nc_sigopt_benchmarks.digits import DigitsRecipe, TrainedOnDigits, split_indices
+from nc_sigopt_benchmarks.digits_resnet import ResnetRecipe
+from nc_sigopt_benchmarks.extras import needed
+
+
+@dataclass(frozen=True)
+class DigitScans:
+    """Scans of digits.
+
+    Attributes:
+        scans: Of shape (count, 8, 8), 0 to 16.
+        labels: 0 to 9.
+        what: Names them in a message.
+    """
+
+    scans: npt.NDArray[np.float64]
+    labels: tuple[int, ...]
+    what: str = "the part of the digits not trained on"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, position: int, size: int) -> tuple[Any, int]:
+        """See ``LabelledImages``; enlarged as ``digits_images`` does it, one scan at a time."""
+        pillow = needed("PIL.Image")
+        grey = pillow.fromarray((self.scans[position] * (255.0 / 16.0)).astype(np.uint8))
+        enlarged = grey.resize((size, size), pillow.Resampling.BICUBIC)
+        return enlarged.convert("RGB"), self.labels[position]
+
+
+def unseen_digits(model: BenchmarkModel) -> DigitScans:
+    """The scans that the model was not trained on, in a fixed order."""
+    recipe: TrainedOnDigits = ResnetRecipe() if model.name == "resnet50_v1" else DigitsRecipe()
+    bunch = needed("sklearn.datasets").load_digits()
+    _, unseen = split_indices(len(bunch.target), recipe)
+    return DigitScans(bunch.images[unseen], tuple(int(bunch.target[i]) for i in unseen))
