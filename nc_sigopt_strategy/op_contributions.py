@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import CategoricalDistribution
 
 from .measurement.accuracy import AccuracyBound
 from .outcome import OpContribution, TrialRecord
@@ -47,13 +46,13 @@ def op_contributions(
         One contribution per parameter that stands for ops; none where fewer than
         ``MINIMUM_TRIALS`` different models were measured.
     """
-    domains = {p.name: CategoricalDistribution(p.values) for p in parameters if p.ops}
+    values = {p.name: p.values for p in parameters if p.ops}
     measured = [
         r for r in records if r.latency_seconds and r.assignments and r.duplicate_of is None
     ]
-    if len(measured) < MINIMUM_TRIALS or not domains:
+    if len(measured) < MINIMUM_TRIALS or not values:
         return ()
-    space = OpSpace.of(domains, op_graph)
+    space = OpSpace.of_values(values, op_graph)
     choices = np.array([_positions(space, r.assignments) for r in measured], np.int64)
     chosen = _positions(space, winner.assignments)
     precise = space.sizes - 1
@@ -74,9 +73,7 @@ def op_contributions(
             milliseconds_stderr=1e3 * float(saved[:, position].std()),
             accuracy_cost=None if cost is None else float(cost[:, position].mean()),
             accuracy_cost_stderr=None if cost is None else float(cost[:, position].std()),
-            noise=None
-            if noise is None
-            else float((noise[:, 0] - noise[:, 1 + position]).mean()),
+            noise=None if noise is None else float((noise[:, 0] - noise[:, 1 + position]).mean()),
         )
         if changed[position]
         else OpContribution(names[name], str(space.labels[position][-1]), 0.0, 0.0, 0.0, 0.0, 0.0)

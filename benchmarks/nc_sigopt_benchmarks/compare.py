@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from nc_sigopt_benchmarks.availability import skip_reason, strategy_note
 from nc_sigopt_benchmarks.child import LOG_FILE, ChildEnd, run_child
 from nc_sigopt_benchmarks.collecting import collect, model_file, read_end, write_end
 from nc_sigopt_benchmarks.config import SIGOPT, RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.datasets import known_accuracy_warning
 from nc_sigopt_benchmarks.evaluation import MODELS_FOLDER
 from nc_sigopt_benchmarks.held_out import judge_held_out
 from nc_sigopt_benchmarks.model_files import session_opener
@@ -87,7 +88,7 @@ def prepare(config: RunConfig, tell: Tell = lambda line: None) -> Prepared:
             _check_connection(strategy)
     with native_output_in(None):
         model = find_model(config.model, tell=tell)
-        pipeline = build_pipeline(config, model)
+        pipeline = build_pipeline(config, model, tell=tell)
         check_fits(model, pipeline, session_opener(model, config.model.session))
     # A copy: a slice would keep all the calibration images alive.
     batch = pipeline.batch.copy() if hasattr(pipeline.batch, "copy") else pipeline.batch
@@ -148,6 +149,7 @@ def compare(
     now.noise = noise_verdict(monitor.facts(), now.samples[FP32] if now.samples else ())
     if not now.interrupted:
         drop_trial_models(folder / result.label / MODELS_FOLDER for result in now.results)
+    now.notes.extend(_known_accuracy(now))
     comparison = _summary(now)
     for sentence in write_run(comparison, folder, prepared.model):
         tell(sentence)
@@ -262,6 +264,17 @@ def _time_and_judge(now: _Comparing, tell: Tell) -> None:
             dataclasses.replace(result, held_out=judged.get(result.label))
             for result in now.results
         ]
+
+
+def _known_accuracy(now: _Comparing) -> Iterator[str]:
+    """A warning where the FP32 accuracy shows that the images are fed wrongly."""
+    outcomes = [result.outcome for result in now.results if result.outcome]
+    baseline = next((o.baseline_accuracy for o in outcomes if o.baseline_accuracy), None)
+    images = now.prepared.evaluation_size
+    if baseline is not None and images is not None:
+        warning = known_accuracy_warning(now.prepared.model, baseline, images, now.config.data)
+        if warning is not None:
+            yield warning
 
 
 def _reason(error: Exception) -> str:

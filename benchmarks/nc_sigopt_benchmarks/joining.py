@@ -87,7 +87,8 @@ def _read(folder: Path) -> Comparison:
 def _refuse_differences(one: _Earlier, other: _Earlier) -> None:
     for name in _SAME:
         first, second = (getattr(side.comparison, name) for side in (one, other))
-        if first != second:
+        # What an older version did not record says nothing.
+        if None not in (first, second) and first != second:
             raise DataError(
                 f"{one.folder} and {other.folder} cannot be joined: {name} is {first!r} in one and "
                 f"{second!r} in the other.",
@@ -143,9 +144,7 @@ def _relocated(result: StrategyResult, old: Path, new: Path) -> StrategyResult:
     def moved(trial: TrialRecord | None) -> TrialRecord | None:
         if trial is None or trial.model_path is None:
             return trial
-        return dataclasses.replace(
-            trial, model_path=os.path.relpath(old / trial.model_path, new)
-        )
+        return dataclasses.replace(trial, model_path=os.path.relpath(old / trial.model_path, new))
 
     outcome = result.outcome
     if outcome is not None:

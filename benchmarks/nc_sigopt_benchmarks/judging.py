@@ -40,9 +40,7 @@ def right_per_image(
     return np.asarray(np.concatenate(guesses) == images.labels, bool)
 
 
-def judge(
-    answers: Mapping[str, BoolArray], criterion: CriterionConfig
-) -> dict[str, HeldOut]:
+def judge(answers: Mapping[str, BoolArray], criterion: CriterionConfig) -> dict[str, HeldOut]:
     """What the answers of models come to, against those of ``fp32`` among them.
 
     Args:

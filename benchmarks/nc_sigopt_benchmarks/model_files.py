@@ -38,7 +38,10 @@ def session_opener(model: BenchmarkModel, session: SessionConfig) -> OpenSession
     def open_session(path: Path) -> ModelSession:
         try:
             if model.framework == ONNXRUNTIME:
-                from nc_sigopt_strategy.backends.onnxruntime import open_onnx_model, session_options
+                from nc_sigopt_strategy.backends.onnxruntime import (
+                    open_onnx_model,
+                    session_options,
+                )
 
                 options = session_options(session.as_mapping())
                 return open_onnx_model(path, options)

@@ -65,9 +65,7 @@ def write_run(
         return [f"The run folder {folder} is incomplete, it could not be written: {error}."]
 
 
-def _write_run(
-    comparison: Comparison, folder: Path, model: BenchmarkModel | None
-) -> list[str]:
+def _write_run(comparison: Comparison, folder: Path, model: BenchmarkModel | None) -> list[str]:
     write_whole(folder / RESULTS_FILE, json.dumps(comparison.to_json(), indent=2) + "\n")
     _write_trials(comparison.strategies, folder / TRIALS_FILE)
     best = next((s for s in comparison.strategies if s.label == comparison.best_label), None)

@@ -79,7 +79,8 @@ def time_side_by_side(
     timed = []
     for result in results:
         trials: Sequence[TrialRecord] = result.trials
-        if result.label in folders and _lack_latencies(trials):
+        built_at_once = len(trials) == 1 and result.label in samples
+        if result.label in folders and not built_at_once and _lack_latencies(trials):
             tell(
                 f"Timing the trials of {result.label}, at most {config.timing.trial_seconds:g} s."
             )

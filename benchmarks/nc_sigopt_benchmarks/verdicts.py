@@ -11,6 +11,9 @@ from nc_sigopt_benchmarks.timing import Samples, ratio
 from nc_sigopt_strategy.reporting.comparison import StrategyResult
 
 
+_ALL_PAIRS_OF = 3
+
+
 def bound_text(
     criterion: CriterionConfig, baseline: float | None, evaluation_size: int | None
 ) -> str:
@@ -33,12 +36,19 @@ def bound_text(
 def verdicts(
     strategies: Sequence[StrategyResult], samples: Samples | None, higher_is_better: bool
 ) -> list[str]:
-    """Sentences: how each strategy without a model ended, then every pair that was timed."""
+    """Sentences: how each strategy without a model ended, then the pairs that were timed.
+
+    All pairs of a few; of more, each against the best.
+    """
     sentences = [text for strategy in strategies if (text := _without_model(strategy))]
-    found = [s for s in strategies if s.found and samples is not None and s.label in samples]
-    for one, other in combinations(found, 2):
-        if samples is not None:
-            sentences.append(_pair(one, other, samples, higher_is_better))
+    if samples is None:
+        return sentences
+    found = [s for s in strategies if s.found and s.label in samples]
+    pairs = list(combinations(found, 2))
+    if len(found) > _ALL_PAIRS_OF:
+        best = best_strategy(found, samples, higher_is_better)
+        pairs = [(best, other) for other in found if best is not None and other is not best]
+    sentences.extend(_pair(one, other, samples, higher_is_better) for one, other in pairs)
     return sentences
 
 
@@ -67,6 +77,8 @@ def best_strategy(
 
 def _without_model(strategy: StrategyResult) -> str | None:
     outcome = strategy.outcome
+    if strategy.skipped:
+        return f"{strategy.label} was skipped: {strategy.skipped.rstrip('.')}."
     if strategy.failure:
         kept = " What it had found is kept." if strategy.found else ""
         what = "cannot be used" if strategy.wrong_use else "crashed"

@@ -104,6 +104,13 @@ class OpSpace:
             is_op=is_op,
         )
 
+    @classmethod
+    def of_values(
+        cls, values: Mapping[str, Sequence[str]], op_graph: Mapping[str, Any] | None
+    ) -> OpSpace:
+        """``of`` for parameters that are given by their plain values."""
+        return cls.of({n: CategoricalDistribution(row) for n, row in values.items()}, op_graph)
+
     @property
     def sizes(self) -> Integers:
         """How many values each parameter has, shape (P,)."""
