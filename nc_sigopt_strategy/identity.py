@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import ExperimentError
 from .experiment import Experiment
+from .session_options import that_change_something
 from .settings import CONSTRAINT
 
 SESSION_OPTIONS = "onnxruntime_session_options"
@@ -51,8 +52,8 @@ def identity(
         "latency measurement": latency,
     }
     # Names of what is not there are left out: experiments of earlier versions lack them too.
-    if session_options is not None:
-        found[SESSION_OPTIONS] = json.dumps(session_options, sort_keys=True)
+    if chosen := that_change_something(session_options):
+        found[SESSION_OPTIONS] = json.dumps(chosen, sort_keys=True)
     if stored_metrics:
         found[STORED_METRICS] = json.dumps(sorted(stored_metrics))
     if goal != CONSTRAINT:

@@ -4,6 +4,9 @@ Neural Compressor reads calibration output by pointing file descriptor 2 at a fi
 runs. A bar drawn on ``sys.stderr`` would write into that file, and Neural Compressor would parse
 it as activations. So the bar has a descriptor of its own, duplicated from the terminal's before
 any redirection, and leaves ``sys.stdout`` and ``sys.stderr`` as they are.
+
+In a notebook's kernel such a descriptor leads to the server's log, which nobody reads. There the
+bar is an output of the cell, redrawn in place through the kernel's own channel.
 """
 
 from __future__ import annotations
@@ -20,10 +23,15 @@ from rich.progress import TextColumn as ProgressText
 from rich.table import Column
 from rich.text import Text
 
+from .reporting.notebook import LiveText, in_notebook
+
 # Twice a second is smooth enough, and costs the model that is being timed next to nothing.
 _REFRESH_PER_SECOND = 2
 # The bar counts in thousandths, because it follows whichever of trials and time is further along.
 _STEPS = 1000
+_NOTEBOOK_BAR_WIDTH = 20
+# A notebook keeps what it shows: warnings without end are cut to the last ones.
+_NOTEBOOK_MESSAGES = 20
 
 
 def format_seconds(seconds: float) -> str:
@@ -67,15 +75,16 @@ def seconds_left(
 class TuningProgress:
     """A bar that says "trial k of N, best so far ..., ETA ..."; use it as a context manager.
 
-    On a terminal it is one live line. Elsewhere (a file, a pipe, a CI log) it is one plain line
-    per trial.
+    On a terminal it is one live line, in a notebook one output that is redrawn. Elsewhere (a file,
+    a pipe, a CI log) it is one plain line per trial.
 
     Args:
         title: What is being tuned, for instance the strategy's name.
         max_trials: Observation budget; ``None`` when only time bounds the run.
         timeout_seconds: Time budget in seconds; ``None`` or 0 when only trials bound the run.
         enabled: ``True`` draws the live bar even where there seems to be no terminal, ``False``
-            writes nothing at all, ``None`` looks whether standard error is a terminal.
+            writes nothing at all, ``None`` looks whether this is a notebook or standard error is a
+            terminal.
     """
 
     def __init__(
@@ -94,14 +103,21 @@ class TuningProgress:
         self._trials_done = 0
         self._last_trial_ended = 0.0
         self._best: str | None = None
+        self._note = ""
+        self._messages: tuple[str, ...] = ()
+        self._ended = False
         self._stream: IO[str] | None = None
         self._console: Console | None = None
         self._progress: Progress | None = None
         self._task: TaskID | None = None
+        self._notebook: LiveText | None = None
 
     def __enter__(self) -> TuningProgress:
         self._started = time.monotonic()
         if self._enabled is False:
+            return self
+        if in_notebook():
+            self._notebook = LiveText(self._notebook_lines)
             return self
         self._stream = duplicate_of_stderr()
         if self._enabled or self._stream.isatty():
@@ -115,6 +131,10 @@ class TuningProgress:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+        if self._notebook is not None:
+            self._ended = True
+            self._notebook.close()
+            self._notebook = None
 
     def trial_done(self, number: int, best: str | None, *, note: str = "") -> None:
         """Show that a trial has ended.
@@ -128,8 +148,11 @@ class TuningProgress:
         self._trials_done = max(self._trials_done, number)
         self._last_trial_ended = self._elapsed()
         self._best = best
+        self._note = note
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, note=note, completed=self._completed())
+        elif self._notebook is not None:
+            self._notebook.redraw()
         else:
             self._write_line(self._status(shown_trial=number) + (f" ({note})" if note else ""))
 
@@ -137,11 +160,17 @@ class TuningProgress:
         """Show on the live bar what the running trial does."""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, note=what)
+        elif self._notebook is not None:
+            # Shown at the next redraw: this is called for every batch.
+            self._note = what
 
     def message(self, text: str) -> None:
         """Write a line of its own, above the bar where there is one."""
         if self._progress is not None:
             self._progress.console.print(text, markup=False, highlight=False, emoji=False)
+        elif self._notebook is not None:
+            self._messages = (*self._messages, text)[-_NOTEBOOK_MESSAGES:]
+            self._notebook.redraw()
         else:
             self._write_line(text)
 
@@ -168,6 +197,17 @@ class TuningProgress:
         )
         self._task = self._progress.add_task(self._title, total=_STEPS, note="")
         self._progress.start()
+
+    def _notebook_lines(self) -> list[str]:
+        messages = [f"{self._title}: {message}" for message in self._messages]
+        if self._ended:
+            trials = f"{self._trials_done} trial{'' if self._trials_done == 1 else 's'}"
+            took = format_seconds(self._elapsed())
+            return [*messages, f"{self._title}: {trials} in {took}, best {self._best or 'none'}"]
+        filled = self._completed() * _NOTEBOOK_BAR_WIDTH // _STEPS
+        bar = "█" * filled + "░" * (_NOTEBOOK_BAR_WIDTH - filled)
+        note = f" ({self._note})" if self._note else ""
+        return [*messages, f"{self._title} {bar} {self._status()}{note}"]
 
     def _write_line(self, text: str) -> None:
         if self._stream is not None:
@@ -219,8 +259,8 @@ def duplicate_of_stderr() -> IO[str]:
     try:
         descriptor = os.dup(sys.stderr.fileno())
     except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
-        # No descriptor behind sys.stderr (a notebook, a test's capture): nothing can be
-        # redirected under it either, so a plain pass-through will do.
+        # No descriptor behind sys.stderr (a test's capture): nothing can be redirected under it
+        # either, so a plain pass-through will do.
         return cast("IO[str]", _PassThrough())
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     return os.fdopen(descriptor, "w", encoding=encoding, errors="replace")

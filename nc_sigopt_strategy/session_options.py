@@ -11,6 +11,7 @@ THREAD_KEYS = ("intra_op_num_threads", "inter_op_num_threads")
 LEVEL_KEY = "graph_optimization_level"
 LEVELS = ("disable", "basic", "extended", "all")
 KEYS = (*THREAD_KEYS, LEVEL_KEY)
+_DEFAULTS = {**dict.fromkeys(THREAD_KEYS, 0), LEVEL_KEY: LEVELS[-1]}
 
 
 def checked_session_options(key: str, value: object) -> dict[str, Any] | None:
@@ -48,3 +49,8 @@ def checked_session_options(key: str, value: object) -> dict[str, Any] | None:
             f"{key}: {LEVEL_KEY} must be one of {', '.join(LEVELS)}, but is {level!r}."
         )
     return {name: value[name] for name in KEYS if name in value} or None
+
+
+def that_change_something(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options that are not ONNX Runtime's defaults: two runs are alike if these are equal."""
+    return {name: value for name, value in (options or {}).items() if value != _DEFAULTS[name]}

@@ -35,7 +35,6 @@ from .errors import ExperimentError
 from .experiment import Definition, Experiment
 from .experiment_opening import create_experiment, join_experiment
 from .explaining import contributions_to
-from .front_files import FrontFiles
 from .identity import identity, refuse_another_bound, refuse_changes
 from .inc_config_checks import (
     check_criterion,
@@ -46,16 +45,16 @@ from .inc_config_checks import (
 from .inc_log import LoggedErrors
 from .initial_suggestions import InitialSuggestions
 from .interrupts import InterruptWatch
-from .kept_models import BEST_MODEL
 from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import CalibrationData, read_calibration_data
 from .measurement.meter import Meter
 from .measurement.stored_metrics import StoredMetrics, evaluated_object
-from .outcome import RECIPE_FILE, Outcome, TrialRecord, publish, write_trials
+from .outcome import Outcome, TrialRecord, publish, write_trials
 from .parameter_graph import parameter_graph
 from .progress import TuningProgress
 from .recipe import write_recipe
 from .registration import register
+from .run_start import announce, prepare_run_folder
 from .search_space import SearchSpace, SpaceRequest, build_search_space
 from .secrets import seal
 from .settings import PARETO, Settings
@@ -225,7 +224,8 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         else:
             refuse_another_bound(self._experiment, bound.target)
             self._restore_reference(meter)
-        self._prepare_output_dir(new=self._settings.sigopt_experiment_id is None)
+        new = self._settings.sigopt_experiment_id is None
+        prepare_run_folder(self._output_dir, self._backend, new=new)
         logger.info(
             "Experiment %s in %s; files in %s.",
             self._experiment.shown_id,
@@ -277,7 +277,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self._backend.release(model)
         self._values[record.number] = value
         if record.number == 1:
-            self._announce(record)
+            announce(self._budget, record, self._settings.goal)
         return value
 
     def _stored_metrics_of(self, model: Any, run: TuningRun) -> dict[str, float]:
@@ -295,20 +295,6 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             if name.lower().startswith("duration"):
                 return float(result)
         return measured_seconds
-
-    def _announce(self, record: TrialRecord) -> None:
-        budget, seconds = self._budget, record.ended_seconds - record.started_seconds
-        limits = [f"{budget.max_trials} trials, about {budget.max_trials * seconds / 60:.0f} min"]
-        if budget.timeout_seconds:
-            limits.append(f"{budget.timeout_seconds:g} s")
-        if self._settings.goal == PARETO:
-            logger.info("The budget is %s; it is spent on the front.", " or ".join(limits))
-            return
-        logger.info(
-            "The budget is %s; the aim is the fastest model, so it is spent. "
-            'strategy_kwargs={"stop_at_first": True} stops at the first that meets the bound.',
-            " or ".join(limits),
-        )
 
     def _finish(self, stopped: str) -> None:
         """Close the open trial, decide, write the files. A second Ctrl-C ends this too."""
@@ -492,15 +478,6 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
     @property
     def _output_dir(self) -> Path:
         return self._settings.output_dir or Path(options.workspace) / "sigopt"
-
-    def _prepare_output_dir(self, *, new: bool) -> None:
-        folder = self._output_dir
-        folder.mkdir(parents=True, exist_ok=True)
-        if new:
-            # A winner of an earlier experiment must not be taken for one of this.
-            for stale in (*folder.glob(f"{BEST_MODEL}.*"), folder / RECIPE_FILE):
-                stale.unlink(missing_ok=True)
-            FrontFiles(self._backend, folder).remove_others(())
 
     def _find_tuning_history(self, tune_cfg: Any) -> None:
         """Never: a hit would report another trial's result as this one's."""

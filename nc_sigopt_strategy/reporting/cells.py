@@ -24,7 +24,7 @@ def milliseconds_text(interval: Interval) -> str:
 
 def accuracy_text(value: float | None, interval: Interval | None = None) -> str:
     """Four digits; the sampling interval has as many as it is good for."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return NOTHING
     if interval is None:
         return f"{value:.4f}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import MissingExtraError
 from ..host import describe_host
 from .comparison import Comparison
-from .summary import metric_names, strategy_notes
+from .summary import metric_names, stored_metrics, strategy_notes
 from .tables import calibration_text, report_tables
 
 REPORT_FILE = "report.html"
@@ -47,6 +47,7 @@ def write_report(comparison: Comparison, images: dict[str, Path], path: Path) ->
         tables=report_tables(comparison),
         notes=strategy_notes(comparison),
         metrics=metric_names(comparison),
+        stored_metrics=stored_metrics,
         calibration_text=calibration_text,
         images={caption: _data_url(file) for caption, file in images.items()},
         host_line=describe_host(dict(comparison.host)) if comparison.host else "",

@@ -65,7 +65,7 @@ def op_figure(strategy: StrategyResult) -> Any:
         axes.set_xlabel(panel.label)
     all_axes[0].set_yticks(rows, [plain(name) for name in _short_names(ops)], fontsize=7)
     all_axes[0].set_ylim(len(ops) - 0.4, -0.6)
-    figure.suptitle(plain(f"{strategy.label}'s model, op by op"), fontsize=11)
+    figure.suptitle(plain(f"{strategy.label}'s model, op by op"), fontsize=10.5)
     legend_below(figure, _keys(ops, colours))
     return figure
 

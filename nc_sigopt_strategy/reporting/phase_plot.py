@@ -47,6 +47,6 @@ def phase_figure(comparison: Comparison) -> Any | None:
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.1)
     axes.set_xlabel("median seconds per trial")
-    axes.set_title(plain(f"{comparison.model}: trial time by phase"), fontsize=11)
+    axes.set_title(plain(f"{comparison.model}: trial time by phase"), fontsize=10.5)
     legend_below(figure, handles)
     return figure

@@ -19,11 +19,13 @@ REFERENCE_COLOUR = "#555555"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 # From the seventh strategy on a colour comes again, with another line.
 _LINES = ("-", "--", "-.", ":")
-WIDTH_INCHES = 7.2
-_HEIGHT_INCHES = 4.4
+# So narrow that the words can still be read where a phone shows the whole picture.
+_WIDTH_INCHES = 5.6
+_HEIGHT_INCHES = 3.9
 _LEGEND_LINE_INCHES = 0.19
-_LEGEND_COLUMNS = 3
-_DOTS_PER_INCH = 150
+# Most columns of a legend for labels of so many characters: what the width has room for.
+_LEGEND_COLUMNS = ((30, 3), (48, 2))
+_DOTS_PER_INCH = 190
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def new_figure(height: float = _HEIGHT_INCHES, panels: int = 1) -> tuple[Any, li
             f"Plots need matplotlib, which cannot be imported: {error}.",
             "Install it with: pip install 'nc_sigopt_strategy[report]'",
         ) from error
-    figure = Figure(figsize=(WIDTH_INCHES, height), dpi=_DOTS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     all_axes = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
     for axes in all_axes:
@@ -107,13 +109,15 @@ def legend_below(figure: Any, handles: Sequence[Any]) -> None:
     """A legend under the axes, where it covers nothing; the figure grows by its height."""
     if not handles:
         return
-    lines = -(-len(handles) // _LEGEND_COLUMNS)
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = next((columns for room, columns in _LEGEND_COLUMNS if longest <= room), 1)
+    lines = -(-len(handles) // columns)
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + lines * _LEGEND_LINE_INCHES)
     figure.legend(
         handles=handles,
         loc="outside lower center",
-        ncols=min(_LEGEND_COLUMNS, len(handles)),
+        ncols=min(columns, len(handles)),
         fontsize=8.5,
         frameon=False,
     )

@@ -88,7 +88,7 @@ def _figure(
     axes.set_xlabel(unit)
     axes.set_ylabel(f"best latency that meets the bound\n(ms, batch of {comparison.batch_size})")
     title = f"{comparison.model}: fastest model found so far"
-    axes.set_title(plain(title), fontsize=11)
+    axes.set_title(plain(title), fontsize=10.5)
     legend_below(figure, _keys(comparison, styles, drawn))
     return figure
 

@@ -17,7 +17,7 @@ from .plot_style import (
     strategy_styles,
 )
 from .progress_plots import draw_returned
-from .summary import front, pareto_front, stored_metrics
+from .summary import front, is_known, pareto_front, stored_metrics
 
 Figure = Callable[[TrialRecord], "float | None"]
 
@@ -42,7 +42,7 @@ def accuracy_figure(comparison: Comparison) -> Any:
         _limit_accuracy(axes, comparison, shown)
     axes.set_ylabel("accuracy")
     axes.set_title(
-        plain(f"{comparison.model}: accuracy against latency of all trials"), fontsize=11
+        plain(f"{comparison.model}: accuracy against latency of all trials"), fontsize=10.5
     )
     _finish(figure, axes, comparison, handles)
     return figure
@@ -53,7 +53,9 @@ def metric_figure(comparison: Comparison, name: str) -> Any:
     figure, (axes,) = new_figure()
     _, keys = _draw_trials(axes, comparison, lambda trial: stored_metrics(trial).get(name))
     axes.set_ylabel(plain(name))
-    axes.set_title(plain(f"{comparison.model}: {name} against latency of all trials"), fontsize=11)
+    axes.set_title(
+        plain(f"{comparison.model}: {name} against latency of all trials"), fontsize=10.5
+    )
     _finish(figure, axes, comparison, [*keys, *_meaning_keys(comparison)])
     return figure
 
@@ -79,7 +81,7 @@ def _draw_trials(
         points = [
             trial
             for trial in strategy.trials
-            if comparison.trial_latency(strategy, trial) and figure(trial) is not None
+            if comparison.trial_latency(strategy, trial) and is_known(figure(trial))
         ]
         shown.extend(points)
         groups.update({strategy.group: None} if points else {})
@@ -87,7 +89,7 @@ def _draw_trials(
         alone = _drawn_alone(strategy)
         value = figure(alone) if alone else None
         latency = comparison.trial_latency(strategy, alone) if alone else None
-        if latency is not None and value is not None:
+        if latency is not None and is_known(value):
             draw_returned(axes, strategy, styles[strategy.group], (latency * 1e3, value))
     return shown, [keys[group] for group in groups]
 
@@ -167,7 +169,7 @@ def _draw_front(axes: Any, comparison: Comparison) -> list[Any]:
         for strategy in comparison.strategies
         if strategy.host is None
         for trial in strategy.trials
-        if trial.accuracy is not None and (latency := comparison.trial_latency(strategy, trial))
+        if is_known(trial.accuracy) and (latency := comparison.trial_latency(strategy, trial))
     ]
     points.extend(
         (timed.latency_seconds.value, accuracy)
@@ -194,7 +196,7 @@ def _draw_returned_fronts(axes: Any, comparison: Comparison) -> Any:
         (latency * 1e3, trial.accuracy)
         for strategy in comparison.strategies
         for trial in front(strategy)
-        if trial.accuracy is not None and (latency := comparison.trial_latency(strategy, trial))
+        if is_known(trial.accuracy) and (latency := comparison.trial_latency(strategy, trial))
     ]
     if points:
         axes.plot(*zip(*points, strict=True), markersize=11, gid="returned front", **style)

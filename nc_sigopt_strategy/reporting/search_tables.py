@@ -33,7 +33,8 @@ REPEAT_COLUMNS: dict[str, str] = {
     "strategy": "All runs of one strategy; medians, in brackets the range over them.",
     "runs": "How many there were.",
     "found": "How many of them found a model that meets the bound.",
-    "first met (s)": "As above. A run that found nothing counts as longer than any.",
+    "first met (s)": "Seconds to the first model that met the bound; a run that found nothing "
+    "counts as longer than any.",
     "int8 accuracy": "Of the models returned; a run that found nothing counts as worse than any.",
     "latency (ms)": "Of the models returned; likewise.",
     "speed-up": "Over FP32; likewise.",

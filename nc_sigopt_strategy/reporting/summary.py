@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from ..outcome import TrialRecord, TrialState
 from .comparison import Comparison, StrategyResult
@@ -89,8 +90,15 @@ def front(strategy: StrategyResult) -> tuple[TrialRecord, ...]:
 
 
 def stored_metrics(trial: TrialRecord | None) -> Mapping[str, float]:
-    """What the user's own function found about a trial's model."""
-    return trial.stored_metrics if trial else {}
+    """What the user's own function found about a trial's model; NaN and infinities left out."""
+    given = trial.stored_metrics if trial else {}
+    # What was not finite came back from JSON as None.
+    return {name: value for name, value in given.items() if is_known(value)}
+
+
+def is_known(figure: float | None) -> TypeGuard[float]:
+    """Whether there is a figure, and not NaN or an infinity."""
+    return figure is not None and math.isfinite(figure)
 
 
 def metric_names(comparison: Comparison) -> list[str]:

@@ -56,7 +56,7 @@ name: small
 model: {{name: small, source: path, path: {model}, inputs: [input], outputs: [logits]}}
 data: {{python: pipeline.py}}
 accuracy_criterion: {{tolerable_loss: {loss}}}
-tuning: {{timeout: {timeout}, max_trials: {trials}}}
+tuning: {{timeout: {timeout}, max_trials: {trials}, shuffle: false}}
 strategies: [{strategies}]
 timing: {{rounds: 10, trial_seconds: 3}}
 """
@@ -221,7 +221,7 @@ def test_a_timing_that_fails_costs_only_the_timing(
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("no kernel.")
 
-    monkeypatch.setattr(comparing, "time_models", broken)
+    monkeypatch.setattr(comparing, "time_side_by_side", broken)
     config = write_config(tmp_path, small_model, "{name: basic}", trials=1)
     comparison, folder = comparing.compare(read_config(config), lambda line: None, progress=False)
     assert comparison.found

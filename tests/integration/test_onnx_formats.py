@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from nc_sigopt_strategy.connection import open_embedded
@@ -78,12 +79,13 @@ def test_tunes_in_either_format(
     known = outcome().experiment_id
     assert known is not None
     graph = Experiment.join(open_embedded(), known).read_record()["op_graph"]
-    sizes = [(p["op_type"], p["multiply_adds"], p["weight_elements"]) for p in graph["parameters"]]
-    assert sizes[:2] == [
-        ("conv2d", 12 * 12 * 8 * 27, 8 * 27),
-        ("conv2d", 12 * 12 * 4 * 72, 4 * 72),
-    ]
-    assert [edge[2] for edge in graph["edges"]][:1] == [12 * 12 * 8]
+    work = {
+        p["multiply_adds"]: p["weight_elements"]
+        for p in graph["parameters"]
+        if p["op_type"] == "conv2d"
+    }
+    assert work == {12 * 12 * 8 * 27: 8 * 27, 12 * 12 * 4 * 72: 4 * 72}
+    assert 12 * 12 * 8 in [edge[2] for edge in graph["edges"]]
     states = json.loads((tmp_path / "run" / "recipe.json").read_text())
     again = configure(tmp_path / "again", None, strategy="basic", loss=0.9, max_trials=1,
                       quant_format=quant_format, op_name_dict=states)  # fmt: skip
@@ -109,3 +111,20 @@ def test_other_session_options_are_another_experiment(tmp_path: Path, images: An
     same = {**first, **joined}
     fit(path, onnx_conf(tmp_path, "QOperator", same, max_trials=2), loader, accuracy)
     assert outcome().trials == 2
+
+
+def test_a_front_of_onnx_models(tmp_path: Path, images: Any) -> None:
+    path = write_small_onnx(tmp_path / "small.onnx")
+    accuracy = evaluation(path, images)
+    loader = Loader(images, np.zeros(len(images)))
+    kwargs = {"goal": "pareto", "latency_repeats": 4}
+    model = fit(path, onnx_conf(tmp_path, "QDQ", kwargs, max_trials=4), loader, accuracy)
+    front = outcome().front
+    assert front
+    for member in front:
+        assert member.model_path == f"front/trial_{member.number:04d}.onnx"
+        saved = onnx.load(str(tmp_path / "run" / member.model_path))
+        assert accuracy(saved) == member.accuracy
+    best = outcome().best
+    assert best is not None
+    assert accuracy(model.model) == best.accuracy

@@ -144,7 +144,7 @@ def test_tune_exits_by_what_it_found(found: bool, code: int, harness: dict[str, 
 def test_compare_exits_by_what_it_found(
     found: bool, interrupted: bool, code: int, harness: dict[str, Any]
 ) -> None:
-    harness["compare"] = lambda config, tell: (comparison(found, interrupted), Path("runs/x"))
+    harness["compare"] = lambda config, tell, **_: (comparison(found, interrupted), Path("runs/x"))
     result = invoke("compare", "any.yaml")
     assert result.exit_code == code
     assert "basic and sigopt tie." in result.output
@@ -153,12 +153,12 @@ def test_compare_exits_by_what_it_found(
 
 def test_compare_exits_with_2_when_no_strategy_could_be_used(harness: dict[str, Any]) -> None:
     made = comparison(False, wrong_use=True)
-    harness["compare"] = lambda config, tell: (made, Path("runs/x"))
+    harness["compare"] = lambda config, tell, **_: (made, Path("runs/x"))
     assert invoke("compare", "any.yaml").exit_code == cli.WRONG_USE
 
 
 def test_an_unexpected_exception_is_not_hidden(harness: dict[str, Any]) -> None:
-    def broken(config: Any, tell: Any) -> Any:
+    def broken(config: Any, tell: Any, **_: Any) -> Any:
         raise ZeroDivisionError
 
     harness["compare"] = broken
@@ -174,7 +174,7 @@ def test_an_interrupted_tune_shows_what_it_found(harness: dict[str, Any]) -> Non
 
 
 def test_ctrl_c_exits_with_130(harness: dict[str, Any]) -> None:
-    def interrupted(config: Any, tell: Any) -> Any:
+    def interrupted(config: Any, tell: Any, **_: Any) -> Any:
         raise KeyboardInterrupt
 
     harness["tune"] = interrupted

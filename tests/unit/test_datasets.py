@@ -489,6 +489,8 @@ def test_an_accuracy_that_is_known_to_be_higher() -> None:
     warning = known_accuracy_warning(model, 0.79, 400)
     assert warning is not None
     assert "0.790 on 400 images" in warning
+    # Pixels scaled to [0, 1] instead of [-1, 1].
+    assert known_accuracy_warning(model, 0.905, 400) is not None
     assert known_accuracy_warning(model, 0.92, 400) is None
     assert known_accuracy_warning(model, 0.79, 99) is None
     assert known_accuracy_warning(MODEL, 0.1, 400) is None

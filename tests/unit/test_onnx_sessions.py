@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from nc_sigopt_strategy.backends import backend_for
 from nc_sigopt_strategy.backends.onnxruntime import open_onnx_model, session_options
 from nc_sigopt_strategy.errors import ModelError, SettingsError
+from nc_sigopt_strategy.session_options import that_change_something
 from nc_sigopt_strategy.settings import Settings
 
 from ..integration.small_onnx import write_small_onnx
@@ -78,6 +81,28 @@ def test_no_options_are_the_same_as_an_empty_dict() -> None:
     )
 
 
+def test_defaults_that_are_spelled_out_change_nothing() -> None:
+    spelled_out = {
+        "intra_op_num_threads": 0,
+        "inter_op_num_threads": 0,
+        "graph_optimization_level": "all",
+    }
+    assert that_change_something(Settings.from_kwargs({KEY: spelled_out})
+                                 .onnxruntime_session_options) == {}  # fmt: skip
+    assert that_change_something({**spelled_out, "intra_op_num_threads": 2}) == {
+        "intra_op_num_threads": 2
+    }
+    assert that_change_something(None) == {}
+
+
 def test_options_are_refused_for_tensorflow() -> None:
     with pytest.raises(SettingsError, match="one of tensorflow"):
         backend_for("tensorflow", {"intra_op_num_threads": 1})
+
+
+def test_every_session_of_the_backend_has_the_options(tmp_path: Path) -> None:
+    model = SimpleNamespace(model=onnx.load(str(write_small_onnx(tmp_path / "small.onnx"))))
+    backend = backend_for("onnxrt_qdq", {"intra_op_num_threads": 3})
+    for _ in range(2):
+        session: Any = backend.open(model)
+        assert session._session.get_session_options().intra_op_num_threads == 3

@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
+from optuna.storages import InMemoryStorage
 from optuna.trial import create_trial
 
 from nc_sigopt_benchmarks.landscapes.landscape import Landscape
@@ -18,7 +19,7 @@ from nc_sigopt_strategy.sampling.asking import ask, derived_seed
 from nc_sigopt_strategy.sampling.quantization.front_threshold import draw_threshold
 from nc_sigopt_strategy.sampling.quantization.op_space import Integers
 
-TRIALS = 40
+TRIALS, SEEDS = 40, (1, 2, 3)
 
 
 def experiment(**changes: Any) -> TuningExperiment:
@@ -78,7 +79,8 @@ def coverage(sampler: str, family: str, seed: int) -> float:
 def _run(landscape: Landscape, sampler: str, seed: int) -> list[Integers]:
     """What a sampler tries after the corners, asked as the embedded engine asks it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(directions=["maximize", "minimize"])
+    storage = InMemoryStorage()
+    study = optuna.create_study(storage=storage, directions=["maximize", "minimize"])
     space = {n: CategoricalDistribution(v) for n, v in sorted(landscape.parameters.items())}
     told = experiment(baseline_accuracy=landscape.baseline_accuracy, op_graph=landscape.op_graph)
     rng = np.random.default_rng(seed)
@@ -92,7 +94,9 @@ def _run(landscape: Landscape, sampler: str, seed: int) -> list[Integers]:
                 constraints_func=None,
                 experiment=told,
             )
-            tried.append(landscape.positions(ask(made, study, space, number)))
+            # TPE reads from a cache of the study that only a new one fills anew.
+            fresh = optuna.load_study(study_name=study.study_name, storage=storage)
+            tried.append(landscape.positions(ask(made, fresh, space, number)))
         look = landscape.look(tried[number], rng)
         study.add_trial(
             create_trial(
@@ -107,7 +111,9 @@ def _run(landscape: Landscape, sampler: str, seed: int) -> list[Integers]:
 
 @pytest.mark.parametrize("family", ["chain", "residual"])
 def test_the_quantization_sampler_covers_the_front(family: str) -> None:
-    for seed in (1, 2):
-        ours = coverage("quantization", family, seed)
-        random = coverage("random", family, seed)
-        assert ours > random + 0.1
+    """By far better than random search, which adds next to nothing to the corners."""
+    ours = [coverage("quantization", family, seed) for seed in SEEDS]
+    random = [coverage("random", family, seed) for seed in SEEDS]
+    assert all(a > b for a, b in zip(ours, random, strict=True))
+    # What the corners leave open counts.
+    assert np.mean(1 - np.array(ours)) < 0.6 * np.mean(1 - np.array(random))

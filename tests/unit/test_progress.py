@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nc_sigopt_strategy.errors import MissingExtraError
 from nc_sigopt_strategy.progress import TuningProgress, format_seconds, seconds_left
+from nc_sigopt_strategy.reporting.notebook import LiveText, in_notebook
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,38 @@ def test_stdout_and_stderr_stay_what_they_are() -> None:
     before = sys.stdout, sys.stderr
     with TuningProgress("x", max_trials=2, timeout_seconds=None, enabled=True):
         assert (sys.stdout, sys.stderr) == before
+
+
+def test_a_notebook_is_looked_for_without_importing_ipython() -> None:
+    code = (
+        "import sys\n"
+        "from nc_sigopt_strategy.progress import TuningProgress\n"
+        "with TuningProgress('x', max_trials=2, timeout_seconds=None) as progress:\n"
+        "    progress.trial_done(1, None)\n"
+        "print('IPython' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == "False"
+    assert done.stderr.startswith("x: trial 1 of 2")
+
+
+def test_ipython_without_a_kernel_is_no_notebook() -> None:
+    pytest.importorskip("IPython")
+    assert not in_notebook()
+
+
+def test_what_only_a_notebook_shows_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    assert not in_notebook()
+    with pytest.raises(MissingExtraError, match=r"nc_sigopt_strategy\[notebook\]"):
+        LiveText(lambda: ["a line"])
 
 
 # What INC's CaptureOutputToFile does around a calibration session, with the bar on.

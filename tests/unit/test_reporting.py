@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from rich.console import Console
 
 from nc_sigopt_strategy.errors import MissingExtraError
@@ -28,8 +29,11 @@ from nc_sigopt_strategy.reporting.tables import (
     comparison_rows,
     comparison_table,
     outcome_table,
+    report_tables,
     table_console,
 )
+
+from .many_strategies import many_strategies
 
 
 def trial(number: int, accuracy: float, milliseconds: float | None) -> TrialRecord:
@@ -116,7 +120,6 @@ def test_a_strategy_that_found_a_model(comparison: Comparison) -> None:
     assert row["int8 accuracy"] == "0.9250"
     assert row["latency (ms)"] == "98.0 [96.1–100.0]"
     assert row["speed-up"] == "2.04 [2.00–2.08]"
-    assert row["tuning (s)"] == "131"
 
 
 def test_a_strategy_that_found_nothing(comparison: Comparison) -> None:
@@ -129,7 +132,6 @@ def test_a_strategy_that_found_nothing(comparison: Comparison) -> None:
 def test_a_strategy_that_crashed(comparison: Comparison) -> None:
     row = cells(comparison, "mse")
     assert row["met the bound?"] == "crashed"
-    assert row["trials"] == "0"
 
 
 def test_the_default_int8_model_says_whether_it_meets_the_bound(comparison: Comparison) -> None:
@@ -200,7 +202,7 @@ def drifted(comparison: Comparison) -> Comparison:
 def test_the_returned_trial_is_drawn_once_where_the_table_has_it(comparison: Comparison) -> None:
     (axes,) = plots.accuracy_figure(drifted(comparison)).axes
     points = [tuple(point) for drawn in axes.collections for point in drawn.get_offsets()]
-    returned = [line for line in axes.lines if line.get_label() == "sigopt: returned"]
+    returned = [line for line in axes.lines if line.get_gid() == "sigopt: returned"]
     points += [(line.get_xdata()[0], line.get_ydata()[0]) for line in returned]
     assert [x for x, accuracy in points if accuracy == 0.925] == [pytest.approx(105.0)]
     assert cells(drifted(comparison), "sigopt")["latency (ms)"].startswith("105.0 ")
@@ -256,21 +258,43 @@ def test_plots_of_nothing_do_not_fail(comparison: Comparison, tmp_path: Path) ->
 def test_the_page_is_self_contained(comparison: Comparison, tmp_path: Path) -> None:
     image = plots.best_latency_vs_trials(comparison, tmp_path / "plot.png")
     page = html.write_report(comparison, {"A plot": image}, tmp_path / "report.html").read_text()
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!["']?data:)|url\(|@import""", page)
+    assert "://" not in page
     assert "data:image/png;base64," in page
     assert 'name="viewport"' in page
     assert "none in 130 s" in page
     assert "conv_1 (+0.0125)" in page
     assert "&lt;no&gt; kernel" in page
     assert "<no>" not in page
-    for meaning in COLUMN_MEANINGS:
-        assert f"<dt>{meaning}</dt>" in page
+    for table in report_tables(comparison):
+        for meaning in table.columns:
+            assert f"<dt>{meaning}</dt>" in page
+
+
+def test_the_page_of_many_strategies(tmp_path: Path) -> None:
+    comparison = many_strategies()
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"a picture")
+    page = html.write_report(
+        comparison, {"A <plot>": picture}, tmp_path / "report.html"
+    ).read_text()
+    # Whatever a user, a model or an exception named is text.
+    for text in ("no> kernel", "not> installed", "of ops>", "twice>", "so> it", "MB>", "plot>"):
+        assert f"&lt;{text.replace('>', '&gt;')}" in page
+        assert f"<{text}" not in page
+    assert "<many>" not in page
+    assert page.count("Searched &lt;twice") == 1
+    assert "quantize_static *" in page
+    assert "ran elsewhere than the rest" in page
+    for table in report_tables(comparison)[1:]:
+        title = escape(table.title)
+        assert f"<h2>{title}</h2>" in page
 
 
 def test_results_are_json_with_a_version(comparison: Comparison) -> None:
     broken = dataclasses.replace(comparison, total_seconds=float("nan"))
     raw = json.loads(json.dumps(broken.to_json(), allow_nan=False))
-    assert raw["schema_version"] == 1
+    assert raw["schema_version"] == 2
     assert raw["total_seconds"] is None
     assert raw["strategies"][1]["outcome"]["best"]["state"] == "observed"
     assert len(raw["strategies"][1]["timed"]["samples"]) == 3
