@@ -94,7 +94,7 @@ def host_differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[s
         other: The same of the other.
     """
     differences = [
-        f"{name}: {one[key]} and {other[key]}"
+        f"{name}: {_shown(one[key], 'none')} and {_shown(other[key], 'none')}"
         for key, name in (("cpu", "CPU"), ("cores", "cores"), ("governor", "governor"))
         if key in one and key in other and one[key] != other[key]
     ]

@@ -151,7 +151,9 @@ def compare(
         drop_trial_models(folder / result.label / MODELS_FOLDER for result in now.results)
     now.notes.extend(_known_accuracy(now))
     comparison = _summary(now)
-    for sentence in write_run(comparison, folder, prepared.model):
+    with native_output_in(folder / LOG_FILE):
+        sentences = write_run(comparison, folder, prepared.model)
+    for sentence in sentences:
         tell(sentence)
     return comparison, folder
 

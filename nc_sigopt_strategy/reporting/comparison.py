@@ -124,8 +124,9 @@ class StrategyResult:
 
     @property
     def found(self) -> bool:
-        """Whether it ended with a model that meets the bound."""
-        return self.outcome is not None and self.outcome.found
+        """Whether it ended with a model that meets the bound; a Pareto front may have none."""
+        best = self.outcome.best if self.outcome is not None and self.outcome.found else None
+        return best is not None and best.meets_bound is not False
 
     @property
     def group(self) -> str:

@@ -94,7 +94,7 @@ def _interval(raw: Raw) -> Interval:
 
 def _number(value: float | None) -> float:
     """What JSON has no word for was written as ``null``."""
-    return math.nan if value is None else value
+    return math.nan if value is None else float(value)
 
 
 def _known(kind: type[Any], raw: Raw) -> dict[str, Any]:

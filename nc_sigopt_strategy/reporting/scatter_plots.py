@@ -200,7 +200,7 @@ def _draw_returned_fronts(axes: Any, comparison: Comparison) -> Any:
     ]
     if points:
         axes.plot(*zip(*points, strict=True), markersize=11, gid="returned front", **style)
-    return key("ringed: on the front returned", markersize=9, **style)
+    return key("ringed: front returned", markersize=9, **style)
 
 
 def _limit_accuracy(axes: Any, comparison: Comparison, shown: Sequence[TrialRecord]) -> None:

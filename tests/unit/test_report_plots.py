@@ -96,8 +96,8 @@ def test_a_returned_front_is_ringed(comparison: Comparison) -> None:
     )
     figure = plots.accuracy_figure(alone)
     assert len(drawn(figure.axes[0], "returned front").get_xdata()) == 3
-    assert "ringed: on the front returned" in legend(figure)
-    assert "ringed: on the front returned" not in legend(plots.accuracy_figure(comparison))
+    assert "ringed: front returned" in legend(figure)
+    assert "ringed: front returned" not in legend(plots.accuracy_figure(comparison))
 
 
 def test_a_timed_model_that_misses_the_bound_is_where_the_table_has_it(
