@@ -1,7 +1,7 @@
 """Why this configuration: what each op's type in the winner saves, and what it costs.
 
-Nothing is measured for it. The models of the "quantization" sampler are fitted to the trials of the
-run once more, and the winner is compared with itself, one op in its most precise type.
+Nothing is measured for it. The models of the "quantization" sampler are fitted to the trials of
+the run once more, and the winner is compared with itself, one op in its most precise type.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _noise(
     compared: Integers,
     rng: np.random.Generator,
 ) -> Floats | None:
-    """Output noise of each of ``compared``, shape (draws, 1 + parameters), where it is measured."""
+    """Output noise of each of ``compared``, shape (draws, 1 + parameters), if measured."""
     if any(r.output_noise is None for r in measured):
         return None
     noise = np.array([r.output_noise for r in measured], float)

@@ -12,10 +12,10 @@ from nc_sigopt_strategy.errors import SigOptStrategyError
 
 # Checked in Neural Compressor 3.7.1.
 _NOTES = {
-    "random": "Neural Compressor's random evaluates one configuration again and again: its sampler "
-    "hands out the same object each time.",
-    "tpe": "Neural Compressor 3.7's tpe divides by zero before its first trial: it scales its loss by "
-    "a tuning history that is still empty.",
+    "random": "Neural Compressor's random evaluates one configuration again and again: its "
+    "sampler hands out the same object each time.",
+    "tpe": "Neural Compressor 3.7's tpe divides by zero before its first trial: it scales its "
+    "loss by a tuning history that is still empty.",
     "bayesian": "Neural Compressor's bayesian models accuracy alone: latency plays no part in it.",
 }
 

@@ -50,7 +50,7 @@ class ModelConfig:
     """Which model is tuned.
 
     Attributes:
-        name: ``mobilenet_v1`` or ``resnet50_v1``; for the source ``path`` whatever tables shall show.
+        name: ``mobilenet_v1`` or ``resnet50_v1``; for the source ``path`` what tables shall show.
         source: ``assets``; ``keras`` (Keras's own ImageNet weights, downloaded); ``digits`` (the
             architecture, trained on scikit-learn's digits); ``path``; or ``auto``: assets where
             NC_SIGOPT_ASSETS is set and has the model, else digits.
@@ -220,7 +220,7 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> RunConfig:
-        """A configuration from a record; keys of other versions are dropped, secrets are masked."""
+        """A configuration from a record; keys of other versions are dropped, secrets masked."""
         strategies = [_from_plain(StrategyConfig, entry) for entry in raw["strategies"]]
         config = _from_plain(cls, {**raw, "strategies": ()})
         return dataclasses.replace(config, strategies=tuple(strategies))

@@ -90,8 +90,8 @@ def _refuse_differences(one: _Earlier, other: _Earlier) -> None:
         # What an older version did not record says nothing.
         if None not in (first, second) and first != second:
             raise DataError(
-                f"{one.folder} and {other.folder} cannot be joined: {name} is {first!r} in one and "
-                f"{second!r} in the other.",
+                f"{one.folder} and {other.folder} cannot be joined: {name} is {first!r} in one "
+                f"and {second!r} in the other.",
                 "Join comparisons of one model under one bound on the same images.",
             )
 

@@ -11,10 +11,10 @@ from typing import Any
 from nc_sigopt_benchmarks.child import LOG_FILE, show_event
 from nc_sigopt_benchmarks.compare import prepare
 from nc_sigopt_benchmarks.config import SIGOPT, RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.dispatch import run_here
 from nc_sigopt_benchmarks.run_end import RunEnd
 from nc_sigopt_benchmarks.run_folder import new_run_folder
 from nc_sigopt_benchmarks.run_plan import planned_run
-from nc_sigopt_benchmarks.dispatch import run_here
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.progress import TuningProgress
 

@@ -10,7 +10,6 @@ from nc_sigopt_benchmarks.config import CriterionConfig
 from nc_sigopt_benchmarks.timing import Samples, ratio
 from nc_sigopt_strategy.reporting.comparison import StrategyResult
 
-
 _ALL_PAIRS_OF = 3
 
 

@@ -46,14 +46,14 @@ def test_what_was_run_is_not_run_again_and_can_be_joined(
 
     page = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()
-    code, out, err = run("compare", "--from", str(folder), folder=tmp_path)
+    code, _, err = run("compare", "--from", str(folder), folder=tmp_path)
     assert code == 0, err
     assert len((folder / "report.html").read_bytes()) == pytest.approx(len(page), rel=0.05)
 
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     arguments = ["compare", "--from", str(folder), "--from", str(copy), "--retime"]
-    code, out, err = run(*arguments, "--output", str(tmp_path / "joined"), folder=tmp_path)
+    code, _, err = run(*arguments, "--output", str(tmp_path / "joined"), folder=tmp_path)
     assert code == 0, err
     (joined,) = (tmp_path / "joined").iterdir()
     comparison = _comparison(joined)
