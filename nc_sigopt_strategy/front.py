@@ -17,22 +17,37 @@ def pareto_front(trials: Iterable[TrialRecord], *, maximize: bool) -> tuple[Tria
     Returns:
         Latency and accuracy both rise strictly along it; of equal trials the earliest is on it.
     """
-    sign = -1.0 if maximize else 1.0
     measured = [
-        (trial.latency_seconds, sign * trial.accuracy, trial.number, trial)
-        for trial in trials
+        (trial.latency_seconds, trial.accuracy, trial)
+        for trial in sorted(trials, key=lambda trial: trial.number)
         if trial.state is TrialState.OBSERVED
         and trial.duplicate_of is None
         and trial.latency_seconds is not None
         and trial.accuracy is not None
     ]
-    front: list[TrialRecord] = []
-    least_cost = float("inf")
-    for _, cost, _, trial in sorted(measured, key=lambda entry: entry[:3]):
-        if cost < least_cost:
-            front.append(trial)
-            least_cost = cost
-    return tuple(front)
+    points = [(latency, accuracy) for latency, accuracy, _ in measured]
+    return tuple(measured[place][2] for place in non_dominated(points, maximize=maximize))
+
+
+def non_dominated(points: Sequence[tuple[float, float]], *, maximize: bool) -> list[int]:
+    """Places of the points that no other beats in latency without being worse in accuracy.
+
+    Args:
+        points: Latency and accuracy of each.
+        maximize: Direction of the accuracy.
+
+    Returns:
+        Places in ``points``, by rising latency; of equal points the first.
+    """
+    sign = -1.0 if maximize else 1.0
+    order = sorted(
+        range(len(points)), key=lambda place: (points[place][0], sign * points[place][1])
+    )
+    kept: list[int] = []
+    for place in order:
+        if not kept or sign * points[place][1] < sign * points[kept[-1]][1]:
+            kept.append(place)
+    return kept
 
 
 def by_preference(front: Sequence[TrialRecord]) -> list[TrialRecord]:

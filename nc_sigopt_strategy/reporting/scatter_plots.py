@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..front import non_dominated
 from ..outcome import TrialRecord
 from .comparison import Comparison, StrategyResult, TimedModel
 from .plot_style import (
@@ -17,7 +18,7 @@ from .plot_style import (
     strategy_styles,
 )
 from .progress_plots import draw_returned
-from .summary import front, is_known, pareto_front, stored_metrics
+from .summary import front, is_known, stored_metrics
 
 Figure = Callable[[TrialRecord], "float | None"]
 
@@ -175,7 +176,7 @@ def _draw_front(axes: Any, comparison: Comparison) -> list[Any]:
         (timed.latency_seconds.value, accuracy)
         for _, _, timed, accuracy in _references(comparison)
     )
-    places = pareto_front(points, comparison.higher_is_better)
+    places = non_dominated(points, maximize=comparison.higher_is_better)
     if len(places) < 2:
         return []
     style = {"color": "#999999", "linewidth": 1.4, "zorder": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -133,24 +133,3 @@ def strategy_notes(comparison: Comparison) -> list[tuple[str, str]]:
     """Strategy and note, each note once per strategy and not once per repeat."""
     notes = {(s.group, s.note): None for s in comparison.strategies if s.note}
     return [(group, note) for group, note in notes if note]
-
-
-def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) -> list[int]:
-    """Places of the points that no other beats in latency without being worse in accuracy.
-
-    Args:
-        points: Latency and accuracy of each.
-        higher_is_better: Direction of the accuracy.
-
-    Returns:
-        Places in ``points``, by rising latency.
-    """
-    sign = 1.0 if higher_is_better else -1.0
-    order = sorted(
-        range(len(points)), key=lambda place: (points[place][0], -sign * points[place][1])
-    )
-    kept: list[int] = []
-    for place in order:
-        if not kept or sign * points[place][1] > sign * points[kept[-1]][1]:
-            kept.append(place)
-    return kept

@@ -8,8 +8,9 @@ import io
 import pytest
 from rich.console import Console
 
+from nc_sigopt_strategy.front import non_dominated
 from nc_sigopt_strategy.reporting.comparison import Comparison, StrategyResult
-from nc_sigopt_strategy.reporting.summary import Spread, pareto_front, spread
+from nc_sigopt_strategy.reporting.summary import Spread, spread
 from nc_sigopt_strategy.reporting.tables import comparison_tables, report_tables
 
 from .many_strategies import HOST, OTHER_HOST, many_strategies, result
@@ -224,6 +225,6 @@ def test_a_run_without_a_figure_counts_as_worst(
 
 def test_pareto_front_of_points() -> None:
     points = [(3.0, 0.9), (1.0, 0.5), (2.0, 0.9), (2.0, 0.8), (4.0, 0.95), (1.0, 0.5)]
-    assert pareto_front(points, higher_is_better=True) == [1, 2, 4]
+    assert non_dominated(points, maximize=True) == [1, 2, 4]
     errors = [(latency, 1 - accuracy) for latency, accuracy in points]
-    assert pareto_front(errors, higher_is_better=False) == [1, 2, 4]
+    assert non_dominated(errors, maximize=False) == [1, 2, 4]
