@@ -15,13 +15,13 @@ from nc_sigopt_benchmarks.model_files import session_opener
 from nc_sigopt_benchmarks.models import find_model
 from nc_sigopt_benchmarks.pipeline import build_pipeline
 from nc_sigopt_benchmarks.run_folder import RESULTS_FILE, new_run_folder, write_run
-from nc_sigopt_benchmarks.side_by_side import DEFAULT_INT8, time_side_by_side
+from nc_sigopt_benchmarks.side_by_side import time_side_by_side
 from nc_sigopt_benchmarks.timing import FP32, timed_model
 from nc_sigopt_benchmarks.verdicts import best_strategy, verdicts
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.host import host_differences, host_facts
 from nc_sigopt_strategy.outcome import TrialRecord
-from nc_sigopt_strategy.reporting.comparison import Comparison, StrategyResult
+from nc_sigopt_strategy.reporting.comparison import Comparison, StrategyResult, TimedModel
 
 Tell = Callable[[str], None]
 # Figures of comparisons that differ in one of these do not belong into one table.
@@ -105,7 +105,7 @@ def _joined(earlier: Sequence[_Earlier], folder: Path, name: str) -> Comparison:
         differences = host_differences(first.host, part.comparison.host)
         if differences:
             notes.append(f"{part.comparison.name} ran elsewhere: {'; '.join(differences)}.")
-        for result in part.comparison.strategies:
+        for result in map(part.comparison.with_own_latencies, part.comparison.strategies):
             if any(result.label == other.label for other in results):
                 label = f"{result.label}.{number}"
                 result = dataclasses.replace(result, label=label)
@@ -166,7 +166,7 @@ def _retimed(comparison: Comparison, config: RunConfig, folder: Path, tell: Tell
     }
     timed = time_side_by_side(
         config,
-        comparison.strategies,
+        [comparison.with_own_latencies(result) for result in comparison.strategies],
         files,
         {},
         session_opener(model, config.model.session),
@@ -176,16 +176,41 @@ def _retimed(comparison: Comparison, config: RunConfig, folder: Path, tell: Tell
     )
     higher = comparison.higher_is_better
     best = best_strategy(timed.results, timed.samples, higher)
-    default = DEFAULT_INT8 in timed.samples
+    fp32 = timed_model(FP32, timed.samples)
     return dataclasses.replace(
         comparison,
-        strategies=tuple(dataclasses.replace(result, host=None) for result in timed.results),
-        fp32=timed_model(FP32, timed.samples),
-        default_int8=timed_model(DEFAULT_INT8, timed.samples) if default else None,
+        strategies=tuple(
+            _rescaled(result, before, comparison.fp32, fp32)
+            for result, before in zip(timed.results, comparison.strategies, strict=True)
+        ),
+        fp32=fp32,
+        # Its graph is gone with those of the other trials.
+        default_int8=None,
+        default_int8_trial=None,
         verdicts=tuple(verdicts(timed.results, timed.samples, higher)),
         best_label=best.label if best else None,
         host=host_facts(),
     )
+
+
+def _rescaled(
+    result: StrategyResult,
+    before: StrategyResult,
+    fp32_before: TimedModel | None,
+    fp32: TimedModel,
+) -> StrategyResult:
+    """The trials on the scale of the new timing: times what became of the returned model's."""
+    old, new = (before.timed, result.timed) if before.timed else (fp32_before, fp32)
+    if old is None or new is None:
+        return dataclasses.replace(result, host=None)
+    factor = new.latency_seconds.value / old.latency_seconds.value
+    trials = tuple(
+        trial
+        if trial.latency_seconds is None
+        else dataclasses.replace(trial, latency_seconds=factor * trial.latency_seconds)
+        for trial in result.trials
+    )
+    return dataclasses.replace(result, trials=trials, host=None)
 
 
 def _returned_path(result: StrategyResult) -> str | None:

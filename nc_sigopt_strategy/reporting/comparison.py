@@ -245,6 +245,16 @@ class Comparison:
 
         return comparison_from_json(raw)
 
+    def with_own_latencies(self, strategy: StrategyResult) -> StrategyResult:
+        """The same result with ``trial_latency`` in its trials, fit for another comparison."""
+        trials = tuple(
+            dataclasses.replace(
+                trial, latency_seconds=self.trial_latency(strategy, trial), latency_ratio=None
+            )
+            for trial in strategy.trials
+        )
+        return dataclasses.replace(strategy, trials=trials)
+
     def to_json(self) -> dict[str, Any]:
         """JSON-safe data with the schema's version; NaN and infinities become ``None``."""
         plain = dataclasses.asdict(self)
