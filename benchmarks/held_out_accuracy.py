@@ -20,7 +20,7 @@ from rich.table import Table
 from nc_sigopt_benchmarks.accuracy_statistics import paired_bootstrap_drop
 from nc_sigopt_benchmarks.compare import compare
 from nc_sigopt_benchmarks.config_file import read_config
-from nc_sigopt_benchmarks.judging import read_answers
+from nc_sigopt_benchmarks.judging import Answers
 from nc_sigopt_benchmarks.run_folder import RESULTS_FILE
 from nc_sigopt_benchmarks.timing import FP32
 from nc_sigopt_strategy.errors import DataError, SigOptStrategyError
@@ -102,10 +102,13 @@ def _print(folders: Sequence[Path]) -> None:
 
 
 def _pooled(folders: Sequence[Path], label: str) -> Interval:
-    answers = [read_answers(folder) for folder in folders]
-    answers = [split for split in answers if label in split]
+    """Over all splits: they draw from the same images, so that an image may be in several."""
+    answers = [Answers.read(folder) for folder in folders]
+    answers = [split for split in answers if label in split.right]
     return paired_bootstrap_drop(
-        [split[FP32] for split in answers], [split[label] for split in answers]
+        [split.right[FP32] for split in answers],
+        [split.right[label] for split in answers],
+        images=[split.images for split in answers],
     )
 
 

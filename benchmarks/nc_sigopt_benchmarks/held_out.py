@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nc_sigopt_benchmarks.config import RunConfig
 from nc_sigopt_benchmarks.datasets import load_splits
-from nc_sigopt_benchmarks.judging import judge, right_per_image, write_answers
+from nc_sigopt_benchmarks.judging import Answers, image_numbers, judge, right_per_image
 from nc_sigopt_benchmarks.model_files import OpenSession
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.timing import FP32
@@ -40,5 +40,5 @@ def judge_held_out(
         label: right_per_image(path, open_session, images, config.data.batch_size)
         for label, path in {FP32: model.path, **paths}.items()
     }
-    write_answers(answers, folder)
+    Answers(image_numbers(images), answers).write(folder)
     return judge(answers, config.accuracy_criterion)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,8 @@ from scipy.stats import binom
 
 from nc_sigopt_benchmarks.accuracy_statistics import paired_bootstrap_drop, sampling_interval
 from nc_sigopt_benchmarks.config import CriterionConfig
-from nc_sigopt_benchmarks.judging import judge, read_answers, write_answers
+from nc_sigopt_benchmarks.datasets import ImageSet
+from nc_sigopt_benchmarks.judging import Answers, image_numbers, judge
 from nc_sigopt_strategy.errors import DataError
 
 
@@ -82,14 +85,22 @@ def test_models_are_judged_beside_fp32() -> None:
     assert not judged["worse"].consistent
 
 
-def test_answers_are_kept_image_by_image(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("run")
-    answers = {"fp32": np.array([True, False]), "sigopt": np.array([False, False])}
-    write_answers(answers, folder)
-    read = read_answers(folder)
-    assert {name: right.tolist() for name, right in read.items()} == {
+def test_answers_are_kept_image_by_image(tmp_path: Path) -> None:
+    right = {"fp32": np.array([True, False]), "sigopt": np.array([False, False])}
+    Answers(np.array([7, 1 << 47]), right).write(tmp_path)
+    read = Answers.read(tmp_path)
+    assert read.images.tolist() == [7, 1 << 47]
+    assert {label: row.tolist() for label, row in read.right.items()} == {
         "fp32": [True, False],
         "sigopt": [False, False],
     }
     with pytest.raises(DataError, match="held_out_images"):
-        read_answers(folder / "elsewhere")
+        Answers.read(tmp_path / "elsewhere")
+
+
+def test_images_are_known_by_their_pixels() -> None:
+    pixels = np.random.default_rng(0).random((5, 4, 4, 3)).astype(np.float32)
+    numbers = image_numbers(ImageSet(pixels, np.zeros(5, np.int64)))
+    assert len(set(numbers.tolist())) == 5
+    again = image_numbers(ImageSet(pixels[[3, 1]], np.ones(2, np.int64)))
+    assert again.tolist() == numbers[[3, 1]].tolist()

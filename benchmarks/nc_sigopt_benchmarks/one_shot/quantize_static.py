@@ -33,6 +33,12 @@ def check_quantize_static(kwargs: Mapping[str, Any], framework: str) -> None:
             f"{QUANTIZE_STATIC} is ONNX Runtime's, and the model is TensorFlow's.",
             "Set model.format to onnx, or take the strategy out.",
         )
+    types = (kwargs.get("activation_type", "QUInt8"), kwargs.get("weight_type", "QInt8"))
+    if types == ("QInt8", "QUInt8"):
+        raise SettingsError(
+            f"{QUANTIZE_STATIC}: activation_type is QInt8 and weight_type QUInt8.",
+            "ONNX Runtime cannot run that pair: set weight_type to QInt8.",
+        )
 
 
 def build_quantize_static(
@@ -91,9 +97,13 @@ def _reader(loader: Any, name: str, limit: int) -> Any:
 
 
 def _feeds(loader: Any, name: str, limit: int) -> Iterator[dict[str, Any]]:
+    # One input a feed: the histogram methods cannot take feeds of several sizes, as a shorter
+    # last batch makes them. Their option for taking feeds in turn is no way out, since it changes
+    # what "entropy" finds: the bins that it adds turn on a search that there is not without it.
     left = limit
     for inputs, _ in loader:
         if left <= 0:
             return
-        yield {name: inputs[:left]}
+        for position in range(min(left, len(inputs))):
+            yield {name: inputs[position : position + 1]}
         left -= len(inputs)
