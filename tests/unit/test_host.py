@@ -38,7 +38,7 @@ def test_a_host_is_the_same_as_itself() -> None:
     [
         ({"cpu": "Z80"}, "CPU: an Intel and Z80"),
         ({"cores": 3}, "cores: 2 and 3"),
-        ({"governor": None}, "governor: performance and None"),
+        ({"governor": None}, "governor: performance and none"),
         ({"python": "3.10.1"}, "Python: 3.11.2 and 3.10.1"),
         ({"cpu_flags": {"amx_int8": True}}, "amx_int8: no and yes"),
         ({"versions": {"numpy": "2.0"}}, "numpy: 1.26 and 2.0"),
