@@ -10,11 +10,11 @@ from nc_sigopt_benchmarks.one_shot import ONE_SHOTS, check_one_shot
 from nc_sigopt_benchmarks.run_plan import PlannedRun
 from nc_sigopt_strategy.errors import SigOptStrategyError
 
-# Checked in Neural Compressor 3.7.1.
+# Checked in Neural Compressor 2.6 and 3.7.1.
 _NOTES = {
     "random": "Neural Compressor's random evaluates one configuration again and again: its "
     "sampler hands out the same object each time.",
-    "tpe": "Neural Compressor 3.7's tpe divides by zero before its first trial: it scales its "
+    "tpe": "Neural Compressor's tpe divides by zero before its first trial: it scales its "
     "loss by a tuning history that is still empty.",
     "bayesian": "Neural Compressor's bayesian models accuracy alone: latency plays no part in it.",
 }
