@@ -9,7 +9,6 @@ against FP32 on them: for each split, and pooled over the splits.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,10 +20,10 @@ from nc_sigopt_benchmarks.accuracy_statistics import paired_bootstrap_drop
 from nc_sigopt_benchmarks.compare import compare
 from nc_sigopt_benchmarks.config_file import read_config
 from nc_sigopt_benchmarks.judging import Answers
-from nc_sigopt_benchmarks.run_folder import RESULTS_FILE
+from nc_sigopt_benchmarks.run_folder import read_comparison
 from nc_sigopt_benchmarks.timing import FP32
-from nc_sigopt_strategy.errors import DataError, SigOptStrategyError
-from nc_sigopt_strategy.reporting.comparison import Comparison, Interval
+from nc_sigopt_strategy.errors import SigOptStrategyError
+from nc_sigopt_strategy.reporting.comparison import Interval
 from nc_sigopt_strategy.reporting.tables import table_console
 
 
@@ -64,21 +63,13 @@ def _runs(path: Path, seeds: int) -> Iterator[Path]:
         yield folder
 
 
-def _read(folder: Path) -> Comparison:
-    try:
-        raw = json.loads((folder / RESULTS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} holds no comparison: {error}.", "Name run folders.") from error
-    return Comparison.from_json(raw)
-
-
 def _print(folders: Sequence[Path]) -> None:
     table = Table(box=None)
     for name in ("split", "strategy", "tuned on", "held out", "FP32 there", "drop", "allowed", ""):
         table.add_column(name)
     labels: dict[str, None] = {}
     for folder in folders:
-        comparison = _read(folder)
+        comparison = read_comparison(folder)
         for result in comparison.strategies:
             held_out = result.held_out
             best = result.outcome.best if result.outcome else None

@@ -26,7 +26,7 @@ from nc_sigopt_benchmarks.resuming import open_run_folder, set_aside
 from nc_sigopt_benchmarks.run_folder import drop_trial_models, write_run
 from nc_sigopt_benchmarks.run_plan import PlannedRun, planned_runs
 from nc_sigopt_benchmarks.side_by_side import time_side_by_side
-from nc_sigopt_benchmarks.summarize import summarize
+from nc_sigopt_benchmarks.summarize import baseline_accuracy, summarize
 from nc_sigopt_benchmarks.timing import FP32, Samples
 from nc_sigopt_benchmarks.worker import Request
 from nc_sigopt_strategy.host import helps_int8, host_differences, host_facts
@@ -270,8 +270,7 @@ def _time_and_judge(now: _Comparing, tell: Tell) -> None:
 
 def _known_accuracy(now: _Comparing) -> Iterator[str]:
     """A warning where the FP32 accuracy shows that the images are fed wrongly."""
-    outcomes = [result.outcome for result in now.results if result.outcome]
-    baseline = next((o.baseline_accuracy for o in outcomes if o.baseline_accuracy), None)
+    baseline = baseline_accuracy(now.results)
     images = now.prepared.evaluation_size
     if baseline is not None and images is not None:
         warning = known_accuracy_warning(now.prepared.model, baseline, images, now.config.data)

@@ -66,19 +66,19 @@ def digits_images(image_size: int) -> tuple[npt.NDArray[np.float32], npt.NDArray
     Returns:
         Images of shape (1797, image_size, image_size, 3) in [-1, 1], and labels 0..9.
     """
-    pillow = needed("PIL.Image")
     bunch = needed("sklearn.datasets").load_digits()
     enlarged = [
-        np.asarray(
-            pillow.fromarray((scan * (255.0 / 16.0)).astype(np.uint8)).resize(
-                (image_size, image_size), pillow.Resampling.BICUBIC
-            ),
-            dtype=np.float32,
-        )
-        for scan in bunch.images
+        np.asarray(enlarged_scan(scan, image_size), dtype=np.float32) for scan in bunch.images
     ]
     grey = np.stack(enlarged)[..., np.newaxis] / 127.5 - 1.0
     return np.repeat(grey, 3, axis=3).astype(np.float32), bunch.target.astype(np.int64)
+
+
+def enlarged_scan(scan: npt.NDArray[np.float64], image_size: int) -> Any:
+    """A scan of shape (8, 8), 0 to 16, as a grey Pillow image of that side."""
+    pillow = needed("PIL.Image")
+    grey = pillow.fromarray((scan * (255.0 / 16.0)).astype(np.uint8))
+    return grey.resize((image_size, image_size), pillow.Resampling.BICUBIC)
 
 
 class TrainedOnDigits(Protocol):
@@ -196,17 +196,6 @@ def _train(recipe: DigitsRecipe, tell: Callable[[str], None]) -> Any:
         classifier_activation=None,
         dropout=1e-3,
     )
-    for layer in model.layers:
-        if isinstance(layer, tf.keras.layers.BatchNormalization):
-            layer.momentum = recipe.batch_norm_momentum
-    steps = recipe.epochs * -(-recipe.training_images // recipe.batch_size)
-    model.compile(
-        optimizer=tf.keras.optimizers.Adam(
-            tf.keras.optimizers.schedules.CosineDecay(recipe.peak_learning_rate, steps)
-        ),
-        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
     started = time.monotonic()
 
     def after_epoch(epoch: int, logs: dict[str, float]) -> None:
@@ -217,13 +206,15 @@ def _train(recipe: DigitsRecipe, tell: Callable[[str], None]) -> Any:
             f"{logs['accuracy']:.3f}, {left:.0f} s left"
         )
 
-    model.fit(
+    fit_classifier(
+        model,
         images[training],
         labels[training],
-        batch_size=recipe.batch_size,
         epochs=recipe.epochs,
-        verbose=0,
-        callbacks=[tf.keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)],
+        batch_size=recipe.batch_size,
+        peak_learning_rate=recipe.peak_learning_rate,
+        batch_norm_momentum=recipe.batch_norm_momentum,
+        after_epoch=after_epoch,
     )
     accuracy = model.evaluate(images[rest], labels[rest], verbose=0)[1]
     tell(
@@ -234,3 +225,53 @@ def _train(recipe: DigitsRecipe, tell: Callable[[str], None]) -> Any:
     # Training leaves optimizer state and a graph that the tuning must not carry along.
     tf.keras.backend.clear_session()
     return graph_def
+
+
+def fit_classifier(
+    model: Any,
+    images: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    *,
+    epochs: int,
+    batch_size: int,
+    peak_learning_rate: float,
+    batch_norm_momentum: float,
+    after_epoch: Callable[[int, dict[str, float]], None],
+) -> None:
+    """Compile and train a Keras classifier; the numbers are explained at ``DigitsRecipe``.
+
+    Args:
+        model: Gives logits.
+        images: What trains it.
+        labels: Their classes.
+        epochs: Passes over the images.
+        batch_size: Images per step.
+        peak_learning_rate: Of Adam, decayed to zero along a cosine.
+        batch_norm_momentum: Of every batch normalization.
+        after_epoch: Gets the number of the epoch, from 0, and Keras's figures of it.
+    """
+    tf = needed("tensorflow")
+    for layer in batch_normalizations(model):
+        layer.momentum = batch_norm_momentum
+    steps = epochs * -(-len(labels) // batch_size)
+    model.compile(
+        optimizer=tf.keras.optimizers.Adam(
+            tf.keras.optimizers.schedules.CosineDecay(peak_learning_rate, steps)
+        ),
+        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    model.fit(
+        images,
+        labels,
+        batch_size=batch_size,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[tf.keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)],
+    )
+
+
+def batch_normalizations(model: Any) -> list[Any]:
+    """The batch normalizations of a Keras model."""
+    kind = needed("tensorflow").keras.layers.BatchNormalization
+    return [layer for layer in model.layers if isinstance(layer, kind)]

@@ -18,9 +18,11 @@ import numpy.typing as npt
 
 from nc_sigopt_benchmarks.digits import (
     DIGITS_CLASSES,
+    batch_normalizations,
     cached_graph,
     digits_images,
     fingerprint,
+    fit_classifier,
     split_indices,
 )
 from nc_sigopt_benchmarks.extras import needed
@@ -149,11 +151,6 @@ def _model(image_size: int) -> Any:
     )
 
 
-def _normalizations(model: Any) -> list[Any]:
-    kind = needed("tensorflow").keras.layers.BatchNormalization
-    return [layer for layer in model.layers if isinstance(layer, kind)]
-
-
 def _trained_at(
     image_size: int,
     epochs: int,
@@ -162,22 +159,11 @@ def _trained_at(
     recipe: ResnetRecipe,
     tell: Callable[[str], None],
 ) -> list[npt.NDArray[np.float32]]:
-    tf = needed("tensorflow")
     images, labels = digits_images(image_size)
     training, _ = split_indices(len(images), recipe)
     model = _model(image_size)
     if weights is not None:
         model.set_weights(weights)
-    for layer in _normalizations(model):
-        layer.momentum = recipe.batch_norm_momentum
-    steps = epochs * -(-len(training) // recipe.batch_size)
-    model.compile(
-        optimizer=tf.keras.optimizers.Adam(
-            tf.keras.optimizers.schedules.CosineDecay(peak_learning_rate, steps)
-        ),
-        loss=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
 
     def after_epoch(epoch: int, logs: dict[str, float]) -> None:
         tell(
@@ -185,13 +171,15 @@ def _trained_at(
             f"{logs['accuracy']:.3f}"
         )
 
-    model.fit(
+    fit_classifier(
+        model,
         images[training],
         labels[training],
-        batch_size=recipe.batch_size,
         epochs=epochs,
-        verbose=0,
-        callbacks=[tf.keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)],
+        batch_size=recipe.batch_size,
+        peak_learning_rate=peak_learning_rate,
+        batch_norm_momentum=recipe.batch_norm_momentum,
+        after_epoch=after_epoch,
     )
     trained: list[npt.NDArray[np.float32]] = model.get_weights()
     return trained
@@ -201,6 +189,6 @@ def _set_statistics(model: Any, images: npt.NDArray[np.float32], recipe: ResnetR
     """Mean and variance of each batch normalization: the plain average over the batches."""
     starts = range(0, len(images), recipe.batch_size)
     for number, start in enumerate(starts):
-        for layer in _normalizations(model):
+        for layer in batch_normalizations(model):
             layer.momentum = number / (number + 1)
         model(images[start : start + recipe.batch_size], training=True)

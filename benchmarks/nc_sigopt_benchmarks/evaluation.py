@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import psutil
 
 from nc_sigopt_benchmarks.config import CriterionConfig
 from nc_sigopt_benchmarks.model_files import serialize
+from nc_sigopt_strategy.measurement.stored_metrics import StoredMetricsFunc
 
 logger = logging.getLogger(__name__)
 
 EVENTS_FILE = "events.jsonl"
 MODELS_FOLDER = "trial_models"
-StoredMetricsFunc = Callable[[Any], Mapping[str, float]]
 
 
 class RecordingEvaluation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from nc_sigopt_benchmarks.config import RunConfig
 from nc_sigopt_benchmarks.model_files import session_opener
 from nc_sigopt_benchmarks.models import find_model
 from nc_sigopt_benchmarks.pipeline import build_pipeline
-from nc_sigopt_benchmarks.run_folder import RESULTS_FILE, new_run_folder, write_run
+from nc_sigopt_benchmarks.run_folder import new_run_folder, read_comparison, write_run
 from nc_sigopt_benchmarks.side_by_side import time_side_by_side
 from nc_sigopt_benchmarks.timing import FP32, timed_model
 from nc_sigopt_benchmarks.verdicts import best_strategy, verdicts
@@ -53,7 +52,7 @@ def redraw(
         DataError: A folder holds no comparison, or two cannot be joined.
         ModelError: For ``retime``: a model is not there any more.
     """
-    earlier = [_Earlier(folder.resolve(), _read(folder)) for folder in folders]
+    earlier = [_Earlier(folder.resolve(), read_comparison(folder)) for folder in folders]
     for other in earlier[1:]:
         _refuse_differences(earlier[0], other)
     alone = len(earlier) == 1 and output is None
@@ -72,16 +71,6 @@ def redraw(
     for sentence in write_run(comparison, folder):
         tell(sentence)
     return comparison, folder
-
-
-def _read(folder: Path) -> Comparison:
-    path = folder / RESULTS_FILE
-    way_out = "Name folders that nc-sigopt compare has written."
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", way_out) from error
-    return Comparison.from_json(raw)
 
 
 def _refuse_differences(one: _Earlier, other: _Earlier) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,12 +20,12 @@ from nc_sigopt_benchmarks.model_files import OpenSession
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.top_one import TopOneAccuracy
 from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.measurement.stored_metrics import StoredMetricsFunc
 
 _EXAMPLE = (
     "The file must define calib_dataloader (an object with batch_size that yields (inputs, "
     "labels) each time it is iterated) and eval_func (gets the model, returns its accuracy)."
 )
-StoredMetrics = Callable[[Any], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Pipeline:
     calibration_size: int | None = None
     evaluation_size: int | None = None
     description: str = ""
-    stored_metrics_func: StoredMetrics | None = None
+    stored_metrics_func: StoredMetricsFunc | None = None
 
 
 def build_pipeline(

@@ -12,7 +12,7 @@ from pathlib import Path
 from nc_sigopt_benchmarks.config import RunConfig
 from nc_sigopt_benchmarks.models import BenchmarkModel
 from nc_sigopt_benchmarks.saved_models import write_saved_model
-from nc_sigopt_strategy.errors import ConfigFileError, MissingExtraError
+from nc_sigopt_strategy.errors import ConfigFileError, DataError, MissingExtraError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.outcome import RECIPE_FILE, TRIALS_FILE, TrialRecord
 from nc_sigopt_strategy.reporting import html, plots
@@ -44,6 +44,22 @@ def new_run_folder(config: RunConfig) -> Path:
         f"{config.path}: {config.output} holds 99 folders called {stem} already.",
         "Set the key output to another folder.",
     )
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """The comparison that ``write_run`` left in a run folder.
+
+    Raises:
+        DataError: There is none, or none that can be read.
+    """
+    path = folder / RESULTS_FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be read: {error}.", "Name folders that nc-sigopt compare has written."
+        ) from error
+    return Comparison.from_json(raw)
 
 
 def write_run(

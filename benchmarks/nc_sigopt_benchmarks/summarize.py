@@ -39,10 +39,7 @@ def summarize(
 ) -> Comparison:
     """Put everything together; arguments as the attributes of ``Comparison``."""
     criterion = config.accuracy_criterion
-    outcomes = [result.outcome for result in results if result.outcome]
-    baseline = next(
-        (o.baseline_accuracy for o in outcomes if o.baseline_accuracy is not None), None
-    )
+    baseline = baseline_accuracy(results)
     higher = criterion.higher_is_better
     best = best_strategy(results, samples, higher)
     sentences = [*verdicts(results, samples, higher), *notes]
@@ -77,6 +74,12 @@ def summarize(
         noise=noise,
         model_bytes=model.path.stat().st_size if model.path.is_file() else None,
     )
+
+
+def baseline_accuracy(results: Sequence[StrategyResult]) -> float | None:
+    """FP32's accuracy, which is the same in all runs; ``None`` where none came so far."""
+    outcomes = [result.outcome for result in results if result.outcome]
+    return next((o.baseline_accuracy for o in outcomes if o.baseline_accuracy is not None), None)
 
 
 def _best_sentence(best: StrategyResult, folder: Path) -> str:

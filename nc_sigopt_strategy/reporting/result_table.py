@@ -134,9 +134,7 @@ def _row(strategy: StrategyResult, comparison: Comparison, marks: HostMarks) -> 
         *(_timing(timed) if timed else (NOTHING, NOTHING)),
         _over_basic(strategy),
     )
-    best = strategy.outcome.best if strategy.outcome else None
-    good = strategy.found and (best is None or best.meets_bound is not False)
-    return Row(cells, good, skipped_text(strategy))
+    return Row(cells, strategy.found, skipped_text(strategy))
 
 
 def _met(strategy: StrategyResult) -> str:

@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nc_sigopt_benchmarks.benchmark_model import BenchmarkModel
-from nc_sigopt_benchmarks.digits import DigitsRecipe, TrainedOnDigits, split_indices
+from nc_sigopt_benchmarks.digits import (
+    DigitsRecipe,
+    TrainedOnDigits,
+    enlarged_scan,
+    split_indices,
+)
 from nc_sigopt_benchmarks.digits_resnet import ResnetRecipe
 from nc_sigopt_benchmarks.extras import needed
 
@@ -32,11 +37,8 @@ class DigitScans:
         return len(self.labels)
 
     def read(self, position: int, size: int) -> tuple[Any, int]:
-        """See ``LabelledImages``; enlarged as ``digits_images`` does it, one scan at a time."""
-        pillow = needed("PIL.Image")
-        grey = pillow.fromarray((self.scans[position] * (255.0 / 16.0)).astype(np.uint8))
-        enlarged = grey.resize((size, size), pillow.Resampling.BICUBIC)
-        return enlarged.convert("RGB"), self.labels[position]
+        """See ``LabelledImages``; one scan at a time, for few are drawn."""
+        return enlarged_scan(self.scans[position], size).convert("RGB"), self.labels[position]
 
 
 def unseen_digits(model: BenchmarkModel) -> DigitScans:
