@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from .cli_server import add_commands
 from .errors import ConfigFileError, MissingExtraError, SigOptStrategyError
 from .version import __version__
 
@@ -66,17 +67,43 @@ def cli() -> None:
 @cli.command(epilog=_EXIT_CODES)
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.")
+@click.option("--join", metavar="ID", help="Work on this experiment, beside its other workers.")
+@click.option("--storage", metavar="URL", help="Optuna storage URL that all workers share.")
+@click.option("--worker", metavar="NAME", help="This worker's own name, the same after a restart.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many will work on the experiment at the same time.",
+)
 @_errors_as_one_line
-def tune(config: Path, output: Path | None) -> None:
+def tune(
+    config: Path,
+    output: Path | None,
+    join: str | None,
+    storage: str | None,
+    worker: str | None,
+    workers: int | None,
+) -> None:
     """Tune one model with one strategy.
 
     CONFIG is a YAML file (see configs/). Of its strategies the sigopt one runs, or the only one.
     Leaves a run folder with outcome.json, trials.jsonl, recipe.json and best_model.pb.
+
+    Several workers share an experiment: the first runs with --workers N and says the experiment's
+    ID, the others with --join ID. Through a SigOpt server, or a --storage that all of them reach.
     """
     from .reporting.tables import outcome_table, table_console
 
     run = _benchmarks("tune").tune
-    end, folder = run(_read(config, output), _teller())
+    given = {
+        "sigopt_experiment_id": join,
+        "storage": storage,
+        "worker": worker,
+        "parallel_bandwidth": workers,
+    }
+    sigopt_kwargs = {key: value for key, value in given.items() if value is not None}
+    end, folder = run(_read(config, output), _teller(), sigopt_kwargs=sigopt_kwargs)
     table_console().print(outcome_table(end.outcome))
     click.echo(f"Everything about this run: {folder}")
     if end.interrupted:
@@ -373,6 +400,9 @@ def export_experiment(experiment_id: str, storage: str | None, output: Path) -> 
     connection = _connection(storage)
     find_experiment(connection, experiment_id)
     write_rows(observation_rows(connection, experiment_id), output)
+
+
+add_commands(cli, _errors_as_one_line)
 
 
 def main() -> NoReturn:

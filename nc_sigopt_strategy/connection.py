@@ -35,10 +35,12 @@ class Connections:
     Attributes:
         local: To the embedded engine, always there: it suggests and keeps every trial.
         remote: To a SigOpt server that records the experiment too, when there is a token.
+        remote_is_ours: Whether that server is ``nc-sigopt serve``.
     """
 
     local: Any
     remote: Any = None
+    remote_is_ours: bool = False
 
     @property
     def server_url(self) -> str:

@@ -37,6 +37,10 @@ class ExperimentError(SigOptStrategyError):
     """An experiment cannot be created, found or continued."""
 
 
+class SuggestionLostError(ExperimentError):
+    """Another worker has taken over the suggestion that this one is measuring."""
+
+
 class StoreError(SigOptStrategyError):
     """The embedded engine's store cannot be opened or written."""
 

@@ -7,23 +7,21 @@ of any size beside the experiment, and durable storage in this process.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from .errors import ExperimentError
-from .metric_names import ACCURACY, DURATION, LATENCY, OUTPUT_NOISE, OWN
-from .outcome import TrialRecord, TrialState
+from . import experiment_record
+from .errors import ExperimentError, SuggestionLostError
+from .experiment_definition import ACCURACY_TARGET, Definition
+from .lease import Lease, Worker
+from .metric_names import ACCURACY, LATENCY
+from .outcome import TrialRecord
 from .sigopt_client import ApiException, SigOptException, without_token
+from .trial_documents import observation_request, plain_metadata, record_of
 
-# SigOpt's limits on metadata: 100 keys of 100 characters, strings of 500.
-METADATA_STRING = 500
-_PHASE_PREFIX = "seconds_"
-_RERUNS = "reruns"
-# Where the record keeps what accuracy has to reach: as a metric without a threshold it does not.
-_TARGET = "accuracy_target"
+_ORIGIN, _NUMBER, _RERUNS = "origin", "number", "reruns"
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,14 @@ class Trial:
     """An open suggestion.
 
     Attributes:
-        number: Position in the run, from 1.
+        number: Position in the experiment, from 1.
         suggestion_id: SigOpt's id.
         assignments: Parameter name to value label.
         origin: Who proposed it; see ``TrialRecord.origin``.
         reruns: How often a process died while it was open.
+        lease: Whose it is; ``None`` if no worker said.
+        metadata: All that the suggestion's metadata says.
+        is_open: Whether it still waits for its observation.
     """
 
     number: int
@@ -43,75 +44,28 @@ class Trial:
     assignments: Mapping[str, str]
     origin: str
     reruns: int = 0
+    lease: Lease | None = None
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    is_open: bool = True
+
+    def with_id(self, suggestion_id: str) -> Trial:
+        """The same trial under the id that another store gave it."""
+        return dataclasses.replace(self, suggestion_id=suggestion_id)
 
 
 @dataclass(frozen=True)
-class Definition:
-    """What a new experiment is made of.
+class Place:
+    """Where an open suggestion stands among those of other workers.
 
     Attributes:
-        name: Experiment name.
-        project_id: Project id, or ``None``.
-        parameters: Parameter name to its values.
-        accuracy_threshold: Value that the accuracy constraint must meet; ``None``: accuracy is
-            optimized as latency is.
-        maximize_accuracy: Direction of the accuracy metric.
-        stores_noise: Whether output noise is among the stored metrics.
-        observation_budget: INC's ``max_trials``.
-        record: JSON-safe document kept with the experiment: op names, fingerprints.
-        stored_metrics: Names of the user's own metrics.
-        accuracy_target: What INC's criterion asks for, where that is not the threshold.
+        observed: Observations of the experiment.
+        ahead: Open suggestions that were made before it.
+        taken: Whether one of those has the same assignments.
     """
 
-    name: str
-    project_id: str | None
-    parameters: Mapping[str, Sequence[str]]
-    accuracy_threshold: float | None
-    maximize_accuracy: bool
-    stores_noise: bool
-    observation_budget: int
-    record: Mapping[str, Any] = field(default_factory=dict)
-    stored_metrics: tuple[str, ...] = ()
-    accuracy_target: float | None = None
-
-    def with_record(self, record: Mapping[str, Any]) -> Definition:
-        """The same experiment with another record."""
-        return replace(self, record=record)
-
-    def to_request(self) -> dict[str, Any]:
-        """The body of SigOpt's experiment create."""
-        accuracy: dict[str, Any] = {
-            "name": ACCURACY,
-            "objective": "maximize" if self.maximize_accuracy else "minimize",
-            "strategy": "optimize",
-        }
-        if self.accuracy_threshold is not None:
-            accuracy.update(strategy="constraint", threshold=self.accuracy_threshold)
-        metrics: list[dict[str, Any]] = [
-            accuracy,
-            {"name": LATENCY, "objective": "minimize", "strategy": "optimize"},
-            {"name": DURATION, "objective": "minimize", "strategy": "store"},
-        ]
-        if self.stores_noise:
-            metrics.append({"name": OUTPUT_NOISE, "objective": "minimize", "strategy": "store"})
-        metrics += [{"name": name, "strategy": "store"} for name in self.stored_metrics]
-        request: dict[str, Any] = {
-            "name": self.name,
-            "parameters": [
-                {
-                    "name": name,
-                    "type": "categorical",
-                    "categorical_values": [{"name": value} for value in values],
-                }
-                for name, values in self.parameters.items()
-            ],
-            "metrics": metrics,
-            "observation_budget": self.observation_budget,
-            "parallel_bandwidth": 1,
-        }
-        if self.project_id is not None:
-            request["project"] = self.project_id
-        return request
+    observed: int = 0
+    ahead: int = 0
+    taken: bool = False
 
 
 class Experiment:
@@ -120,11 +74,13 @@ class Experiment:
     Args:
         connection: A ``sigopt.Connection``.
         document: The experiment as the connection returned it.
+        worker: Who works on it; ``None`` to look only, or where there is only one.
     """
 
-    def __init__(self, connection: Any, document: Any) -> None:
-        self._connection = connection
-        self._document = document
+    def __init__(self, connection: Any, document: Any, worker: Worker | None = None) -> None:
+        self.connection = connection
+        self.worker = worker
+        self.document = document
         self.id: str = str(document.id)
         # What a person continues the experiment by; a copy on a server has its own.
         self.shown_id: str = self.id
@@ -136,7 +92,9 @@ class Experiment:
         self._accuracy = next((m for m in document.metrics if m.name == ACCURACY), None)
 
     @classmethod
-    def create(cls, connection: Any, definition: Definition) -> Experiment:
+    def create(
+        cls, connection: Any, definition: Definition, worker: Worker | None = None
+    ) -> Experiment:
         """Create an experiment and keep its record.
 
         Raises:
@@ -145,23 +103,27 @@ class Experiment:
         document, problem = _ask(
             connection, lambda: connection.experiments().create(**definition.to_request())
         )
+        if problem is None and document.id is None:
+            problem = "the answer names no id"
         if problem is not None:
             raise ExperimentError(f"The experiment cannot be created: {problem}.")
-        experiment = cls(connection, document)
+        experiment = cls(connection, document, worker)
         record = dict(definition.record)
         if definition.accuracy_target is not None:
-            record[_TARGET] = definition.accuracy_target
+            record[ACCURACY_TARGET] = definition.accuracy_target
         experiment.write_record(record)
         return experiment
 
     @classmethod
-    def join(cls, connection: Any, experiment_id: str) -> Experiment:
+    def join(cls, connection: Any, experiment_id: str, worker: Worker | None = None) -> Experiment:
         """Continue an experiment.
 
         Raises:
             ExperimentError: There is none of that id, or it was not made by this strategy.
         """
         document, problem = _ask(connection, lambda: connection.experiments(experiment_id).fetch())
+        if problem is None and document.id is None:
+            problem = "the answer is not that of a SigOpt server"
         if problem is not None:
             raise ExperimentError(
                 f"There is no experiment {experiment_id!r} here ({problem}).",
@@ -175,29 +137,54 @@ class Experiment:
                 f"{', '.join(sorted(str(name) for name in names))}.",
                 "Leave sigopt_experiment_id out to create a new one.",
             )
-        return cls(connection, document)
+        return cls(connection, document, worker)
 
     @property
     def threshold(self) -> float | None:
         """What the accuracy has to reach: a constraint, or without one what the record says."""
         if self._accuracy is not None and self._accuracy.threshold is not None:
             return float(self._accuracy.threshold)
-        target = self.read_record().get(_TARGET)
+        target = self.read_record().get(ACCURACY_TARGET)
         return None if target is None else float(target)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several workers may be at work, by the document as it was read last."""
+        return (self.document.parallel_bandwidth or 1) > 1
+
+    @property
+    def observed(self) -> int:
+        """Observations, by the document as it was read last."""
+        return int(self.document.progress.observation_count)
 
     @property
     def missed_updates(self) -> int:
         """Updates that a copy on a server did not get."""
         return 0
 
+    def refresh(self) -> None:
+        """Read the document again."""
+        self.document = self.connection.experiments(self.id).fetch()
+
+    def share_among(self, workers: int) -> None:
+        """Let at least this many workers ask at the same time."""
+        if workers > (self.document.parallel_bandwidth or 1):
+            endpoint = self.connection.experiments(self.id)
+            self.document = endpoint.update(parallel_bandwidth=workers)
+
     def read_record(self) -> dict[str, Any]:
-        """The document kept with the experiment; empty where the server keeps none."""
+        """The document kept with the experiment; of a SigOpt server what its metadata holds."""
         raw = self._record_request("GET", None)
-        return {} if raw is None else dict(raw.get("record") or {})
+        if raw is not None:
+            return dict(raw.get("record") or {})
+        document = self.connection.experiments(self.id).fetch()
+        return experiment_record.from_metadata(plain_metadata(document.metadata))
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Replace the document kept with the experiment."""
-        self._record_request("PUT", {"record": dict(record)})
+        if self._record_request("PUT", {"record": dict(record)}) is None:
+            metadata = experiment_record.to_metadata(record)
+            self.connection.experiments(self.id).update(metadata=metadata)
 
     def suggest(
         self,
@@ -205,83 +192,167 @@ class Experiment:
         *,
         assignments: Mapping[str, str] | None = None,
         origin: str,
+        reruns: int = 0,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Trial:
         """Open a suggestion: the given assignments, or the engine's own.
 
         Args:
-            number: Position of the trial in the run.
+            number: Position of the trial where the server does not count suggestions.
             assignments: What to try; ``None`` asks the engine.
             origin: Who proposes it.
+            reruns: How often a process died with the same assignments.
+            metadata: Further metadata.
         """
-        request: dict[str, Any] = {"metadata": {"origin": origin, "number": number}}
+        request: dict[str, Any] = {
+            "metadata": {
+                **self._suggestion_metadata(origin, number, reruns),
+                **(metadata or {}),
+            }
+        }
         if assignments is not None:
             request["assignments"] = dict(assignments)
-        document = self._suggestions().create(**request)
-        return Trial(number, str(document.id), dict(document.assignments), origin)
+        return _trial_of(self._suggestions().create(**request))
 
     def open_suggestions(self) -> list[Trial]:
-        """Suggestions that a process left open when it died, oldest first."""
-        found = []
-        for document in self._suggestions().fetch(state="open").iterate_pages():
-            metadata = _plain(document.metadata)
-            found.append(
-                Trial(
-                    int(metadata.get("number", 0)),
-                    str(document.id),
-                    dict(document.assignments),
-                    str(metadata.get("origin", "")),
-                    int(metadata.get(_RERUNS, 0)),
-                )
-            )
-        return sorted(found, key=lambda trial: trial.number)
+        """Suggestions without an observation, oldest first, whosever they are."""
+        return self._listed(state="open")
+
+    def suggestions(self) -> list[Trial]:
+        """All suggestions, oldest first, observed ones included."""
+        return self._listed()
 
     def take_over(self, trial: Trial) -> Trial:
-        """Note that a suggestion is run again after a process died with it."""
-        taken = replace(trial, reruns=trial.reruns + 1)
-        metadata = {"origin": trial.origin, "number": trial.number, _RERUNS: taken.reruns}
-        self._suggestions(trial.suggestion_id).update(metadata=metadata)
+        """Note that a suggestion of this worker's own is run again after a process died."""
+        taken = dataclasses.replace(trial, reruns=trial.reruns + 1)
+        self._suggestions(trial.suggestion_id).update(
+            metadata={
+                **trial.metadata,
+                **self._suggestion_metadata(trial.origin, trial.number, taken.reruns),
+            }
+        )
         return taken
 
-    def observe(self, record: TrialRecord, fingerprint: str | None = None) -> None:
-        """Report a measured trial; it is durable when this returns."""
-        values: list[dict[str, Any]] = []
-        for name in self.metric_names:
-            value: dict[str, Any] = {"name": name, "value": _metric(record, name)}
-            if name == LATENCY and record.latency_stddev is not None:
-                value["value_stddev"] = record.latency_stddev
-            values.append(value)
-        self._observations().create(
-            **_of_suggestion(record),
-            values=values,
-            metadata=_observation_metadata(record, fingerprint),
-        )
+    def renew(self, suggestion_id: str) -> None:
+        """Renew the lease of a suggestion of this worker's."""
+        if self.worker is None:
+            return
+        endpoint = self._suggestions(suggestion_id)
+        known = plain_metadata(endpoint.fetch().metadata)
+        endpoint.update(metadata={**known, **self.worker.lease().to_metadata()})
 
-    def fail(self, record: TrialRecord) -> None:
-        """Report a failed trial with its reason."""
-        self._observations().create(
-            **_of_suggestion(record),
-            failed=True,
-            metadata=_observation_metadata(record, None),
-        )
+    def withdraw(self, trial: Trial) -> bool:
+        """Take an open suggestion back, so that nobody observes it.
+
+        Returns:
+            False if it was observed or taken back before: of several that try, one gets True.
+        """
+        try:
+            self._suggestions(trial.suggestion_id).delete()
+        except ApiException as error:
+            if error.status_code in (400, 404):
+                return False
+            raise
+        return True
+
+    def reclaim(self, trial: Trial) -> bool:
+        """Take back a suggestion that another worker left; as ``withdraw``."""
+        return self.withdraw(trial)
+
+    def place_of(self, trial: Trial) -> Place:
+        """Where a suggestion of this worker's stands among the others'."""
+        # Open ones first: what is observed meanwhile is counted twice rather than not at all.
+        ahead = [
+            other
+            for other in self.open_suggestions()
+            if int(other.suggestion_id) < int(trial.suggestion_id)
+        ]
+        self.refresh()
+        taken = any(other.assignments == trial.assignments for other in ahead)
+        return Place(self.observed, len(ahead), taken)
+
+    def observe(
+        self,
+        record: TrialRecord,
+        fingerprint: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Report a trial, measured or failed; it is durable when this returns.
+
+        Args:
+            record: The trial.
+            fingerprint: Of its graph, if it was measured.
+            metadata: Further metadata.
+
+        Returns:
+            The observation's id.
+
+        Raises:
+            SuggestionLostError: Another worker has taken the suggestion over.
+        """
+        request = observation_request(record, self.metric_names, fingerprint, metadata)
+        return str(self._report(request).id)
 
     def trials(self) -> list[tuple[TrialRecord, str | None]]:
         """All observed trials as records, in run order, each with its graph's fingerprint."""
         threshold = self.threshold
         found = [
-            _record_of(document, lambda accuracy: self._met(accuracy, threshold))
-            for document in self._observations().fetch().iterate_pages()
+            record_of(document, lambda accuracy: self._met(accuracy, threshold))
+            for document in self.observation_documents()
         ]
         return sorted(found, key=lambda pair: pair[0].number)
+
+    def observation_documents(self) -> Iterator[Any]:
+        """All observations as the client returns them, newest first."""
+        yield from self._observations().fetch().iterate_pages()
+
+    def news(self, known: Collection[str]) -> list[tuple[TrialRecord, str | None]]:
+        """Trials that other workers observed; the document is read again too.
+
+        Args:
+            known: Ids of the observations that are known.
+        """
+        self.refresh()
+        if self.observed <= len(known):
+            return []
+        return [pair for pair in self.trials() if pair[0].observation_id not in known]
+
+    def flush(self, patience_seconds: float) -> None:
+        """Bring a copy on a server up to date, if there is one."""
 
     def best(self) -> Mapping[str, str] | None:
         """Assignments of the best observation that meets the constraint, by the engine's word.
 
         One of the Pareto set where accuracy is optimized too.
         """
-        endpoint = self._connection.experiments(self.id).best_assignments()
+        endpoint = self.connection.experiments(self.id).best_assignments()
         for document in endpoint.fetch().iterate_pages():
             return dict(document.assignments)
         return None
+
+    def _listed(self, **query: Any) -> list[Trial]:
+        pages = self._suggestions().fetch(**query).iterate_pages()
+        return sorted(map(_trial_of, pages), key=lambda trial: int(trial.suggestion_id))
+
+    def _report(self, request: Mapping[str, Any]) -> Any:
+        try:
+            return self._observations().create(**request)
+        except ApiException as error:
+            if error.status_code != 400 or not str(error.message).startswith("No suggestion"):
+                raise
+        # Outside of the handler: the client's exception would hang on to the request.
+        raise SuggestionLostError(
+            f"Suggestion {request['suggestion']} was taken over by another worker.",
+            "Set lease_seconds higher if this worker was only slow.",
+        )
+
+    def _suggestion_metadata(self, origin: str, number: int, reruns: int) -> dict[str, Any]:
+        metadata: dict[str, Any] = {_ORIGIN: origin, _NUMBER: number}
+        if reruns:
+            metadata[_RERUNS] = reruns
+        if self.worker is not None:
+            metadata.update(self.worker.lease().to_metadata())
+        return metadata
 
     def _met(self, accuracy: float, threshold: float | None) -> bool | None:
         if self._accuracy is None or threshold is None:
@@ -291,24 +362,46 @@ class Experiment:
         return bool(accuracy >= threshold)
 
     def _suggestions(self, suggestion_id: str | None = None) -> Any:
-        resource = self._connection.experiments(self.id).suggestions
+        resource = self.connection.experiments(self.id).suggestions
         return resource() if suggestion_id is None else resource(suggestion_id)
 
     def _observations(self) -> Any:
-        return self._connection.experiments(self.id).observations()
+        return self.connection.experiments(self.id).observations()
 
     def _record_request(
         self, method: str, body: Mapping[str, Any] | None
     ) -> dict[str, Any] | None:
-        # Our extension of SigOpt's routes: no SigOpt server has it, and none needs it.
+        # Our extension of SigOpt's routes: no SigOpt server has it.
         path = ["experiments", self.id, "record"]
         try:
-            answer: dict[str, Any] | None = self._connection.impl.request(method, path, body, None)
+            answer: dict[str, Any] | None = self.connection.impl.request(method, path, body, None)
         except ApiException as error:
             if error.status_code in (404, 405):
                 return None
             raise
         return answer
+
+
+def list_experiments(connection: Any) -> Iterator[Any]:
+    """All active experiments of a connection, newest first."""
+    yield from connection.experiments().fetch().iterate_pages()
+
+
+def _trial_of(document: Any) -> Trial:
+    metadata = plain_metadata(document.metadata)
+    # Our engine counts suggestions, which keeps numbers apart among workers; the client's object
+    # has no field for that.
+    number = document.to_json().get("number", metadata.get(_NUMBER, 0))
+    return Trial(
+        int(number),
+        str(document.id),
+        dict(document.assignments),
+        str(metadata.get(_ORIGIN, "")),
+        int(metadata.get(_RERUNS, 0)),
+        Lease.from_metadata(metadata),
+        metadata,
+        document.state != "closed",
+    )
 
 
 def _ask(connection: Any, request: Callable[[], Any]) -> tuple[Any, str | None]:
@@ -321,85 +414,3 @@ def _ask(connection: Any, request: Callable[[], Any]) -> tuple[Any, str | None]:
         return request(), None
     except SigOptException as error:
         return None, without_token(connection, error)
-
-
-def list_experiments(connection: Any) -> Iterator[Any]:
-    """All active experiments of a connection, newest first."""
-    yield from connection.experiments().fetch().iterate_pages()
-
-
-def _of_suggestion(record: TrialRecord) -> dict[str, Any]:
-    """What an observation belongs to: its suggestion, or where that is unknown its assignments."""
-    if record.suggestion_id is not None:
-        return {"suggestion": record.suggestion_id}
-    return {"assignments": dict(record.assignments)}
-
-
-def _metric(record: TrialRecord, name: str) -> float:
-    value = {
-        ACCURACY: record.accuracy,
-        LATENCY: record.latency_seconds,
-        DURATION: record.duration_seconds,
-        OUTPUT_NOISE: record.output_noise,
-    }.get(name, record.stored_metrics.get(name))
-    if value is None or not math.isfinite(value):
-        raise ExperimentError(f"Trial {record.number} has no finite value for metric {name!r}.")
-    return float(value)
-
-
-def _observation_metadata(record: TrialRecord, fingerprint: str | None) -> dict[str, Any]:
-    metadata: dict[str, Any] = {
-        "number": record.number,
-        "origin": record.origin,
-        "started_seconds": record.started_seconds,
-        "ended_seconds": record.ended_seconds,
-        "latency_ratio": record.latency_ratio,
-        "duplicate_of": record.duplicate_of,
-        "failure": record.failure,
-        "interrupted": 1 if record.interrupted else None,
-        "fingerprint": fingerprint,
-    }
-    metadata.update({_PHASE_PREFIX + name: s for name, s in record.phase_seconds.items()})
-    return {
-        key: value[:METADATA_STRING] if isinstance(value, str) else value
-        for key, value in metadata.items()
-        if value is not None
-    }
-
-
-def _record_of(document: Any, met: Any) -> tuple[TrialRecord, str | None]:
-    metadata = _plain(document.metadata)
-    values = {value.name: value for value in document.values or []}
-    accuracy = values[ACCURACY].value if ACCURACY in values else None
-    record = TrialRecord(
-        number=int(metadata.get("number", 0)),
-        state=TrialState.FAILED if document.failed else TrialState.OBSERVED,
-        origin=str(metadata.get("origin", "")),
-        assignments=dict(document.assignments),
-        accuracy=accuracy,
-        meets_bound=None if accuracy is None else met(accuracy),
-        latency_seconds=values[LATENCY].value if LATENCY in values else None,
-        latency_stddev=values[LATENCY].value_stddev if LATENCY in values else None,
-        latency_ratio=metadata.get("latency_ratio"),
-        duration_seconds=values[DURATION].value if DURATION in values else None,
-        output_noise=values[OUTPUT_NOISE].value if OUTPUT_NOISE in values else None,
-        failure=metadata.get("failure"),
-        duplicate_of=metadata.get("duplicate_of"),
-        phase_seconds={
-            key[len(_PHASE_PREFIX) :]: value
-            for key, value in metadata.items()
-            if key.startswith(_PHASE_PREFIX)
-        },
-        started_seconds=float(metadata.get("started_seconds", 0.0)),
-        ended_seconds=float(metadata.get("ended_seconds", 0.0)),
-        suggestion_id=None if document.suggestion is None else str(document.suggestion),
-        interrupted=bool(metadata.get("interrupted")),
-        stored_metrics={n: found.value for n, found in values.items() if n not in OWN},
-    )
-    return record, metadata.get("fingerprint")
-
-
-def _plain(metadata: Any) -> dict[str, Any]:
-    if metadata is None:
-        return {}
-    return dict(metadata.to_json() if hasattr(metadata, "to_json") else json.loads(str(metadata)))

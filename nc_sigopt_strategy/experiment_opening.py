@@ -5,36 +5,69 @@ from __future__ import annotations
 from typing import Any
 
 from .connection import Connections
-from .experiment import Definition, Experiment
+from .experiment import Experiment
+from .experiment_definition import Definition
+from .lease import Worker
 from .mirrored_experiment import MirroredExperiment
+from .server_suggestions import refuse_server_suggestions
 from .sigopt_client import ApiException
 
 
-def create_experiment(connections: Connections, definition: Definition) -> Experiment:
+def create_experiment(
+    connections: Connections,
+    definition: Definition,
+    worker: Worker,
+    *,
+    server_suggests: bool = False,
+) -> Experiment:
     """Create an experiment, and its copy where there is a server.
 
     Raises:
         ExperimentError: The server refuses it.
+        ServerError: The server is asked to suggest and could not.
     """
     if definition.project_id is not None:
         ensure_project(connections.local, definition.project_id)
     if connections.remote is None:
-        return Experiment.create(connections.local, definition)
+        return Experiment.create(connections.local, definition, worker)
+    if server_suggests:
+        refuse_server_suggestions(definition.parameters, server_is_ours=connections.remote_is_ours)
     return MirroredExperiment.create_both(
-        connections.local, connections.remote, definition, connections.server_url
+        connections.local,
+        connections.remote,
+        definition,
+        connections.server_url,
+        worker,
+        server_suggests=server_suggests,
     )
 
 
-def join_experiment(connections: Connections, experiment_id: str) -> Experiment:
-    """Continue an experiment by the id that its first run showed.
+def join_experiment(
+    connections: Connections,
+    experiment_id: str,
+    worker: Worker,
+    *,
+    server_suggests: bool = False,
+) -> Experiment:
+    """Continue an experiment by the id that its first run showed, or work on it with others.
 
     Raises:
-        ExperimentError: There is none of that id, or it was begun elsewhere.
+        ExperimentError: There is none of that id.
+        ServerError: The server is asked to suggest and could not.
     """
     if connections.remote is None:
-        return Experiment.join(connections.local, experiment_id)
+        return Experiment.join(connections.local, experiment_id, worker)
+    copy = Experiment.join(connections.remote, experiment_id, worker)
+    if server_suggests:
+        refuse_server_suggestions(copy.parameters, server_is_ours=connections.remote_is_ours)
+    if copy.document.project is not None:
+        ensure_project(connections.local, copy.document.project)
     return MirroredExperiment.join_both(
-        connections.local, connections.remote, experiment_id, connections.server_url
+        connections.local,
+        copy,
+        connections.server_url,
+        worker,
+        server_suggests=server_suggests,
     )
 
 

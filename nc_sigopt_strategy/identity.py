@@ -13,6 +13,7 @@ from .errors import ExperimentError
 from .experiment import Experiment
 from .session_options import that_change_something
 from .settings import CONSTRAINT
+from .trial_documents import METADATA_STRING
 
 SESSION_OPTIONS = "onnxruntime_session_options"
 STORED_METRICS = "stored metrics"
@@ -58,7 +59,7 @@ def identity(
         found[STORED_METRICS] = json.dumps(sorted(stored_metrics))
     if goal != CONSTRAINT:
         found[GOAL] = goal
-    return found
+    return {name: _short(value) for name, value in found.items()}
 
 
 def refuse_changes(experiment: Experiment, now: Mapping[str, str]) -> None:
@@ -94,6 +95,13 @@ def refuse_another_bound(experiment: Experiment, target: float) -> None:
             f"{known} and is {target} now, so the evaluation or its data changed.",
             "Leave sigopt_experiment_id out to create a new one, or go back to what it was.",
         )
+
+
+def _short(value: str) -> str:
+    """The value, or if SigOpt's metadata could not hold it its hash."""
+    if len(value) <= METADATA_STRING:
+        return value
+    return hashlib.sha256(value.encode()).hexdigest()
 
 
 def _data_fingerprint(batches: Sequence[Any], timed_inputs: int | None) -> str:

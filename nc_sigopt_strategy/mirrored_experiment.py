@@ -1,53 +1,75 @@
-"""An experiment that our engine runs and a SigOpt server records.
+"""An experiment in the local store that a SigOpt server records too.
 
 A SigOpt server cannot suggest here: it never models an experiment whose parameters are all
-categorical, and builds their full Cartesian product, which at these sizes hangs it. So the
-embedded engine proposes, and each suggestion is created on the server with the assignments given
-(SigOpt's documentation calls that a custom optimizer). The local store is written first; when the
-server does not answer, tuning goes on without it.
+categorical, and builds their full Cartesian product, which at these sizes hangs it. So the local
+engine proposes, and each suggestion is created on the server with the assignments given (SigOpt's
+documentation calls that a custom optimizer). A server of ours can be asked to suggest instead.
+
+The local store is written first. What other workers observe on the server is copied into it, so
+that the local sampler learns from it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from .errors import ExperimentError
-from .experiment import Definition, Experiment, Trial, list_experiments
+from .experiment import Experiment, Place, Trial, list_experiments
+from .experiment_definition import Definition
+from .lease import Standing, Worker
+from .outbox import KEY, Entry, Outbox
 from .outcome import TrialRecord
-from .sigopt_client import SigOptException, failed_status_rate_limit
+from .trial_documents import plain_metadata, record_of
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
-_SERVER = "server"
-# A server that misses this many updates in a row is left alone for the rest of the run.
-GIVE_UP_AFTER = 3
+_URL, _ID, _WORKER = "server_url", "server_experiment", "server_worker"
+_OBSERVATION = "server_observation"
+SERVER_ORIGIN = "server"
 
 
 class MirroredExperiment(Experiment):
-    """An ``Experiment`` of the embedded engine with a copy on a SigOpt server.
+    """An ``Experiment`` of the local store with a copy on a SigOpt server.
 
     Args:
         local: The experiment in the local store.
         remote: Its copy on the server.
+        server_suggests: Whether the server's engine is asked for assignments.
     """
 
-    def __init__(self, local: Experiment, remote: Experiment) -> None:
-        super().__init__(local._connection, local._document)
+    def __init__(self, local: Experiment, remote: Experiment, *, server_suggests: bool) -> None:
+        super().__init__(local.connection, local.document, local.worker)
         self.remote = remote
         self.shown_id = remote.id
-        self._remote_suggestions: dict[str, str] = {}
-        self._missed = 0
-        self._missed_in_a_row = 0
+        self._server_suggests = server_suggests
+        self._record_due = False
+        self._has_reference = False
+        self._keys: dict[str, str] = {}
+        entries, imported = self._in_local_store()
+        self._outbox = Outbox(remote, entries, imported)
+        self._outbox.deliver()
 
     @property
     def missed_updates(self) -> int:
-        return self._missed
+        return self._outbox.pending + self._outbox.refused
+
+    @property
+    def is_shared(self) -> bool:
+        return (self.remote.document.parallel_bandwidth or 1) > 1
 
     @classmethod
     def create_both(
-        cls, local: Any, remote: Any, definition: Definition, server_url: str
+        cls,
+        local: Any,
+        remote: Any,
+        definition: Definition,
+        server_url: str,
+        worker: Worker,
+        *,
+        server_suggests: bool = False,
     ) -> MirroredExperiment:
         """Create the experiment on the server, then in the local store.
 
@@ -55,73 +77,205 @@ class MirroredExperiment(Experiment):
             local: Connection to the embedded engine.
             remote: Connection to the server.
             definition: What the experiment is made of.
-            server_url: Kept in the local record, to find it again.
+            server_url: Kept in the local store, to find it again.
+            worker: Who works on it.
+            server_suggests: Whether the server's engine is asked for assignments.
         """
-        copy = Experiment.create(remote, definition)
-        record = {**definition.record, _SERVER: {"url": server_url, "id": copy.id}}
-        return cls(Experiment.create(local, definition.with_record(record)), copy)
+        copy = Experiment.create(remote, definition, worker)
+        link = _link(server_url, copy.id, worker)
+        own = Experiment.create(local, dataclasses.replace(definition, metadata=link), worker)
+        return cls(own, copy, server_suggests=server_suggests)
 
     @classmethod
     def join_both(
-        cls, local: Any, remote: Any, experiment_id: str, server_url: str
+        cls,
+        local: Any,
+        copy: Experiment,
+        server_url: str,
+        worker: Worker,
+        *,
+        server_suggests: bool = False,
     ) -> MirroredExperiment:
-        """Continue an experiment by its id on the server.
+        """Work on an experiment of the server, with what this worker's local store has of it.
 
-        Raises:
-            ExperimentError: The server has none of that id, or the local store does not know it.
+        Args:
+            local: Connection to the embedded engine.
+            copy: The experiment on the server.
+            server_url: As for ``create_both``.
+            worker: Who works on it.
+            server_suggests: As for ``create_both``.
         """
-        copy = Experiment.join(remote, experiment_id)
-        wanted = {"url": server_url, "id": copy.id}
+        link = _link(server_url, copy.id, worker)
         for document in list_experiments(local):
-            experiment = Experiment(local, document)
-            if experiment.read_record().get(_SERVER) == wanted:
-                return cls(experiment, copy)
-        raise ExperimentError(
-            f"Experiment {experiment_id} of {server_url} was not begun with this local store.",
-            "Set storage to the one it was begun with, or leave sigopt_experiment_id out.",
-        )
+            if plain_metadata(document.metadata) == link:
+                return cls(
+                    Experiment(local, document, worker), copy, server_suggests=server_suggests
+                )
+        definition = Definition.of_document(copy.document, copy.read_record())
+        own = Experiment.create(local, dataclasses.replace(definition, metadata=link), worker)
+        return cls(own, copy, server_suggests=server_suggests)
+
+    def share_among(self, workers: int) -> None:
+        super().share_among(workers)
+        self._outbox.call(lambda: self.remote.share_among(workers))
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        super().write_record(record)
+        self._record_due = not self._outbox.call(lambda: self.remote.write_record(record))
 
     def suggest(
-        self, number: int, *, assignments: Mapping[str, str] | None = None, origin: str
+        self,
+        number: int,
+        *,
+        assignments: Mapping[str, str] | None = None,
+        origin: str,
+        reruns: int = 0,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Trial:
-        trial = super().suggest(number, assignments=assignments, origin=origin)
-        self._tell_server(lambda: self._open_remotely(trial))
+        key = uuid.uuid4().hex
+        server_suggestion = None
+        if assignments is None and self._server_suggests:
+            asked: Trial | None = self._outbox.call(
+                lambda: self.remote.suggest(number, origin=SERVER_ORIGIN, metadata={KEY: key})
+            )
+            if asked is not None:
+                assignments, origin = asked.assignments, SERVER_ORIGIN
+                server_suggestion = asked.suggestion_id
+            else:
+                # Should the server have made one after all, it is of other assignments.
+                key = uuid.uuid4().hex
+        trial = super().suggest(
+            number,
+            assignments=assignments,
+            origin=origin,
+            reruns=reruns,
+            metadata={**(metadata or {}), KEY: key},
+        )
+        self._keys[trial.suggestion_id] = key
+        self._outbox.put(Entry(key, trial, server_suggestion=server_suggestion))
+        self._outbox.deliver()
         return trial
 
-    def observe(self, record: TrialRecord, fingerprint: str | None = None) -> None:
-        super().observe(record, fingerprint)
-        self._tell_server(lambda: self.remote.observe(self._remote_record(record), fingerprint))
+    def observe(
+        self,
+        record: TrialRecord,
+        fingerprint: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> str:
+        observation_id = super().observe(record, fingerprint, metadata)
+        entry = self._outbox.entry(self._keys.get(record.suggestion_id or "", ""))
+        if entry is not None:
+            entry.record, entry.fingerprint = record, fingerprint
+        self._outbox.deliver()
+        return observation_id
 
-    def fail(self, record: TrialRecord) -> None:
-        super().fail(record)
-        self._tell_server(lambda: self.remote.fail(self._remote_record(record)))
+    def withdraw(self, trial: Trial) -> bool:
+        done = super().withdraw(trial)
+        entry = self._outbox.entry(self._keys.get(trial.suggestion_id, ""))
+        if done and entry is not None:
+            entry.withdrawn = True
+            self._outbox.deliver()
+        return done
 
-    def _open_remotely(self, trial: Trial) -> None:
-        copy = self.remote.suggest(
-            trial.number, assignments=trial.assignments, origin=trial.origin
+    def renew(self, suggestion_id: str) -> None:
+        super().renew(suggestion_id)
+        self._outbox.renew(self._keys.get(suggestion_id, ""))
+
+    def open_suggestions(self) -> list[Trial]:
+        """This worker's from the local store, the others' from the server."""
+        others = self._outbox.call(self.remote.open_suggestions)
+        return [
+            *super().open_suggestions(),
+            *(trial for trial in others or [] if not self._is_mine(trial)),
+        ]
+
+    def reclaim(self, trial: Trial) -> bool:
+        return self._outbox.call(lambda: self.remote.withdraw(trial)) is True
+
+    def place_of(self, trial: Trial) -> Place:
+        entry = self._outbox.entry(self._keys.get(trial.suggestion_id, ""))
+        if entry is None or entry.server_suggestion is None:
+            return Place()
+        on_server = trial.with_id(entry.server_suggestion)
+        place: Place | None = self._outbox.call(lambda: self.remote.place_of(on_server))
+        return place or Place()
+
+    def news(self, known: Collection[str]) -> list[tuple[TrialRecord, str | None]]:
+        self._outbox.call(self._pull)
+        return super().news(known)
+
+    def flush(self, patience_seconds: float) -> None:
+        self._outbox.flush(patience_seconds)
+
+    def _pull(self) -> None:
+        """Copy what others observed on the server, and the reference they measured against."""
+        if self._record_due:
+            self.remote.write_record(self.read_record())
+            self._record_due = False
+        self.remote.refresh()
+        if self.remote.observed > len(self._outbox.known):
+            threshold = self.threshold
+            for document in reversed(list(self.remote.observation_documents())):
+                if str(document.id) not in self._outbox.known:
+                    self._import(document, threshold)
+        if not self._has_reference:
+            self._pull_reference()
+
+    def _pull_reference(self) -> None:
+        record = self.read_record()
+        if "reference" not in record and "reference" in (there := self.remote.read_record()):
+            record["reference"] = there["reference"]
+            super().write_record(record)
+        self._has_reference = "reference" in record
+
+    def _import(self, document: Any, threshold: float | None) -> None:
+        record, fingerprint = record_of(document, lambda accuracy: self._met(accuracy, threshold))
+        trial = super().suggest(
+            0,
+            assignments=record.assignments,
+            origin=record.origin,
+            metadata={_OBSERVATION: str(document.id)},
         )
-        self._remote_suggestions[trial.suggestion_id] = copy.suggestion_id
+        if record.duplicate_of is not None:
+            # The number means a trial of another worker's count.
+            record = dataclasses.replace(record, duplicate_of=self._first_like(record))
+        own = dataclasses.replace(record, number=trial.number, suggestion_id=trial.suggestion_id)
+        super().observe(own, fingerprint)
+        self._outbox.known.add(str(document.id))
 
-    def _remote_record(self, record: TrialRecord) -> TrialRecord:
-        remote_id = self._remote_suggestions.get(record.suggestion_id or "")
-        return record.with_suggestion(remote_id)
+    def _first_like(self, record: TrialRecord) -> int | None:
+        """Number of the earliest trial with the very values of this one."""
+        for other, _ in self.trials():
+            if (other.latency_seconds, other.accuracy) == (
+                record.latency_seconds,
+                record.accuracy,
+            ):
+                return other.number
+        return None
 
-    def _tell_server(self, tell: Callable[[], None]) -> None:
-        if self._missed_in_a_row >= GIVE_UP_AFTER:
-            self._missed += 1
-            return
-        try:
-            tell()
-            self._missed_in_a_row = 0
-        except SigOptException as error:
-            # The client waits ever longer after failures; tuning must not wait with it.
-            failed_status_rate_limit.clear()
-            self._missed += 1
-            self._missed_in_a_row += 1
-            if self._missed == 1 or self._missed_in_a_row == GIVE_UP_AFTER:
-                logger.warning(
-                    "The SigOpt server missed an update (%s). Tuning goes on%s; everything is in "
-                    "the local store.",
-                    type(error).__name__,
-                    " without it" if self._missed_in_a_row == GIVE_UP_AFTER else "",
-                )
+    def _in_local_store(self) -> tuple[list[Entry], set[str]]:
+        """This worker's own trials, any of which the server may lack, and whose it has others."""
+        imported_ids: set[str] = set()
+        entries: dict[str, Entry] = {}
+        for trial in self.suggestions():
+            if (imported := trial.metadata.get(_OBSERVATION)) is not None:
+                if trial.is_open:  # the process died between the two steps of an import
+                    super().withdraw(trial)
+                else:
+                    imported_ids.add(str(imported))
+            elif (key := trial.metadata.get(KEY)) is not None:
+                entries[trial.suggestion_id] = Entry(str(key), trial)
+                self._keys[trial.suggestion_id] = str(key)
+        for record, fingerprint in self.trials():
+            entry = entries.get(record.suggestion_id or "")
+            if entry is not None:
+                entry.record, entry.fingerprint = record, fingerprint
+        return list(entries.values()), imported_ids
+
+    def _is_mine(self, trial: Trial) -> bool:
+        return self.worker is not None and self.worker.standing(trial.lease) is Standing.MINE
+
+
+def _link(server_url: str, experiment_id: str, worker: Worker) -> dict[str, str]:
+    """Metadata that ties a local experiment to its copy on a server, for one worker."""
+    return {_URL: server_url, _ID: experiment_id, _WORKER: worker.name}

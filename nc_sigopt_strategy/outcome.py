@@ -48,15 +48,18 @@ class TrialRecord:
         output_noise: Noise power over signal variance at the outputs; dimensionless.
         failure: Why a failed trial failed.
         duplicate_of: Number of the trial whose graph or assignments were the same.
-        phase_seconds: Wall seconds by phase: suggest, quantize, evaluate, stored_metrics (the
+        phase_seconds: Wall seconds by phase: wait (for other workers of the machine), suggest, quantize, evaluate, stored_metrics (the
             user's function, if there is one), latency (output noise included), observe.
         started_seconds: Seconds from the start of the run to the start of the trial.
         ended_seconds: Seconds from the start of the run to its observation.
         suggestion_id: SigOpt's id of the suggestion.
+        observation_id: SigOpt's id of the observation.
         model_path: Where the model lies, relative to the run folder, if it was kept.
         interrupted: The trial failed because the run was stopped, which says nothing about its
             configuration: it may be tried again.
         stored_metrics: What the user's ``stored_metrics_func`` returned, in units of its own.
+        worker: Name of the worker that measured it.
+        machine: Host name of the machine that it was measured on.
     """
 
     number: int
@@ -79,6 +82,9 @@ class TrialRecord:
     model_path: str | None = None
     interrupted: bool = False
     stored_metrics: Mapping[str, float] = field(default_factory=dict)
+    worker: str | None = None
+    machine: str | None = None
+    observation_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict; NaN and infinities become ``None``."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
 from .backends import Backend
 from .budget import Budget
+from .experiment import Experiment
+from .files import write_whole
 from .front_files import FrontFiles
 from .kept_models import BEST_MODEL
+from .lease import Worker
 from .outcome import RECIPE_FILE, TrialRecord
 from .settings import PARETO
 
 logger = logging.getLogger("nc_sigopt_strategy")
+
+EXPERIMENT_FILE = "experiment.json"
 
 
 def prepare_run_folder(folder: Path, backend: Backend, *, new: bool) -> None:
@@ -29,6 +35,18 @@ def prepare_run_folder(folder: Path, backend: Backend, *, new: bool) -> None:
         for stale in (*folder.glob(f"{BEST_MODEL}.*"), folder / RECIPE_FILE):
             stale.unlink(missing_ok=True)
         FrontFiles(backend, folder).remove_others(())
+
+
+def note_experiment(experiment: Experiment, worker: Worker, folder: Path) -> None:
+    """Write which experiment a run works on, for whoever wants to join it.
+
+    Args:
+        experiment: The experiment.
+        worker: Who works on it.
+        folder: Run folder.
+    """
+    document = {"experiment_id": experiment.shown_id, "worker": worker.name}
+    write_whole(folder / EXPERIMENT_FILE, json.dumps(document, indent=2) + "\n")
 
 
 def announce(budget: Budget, first: TrialRecord, goal: str) -> None:

@@ -13,11 +13,14 @@ from typing import Any
 
 from .calibration import EXACT, MODES
 from .errors import SettingsError
+from .lease import LEASE_SECONDS, MAX_WORKER_NAME
 from .secrets import TOKEN_KEY, SealedKwargs, Secret
 from .session_options import checked_session_options
 
 PRESETS = ("dtype", "int8", "full")
 CONSTRAINT, PARETO = GOALS = ("constraint", "pareto")
+LOCAL, SERVER = SUGGESTIONS = ("local", "server")
+WORKER_PATTERN = re.compile(rf"[A-Za-z0-9_.:/\-]{{1,{MAX_WORKER_NAME}}}")
 PROJECT_ID_PATTERN = re.compile(r"[a-z0-9\-_.]{1,32}")
 DEFAULT_EXPERIMENT_NAME = "nc-tune"
 DEFAULT_PROJECT_ID = "nc-tune"
@@ -38,6 +41,14 @@ class Settings:
         sigopt_experiment_name: Name of a new experiment, 1 to 100 characters.
         sigopt_experiment_id: Continue this experiment instead of creating one.
         sigopt_api_url: Base URL of a SigOpt server; else ``SIGOPT_API_URL``.
+        suggestions: Who proposes where there is a server: ``local``, our sampler, and the server
+            records; or ``server``, the server's engine.
+        parallel_bandwidth: How many workers will ask at the same time.
+        worker: This worker's name among those of the experiment, the same after a restart: 1 to 64
+            characters of ``[A-Za-z0-9_.:/-]``. Default: from the host's name and the run folder.
+        lease_seconds: How long a suggestion belongs to a worker that does not renew it.
+        one_trial_per_machine: Whether the workers of one machine take turns, so that they do not
+            disturb each other's timing; default: if ``parallel_bandwidth`` is above 1.
         storage: Optuna storage URL of the local store; default: one SQLite file in the user's
             data folder, whose path is logged.
         goal: ``constraint``: the fastest model within INC's accuracy criterion; ``pareto``: all
@@ -73,6 +84,11 @@ class Settings:
     sigopt_experiment_name: str = DEFAULT_EXPERIMENT_NAME
     sigopt_experiment_id: str | None = None
     sigopt_api_url: str | None = None
+    suggestions: str = LOCAL
+    parallel_bandwidth: int = 1
+    worker: str | None = None
+    lease_seconds: float = LEASE_SECONDS
+    one_trial_per_machine: bool | None = None
     storage: str | None = None
     goal: str = CONSTRAINT
     sampler: str = "quantization"
@@ -238,6 +254,16 @@ def _url(key: str, value: object) -> str | None:
     return None if url is None else url.rstrip("/")
 
 
+def _worker(key: str, value: object) -> str | None:
+    name = _text(key, value)
+    if name is not None and not WORKER_PATTERN.fullmatch(name):
+        raise SettingsError(
+            f"{key} {name!r} is not a name of a worker.",
+            f"Use 1 to {MAX_WORKER_NAME} characters of A-Z, a-z, 0-9 and _ . : / -.",
+        )
+    return name
+
+
 def _one_of(*choices: str) -> Callable[[str, object], str | None]:
     def check(key: str, value: object) -> str | None:
         text = _text(key, value)
@@ -276,6 +302,13 @@ def _seconds(key: str, value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise _wrong(key, "a number of seconds of at least 0", value)
     return float(value)
+
+
+def _some_seconds(key: str, value: object) -> float | None:
+    seconds = _seconds(key, value)
+    if seconds == 0:
+        raise _wrong(key, "a number of seconds above 0", value)
+    return seconds
 
 
 def _flag(key: str, value: object) -> bool | None:
@@ -336,6 +369,11 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "sigopt_experiment_name": _experiment_name,
     "sigopt_experiment_id": _experiment_id,
     "sigopt_api_url": _url,
+    "suggestions": _one_of(*SUGGESTIONS),
+    "parallel_bandwidth": _whole(1),
+    "worker": _worker,
+    "lease_seconds": _some_seconds,
+    "one_trial_per_machine": _flag,
     "storage": _text,
     "goal": _one_of(*GOALS),
     "sampler": _sampler,

@@ -32,7 +32,8 @@ from .calibration.temp_files import ReclaimedTempFiles
 from .calibration.usage import CalibrationUsage
 from .connection import open_connections
 from .errors import ExperimentError
-from .experiment import Definition, Experiment
+from .experiment import Experiment
+from .experiment_definition import Definition
 from .experiment_opening import create_experiment, join_experiment
 from .explaining import contributions_to
 from .identity import identity, refuse_another_bound, refuse_changes
@@ -45,6 +46,8 @@ from .inc_config_checks import (
 from .inc_log import LoggedErrors
 from .initial_suggestions import InitialSuggestions
 from .interrupts import InterruptWatch
+from .lease import Worker
+from .machine_lock import MachineLock
 from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import CalibrationData, read_calibration_data
 from .measurement.meter import Meter
@@ -54,10 +57,10 @@ from .parameter_graph import parameter_graph
 from .progress import TuningProgress
 from .recipe import write_recipe
 from .registration import register
-from .run_start import announce, prepare_run_folder
+from .run_start import announce, note_experiment, prepare_run_folder
 from .search_space import SearchSpace, SpaceRequest, build_search_space
 from .secrets import seal
-from .settings import PARETO, Settings
+from .settings import PARETO, SERVER, Settings
 from .tuning_run import TuningRun
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -111,11 +114,18 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             lambda: evaluated_object(self.framework, self.model),
         )
         self._connections = open_connections(self._settings, seed=self._seed)
+        self._worker = self._named_worker()
+        self._machine = MachineLock(self._one_trial_per_machine(None))
         if self._settings.sigopt_experiment_id is not None:
             self._experiment = join_experiment(
-                self._connections, self._settings.sigopt_experiment_id
+                self._connections,
+                self._settings.sigopt_experiment_id,
+                self._worker,
+                server_suggests=self._settings.suggestions == SERVER,
             )
             refuse_changes(self._experiment, self._identity())
+            self._experiment.share_among(self._settings.parallel_bandwidth)
+            self._machine = MachineLock(self._one_trial_per_machine(self._experiment))
         # INC reads the timeout again when it enters its own time limit, right after this
         # constructor; ours replaces it, and traverse puts the user's value back.
         self._timeout_seconds = float(criterion.timeout)
@@ -219,13 +229,19 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         )
         if self._experiment is None:
             self._experiment = create_experiment(
-                self._connections, self._definition(bound, stores_noise=meter.measures_noise)
+                self._connections,
+                self._definition(bound, stores_noise=meter.measures_noise),
+                self._worker,
+                server_suggests=settings.suggestions == SERVER,
             )
         else:
             refuse_another_bound(self._experiment, bound.target)
-            self._restore_reference(meter)
+            self._complete_record(self._experiment, bound)
+            with self._machine.held(self._interrupt.check):
+                self._restore_reference(meter)
         new = self._settings.sigopt_experiment_id is None
         prepare_run_folder(self._output_dir, self._backend, new=new)
+        note_experiment(self._experiment, self._worker, self._output_dir)
         logger.info(
             "Experiment %s in %s; files in %s.",
             self._experiment.shown_id,
@@ -249,6 +265,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             sampler=settings.sampler,
             trial_timeout_seconds=settings.trial_timeout_seconds,
             interrupts=self._interrupt,
+            worker=self._worker,
+            machine=self._machine,
+            restore_reference=lambda: self._restore_reference(meter),
         )
         return self._run
 
@@ -256,8 +275,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         """Evaluate the baseline, or evaluate, measure and observe the open trial's model."""
         run = self._run
         if self.baseline is None or run is None:
-            begun = time.monotonic()
-            value = super()._evaluate(model)
+            with self._machine.held(self._interrupt.check):
+                begun = time.monotonic()
+                value = super()._evaluate(model)
             finite_values(value[0])
             self._baseline_seconds = self._duration(value, time.monotonic() - begun)
             return value
@@ -338,7 +358,10 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         publish(outcome, folder, writers)
         if run.experiment.missed_updates:
             logger.warning(
-                "The SigOpt server missed %d updates of this run.", run.experiment.missed_updates
+                "The SigOpt server has missed %d trials of this run. They are in the local store, "
+                "and it is told when experiment %s is continued.",
+                run.experiment.missed_updates,
+                run.experiment.shown_id,
             )
 
     def _op_states(self, trial: TrialRecord) -> Any:
@@ -456,24 +479,48 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
                 "identity": self._identity(),
                 "search_space": space.describe(),
                 # Not part of the identity: it follows from the model, and older runs lack it.
-                "op_graph": self._op_graph(space),
-                "baseline_accuracy": bound.baseline_scalar,
+                **self._for_the_sampler(space, bound),
             },
+            parallel_bandwidth=settings.parallel_bandwidth,
         )
 
     def _op_graph(self, space: SearchSpace) -> dict[str, Any]:
         graph = self._backend.op_graph(self._optimized_model(), space.ops)
         return parameter_graph(graph, {p.name: p.ops for p in space.parameters})
 
-    def _restore_reference(self, meter: Meter) -> None:
+    def _restore_reference(self, meter: Meter) -> bool:
         """Latencies stay comparable: the reference is rebuilt, its first latency kept."""
         if self._experiment is None or self._settings.latency_func is not None:
-            return
+            return False
         known = self._experiment.read_record().get("reference")
-        if known is not None:
-            default = known["model"] == "default"
-            model = self._rebuild(self._search_space().default) if default else None
-            meter.set_reference(model, float(known["seconds"]))
+        if known is None:
+            return False
+        default = known["model"] == "default"
+        model = self._rebuild(self._search_space().default) if default else None
+        meter.set_reference(model, float(known["seconds"]))
+        return True
+
+    def _complete_record(self, experiment: Experiment, bound: AccuracyBound) -> None:
+        """Add what the sampler uses and a SigOpt server did not keep."""
+        record = experiment.read_record()
+        if "op_graph" not in record:
+            space = self._search_space()
+            experiment.write_record({**record, **self._for_the_sampler(space, bound)})
+
+    def _for_the_sampler(self, space: SearchSpace, bound: AccuracyBound) -> dict[str, Any]:
+        return {"op_graph": self._op_graph(space), "baseline_accuracy": bound.baseline_scalar}
+
+    def _named_worker(self) -> Worker:
+        settings = self._settings
+        if settings.worker is not None:
+            return Worker(settings.worker, settings.lease_seconds)
+        return Worker.of_folder(self._output_dir, settings.lease_seconds)
+
+    def _one_trial_per_machine(self, experiment: Experiment | None) -> bool:
+        if self._settings.one_trial_per_machine is not None:
+            return self._settings.one_trial_per_machine
+        shared = experiment is not None and experiment.is_shared
+        return shared or self._settings.parallel_bandwidth > 1
 
     @property
     def _output_dir(self) -> Path:

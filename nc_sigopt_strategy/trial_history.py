@@ -10,7 +10,7 @@ from .verdict import fastest_feasible
 
 
 class TrialHistory:
-    """Trials in order, found by assignments or by the graph they gave.
+    """Trials in the order of their numbers, found by assignments or by the graph they gave.
 
     Args:
         default: Assignments of INC's default configuration.
@@ -21,18 +21,26 @@ class TrialHistory:
         self, default: Mapping[str, str], known: Iterable[tuple[TrialRecord, str | None]] = ()
     ) -> None:
         self.records: list[TrialRecord] = []
+        self.observation_ids: set[str] = set()
         self.by_assignments: dict[AssignmentsKey, TrialRecord] = {}
         self.failures_in_a_row = 0
         self._default = assignments_key(default)
         self._by_fingerprint: dict[str, TrialRecord] = {}
         for record, fingerprint in known:
-            self.add(record, fingerprint)
-        # What failed in another process may have been its fault.
-        self.failures_in_a_row = 0
+            self.merge(record, fingerprint)
+
+    def merge(self, record: TrialRecord, fingerprint: str | None) -> None:
+        """Add a trial of another process; what failed there may have been its fault."""
+        failures = self.failures_in_a_row
+        self.add(record, fingerprint)
+        self.failures_in_a_row = failures
 
     def add(self, record: TrialRecord, fingerprint: str | None) -> None:
-        """Append a trial; of several with the same assignments or graph the first is found."""
+        """Add a trial; of several with the same assignments or graph the first is found."""
         self.records.append(record)
+        self.records.sort(key=lambda known: known.number)
+        if record.observation_id is not None:
+            self.observation_ids.add(record.observation_id)
         if not record.interrupted:
             self.by_assignments.setdefault(assignments_key(record.assignments), record)
         if fingerprint is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ from typing import Any
 from .backends import Backend
 from .budget import Budget
 from .decision import Decision, FastestWithinBound, WholeFront
-from .errors import TrialError
+from .errors import SuggestionLostError, TrialError
 from .experiment import Experiment, Trial
 from .front_files import FrontFiles
 from .initial_suggestions import InitialSuggestions
 from .interrupts import InterruptWatch
 from .kept_models import KeptModels
+from .lease import RENEWALS_PER_LEASE, LeaseKeeper, Worker
+from .machine_lock import MachineLock
 from .measurement.accuracy import AccuracyBound
 from .measurement.meter import Meter
 from .outcome import OpCost, Outcome, TrialRecord, TrialState
@@ -29,12 +32,17 @@ from .progress import TuningProgress
 from .search_space import SearchSpace
 from .settings import PARETO
 from .trial_history import TrialHistory
+from .trial_source import TrialSource
 from .verdict import costliest_ops
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
 # How often a suggestion is run again after the process died with it, before it counts as failed.
 RERUNS = 1
+# How often a worker looks whether the first one has measured the reference.
+_REFERENCE_POLL_SECONDS = 0.5
+# What a server that was away gets at the end, to be told what it missed.
+_FLUSH_SECONDS = 5.0
 
 
 @dataclass
@@ -69,6 +77,10 @@ class TuningRun:
         sampler: The engine's sampler, for the record.
         trial_timeout_seconds: 0 for no limit.
         interrupts: Holds back Ctrl-C while an observation is stored.
+        worker: Who this is among the workers of the experiment.
+        machine: Keeps other workers of this machine waiting during a trial.
+        restore_reference: Sets the meter's reference to the one that the experiment's record
+            names; False while it names none.
     """
 
     def __init__(
@@ -88,6 +100,9 @@ class TuningRun:
         sampler: str,
         trial_timeout_seconds: float,
         interrupts: InterruptWatch,
+        worker: Worker,
+        machine: MachineLock,
+        restore_reference: Callable[[], bool],
     ) -> None:
         self.experiment = experiment
         self.space = space
@@ -98,11 +113,12 @@ class TuningRun:
         self.open: OpenTrial | None = None
         self.stop_reason = ""
         self._backend = backend
-        self._seeds = seeds
         self._progress = progress
-        self._sampler = sampler
         self._trial_timeout = trial_timeout_seconds
         self._interrupts = interrupts
+        self._worker = worker
+        self._machine = machine
+        self._restore_reference = restore_reference
         self._trial_seconds: list[float] = []
         self.history = TrialHistory(space.default, experiment.trials())
         self.models = KeptModels(backend, output_dir)
@@ -122,7 +138,8 @@ class TuningRun:
                 maximize=bound.maximize,
                 finalists=finalists,
             )
-        self._orphans = experiment.open_suggestions()
+        self._source = TrialSource(experiment, self.history, seeds, sampler, worker)
+        self._lease = LeaseKeeper(experiment.renew, worker.lease_seconds / RENEWALS_PER_LEASE)
 
     def next_trial(self) -> Trial | None:
         """Open the next suggestion that has to be quantized, or ``None`` at the end.
@@ -130,22 +147,31 @@ class TuningRun:
         Suggestions whose assignments were measured before are observed on the way.
         """
         while True:
-            reason = self.budget.stop_reason(
-                trials=len(self.history.records),
-                found=self.history.best is not None,
-                trial_seconds=self._trial_seconds,
-                reserved_seconds=self.decision.reserved_seconds(),
-                failures_in_a_row=self.history.failures_in_a_row,
-            )
-            if reason is None and len(self.history.by_assignments) >= self.space.size:
-                reason = f"All {self.space.size} configurations have been tried."
-            if reason is not None:
-                self.stop_reason = reason
-                return None
             started = self.budget.elapsed_seconds
-            trial = self._suggest()
+            waited = self._machine.take(self._check_while_waiting)
+            asked = self.budget.elapsed_seconds
+            self._source.look_around()
+            self.stop_reason = self._why_stop() or ""
+            if self.stop_reason:
+                self._machine.give()
+                return None
+            if not self._may_be_compared():
+                self._machine.give()
+                self._check_while_waiting()
+                time.sleep(_REFERENCE_POLL_SECONDS)
+                continue
+            first = not self.meter.has_reference
+            trial = self._source.open_next(self.budget.max_trials, first=first)
+            if trial is None:
+                continue
+            self._lease.hold(trial.suggestion_id)
             self.open = OpenTrial(trial, started)
-            self.open.phase("suggest", self.budget.elapsed_seconds - started)
+            if waited:
+                self.open.phase("wait", waited)
+            self.open.phase("suggest", self.budget.elapsed_seconds - asked)
+            if trial.reruns > RERUNS:
+                self.fail("The process died twice while this configuration was tried.")
+                continue
             same = self.history.with_assignments(trial.assignments)
             if same is None:
                 return trial
@@ -223,7 +249,8 @@ class TuningRun:
             stored_metrics=dict(stored_metrics or {}),
         )
         record = self._observe(record, now.fingerprint)
-        self.decision.measured(record, model)
+        if record.observation_id is not None:
+            self.decision.measured(record, model)
         return record
 
     def fail(self, reason: str, *, interrupted: bool = False) -> None:
@@ -234,26 +261,20 @@ class TuningRun:
             interrupted: The run was stopped; the configuration is not to blame.
         """
         now = self._require_open()
-        record = self._finished(
-            TrialRecord(
-                number=now.trial.number,
-                state=TrialState.FAILED,
-                origin=now.trial.origin,
-                assignments=dict(now.trial.assignments),
-                failure=reason,
-                interrupted=interrupted,
-            )
+        record = TrialRecord(
+            number=now.trial.number,
+            state=TrialState.FAILED,
+            origin=now.trial.origin,
+            assignments=dict(now.trial.assignments),
+            failure=reason,
+            interrupted=interrupted,
         )
-        with self._interrupts.held():
-            self.experiment.fail(record)
-            self.open = None
-            self.history.add(record, None)
-        self._report(record)
+        self._observe(record, None)
 
     def check_trial_timeout(self) -> None:
         """Raise ``TrialError`` if the open trial has taken longer than it may."""
         now = self._require_open()
-        taken = self.budget.elapsed_seconds - now.started
+        taken = self.budget.elapsed_seconds - now.started - now.phases.get("wait", 0.0)
         if self._trial_timeout and taken > self._trial_timeout:
             raise TrialError(
                 f"The trial took {taken:.0f} s, longer than trial_timeout_seconds="
@@ -268,7 +289,8 @@ class TuningRun:
         Args:
             rebuild: Quantizes assignments again, for a model that an earlier process measured.
         """
-        return self.decision.decide(rebuild)
+        with self._machine.held():
+            return self.decision.decide(rebuild)
 
     def outcome(
         self,
@@ -319,37 +341,57 @@ class TuningRun:
         )
 
     def close(self) -> None:
-        """Release the meter and the models that did not win."""
+        """Tell a server what it missed; release the meter and the models that did not win."""
+        self._lease.close()
+        self._machine.give()
+        self.experiment.flush(_FLUSH_SECONDS)
         self.meter.close()
         self.models.clear()
 
-    def _suggest(self) -> Trial:
-        number = len(self.history.records) + 1
-        while self._orphans:
-            orphan = dataclasses.replace(self._orphans.pop(0), number=number)
-            if orphan.reruns >= RERUNS:
-                self.open = OpenTrial(orphan, self.budget.elapsed_seconds)
-                self.fail("The process died twice while this configuration was tried.")
-                number += 1
-                continue
-            return self.experiment.take_over(orphan)
-        seed = self._seeds.next(self.history.by_assignments)
-        if seed is not None:
-            name, assignments = seed
-            return self.experiment.suggest(number, assignments=assignments, origin=f"seed: {name}")
-        return self.experiment.suggest(number, origin=f"sampler: {self._sampler}")
+    def _why_stop(self) -> str | None:
+        trials = len(self.history.records)
+        reason = self.budget.stop_reason(
+            trials=trials + self._source.others,
+            found=self.history.best is not None,
+            trial_seconds=self._trial_seconds,
+            reserved_seconds=self.decision.reserved_seconds(),
+            failures_in_a_row=self.history.failures_in_a_row,
+        )
+        if reason is None and len(self.history.by_assignments) >= self.space.size:
+            return f"All {self.space.size} configurations have been tried."
+        return reason
+
+    def _may_be_compared(self) -> bool:
+        """Whether latencies have a reference, or it falls to this worker to measure it."""
+        if self.meter.has_reference or not self.experiment.is_shared:
+            return True
+        return self._restore_reference() or self._source.others == 0
+
+    def _check_while_waiting(self) -> None:
+        self._interrupts.check()
 
     def _observe(self, record: TrialRecord, fingerprint: str | None) -> TrialRecord:
+        """Observe the open trial; without an observation id if another worker took it over."""
         record = self._finished(record)
         begun = time.monotonic()
+        self._lease.let_go()
         # An interrupt in between would close a suggestion that has its observation already.
         with self._interrupts.held():
-            self.experiment.observe(record, fingerprint)
+            try:
+                observation_id = self.experiment.observe(record, fingerprint)
+            except SuggestionLostError as error:
+                logger.warning("%s What was measured is dropped.", error)
+                self.open = None
+                return record
+            finally:
+                self._machine.give()
             self.open = None
             spent = {**record.phase_seconds, "observe": time.monotonic() - begun}
-            record = dataclasses.replace(record, phase_seconds=spent)
+            record = dataclasses.replace(
+                record, phase_seconds=spent, observation_id=observation_id
+            )
             self.history.add(record, fingerprint)
-        if record.duplicate_of is None:
+        if record.duplicate_of is None and record.state is TrialState.OBSERVED:
             self._trial_seconds.append(record.ended_seconds - record.started_seconds)
         self._report(record)
         return record
@@ -359,6 +401,8 @@ class TuningRun:
         return dataclasses.replace(
             record,
             suggestion_id=now.trial.suggestion_id,
+            worker=self._worker.name,
+            machine=platform.node(),
             phase_seconds=dict(now.phases),
             started_seconds=now.started,
             ended_seconds=self.budget.elapsed_seconds,

@@ -100,7 +100,7 @@ def prepare(config: RunConfig, tell: Tell = lambda line: None) -> Prepared:
 def _check_connection(strategy: StrategyConfig) -> None:
     """Reach the server and find the experiment that the strategy is to use, where it names any."""
     from nc_sigopt_strategy.connection import open_connections
-    from nc_sigopt_strategy.experiment_opening import join_experiment
+    from nc_sigopt_strategy.experiment import Experiment
 
     settings = Settings.from_kwargs(strategy.strategy_kwargs)
     # A run without a storage makes a new one, in its folder.
@@ -108,7 +108,8 @@ def _check_connection(strategy: StrategyConfig) -> None:
     connections = open_connections(settings, seed=0)
     try:
         if settings.sigopt_experiment_id is not None:
-            join_experiment(connections, settings.sigopt_experiment_id)
+            kept_in = connections.remote or connections.local
+            Experiment.join(kept_in, settings.sigopt_experiment_id)
     finally:
         connections.local.impl.driver.close()
 

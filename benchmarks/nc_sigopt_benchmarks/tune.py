@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from nc_sigopt_benchmarks.dispatch import run_here
 from nc_sigopt_benchmarks.run_end import RunEnd
 from nc_sigopt_benchmarks.run_folder import new_run_folder
 from nc_sigopt_benchmarks.run_plan import planned_run
+from nc_sigopt_strategy.connection import find_token
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.progress import TuningProgress
+from nc_sigopt_strategy.settings import Settings
 
 Tell = Callable[[str], None]
 _TALKATIVE = ("neural_compressor", "nc_sigopt_strategy", "tensorflow")
@@ -38,8 +41,47 @@ def choose_strategy(config: RunConfig) -> StrategyConfig:
     return candidates[0]
 
 
-def tune(config: RunConfig, tell: Tell, *, progress: bool | None = None) -> tuple[RunEnd, Path]:
+def with_kwargs(
+    config: RunConfig, strategy: StrategyConfig, sigopt_kwargs: Mapping[str, Any]
+) -> StrategyConfig:
+    """The strategy with other ``strategy_kwargs``.
+
+    Raises:
+        ConfigFileError: It is not the sigopt strategy, or is to join an experiment of no store.
+        SettingsError: A value cannot be used.
+    """
+    if not sigopt_kwargs:
+        return strategy
+    if strategy.name != SIGOPT:
+        raise ConfigFileError(
+            f"{config.path}: only the sigopt strategy has workers, the file runs {strategy.name}.",
+            "List sigopt under strategies.",
+        )
+    kwargs = {**strategy.strategy_kwargs, **sigopt_kwargs}
+    settings = Settings.from_kwargs(kwargs)
+    joins = settings.sigopt_experiment_id is not None
+    if joins and settings.storage is None and find_token(settings) is None:
+        raise ConfigFileError(
+            f"Experiment {settings.sigopt_experiment_id} is to be joined, but no store is named.",
+            "Add --storage URL, or storage or sigopt_api_token to strategy_kwargs.",
+        )
+    return dataclasses.replace(strategy, strategy_kwargs=kwargs)
+
+
+def tune(
+    config: RunConfig,
+    tell: Tell,
+    *,
+    progress: bool | None = None,
+    sigopt_kwargs: Mapping[str, Any] | None = None,
+) -> tuple[RunEnd, Path]:
     """Run one strategy.
+
+    Args:
+        config: The run configuration.
+        tell: Gets lines of text about what goes on.
+        progress: As ``TuningProgress``'s ``enabled``.
+        sigopt_kwargs: ``strategy_kwargs`` that take precedence over the configuration's.
 
     Returns:
         How it ended, and the run folder.
@@ -47,7 +89,7 @@ def tune(config: RunConfig, tell: Tell, *, progress: bool | None = None) -> tupl
     Raises:
         SigOptStrategyError: The configuration, the model or the data cannot be used.
     """
-    strategy = choose_strategy(config)
+    strategy = with_kwargs(config, choose_strategy(config), sigopt_kwargs or {})
     run = planned_run(config, strategy)
     model = prepare(config, tell).model
     folder = new_run_folder(config)

@@ -107,6 +107,8 @@ def suggestion(
     return {
         "object": "suggestion",
         "id": str(point.id),
+        # An extension of ours: the position in the experiment, from 1.
+        "number": point.number + 1,
         "experiment": str(experiment_id),
         "state": "open" if point.is_open else "closed",
         "created": made.get("created"),

@@ -12,7 +12,8 @@ import pytest
 from nc_sigopt_strategy.connection import open_embedded, open_http
 from nc_sigopt_strategy.embedded import EmbeddedDriver
 from nc_sigopt_strategy.embedded.api_error import ApiError
-from nc_sigopt_strategy.experiment import Definition, Experiment
+from nc_sigopt_strategy.experiment import Experiment
+from nc_sigopt_strategy.experiment_definition import Definition
 from nc_sigopt_strategy.experiment_opening import ensure_project
 from nc_sigopt_strategy.outcome import read_trials
 from nc_sigopt_strategy.settings import Settings
@@ -114,15 +115,21 @@ def test_tuning_goes_on_when_the_server_is_out_of_order(
         kwargs = {"sigopt_api_token": TOKEN, "sigopt_api_url": url, "sigopt_project_id": "int8"}
         conf = configure(tmp_path, kwargs, max_trials=8)
         assert fit(small_model, conf, small_loader, breaks_the_server) is not None
-        assert len(read_trials(tmp_path / "run")) == 8
+        local = read_trials(tmp_path / "run")
+        assert len(local) == 8
         monkeypatch.setattr(driver, "answer", answer)
         failed_status_rate_limit.clear()
         known = outcome().experiment_id
         assert known is not None
         assert len(_on_server(kwargs, known).trials()) == 1
-    warned = [r.getMessage() for r in caplog.records if "missed" in r.getMessage()]
-    assert len(warned) == 3, warned  # the first, the giving up, the count at the end
-    assert "Tuning goes on without it" in warned[1]
+        warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+        assert sum("Tuning goes on" in message for message in warned) == 1
+        assert sum("has missed 7 trials" in message for message in warned) == 1
+        # Continued, with the budget spent: all that happens is that the server is told.
+        again = configure(tmp_path, {**kwargs, "sigopt_experiment_id": known}, max_trials=8)
+        fit(small_model, again, small_loader, small_accuracy)
+        remote = [record for record, _ in _on_server(kwargs, known).trials()]
+        assert [r.latency_seconds for r in remote] == [t.latency_seconds for t in local]
 
 
 def test_token_with_another_quant_level_is_kept_secret_too(

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from nc_sigopt_strategy import cli
 from nc_sigopt_strategy.connection import open_embedded
-from nc_sigopt_strategy.experiment import Definition, Experiment
+from nc_sigopt_strategy.experiment import Experiment
+from nc_sigopt_strategy.experiment_definition import Definition
 from nc_sigopt_strategy.experiment_opening import ensure_project
 from nc_sigopt_strategy.outcome import Outcome, TrialRecord, TrialState
 from nc_sigopt_strategy.reporting.comparison import Comparison, StrategyResult
@@ -275,7 +276,7 @@ def store(tmp_path: Path) -> str:
             made.observe(record)
         else:
             failed = {"state": TrialState.FAILED, "failure": "[red]no kernel[/red]"}
-            made.fail(dataclasses.replace(record, **failed))
+            made.observe(dataclasses.replace(record, **failed))
     connection.impl.driver.close()
     return url
 

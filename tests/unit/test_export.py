@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from nc_sigopt_strategy import cli
 from nc_sigopt_strategy.connection import open_connections
-from nc_sigopt_strategy.experiment import Definition
+from nc_sigopt_strategy.experiment_definition import Definition
 from nc_sigopt_strategy.experiment_opening import create_experiment
+from nc_sigopt_strategy.lease import Worker
 from nc_sigopt_strategy.outcome import TrialRecord, TrialState
 from nc_sigopt_strategy.settings import Settings
 
@@ -39,6 +40,7 @@ def store(tmp_path: Path) -> tuple[str, str]:
             observation_budget=5,
             record={"search_space": space},
         ),
+        Worker("me"),
     )
     for number, label in enumerate(("int8", "fp32"), start=1):
         trial = made.suggest(number, assignments={"conv": label}, origin=f"seed: {label}")
@@ -57,7 +59,7 @@ def store(tmp_path: Path) -> tuple[str, str]:
         if number == 1:
             made.observe(record, None)
         else:
-            made.fail(
+            made.observe(
                 dataclasses.replace(record, state=TrialState.FAILED, failure="no kernel, sorry")
             )
     connections.local.impl.driver.close()
