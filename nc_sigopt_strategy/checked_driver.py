@@ -1,8 +1,7 @@
 """A driver that takes nothing for an answer but what a SigOpt server would say.
 
-The client takes any page with status 200 for an object whose fields are all ``None``, and a list of
-it for an empty one. Looking in such a list for what was stored would find nothing, and store it
-twice.
+The client takes any page with status 200 for an object whose fields are all ``None``, or for an
+empty list. Looking in such a list for what was stored would find nothing, and store it twice.
 """
 
 from __future__ import annotations

@@ -11,19 +11,24 @@ from pathlib import Path
 
 import filelock
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.02
 # How often a waiting worker looks whether it is to stop.
 _CHECK_SECONDS = 0.5
+
+
+def _nothing() -> None:
+    """No check while waiting."""
 
 
 class MachineLock:
     """A lock among all workers of one user on this machine.
 
-    The operating system lets go of it when a process dies.
+    Workers take turns: whoever gives it back stands behind those that wait. The operating system
+    lets go of it when a process dies.
 
     Args:
         enabled: Whether it locks at all.
-        folder: Where the lock file lies; default: the folder for temporary files.
+        folder: Where the lock files lie; default: the folder for temporary files.
     """
 
     def __init__(self, enabled: bool, folder: Path | None = None) -> None:
@@ -31,11 +36,13 @@ class MachineLock:
         if enabled:
             where = Path(tempfile.gettempdir()) if folder is None else folder
             user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-            name = f"nc-sigopt-trial-{user}.lock"
-            self._lock = filelock.FileLock(where / name)
+            self._lock = filelock.FileLock(where / f"nc-sigopt-trial-{user}.lock")
+            # Held while waiting for the other, so that the one who just gave it back, and is
+            # quicker than anybody who only polls, cannot take it again before them.
+            self._next = filelock.FileLock(where / f"nc-sigopt-next-trial-{user}.lock")
 
     @contextlib.contextmanager
-    def held(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def held(self, check: Callable[[], None] = _nothing) -> Iterator[None]:
         """Inside, no other worker of this machine is in such a block."""
         self.take(check)
         try:
@@ -43,8 +50,8 @@ class MachineLock:
         finally:
             self.give()
 
-    def take(self, check: Callable[[], None] = lambda: None) -> float:
-        """Wait for the lock; the seconds that it took.
+    def take(self, check: Callable[[], None] = _nothing) -> float:
+        """Wait for the lock; the seconds that it took, 0 if it was held already.
 
         Args:
             check: Called while it waits; may raise, to wait no longer.
@@ -52,14 +59,23 @@ class MachineLock:
         if self._lock is None or self._lock.is_locked:
             return 0.0
         begun = time.monotonic()
-        while True:
-            try:
-                self._lock.acquire(timeout=_CHECK_SECONDS, poll_interval=_POLL_SECONDS)
-                return time.monotonic() - begun
-            except filelock.Timeout:
-                check()
+        _wait_for(self._next, check)
+        try:
+            _wait_for(self._lock, check)
+        finally:
+            self._next.release()
+        return time.monotonic() - begun
 
     def give(self) -> None:
         """Let the next worker in."""
         if self._lock is not None and self._lock.is_locked:
             self._lock.release()
+
+
+def _wait_for(lock: filelock.FileLock, check: Callable[[], None]) -> None:
+    while True:
+        try:
+            lock.acquire(timeout=_CHECK_SECONDS, poll_interval=_POLL_SECONDS)
+            return
+        except filelock.Timeout:
+            check()

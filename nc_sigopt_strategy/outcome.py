@@ -48,8 +48,9 @@ class TrialRecord:
         output_noise: Noise power over signal variance at the outputs; dimensionless.
         failure: Why a failed trial failed.
         duplicate_of: Number of the trial whose graph or assignments were the same.
-        phase_seconds: Wall seconds by phase: wait (for other workers of the machine), suggest, quantize, evaluate, stored_metrics (the
-            user's function, if there is one), latency (output noise included), observe.
+        phase_seconds: Wall seconds by phase: wait (for other workers of the machine), suggest,
+            quantize, evaluate, stored_metrics (the user's function, if there is one), latency
+            (output noise included), observe.
         started_seconds: Seconds from the start of the run to the start of the trial.
         ended_seconds: Seconds from the start of the run to its observation.
         suggestion_id: SigOpt's id of the suggestion.
@@ -177,6 +178,8 @@ class Outcome:
             with; ``None`` for ONNX Runtime's defaults and for TensorFlow.
         op_contributions: What each op's type in the winner saves and costs, where that could be
             estimated.
+        trials_by_worker: Name of a worker to how many of the trials were its own; empty where
+            there was only one worker.
     """
 
     strategy: str
@@ -202,6 +205,7 @@ class Outcome:
     front: tuple[TrialRecord, ...] = ()
     session_options: Mapping[str, Any] | None = None
     op_contributions: tuple[OpContribution, ...] = ()
+    trials_by_worker: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict with the schema's version."""

@@ -30,13 +30,11 @@ from .budget import Budget
 from .calibration import STOCK, CalibratedOnce
 from .calibration.temp_files import ReclaimedTempFiles
 from .calibration.usage import CalibrationUsage
-from .connection import open_connections
 from .errors import ExperimentError
 from .experiment import Experiment
 from .experiment_definition import Definition
-from .experiment_opening import create_experiment, join_experiment
 from .explaining import contributions_to
-from .identity import identity, refuse_another_bound, refuse_changes
+from .identity import identity, refuse_another_bound
 from .inc_config_checks import (
     check_criterion,
     check_measurable,
@@ -46,8 +44,6 @@ from .inc_config_checks import (
 from .inc_log import LoggedErrors
 from .initial_suggestions import InitialSuggestions
 from .interrupts import InterruptWatch
-from .lease import Worker
-from .machine_lock import MachineLock
 from .measurement.accuracy import AccuracyBound, finite_values
 from .measurement.batches import CalibrationData, read_calibration_data
 from .measurement.meter import Meter
@@ -60,8 +56,9 @@ from .registration import register
 from .run_start import announce, note_experiment, prepare_run_folder
 from .search_space import SearchSpace, SpaceRequest, build_search_space
 from .secrets import seal
-from .settings import PARETO, SERVER, Settings
+from .settings import PARETO, Settings
 from .tuning_run import TuningRun
+from .workplace import Workplace
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -113,19 +110,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             self._settings.stored_metrics_func,
             lambda: evaluated_object(self.framework, self.model),
         )
-        self._connections = open_connections(self._settings, seed=self._seed)
-        self._worker = self._named_worker()
-        self._machine = MachineLock(self._one_trial_per_machine(None))
+        self._workplace = Workplace(self._settings, self._output_dir, self._seed)
         if self._settings.sigopt_experiment_id is not None:
-            self._experiment = join_experiment(
-                self._connections,
-                self._settings.sigopt_experiment_id,
-                self._worker,
-                server_suggests=self._settings.suggestions == SERVER,
-            )
-            refuse_changes(self._experiment, self._identity())
-            self._experiment.share_among(self._settings.parallel_bandwidth)
-            self._machine = MachineLock(self._one_trial_per_machine(self._experiment))
+            self._experiment = self._workplace.join(self._identity())
         # INC reads the timeout again when it enters its own time limit, right after this
         # constructor; ours replaces it, and traverse puts the user's value back.
         self._timeout_seconds = float(criterion.timeout)
@@ -228,24 +215,21 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             latency_batch_size=settings.latency_batch_size,
         )
         if self._experiment is None:
-            self._experiment = create_experiment(
-                self._connections,
-                self._definition(bound, stores_noise=meter.measures_noise),
-                self._worker,
-                server_suggests=settings.suggestions == SERVER,
+            self._experiment = self._workplace.create(
+                self._definition(bound, stores_noise=meter.measures_noise)
             )
         else:
             refuse_another_bound(self._experiment, bound.target)
             self._complete_record(self._experiment, bound)
-            with self._machine.held(self._interrupt.check):
+            with self._workplace.machine.held(self._interrupt.check):
                 self._restore_reference(meter)
         new = self._settings.sigopt_experiment_id is None
         prepare_run_folder(self._output_dir, self._backend, new=new)
-        note_experiment(self._experiment, self._worker, self._output_dir)
+        note_experiment(self._experiment, self._workplace.worker, self._output_dir)
         logger.info(
             "Experiment %s in %s; files in %s.",
             self._experiment.shown_id,
-            self._connections.describe(),
+            self._workplace.connections.describe(),
             self._output_dir,
         )
         self._run = TuningRun(
@@ -265,8 +249,8 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             sampler=settings.sampler,
             trial_timeout_seconds=settings.trial_timeout_seconds,
             interrupts=self._interrupt,
-            worker=self._worker,
-            machine=self._machine,
+            worker=self._workplace.worker,
+            machine=self._workplace.machine,
             restore_reference=lambda: self._restore_reference(meter),
         )
         return self._run
@@ -275,7 +259,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         """Evaluate the baseline, or evaluate, measure and observe the open trial's model."""
         run = self._run
         if self.baseline is None or run is None:
-            with self._machine.held(self._interrupt.check):
+            with self._workplace.machine.held(self._interrupt.check):
                 begun = time.monotonic()
                 value = super()._evaluate(model)
             finite_values(value[0])
@@ -344,7 +328,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         outcome = run.outcome(
             baseline_duration_seconds=self._baseline_seconds,
             winner=winner,
-            storage=self._connections.describe(),
+            storage=self._workplace.connections.describe(),
             calibration=None
             if self._settings.calibration == STOCK
             else self._calibration.as_dict(),
@@ -509,18 +493,6 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
 
     def _for_the_sampler(self, space: SearchSpace, bound: AccuracyBound) -> dict[str, Any]:
         return {"op_graph": self._op_graph(space), "baseline_accuracy": bound.baseline_scalar}
-
-    def _named_worker(self) -> Worker:
-        settings = self._settings
-        if settings.worker is not None:
-            return Worker(settings.worker, settings.lease_seconds)
-        return Worker.of_folder(self._output_dir, settings.lease_seconds)
-
-    def _one_trial_per_machine(self, experiment: Experiment | None) -> bool:
-        if self._settings.one_trial_per_machine is not None:
-            return self._settings.one_trial_per_machine
-        shared = experiment is not None and experiment.is_shared
-        return shared or self._settings.parallel_bandwidth > 1
 
     @property
     def _output_dir(self) -> Path:

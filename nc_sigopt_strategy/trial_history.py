@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from .initial_suggestions import AssignmentsKey, assignments_key
@@ -64,6 +65,11 @@ class TrialHistory:
     def best(self) -> TrialRecord | None:
         """The fastest trial so far that met the bound."""
         return next(iter(fastest_feasible(self.records, 1)), None)
+
+    def trials_by_worker(self) -> dict[str, int]:
+        """Name of a worker to the number of its trials; empty if there was only one."""
+        counts = Counter(record.worker for record in self.records if record.worker is not None)
+        return dict(sorted(counts.items())) if len(counts) > 1 else {}
 
     def finalists(self, count: int) -> list[TrialRecord]:
         """The ``count`` fastest trials that met the bound, and the default one if it met it."""

@@ -338,6 +338,7 @@ class TuningRun:
             front=self.decision.front,
             calibration=calibration,
             session_options=session_options,
+            trials_by_worker=self.history.trials_by_worker(),
         )
 
     def close(self) -> None:

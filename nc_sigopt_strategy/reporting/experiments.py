@@ -89,15 +89,23 @@ def print_experiment(connection: Any, experiment_id: str, console: Console) -> N
     else:
         _print(console, "best: none yet")
     table = Table(box=None)
-    for name in ("observation", "suggestion", "proposed by", "values"):
+    for name in ("observation", "suggestion", "proposed by", "measured on", "ratio", "values"):
         table.add_column(name)
     for observation in endpoint.observations().fetch().iterate_pages():
         metadata = _metadata(observation)
         shown = _values(observation.values)
         if observation.failed:
             shown = f"failed: {metadata.get('failure', 'for a reason that was not recorded')}"
-        origin = metadata.get("origin")
-        _add_row(table, observation.id, observation.suggestion, origin, shown)
+        ratio = metadata.get("latency_ratio")
+        _add_row(
+            table,
+            observation.id,
+            observation.suggestion,
+            metadata.get("origin"),
+            metadata.get("machine"),
+            None if ratio is None else f"{ratio:.3f}",
+            shown,
+        )
     console.print(table)
 
 

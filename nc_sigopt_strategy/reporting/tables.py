@@ -158,6 +158,9 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
         if outcome.fp32_latency_seconds:
             rows.append(("speed-up over FP32", f"{outcome.fp32_latency_seconds / latency:.2f}"))
     rows.append(("trials", str(outcome.trials)))
+    if outcome.trials_by_worker:
+        shares = (f"{worker} {count}" for worker, count in outcome.trials_by_worker.items())
+        rows.append(("trials by worker", ", ".join(shares)))
     rows.append(("tuning (s)", seconds_text(outcome.tuning_seconds)))
     rows.append(("ended because", outcome.stop_reason))
     if outcome.calibration is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from nc_sigopt_strategy import cli
+from nc_sigopt_strategy import cli, cli_common
 from nc_sigopt_strategy.connection import open_embedded
 from nc_sigopt_strategy.experiment import Experiment
 from nc_sigopt_strategy.experiment_definition import Definition
@@ -95,7 +95,8 @@ class Fake:
 @pytest.fixture
 def harness(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     functions: dict[str, Any] = {"read_config": lambda path: path}
-    monkeypatch.setattr(cli, "_benchmarks", lambda name: Fake(**functions))
+    for module in (cli, cli_common):
+        monkeypatch.setattr(module, "benchmarks", lambda name: Fake(**functions))
     return functions
 
 
@@ -127,7 +128,7 @@ def test_help_does_not_import_the_heavy_packages() -> None:
 )
 def test_tune_exits_by_what_it_found(found: bool, code: int, harness: dict[str, Any]) -> None:
     end = Fake(outcome=outcome(found), interrupted=False)
-    harness["tune"] = lambda config, tell: (end, Path("runs/x"))
+    harness["tune"] = lambda config, tell, **_: (end, Path("runs/x"))
     result = invoke("tune", "any.yaml")
     assert result.exit_code == code
     assert "The time is up." in result.output
@@ -168,7 +169,7 @@ def test_an_unexpected_exception_is_not_hidden(harness: dict[str, Any]) -> None:
 
 def test_an_interrupted_tune_shows_what_it_found(harness: dict[str, Any]) -> None:
     end = Fake(outcome=outcome(True), interrupted=True)
-    harness["tune"] = lambda config, tell: (end, Path("runs/x"))
+    harness["tune"] = lambda config, tell, **_: (end, Path("runs/x"))
     result = invoke("tune", "any.yaml")
     assert result.exit_code == cli.INTERRUPTED
     assert "yes, trial 1" in result.output
@@ -317,3 +318,20 @@ def test_looking_at_a_store_does_not_make_one(arguments: tuple[str, ...], tmp_pa
         assert "There is no store" in line
     assert not path.parent.exists()
     assert not (tmp_path / "data").exists()
+
+
+def test_tune_hands_on_what_a_worker_is_told(harness: dict[str, Any]) -> None:
+    end = Fake(outcome=outcome(True), interrupted=False)
+    told: list[Any] = []
+
+    def tune(config: Any, tell: Any, *, sigopt_kwargs: Any) -> Any:
+        told.append(sigopt_kwargs)
+        return end, Path("runs/x")
+
+    harness["tune"] = tune
+    invoke("tune", "any.yaml")
+    invoke("tune", "any.yaml", "--join", "7", "--worker", "w", "--workers", "3", "--storage", "u")
+    assert told == [
+        {},
+        {"sigopt_experiment_id": "7", "worker": "w", "parallel_bandwidth": 3, "storage": "u"},
+    ]

@@ -122,3 +122,29 @@ def test_one_process_at_a_time_and_a_dead_one_lets_go(tmp_path: Path) -> None:
 def test_a_lock_that_is_off_holds_nobody_up(tmp_path: Path) -> None:
     with MachineLock(True, tmp_path).held(), MachineLock(False, tmp_path).held():
         assert MachineLock(False, tmp_path).take() == 0.0
+
+
+_TURNS = """
+import sys, time
+from pathlib import Path
+from nc_sigopt_strategy.machine_lock import MachineLock
+lock = MachineLock(True, Path(sys.argv[1]))
+for _ in range(10):
+    with lock.held():
+        with open(Path(sys.argv[1]) / "turns", "a") as turns:
+            turns.write(sys.argv[2])
+        time.sleep(0.05)
+"""
+
+
+def test_nobody_takes_it_again_before_those_who_wait(tmp_path: Path) -> None:
+    with MachineLock(True, tmp_path).held():
+        command = [sys.executable, "-c", _TURNS, str(tmp_path)]
+        processes = [subprocess.Popen([*command, name]) for name in "ab"]
+        time.sleep(3.0)  # both have started and wait
+    for process in processes:
+        assert process.wait(60) == 0
+    turns = (tmp_path / "turns").read_text()
+    assert len(turns) == 20
+    assert "aaaa" not in turns[:15]
+    assert "bbbb" not in turns[:15]

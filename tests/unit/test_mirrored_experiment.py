@@ -6,7 +6,7 @@ or after it (its answer is). ``tests/faults`` breaks real sockets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,8 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    yield Rig(tmp_path)
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
 
 
 def measured(trial: Trial, latency: float = 0.5, **changes: Any) -> TrialRecord:
