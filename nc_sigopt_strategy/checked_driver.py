@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .sigopt_client import SigOptException, failed_status_rate_limit
+from .sigopt_client import SigOptException, unthrottled
 
-_WITHOUT_ID = ("record", "token")
+_WITHOUT_ID = ("record", "stopping_criteria", "token")
 
 
 class UnusableAnswer(SigOptException):  # type: ignore[misc]  # the client ships no types
@@ -21,18 +21,20 @@ class UnusableAnswer(SigOptException):  # type: ignore[misc]  # the client ships
 class CheckedDriver:
     """Another driver of the client's, its answers checked.
 
-    Requests do not wait either for what the client thinks of earlier failures: it counts those of
-    the whole process and sleeps ever longer (sigopt 8.8.3, ratelimit.py).
+    Nor does a request wait because of failures of earlier ones; see ``unthrottled``.
 
     Args:
-        driver: Whom to ask; all its attributes are reached through this one.
+        driver: Whom to ask; all its attributes are read and set through this one.
     """
 
     def __init__(self, driver: Any) -> None:
-        self.checked = driver
+        object.__setattr__(self, "checked", driver)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.checked, name)
+        return getattr(object.__getattribute__(self, "checked"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.checked, name, value)
 
     def request(
         self,
@@ -47,9 +49,8 @@ class CheckedDriver:
             UnusableAnswer: It is not what a SigOpt server answers.
             sigopt.exception.SigOptException: As the driver below.
         """
-        failed_status_rate_limit.clear()
-        answer: dict[str, Any] | None = self.checked.request(method, path, data, headers)
-        failed_status_rate_limit.clear()
+        with unthrottled():
+            answer: dict[str, Any] | None = self.checked.request(method, path, data, headers)
         problem = _problem(method.upper(), answer)
         if problem is not None:
             raise UnusableAnswer(

@@ -32,6 +32,8 @@ from .version import __version__
 if TYPE_CHECKING:
     from .reporting.comparison import Comparison
 
+_LOCAL_RAY = "this machine"
+
 
 @click.group(epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="nc-sigopt")
@@ -53,13 +55,32 @@ def cli() -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.")
 @click.option("--join", metavar="ID", help="Work on this experiment, beside its other workers.")
-@click.option("--storage", metavar="URL", help="Optuna storage URL that all workers share.")
+@click.option(
+    "--storage",
+    metavar="URL",
+    envvar="NC_SIGOPT_STORAGE",
+    help="Optuna storage URL that all workers share.  [env: NC_SIGOPT_STORAGE]",
+)
 @click.option("--worker", metavar="NAME", help="This worker's own name, the same after a restart.")
 @click.option(
     "--workers",
     type=click.IntRange(1),
     metavar="N",
     help="How many will work on the experiment at the same time.",
+)
+@click.option(
+    "--ray",
+    "ray_address",
+    is_flag=False,
+    flag_value=_LOCAL_RAY,
+    metavar="[ADDRESS]",
+    help="Start those workers on this Ray cluster; without ADDRESS on this machine.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --ray: go on with the run in this run folder.",
 )
 @errors_as_one_line
 def tune(
@@ -69,6 +90,8 @@ def tune(
     storage: str | None,
     worker: str | None,
     workers: int | None,
+    ray_address: str | None,
+    resume: Path | None,
 ) -> None:
     """Tune one model with one strategy.
 
@@ -80,15 +103,32 @@ def tune(
     """
     from .reporting.tables import outcome_table, table_console
 
-    run = benchmarks("tune").tune
-    given = {
-        "sigopt_experiment_id": join,
-        "storage": storage,
-        "worker": worker,
-        "parallel_bandwidth": workers,
-    }
-    sigopt_kwargs = {key: value for key, value in given.items() if value is not None}
-    end, folder = run(read_run_config(config, output), teller(), sigopt_kwargs=sigopt_kwargs)
+    for option, given, needs_ray in (("--resume", resume, True), ("--worker", worker, False)):
+        if given is not None and needs_ray != (ray_address is not None):
+            raise ConfigFileError(
+                f"{option} {given} does not go {'without' if needs_ray else 'with'} --ray.",
+                "Ray names its workers itself." if not needs_ray else "Add --ray.",
+            )
+    read, tell = read_run_config(config, output), teller()
+    if ray_address is not None:
+        ray = benchmarks("ray_tuning.command")
+        options = ray.RayOptions(
+            workers=workers or 1,
+            address=None if ray_address == _LOCAL_RAY else ray_address,
+            output=resume,
+            join=join,
+            storage=storage,
+        )
+        end, folder = ray.tune_on_ray(read, tell, options)
+    else:
+        kwargs = {
+            "sigopt_experiment_id": join,
+            "storage": storage,
+            "worker": worker,
+            "parallel_bandwidth": workers,
+        }
+        sigopt_kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        end, folder = benchmarks("tune").tune(read, tell, sigopt_kwargs=sigopt_kwargs)
     table_console().print(outcome_table(end.outcome))
     click.echo(f"Everything about this run: {folder}")
     if end.interrupted:

@@ -8,24 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from .embedded import EmbeddedDriver
-from .errors import ServerError
+from .errors import SettingsError
 from .sampling import DEFAULT_SAMPLER
-from .settings import Settings
-from .sigopt_client import (
-    ApiException,
-    Connection,
-    SigOptException,
-    client_config,
-    failed_status_rate_limit,
-    without_token,
-)
-
-CHECK_TIMEOUT_SECONDS = 4.0
-REQUEST_TIMEOUT_SECONDS = 15.0
-_WAYS_OUT = (
-    "Leave sigopt_api_token (and SIGOPT_API_TOKEN) out to use the embedded engine, which needs no "
-    "server, or set sigopt_api_url (or SIGOPT_API_URL) to a SigOpt server that answers."
-)
+from .server_connection import open_server
+from .settings import SERVER, Settings
+from .sigopt_client import Connection, client_config
 
 
 @dataclass(frozen=True)
@@ -58,12 +45,19 @@ def open_connections(settings: Settings, *, seed: int) -> Connections:
 
     Raises:
         StoreError: The embedded store cannot be used.
+        SettingsError: The server is to suggest and there is no token, or the token would travel
+            without TLS.
         ServerError: The server cannot be reached, refuses the token or answers nonsense.
     """
     token = find_token(settings)
-    remote = None if token is None else open_http(token, settings)
+    if token is None and settings.suggestions == SERVER:
+        raise SettingsError(
+            "suggestions='server' needs a SigOpt server, and there is no API token.",
+            "Set sigopt_api_token (or SIGOPT_API_TOKEN), or leave suggestions out.",
+        )
+    remote, is_ours = (None, False) if token is None else open_server(token, settings)
     local = open_embedded(settings.storage, sampler=settings.sampler, seed=seed)
-    return Connections(local, remote)
+    return Connections(local, remote, is_ours)
 
 
 def find_token(settings: Settings) -> str | None:
@@ -72,6 +66,12 @@ def find_token(settings: Settings) -> str | None:
         return settings.sigopt_api_token.reveal()
     token = client_config.api_token
     return token.strip() if isinstance(token, str) and token.strip() else None
+
+
+def names_no_store(settings: Settings) -> bool:
+    """Whether an experiment is to be continued without a word on where it is kept."""
+    continued = settings.sigopt_experiment_id is not None
+    return continued and settings.storage is None and find_token(settings) is None
 
 
 def open_embedded(
@@ -96,48 +96,10 @@ def default_storage_url() -> str:
 
 
 def open_http(token: str, settings: Settings) -> Any:
-    """A connection to a SigOpt server, after checking that it answers and knows the token."""
-    connection = Connection(
-        client_token=token, api_url=settings.sigopt_api_url, timeout=CHECK_TIMEOUT_SECONDS
-    )
-    server = connection.impl.driver.api_url
-    # The client slows down after failures of earlier, unrelated requests in this process.
-    failed_status_rate_limit.clear()
-    problem: ServerError | None = None
-    try:
-        client_id = connection.tokens("self").fetch().client
-        if client_id is not None:
-            connection.clients(client_id).projects(settings.sigopt_project_id).fetch()
-        else:
-            problem = ServerError(
-                f"{server} answered, but not like a SigOpt server: its answer names no client.",
-                _WAYS_OUT,
-            )
-    except ApiException as error:
-        problem = _refused(connection, error, settings)
-    except SigOptException as error:
-        cause = without_token(connection, error.__cause__ or error)
-        problem = ServerError(f"The SigOpt server {server} cannot be reached: {cause}.", _WAYS_OUT)
-    # Raised here and not in the handlers: as its context the client's exception would hang on to
-    # the request, and with it to the token.
-    if problem is not None:
-        raise problem
-    connection.set_timeout(REQUEST_TIMEOUT_SECONDS)
-    return connection
+    """A connection to a SigOpt server, after checking that it answers and knows the token.
 
-
-def _refused(connection: Any, error: Any, settings: Settings) -> ServerError:
-    server = connection.impl.driver.api_url
-    said = f"(status {error.status_code}: {without_token(connection, error.message)})"
-    if error.status_code in (401, 403):
-        return ServerError(
-            f"The SigOpt server {server} refuses the API token {said}.",
-            f"Check sigopt_api_token. {_WAYS_OUT}",
-        )
-    if error.status_code == 404:
-        return ServerError(
-            f"The SigOpt server {server} has no project {settings.sigopt_project_id!r} {said}.",
-            "Create it with `sigopt create project --project "
-            f"{settings.sigopt_project_id}`, or set sigopt_project_id to one that exists.",
-        )
-    return ServerError(f"The SigOpt server {server} failed {said}.", _WAYS_OUT)
+    Raises:
+        SettingsError: The token would travel without TLS.
+        ServerError: The server cannot be reached, refuses the token or answers nonsense.
+    """
+    return open_server(token, settings)[0]

@@ -200,10 +200,11 @@ class Outbox:
                 del self._entries[key]
         for trial in self.remote.suggestions():
             found = self._entries.get(trial.metadata.get(KEY, ""))
-            if found is not None:
+            if found is not None and found.server_suggestion in (None, trial.suggestion_id):
                 found.server_suggestion = trial.suggestion_id
             elif trial.is_open and self._is_mine(trial):
-                # Asked for with an answer that never came, or of a local store that is gone.
+                # Asked for with an answer that never came, asked for twice because the first
+                # request took its time, or of a local store that is gone.
                 self.remote.withdraw(trial)
 
     def _is_mine(self, trial: Trial) -> bool:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 TOKEN_KEY = "sigopt_api_token"
-URL_KEYS = ("storage", "sigopt_api_url")
+PROXY_KEY = "sigopt_proxy"
+URL_KEYS = ("storage", "sigopt_api_url", PROXY_KEY)
 REDACTED = "***"
 # A user with a password before the host, or a query such as ?password=...
 _CREDENTIALS = re.compile(
@@ -77,6 +78,8 @@ class SealedKwargs:
     def _is_private(key: str, value: object) -> bool:
         if key == TOKEN_KEY:
             return value is not None
+        if isinstance(value, Secret) or (key == PROXY_KEY and "@" in str(value)):
+            return True
         return callable(value) or (key in URL_KEYS and bool(_CREDENTIALS.search(str(value))))
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +16,14 @@ from .calibration import EXACT, MODES
 from .errors import SettingsError
 from .lease import LEASE_SECONDS, MAX_WORKER_NAME
 from .secrets import TOKEN_KEY, SealedKwargs, Secret
+from .server_options import (
+    ClientCertificate,
+    checked_ca_bundle,
+    checked_client_cert,
+    checked_hosts,
+    checked_proxy,
+    checked_url,
+)
 from .session_options import checked_session_options
 
 PRESETS = ("dtype", "int8", "full")
@@ -24,6 +33,7 @@ WORKER_PATTERN = re.compile(rf"[A-Za-z0-9_.:/\-]{{1,{MAX_WORKER_NAME}}}")
 PROJECT_ID_PATTERN = re.compile(r"[a-z0-9\-_.]{1,32}")
 DEFAULT_EXPERIMENT_NAME = "nc-tune"
 DEFAULT_PROJECT_ID = "nc-tune"
+REQUEST_TIMEOUT_SECONDS = 15.0
 
 ModelLatency = Callable[[Any], float]
 ModelMetrics = Callable[[Any], Mapping[str, float]]
@@ -37,10 +47,19 @@ class Settings:
         sigopt_api_token: SigOpt API token. Without one (here, in ``SIGOPT_API_TOKEN`` or in the
             SigOpt client's own config file) the embedded engine does the job.
         sigopt_project_id: Project of the experiment, else ``SIGOPT_PROJECT``; ``[a-z0-9-_.]``, 1
-            to 32 characters. The embedded engine creates it; a SigOpt server must have it.
+            to 32 characters. It is created if it is not there.
         sigopt_experiment_name: Name of a new experiment, 1 to 100 characters.
         sigopt_experiment_id: Continue this experiment instead of creating one.
         sigopt_api_url: Base URL of a SigOpt server; else ``SIGOPT_API_URL``.
+        sigopt_ca_bundle: PEM file of the authorities that may have signed the server's
+            certificate; else ``SIGOPT_API_VERIFY_SSL_CERTS``, else those that requests knows.
+        sigopt_client_cert: What this side shows the server: a PEM file with certificate and key,
+            or a pair of files. The key must not be encrypted.
+        sigopt_proxy: URL of an http or https proxy that only the server is reached through; else
+            the environment's, except for a server on this machine.
+        sigopt_timeout_seconds: How long to wait for the server to take a connection, and then
+            for each piece of its answer. Above 0.
+        sigopt_plain_http_hosts: Hosts that the token may go to without TLS, besides this machine.
         suggestions: Who proposes where there is a server: ``local``, our sampler, and the server
             records; or ``server``, the server's engine.
         parallel_bandwidth: How many workers will ask at the same time.
@@ -84,6 +103,11 @@ class Settings:
     sigopt_experiment_name: str = DEFAULT_EXPERIMENT_NAME
     sigopt_experiment_id: str | None = None
     sigopt_api_url: str | None = None
+    sigopt_ca_bundle: Path | None = None
+    sigopt_client_cert: ClientCertificate | None = None
+    sigopt_proxy: Secret | None = None
+    sigopt_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS
+    sigopt_plain_http_hosts: tuple[str, ...] = ()
     suggestions: str = LOCAL
     parallel_bandwidth: int = 1
     worker: str | None = None
@@ -142,7 +166,7 @@ class Settings:
                 values["sigopt_api_token"] = Secret(token)
         url = os.environ.get("SIGOPT_API_URL", "").strip()
         if url and "sigopt_api_url" not in values:
-            values["sigopt_api_url"] = _url("SIGOPT_API_URL", url)
+            values["sigopt_api_url"] = checked_url("SIGOPT_API_URL", url)
         project = os.environ.get("SIGOPT_PROJECT", "").strip()
         if project and "sigopt_project_id" not in values:
             values["sigopt_project_id"] = _project_id("SIGOPT_PROJECT", project)
@@ -240,20 +264,6 @@ def _experiment_id(key: str, value: object) -> str | None:
     return text
 
 
-def _url(key: str, value: object) -> str | None:
-    url = _text(key, value)
-    if url is not None and "@" in url.split("?")[0].partition("//")[2].split("/")[0]:
-        raise SettingsError(
-            f"{key} holds a user name or password.",
-            "Give the URL without it; the token goes into sigopt_api_token.",
-        )
-    if url is not None and not re.match(r"https?://[^/\s]+", url):
-        raise SettingsError(
-            f"{key} {url!r} is not a URL of a server.", "For example: https://sigopt.example.org."
-        )
-    return None if url is None else url.rstrip("/")
-
-
 def _worker(key: str, value: object) -> str | None:
     name = _text(key, value)
     if name is not None and not WORKER_PATTERN.fullmatch(name):
@@ -306,7 +316,7 @@ def _seconds(key: str, value: object) -> float | None:
 
 def _some_seconds(key: str, value: object) -> float | None:
     seconds = _seconds(key, value)
-    if seconds == 0:
+    if seconds is not None and not 0 < seconds < math.inf:
         raise _wrong(key, "a number of seconds above 0", value)
     return seconds
 
@@ -368,7 +378,12 @@ _CHECKS: dict[str, Callable[[str, object], Any]] = {
     "sigopt_project_id": _project_id,
     "sigopt_experiment_name": _experiment_name,
     "sigopt_experiment_id": _experiment_id,
-    "sigopt_api_url": _url,
+    "sigopt_api_url": checked_url,
+    "sigopt_ca_bundle": checked_ca_bundle,
+    "sigopt_client_cert": checked_client_cert,
+    "sigopt_proxy": checked_proxy,
+    "sigopt_timeout_seconds": _some_seconds,
+    "sigopt_plain_http_hosts": checked_hosts,
     "suggestions": _one_of(*SUGGESTIONS),
     "parallel_bandwidth": _whole(1),
     "worker": _worker,

@@ -39,8 +39,8 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 # How often a suggestion is run again after the process died with it, before it counts as failed.
 RERUNS = 1
-# How often a worker looks whether the first one has measured the reference.
-_REFERENCE_POLL_SECONDS = 0.5
+# How often a worker that has nothing to do looks whether others have got further.
+_POLL_SECONDS = 0.5
 # What a server that was away gets at the end, to be told what it missed.
 _FLUSH_SECONDS = 5.0
 
@@ -155,10 +155,10 @@ class TuningRun:
             if self.stop_reason:
                 self._machine.give()
                 return None
-            if not self._may_be_compared():
+            if not self._may_start():
                 self._machine.give()
                 self._check_while_waiting()
-                time.sleep(_REFERENCE_POLL_SECONDS)
+                time.sleep(_POLL_SECONDS)
                 continue
             first = not self.meter.has_reference
             trial = self._source.open_next(self.budget.max_trials, first=first)
@@ -350,9 +350,8 @@ class TuningRun:
         self.models.clear()
 
     def _why_stop(self) -> str | None:
-        trials = len(self.history.records)
         reason = self.budget.stop_reason(
-            trials=trials + self._source.others,
+            trials=len(self.history.records),
             found=self.history.best is not None,
             trial_seconds=self._trial_seconds,
             reserved_seconds=self.decision.reserved_seconds(),
@@ -362,8 +361,15 @@ class TuningRun:
             return f"All {self.space.size} configurations have been tried."
         return reason
 
-    def _may_be_compared(self) -> bool:
-        """Whether latencies have a reference, or it falls to this worker to measure it."""
+    def _may_start(self) -> bool:
+        """Whether there is a trial for this worker.
+
+        The last trials of the budget may be with others. They are waited for: if one of those
+        dies, its trial falls to this worker, and the decision is made among all trials.
+        """
+        if len(self.history.records) + self._source.others >= self.budget.max_trials:
+            return False
+        # Latencies need a reference; without one and with nobody at it, it falls to this worker.
         if self.meter.has_reference or not self.experiment.is_shared:
             return True
         return self._restore_reference() or self._source.others == 0

@@ -27,6 +27,7 @@ from nc_sigopt_benchmarks.config import (
     TuningConfig,
 )
 from nc_sigopt_strategy.calibration import STOCK
+from nc_sigopt_strategy.connection import names_no_store
 from nc_sigopt_strategy.errors import ConfigFileError, SettingsError
 from nc_sigopt_strategy.settings import Settings
 
@@ -321,7 +322,7 @@ def _check_strategy_kwargs(
         settings = Settings.from_kwargs(kwargs)
     except SettingsError as error:
         raise wrong(place, f"cannot be used: {error.fact.rstrip('.')}", error.hint) from error
-    if settings.sigopt_experiment_id is not None and settings.storage is None:
+    if names_no_store(settings):
         hint = "Add storage: each run has a store of its own unless told otherwise."
         key = "sigopt_experiment_id"
         raise wrong((*place, key), "is given without the store that it is in", hint)

@@ -16,7 +16,7 @@ from nc_sigopt_benchmarks.dispatch import run_here
 from nc_sigopt_benchmarks.run_end import RunEnd
 from nc_sigopt_benchmarks.run_folder import new_run_folder
 from nc_sigopt_benchmarks.run_plan import planned_run
-from nc_sigopt_strategy.connection import find_token
+from nc_sigopt_strategy.connection import names_no_store
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.progress import TuningProgress
 from nc_sigopt_strategy.settings import Settings
@@ -59,8 +59,7 @@ def with_kwargs(
         )
     kwargs = {**strategy.strategy_kwargs, **sigopt_kwargs}
     settings = Settings.from_kwargs(kwargs)
-    joins = settings.sigopt_experiment_id is not None
-    if joins and settings.storage is None and find_token(settings) is None:
+    if names_no_store(settings):
         raise ConfigFileError(
             f"Experiment {settings.sigopt_experiment_id} is to be joined, but no store is named.",
             "Add --storage URL, or storage or sigopt_api_token to strategy_kwargs.",

@@ -135,15 +135,6 @@ def test_refused_token(refused: Any, driver: EmbeddedDriver) -> None:
     assert "403" in message
 
 
-def test_missing_project(refused: Any, driver: EmbeddedDriver) -> None:
-    with serve_driver(driver, token=TOKEN) as url:
-        message = refused(
-            {"sigopt_api_token": TOKEN, "sigopt_api_url": url, "sigopt_project_id": "gone"}
-        )
-    assert "has no project 'gone'" in message
-    assert "sigopt create project" in message
-
-
 def test_server_error(refused: Any, driver: EmbeddedDriver) -> None:
     with serve_driver(driver, token=TOKEN, fail_with=500) as url:
         message = refused({"sigopt_api_token": TOKEN, "sigopt_api_url": url})
