@@ -63,6 +63,7 @@ from .workplace import Workplace
 logger = logging.getLogger("nc_sigopt_strategy")
 
 INTERRUPTED = "Interrupted."
+ENDED_EARLY = "Tuning ended early: %s"
 
 
 class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no types
@@ -167,7 +168,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
                 stopped = INTERRUPTED
             except Exception as error:
                 stopped = self._logged.reason(error)
-                logger.error("Tuning ended early: %s", error)
+                logger.error(ENDED_EARLY, error)
                 logger.debug("Where it ended", exc_info=True)
             self._finish(stopped)
 

@@ -18,6 +18,9 @@ if os.environ.get("NC_SIGOPT_ASSETS"):
 # Before TensorFlow is imported; see nc_sigopt_strategy/__init__.py.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+# PostgreSQL for whoever asks for ``postgresql_url``.
+pytest_plugins = ["tests.postgresql"]
+
 CLASSES = 4
 INPUT_NAME = "input"
 OUTPUT_NAME = "logits"
@@ -39,7 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No token, server or store of the machine reaches a test, and no test leaves files behind."""
-    for name in ("SIGOPT_API_TOKEN", "SIGOPT_API_URL", "SIGOPT_PROJECT"):
+    named = ("SIGOPT_API_TOKEN", "SIGOPT_API_URL", "SIGOPT_PROJECT", "NC_SIGOPT_STORAGE")
+    for name in named:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)

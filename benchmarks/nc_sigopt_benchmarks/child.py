@@ -70,7 +70,7 @@ def run_child(
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=_environment(),
+            env=worker_environment(),
             start_new_session=True,
         )
         try:
@@ -162,7 +162,7 @@ def _end(code: int, overdue: bool, folder: Path) -> ChildEnd:
     return ChildEnd(failure)
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """The worker's environment: it must find the packages that this process runs, wherever."""
     packages = (nc_sigopt_benchmarks, nc_sigopt_strategy)
     roots = [str(Path(package.__file__ or "").resolve().parent.parent) for package in packages]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from optuna.exceptions import DuplicatedStudyError
 
@@ -16,6 +17,12 @@ MAX_PROJECT_ID_LENGTH = 32
 _PROJECT_ID = re.compile(r"[a-z0-9\-_.]+")
 
 
+@dataclass(frozen=True)
+class _StoredProject:
+    id: int
+    stored: JsonObject
+
+
 def fetch_token(engine: Engine, data: JsonObject) -> JsonObject:
     """GET tokens/self."""
     return documents.token()
@@ -25,6 +32,13 @@ def fetch_client(engine: Engine, data: JsonObject, client_id: str) -> JsonObject
     """GET clients/{client}."""
     check_client(client_id)
     return documents.client()
+
+
+def fetch_organization(engine: Engine, data: JsonObject, organization_id: str) -> JsonObject:
+    """GET organizations/{organization}."""
+    if organization_id != documents.CLIENT_ID:
+        raise not_found(f"No organization {organization_id}")
+    return documents.organization()
 
 
 def create_project(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
@@ -50,27 +64,33 @@ def create_project(engine: Engine, data: JsonObject, client_id: str) -> JsonObje
     try:
         engine.store.create_study(study_name, ["minimize"], PROJECT_ATTR, stored)
     except DuplicatedStudyError:
-        study_id = engine.store.study_id(study_name)
-        if PROJECT_ATTR in engine.store.study_attrs(study_id):
+        study_id, described = engine.store.project_at(study_name)
+        if described is not None:
             raise ApiError(409, f"Project {project_id} already exists") from None
         # A process died between creating the study and describing it.
-        engine.store.set_study_attr(study_id, PROJECT_ATTR, stored)
+        engine.store.save_project(study_id, stored)
     return documents.project(stored, 0)
 
 
 def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
     """GET clients/{client}/projects."""
     check_client(client_id)
-    validation.check_keys(data, ("deleted", *PAGING_KEYS), "query")
+    validation.check_keys(data, ("user", "deleted", "sort", "ascending", *PAGING_KEYS), "query")
     deleted = validation.boolean(data.get("deleted", False), "deleted")
-    counts = _experiment_counts(engine)
+    order = validation.one_of(data.get("sort", "created"), ("created", "updated"), "sort")
+    ascending = validation.boolean(data.get("ascending", False), "ascending")
+    # There are no users here, so nothing belongs to one.
     items = [
-        (study_id, stored)
+        _StoredProject(study_id, stored)
         for study_id, stored in engine.store.projects().values()
-        if stored["deleted"] == deleted
+        if stored["deleted"] == deleted and data.get("user") is None
     ]
-    return paginate(
-        items, data, lambda _, stored: documents.project(stored, counts.get(stored["id"], 0))
+    by_id = order == "created"
+    if not by_id:
+        items.sort(key=lambda item: (item.stored[order], item.id))
+    counts = _experiment_counts(engine)
+    return paginate(items, data, ascending=ascending, by_id=by_id).document(
+        lambda item: documents.project(item.stored, counts.get(item.stored["id"], 0))
     )
 
 
@@ -93,7 +113,7 @@ def update_project(
     if "deleted" in data:
         stored["deleted"] = validation.boolean(data["deleted"], "deleted")
     stored["updated"] = unix_now()
-    engine.store.set_study_attr(study_id, PROJECT_ATTR, stored)
+    engine.store.save_project(study_id, stored)
     return documents.project(stored, _experiment_counts(engine).get(project_id, 0))
 
 
@@ -119,7 +139,7 @@ def _project(engine: Engine, client_id: str, project_id: str) -> tuple[int, Json
 
 def _experiment_counts(engine: Engine) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for experiment in engine.store.experiments().values():
+    for experiment in (stored.experiment for stored in engine.store.experiments()):
         if experiment.project is not None and experiment.state == "active":
             counts[experiment.project] = counts.get(experiment.project, 0) + 1
     return counts

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from nc_sigopt_strategy.embedded.best import best_of
+from nc_sigopt_strategy.embedded.history import Progress
 from nc_sigopt_strategy.embedded.model import Experiment, Metric, Parameter
-from nc_sigopt_strategy.embedded.store import METADATA_ATTR_PREFIX, Point
+from nc_sigopt_strategy.embedded.point import Point
 
 JsonObject = dict[str, Any]
 
 CLIENT_ID = "1"
 TOKEN = "embedded"
+ENGINE = "nc_sigopt_strategy"
 
 
 def token() -> JsonObject:
@@ -32,6 +33,8 @@ def token() -> JsonObject:
         "scope": "all_endpoints",
         "expires": None,
         "lease_length": None,
+        # An extension of ours, by which a client knows this engine from SigOpt's.
+        "engine": ENGINE,
     }
 
 
@@ -44,6 +47,29 @@ def client() -> JsonObject:
         "organization": CLIENT_ID,
         "created": 0,
         "client_security": {},
+    }
+
+
+def organization() -> JsonObject:
+    """The one organization, which has the one client."""
+    return {
+        "object": "organization",
+        "id": CLIENT_ID,
+        "name": "embedded",
+        "created": 0,
+        "academic": False,
+        "email_domains": [],
+    }
+
+
+def tag(tag_id: int, stored: Mapping[str, Any]) -> JsonObject:
+    """A tag."""
+    return {
+        "object": "tag",
+        "id": str(tag_id),
+        "name": stored["name"],
+        "color": stored["color"],
+        "client": CLIENT_ID,
     }
 
 
@@ -64,7 +90,7 @@ def project(stored: Mapping[str, Any], experiment_count: int) -> JsonObject:
     }
 
 
-def experiment(experiment_id: int, found: Experiment, points: Sequence[Point]) -> JsonObject:
+def experiment(experiment_id: int, found: Experiment, progress: Progress) -> JsonObject:
     """An experiment with its progress."""
     return {
         "object": "experiment",
@@ -87,12 +113,15 @@ def experiment(experiment_id: int, found: Experiment, points: Sequence[Point]) -
         "parameters": [_parameter(parameter) for parameter in found.parameters],
         "conditionals": [],
         "linear_constraints": [],
-        "progress": _progress(experiment_id, found, points),
+        "progress": _progress(experiment_id, found, progress),
     }
 
 
 def suggestion(
-    experiment_id: int, found: Experiment, point: Point, attrs: Mapping[str, Any]
+    experiment_id: int,
+    found: Experiment,
+    point: Point,
+    changed: Mapping[int, JsonObject | None],
 ) -> JsonObject:
     """A suggestion.
 
@@ -100,10 +129,10 @@ def suggestion(
         experiment_id: Its experiment.
         found: The same.
         point: The suggestion.
-        attrs: The experiment's attributes, which hold metadata that was changed later.
+        changed: Suggestion id to metadata, where it was changed later.
     """
     made = point.suggestion or {}
-    metadata = attrs.get(f"{METADATA_ATTR_PREFIX}{point.id}", made.get("metadata"))
+    metadata = changed[point.id] if point.id in changed else made.get("metadata")
     return {
         "object": "suggestion",
         "id": str(point.id),
@@ -115,6 +144,17 @@ def suggestion(
         "deleted": point.withdrawn,
         "assignments": assignments(found, point),
         "metadata": metadata,
+    }
+
+
+def queued_suggestion(experiment_id: int, found: Experiment, point: Point) -> JsonObject:
+    """A queued suggestion."""
+    return {
+        "object": "queued_suggestion",
+        "id": str(point.id),
+        "experiment": str(experiment_id),
+        "created": (point.queued or {}).get("created"),
+        "assignments": assignments(found, point),
     }
 
 
@@ -191,23 +231,15 @@ def _parameter(parameter: Parameter) -> JsonObject:
     return document
 
 
-def _progress(experiment_id: int, found: Experiment, points: Sequence[Point]) -> JsonObject:
-    observed = [point for point in points if point.observation]
-
+def _progress(experiment_id: int, found: Experiment, progress: Progress) -> JsonObject:
     def shown(point: Point | None) -> JsonObject | None:
         return None if point is None else observation(experiment_id, found, point)
 
-    # With one optimized metric a server names the best value here, thresholds or not.
-    best = best_of(found, observed, within_thresholds=False) if len(found.optimized) == 1 else []
     return {
         "object": "progress",
-        "observation_count": len(observed),
-        "observation_budget_consumed": len(observed),
-        "first_observation": shown(min(observed, key=_made_at, default=None)),
-        "last_observation": shown(max(observed, key=_made_at, default=None)),
-        "best_observation": shown(best[0] if best else None),
+        "observation_count": progress.count,
+        "observation_budget_consumed": progress.count,
+        "first_observation": shown(progress.first),
+        "last_observation": shown(progress.last),
+        "best_observation": shown(progress.best),
     }
-
-
-def _made_at(point: Point) -> tuple[int, int]:
-    return (point.observation or {})["created"], point.id

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nc_sigopt_strategy.embedded import validation
 from nc_sigopt_strategy.embedded.api_error import ApiError, bad_request
 from nc_sigopt_strategy.embedded.engine import Engine
+from nc_sigopt_strategy.embedded.fields import read_fields, select_fields
 from nc_sigopt_strategy.embedded.opening import DATABASE_ERRORS
 from nc_sigopt_strategy.embedded.routes import find_route
 from nc_sigopt_strategy.embedded.store import Store
@@ -21,7 +21,8 @@ class EmbeddedDriver:
     """SigOpt's REST API in this process, over Optuna storage.
 
     Use it as ``sigopt.Connection(driver=lambda **_: EmbeddedDriver("sqlite:///runs.db"))``.
-    Several processes may open the same storage. Threads may share a driver; they take turns.
+    Several processes may open the same storage, and threads may share a driver. Suggestions of
+    one experiment are made one after the other; everything else goes on meanwhile.
 
     Args:
         storage_url: Database URL; a SQLite file and its folder are created when missing.
@@ -45,7 +46,6 @@ class EmbeddedDriver:
             raise SettingsError(f"The seed is {seed!r}.", "Give an integer or leave it out.")
         self._store = Store(storage_url)
         self._engine = Engine(self._store, sampler, seed)
-        self._turn = threading.RLock()
         self.storage_url = self._store.location.display
 
     def request(
@@ -87,25 +87,34 @@ class EmbeddedDriver:
             ApiError: Every refusal, with status and body.
             StoreError: The database failed.
         """
+        self._engine.clock.seconds = 0.0
         verb = method.upper()
         handler, ids = find_route(verb, path)
         given = dict(validation.object_(data, "json"))
         validation.check_json(given)
         if verb in ("GET", "DELETE"):
             given = {key: value for key, value in given.items() if value is not None}
-        with self._turn:
-            try:
-                return handler(self._engine, given, *ids)
-            except SettingsError as error:
-                # The sampler was chosen for all experiments and does not fit this one.
-                raise bad_request(str(error)) from error
-            except DATABASE_ERRORS as error:
-                raise self._store.location.explain(error) from error
+        fields = read_fields(given.pop("fields", None)) if verb in ("GET", "POST") else None
+        try:
+            return select_fields(handler(self._engine, given, *ids), fields)
+        except SettingsError as error:
+            # The sampler was chosen for all experiments and does not fit this one.
+            raise bad_request(str(error)) from error
+        except DATABASE_ERRORS as error:
+            raise self._store.location.explain(error) from error
+
+    @property
+    def sampler_seconds(self) -> float:
+        """Seconds that the last ``answer`` in this thread spent on the sampler.
+
+        Its reading of the history is included, and the wait for suggestions of the same
+        experiment that other threads had asked for before; 0.0 where no sampler was asked.
+        """
+        return self._engine.clock.seconds
 
     def close(self) -> None:
         """Close the database connections."""
-        with self._turn:
-            self._store.close()
+        self._store.close()
 
 
 def _plain(data: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -118,6 +127,8 @@ def _plain(data: Mapping[str, Any] | None) -> dict[str, Any]:
 
     try:
         plain = json.loads(json.dumps(ApiObject.as_json(data or {})))
+    except RecursionError:
+        raise bad_request("The request is nested too deeply") from None
     except (TypeError, ValueError) as error:
         raise bad_request(f"The request is not JSON: {error}") from error
     return validation.object_(plain, "json")

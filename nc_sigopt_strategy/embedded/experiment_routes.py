@@ -9,12 +9,13 @@ from typing import Any
 
 from nc_sigopt_strategy.embedded import documents, experiment_rules, validation
 from nc_sigopt_strategy.embedded.account_routes import check_project, fetch_project
-from nc_sigopt_strategy.embedded.api_error import bad_request
-from nc_sigopt_strategy.embedded.best import best_of
+from nc_sigopt_strategy.embedded.api_error import ApiError, bad_request
 from nc_sigopt_strategy.embedded.engine import Engine, JsonObject, check_client, unix_now
+from nc_sigopt_strategy.embedded.experiment_filter import LIST_KEYS, SORTS, experiment_filter
+from nc_sigopt_strategy.embedded.history import NOTHING_YET
 from nc_sigopt_strategy.embedded.model import Experiment, Metric
 from nc_sigopt_strategy.embedded.pagination import PAGING_KEYS, paginate
-from nc_sigopt_strategy.embedded.store import EXPERIMENT_ATTR
+from nc_sigopt_strategy.embedded.store import EXPERIMENT_ATTR, StoredExperiment
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 
@@ -35,7 +36,7 @@ def create_experiment(engine: Engine, data: JsonObject, client_id: str = "1") ->
         EXPERIMENT_ATTR,
         experiment.to_stored(),
     )
-    return documents.experiment(study_id, experiment, [])
+    return documents.experiment(study_id, experiment, NOTHING_YET)
 
 
 def list_experiments(engine: Engine, data: JsonObject, client_id: str = "1") -> JsonObject:
@@ -54,19 +55,22 @@ def list_project_experiments(
 
 def fetch_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET experiments/{experiment}; deleted ones too, with state ``deleted``."""
-    study_id, experiment = engine.experiment(experiment_id)
-    return documents.experiment(study_id, experiment, engine.store.points(study_id))
+    return _document(engine, engine.experiment(experiment_id))
 
 
 def update_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """PUT experiments/{experiment}."""
-    study_id, experiment = engine.experiment(experiment_id)
+    stored = engine.experiment(experiment_id)
+    experiment = stored.experiment
     if "parameters" in data:
-        raise bad_request(
+        raise ApiError(
+            405,
             "Parameters cannot be changed: the embedded engine compares all observations of an "
-            "experiment with each other. Create a new experiment."
+            "experiment with each other. Create a new experiment.",
         )
     validation.check_keys(data, _UPDATE_KEYS)
+    if data.get("no_optimize") is not None:
+        validation.boolean(data["no_optimize"], "no_optimize")
     changes: JsonObject = {"updated": unix_now()}
     if "name" in data:
         changes["name"] = validation.name(data["name"], ".name")
@@ -86,54 +90,53 @@ def update_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> J
     if "metrics" in data:
         changes["metrics"] = _with_thresholds(experiment, data["metrics"])
     changed = dataclasses.replace(experiment, **changes)
-    engine.store.save_experiment(study_id, changed)
-    return documents.experiment(study_id, changed, engine.store.points(study_id))
+    engine.store.save_experiment(stored.id, changed)
+    return _document(engine, dataclasses.replace(stored, experiment=changed))
 
 
 def delete_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """DELETE experiments/{experiment}: out of the lists, but kept."""
-    study_id, experiment = engine.experiment(experiment_id)
+    stored = engine.experiment(experiment_id)
     validation.check_keys(data, ("include_runs",), "query")
-    engine.store.save_experiment(
-        study_id, dataclasses.replace(experiment, state="deleted", updated=unix_now())
-    )
+    if "include_runs" in data:
+        validation.boolean(data["include_runs"], "include_runs")
+    deleted = dataclasses.replace(stored.experiment, state="deleted", updated=unix_now())
+    engine.store.save_experiment(stored.id, deleted)
     return {}
 
 
 def list_best_assignments(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET experiments/{experiment}/best_assignments."""
-    study_id, experiment = engine.experiment(experiment_id)
+    stored = engine.experiment(experiment_id)
     validation.check_keys(data, PAGING_KEYS, "query")
-    best = best_of(experiment, [p for p in engine.store.points(study_id) if p.observation])
-    return paginate(
-        [(point.id, point) for point in best],
-        data,
-        lambda _, point: documents.best_assignments(experiment, point),
+    best = engine.store.history(stored).best(stored.experiment)
+    return paginate(best, data).document(
+        lambda point: documents.best_assignments(stored.experiment, point)
     )
 
 
 def fetch_stopping_criteria(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
-    """GET experiments/{experiment}/stopping_criteria: whether the budget is spent."""
-    study_id, experiment = engine.experiment(experiment_id)
-    observed = sum(point.observation is not None for point in engine.store.points(study_id))
-    budget = experiment.observation_budget
-    spent = budget is not None and observed >= budget
-    return {
-        "object": "stopping_criteria",
-        "should_stop": spent,
-        "reasons": ["observation_budget_reached"] if spent else [],
-    }
+    """GET experiments/{experiment}/stopping_criteria: budget spent, or nothing gained."""
+    stored = engine.experiment(experiment_id)
+    history = engine.store.history(stored)
+    budget = stored.experiment.observation_budget
+    reasons = []
+    if budget is not None and len(history.observed()) >= budget:
+        reasons.append("observation_budget_reached")
+    if history.is_stagnating(stored.experiment):
+        reasons.append("possible_stagnation")
+    return {"object": "stopping_criteria", "should_stop": bool(reasons), "reasons": reasons}
 
 
 def fetch_record(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET experiments/{experiment}/record, a route that SigOpt does not have."""
-    study_id, _ = engine.experiment(experiment_id)
+    study_id = engine.experiment(experiment_id).id
     return _record(study_id, engine.store.record(study_id))
 
 
 def update_record(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """PUT experiments/{experiment}/record: replace the whole document."""
-    study_id, _ = engine.experiment(experiment_id)
+    study_id = engine.experiment(experiment_id).id
     validation.check_keys(data, ("record",))
     record = validation.object_(validation.required(data, "record"), "record")
     size = len(json.dumps(record))
@@ -147,24 +150,21 @@ def _record(study_id: int, record: Any) -> JsonObject:
     return {"object": "record", "experiment": str(study_id), "record": record}
 
 
+def _document(engine: Engine, stored: StoredExperiment) -> JsonObject:
+    progress = engine.store.history(stored).progress(stored.experiment)
+    return documents.experiment(stored.id, stored.experiment, progress)
+
+
 def _page(engine: Engine, data: JsonObject, project_id: str | None) -> JsonObject:
-    validation.check_keys(data, ("state", "search", *PAGING_KEYS), "query")
-    state = validation.one_of(data.get("state") or "active", ("active", "deleted", "all"), "state")
-    search = str(data.get("search") or "").lower()
-    items = [
-        (study_id, experiment)
-        for study_id, experiment in engine.store.experiments().items()
-        if state in ("all", experiment.state)
-        and search in experiment.name.lower()
-        and project_id in (None, experiment.project)
-    ]
-    return paginate(
-        items,
-        data,
-        lambda study_id, experiment: documents.experiment(
-            study_id, experiment, engine.store.points(study_id)
-        ),
-    )
+    validation.check_keys(data, (*LIST_KEYS, *PAGING_KEYS), "query")
+    wanted = experiment_filter(data, project_id)
+    items = [stored for stored in engine.store.experiments() if wanted(stored.experiment)]
+    by_id = validation.one_of(data.get("sort", "id"), SORTS, "sort") == "id"
+    if not by_id:
+        items.sort(key=lambda stored: (stored.experiment.updated, stored.id))
+    ascending = validation.boolean(data.get("ascending", False), "ascending")
+    page = paginate(items, data, ascending=ascending, by_id=by_id)
+    return page.document(lambda stored: _document(engine, stored))
 
 
 def _with_thresholds(experiment: Experiment, value: Any) -> tuple[Metric, ...]:
@@ -175,9 +175,10 @@ def _with_thresholds(experiment: Experiment, value: Any) -> tuple[Metric, ...]:
         validation.check_keys(
             raw, ("name", "objective", "strategy", "threshold", "object"), "metric"
         )
-        metric = metrics.get(raw.get("name"))
+        name = raw.get("name")
+        metric = metrics.get(name) if name is None or isinstance(name, str) else None
         if metric is None:
-            raise bad_request(f"No metric {raw.get('name')!r} in this experiment")
+            raise bad_request(f"No metric {validation.show(name)} in this experiment")
         for key in ("objective", "strategy"):
             if raw.get(key, getattr(metric, key)) != getattr(metric, key):
                 raise bad_request(f"The {key} of metric {metric.name} cannot be changed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -21,6 +22,10 @@ MAX_CONSTRAINT_METRICS = 4
 MAX_METRICS = 50
 MAX_CATEGORY_LENGTH = 50
 MIN_BOUNDS_WIDTH = 1e-8
+# Values are kept as doubles, which hold no larger integers exactly.
+MAX_INT = 2**53
+# Samplers compute with squares, which must not overflow.
+MAX_DOUBLE = 1e150
 
 # Parts of SigOpt that the engine does not have. Empty values are accepted, since clients send
 # them as defaults; anything else is refused instead of being ignored.
@@ -47,11 +52,14 @@ def new_experiment(data: dict[str, Any], now: int) -> Experiment:
     for key in _NOT_OFFERED:
         if data.get(key):
             raise bad_request(f"{key} is not offered by the embedded engine")
-    if data.get("num_solutions") not in (None, 1):
+    solutions = data.get("num_solutions")
+    if solutions is not None and validation.integer(solutions, "num_solutions", 1) != 1:
         raise bad_request("num_solutions above 1 is not offered by the embedded engine")
     experiment = Experiment(
         name=validation.name(validation.required(data, "name"), ".name"),
-        type=validation.one_of(data.get("type") or "offline", EXPERIMENT_TYPES, ".type"),
+        type=validation.one_of(
+            "offline" if data.get("type") is None else data["type"], EXPERIMENT_TYPES, ".type"
+        ),
         state="active",
         created=now,
         updated=now,
@@ -61,7 +69,7 @@ def new_experiment(data: dict[str, Any], now: int) -> Experiment:
         metadata=validation.metadata(data.get("metadata")),
         observation_budget=budget(data.get("observation_budget")),
         parallel_bandwidth=bandwidth(data.get("parallel_bandwidth")),
-        num_solutions=data.get("num_solutions"),
+        num_solutions=None if solutions is None else 1,
     )
     if experiment.type == "grid":
         return _with_grid_budget(experiment)
@@ -81,7 +89,9 @@ def bandwidth(value: Any) -> int | None:
 def project_id(value: Any) -> str | None:
     """A project reference; whether the project exists is checked by the route."""
     if value is not None and not isinstance(value, str):
-        raise bad_request(f"Invalid type for project: expected a string, got {value!r}")
+        raise bad_request(
+            f"Invalid type for project: expected a string, got {validation.show(value)}"
+        )
     return value
 
 
@@ -195,12 +205,12 @@ _ONLY_FOR = {
 
 def _bounded(raw: dict[str, Any], name: str, kind: str) -> Parameter:
     bounds = validation.object_(validation.required(raw, "bounds"), f"bounds of {name}")
-    check: Callable[[Any, str], float] = validation.integer if kind == "int" else validation.number
+    check = _number_check(kind)
     low = check(validation.required(bounds, "min"), f"bounds.min of {name}")
     high = check(validation.required(bounds, "max"), f"bounds.max of {name}")
     if high - low < MIN_BOUNDS_WIDTH:
         raise bad_request(f"Parameter {name}: max must be greater than min, got {low} to {high}")
-    transformation = raw.get("transformation") or "none"
+    transformation = "none" if raw.get("transformation") is None else raw["transformation"]
     log = validation.one_of(transformation, ("none", "log"), f"transformation of {name}") == "log"
     if log and low <= 0:
         raise bad_request(f"Parameter {name}: a log transformation needs min above 0, got {low}")
@@ -229,12 +239,28 @@ def _categories(raw: dict[str, Any], name: str) -> tuple[str, ...]:
 
 def _grid(raw: dict[str, Any], name: str, kind: str) -> tuple[float, ...]:
     values = validation.array(raw["grid"], f"grid of {name}")
-    check: Callable[[Any, str], float] = validation.integer if kind == "int" else validation.number
+    check = _number_check(kind)
     numbers = tuple(check(value, f"grid of {name}") for value in values)
     if not numbers:
         raise bad_request(f"Parameter {name}: the grid must not be empty")
     _check_distinct(numbers, f"grid values of {name}")
     return numbers
+
+
+def _number_check(kind: str) -> Callable[[Any, str], float]:
+    """Checks a bound or a grid value of a numeric parameter."""
+    limit = MAX_INT if kind == "int" else MAX_DOUBLE
+
+    def check(value: Any, what: str) -> float:
+        number = (validation.integer if kind == "int" else validation.number)(value, what)
+        if abs(number) > limit:
+            raise bad_request(
+                f"Invalid value for {what}: {validation.show(value)}, the embedded engine takes "
+                f"{kind} values from {-limit:g} to {limit:g}"
+            )
+        return number
+
+    return check
 
 
 def _with_required_budget(experiment: Experiment) -> Experiment:
@@ -262,6 +288,6 @@ def _sorted_unique(items: list[_Named], what: str) -> tuple[_Named, ...]:
 
 
 def _check_distinct(values: Sequence[Any], what: str) -> None:
-    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    repeated = sorted(str(value) for value, count in Counter(values).items() if count > 1)
     if repeated:
-        raise bad_request(f"Duplicate {what}: {', '.join(repeated)}")
+        raise bad_request(f"Duplicate {what}: {', '.join(repeated[:10])}")

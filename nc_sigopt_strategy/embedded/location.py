@@ -6,6 +6,8 @@ import random
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
 
 import sqlalchemy
 
@@ -51,6 +53,77 @@ _SQLITE_REASONS = (
     ),
 )
 
+_POSTGRESQL_NAMES = ("postgresql", "postgres", "postgres+psycopg")
+
+# What PostgreSQL or its driver says -> (what it means, the way out).
+_POSTGRESQL_REASONS = (
+    (
+        "password authentication failed",
+        "The database server refuses the password of user {user} for the store {store}.",
+        "Correct the password in the storage URL.",
+    ),
+    (
+        "no password supplied",
+        "The database server asks for a password, and the storage URL {store} has none.",
+        "Write it as postgresql://user:password@host/database.",
+    ),
+    (
+        "pg_hba.conf",
+        "The database server does not let user {user} in for the store {store}.",
+        "Let the server's pg_hba.conf allow it.",
+    ),
+    (
+        'FATAL: database "',
+        "The store {store} cannot be opened: there is no database {database}.",
+        "Create it with: createdb {database}, or correct the storage URL.",
+    ),
+    (
+        "onnection refused",
+        "No database server answers for the store {store}: connection refused.",
+        "Start it, or correct host and port in the storage URL.",
+    ),
+    (
+        "failed to resolve host",
+        "The host of the store {store} is not known.",
+        "Correct the host in the storage URL.",
+    ),
+    (
+        "timeout expired",
+        "The database server of the store {store} does not answer.",
+        "Check that host and port in the storage URL are right and can be reached.",
+    ),
+    (
+        "the database system is",
+        "The database server of the store {store} is starting or stopping.",
+        "Try again when it is up: what was observed is kept.",
+    ),
+    (
+        "server closed the connection",
+        "The database server of the store {store} has closed the connection.",
+        "Check that it is up and try again: what was observed is kept.",
+    ),
+    (
+        "terminating connection",
+        "The database server of the store {store} has closed the connection.",
+        "Check that it is up and try again: what was observed is kept.",
+    ),
+    (
+        "too many clients",
+        "The database server of the store {store} takes no more connections.",
+        "End other clients, or raise max_connections of the server.",
+    ),
+    (
+        "ermission denied",
+        "User {user} may not write to the store {store}.",
+        "Grant the right to create tables, or name the owner of the database in the URL.",
+    ),
+)
+# What the next attempt would say again.
+_POSTGRESQL_HOPELESS = (
+    "password authentication failed", "no password supplied", "pg_hba.conf",
+    'database "', 'role "', "failed to resolve host",
+)  # fmt: skip
+
 
 class Location:
     """A parsed storage URL.
@@ -78,27 +151,64 @@ class Location:
                 "Write a SQLite file as sqlite:///path/to/file.db.",
             ) from None
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.display = _without_secrets(url)
         self.path: Path | None = None
         database = url.database or ":memory:"
         if self.is_sqlite and database != ":memory:":
             self.path = Path(database).expanduser().absolute()
             url = url.set(database=str(self.path))
+            self.display = f"sqlite:///{self.path}"
+        if url.drivername in _POSTGRESQL_NAMES:
+            url = url.set(drivername="postgresql+psycopg")
         self.url = url
-        self.display = _without_secrets(url) if self.path is None else f"sqlite:///{self.path}"
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether it is PostgreSQL."""
+        return self.url.get_backend_name() == "postgresql"
+
+    @property
+    def connect_args(self) -> dict[str, Any]:
+        """Arguments for the database driver."""
+        if self.url.drivername != "postgresql+psycopg":
+            return {}
+        given = self.url.query
+        wanted = {"connect_timeout": 10, "application_name": "nc_sigopt_strategy"}
+        return {key: value for key, value in wanted.items() if key not in given}
+
+    @property
+    def driver_hint(self) -> str:
+        """What to install when the database driver is missing."""
+        if self.is_postgresql:
+            return "Install it with: pip install 'nc_sigopt_strategy[postgresql]'"
+        return "Install the Python package for that database."
 
     def explain(self, error: BaseException) -> StoreError:
         """The error that a user sees for one of the database's."""
-        text = _root_message(error)
+        text = " ".join(_root_message(error).split())
         place = str(self.path or self.display)
+        reasons: tuple[tuple[str, str, str], ...] = ()
         if self.is_sqlite:
-            for sign, fact, hint in _SQLITE_REASONS:
-                if sign in text:
-                    return StoreError(fact.format(store=place), hint)
+            reasons = _SQLITE_REASONS
+        elif self.is_postgresql:
+            reasons = _POSTGRESQL_REASONS
+        for sign, fact, hint in reasons:
+            if sign in text:
+                names = {"store": place, "database": self.url.database, "user": self.url.username}
+                return StoreError(fact.format(**names), hint.format(**names))
         if self.url.password:
-            text = text.replace(str(self.url.password), "***")
+            for shown in {str(self.url.password), quote_plus(str(self.url.password))}:
+                text = text.replace(shown, "***")
         return StoreError(
             f"The store {place} failed: {text}", "Check that the database is up and writable."
         )
+
+    def is_hopeless(self, error: BaseException) -> bool:
+        """Whether it is of no use to try again."""
+        if isinstance(error, sqlalchemy.exc.ArgumentError):
+            return True
+        text = _root_message(error)
+        return self.is_postgresql and any(sign in text for sign in _POSTGRESQL_HOPELESS)
 
     def prepare(self) -> None:
         """Create the folder of a SQLite file and check that the file can be written.

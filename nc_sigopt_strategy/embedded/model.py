@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,8 @@ class Metric:
         """How far ``value`` is beyond the threshold: above zero means violated."""
         if self.threshold is None:
             return 0.0
-        return self.threshold - value if self.objective == "maximize" else value - self.threshold
+        excess = self.threshold - value if self.objective == "maximize" else value - self.threshold
+        return min(max(excess, -sys.float_info.max), sys.float_info.max)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Parameter:
         if self.type == "categorical":
             if value not in self.categories or not isinstance(value, str):
                 raise bad_request(
-                    f"Invalid value for {what}: {value!r}, must be one of "
+                    f"Invalid value for {what}: {validation.show(value)}, must be one of "
                     f"{', '.join(self.categories)}"
                 )
             return value
@@ -97,12 +99,13 @@ class Parameter:
         checked = self._number(validation.number(value, what))
         if self.grid and checked not in self.grid:
             raise bad_request(
-                f"Invalid value for {what}: {value!r} is not on the grid "
+                f"Invalid value for {what}: {validation.show(value)} is not on the grid "
                 f"{', '.join(map(str, self.grid))}"
             )
         if self.low is not None and self.high is not None and not self.low <= checked <= self.high:
             raise bad_request(
-                f"Invalid value for {what}: {value!r} is outside of {self.low} to {self.high}"
+                f"Invalid value for {what}: {validation.show(value)} is outside of {self.low} "
+                f"to {self.high}"
             )
         return checked
 
@@ -150,7 +153,8 @@ class Experiment:
         """Optuna's objective values of an observation, from metric name to value."""
         if self.optimized:
             return [values[metric.name] for metric in self.optimized]
-        return [sum(max(0.0, violation) for violation in self.violations(values))]
+        total = sum(max(0.0, violation) for violation in self.violations(values))
+        return [min(total, sys.float_info.max)]
 
     def violations(self, values: Mapping[str | None, float]) -> list[float]:
         """One number per metric with a threshold; above zero means violated."""
@@ -169,11 +173,14 @@ class Experiment:
         given = validation.object_(value, "assignments")
         names = [parameter.name for parameter in self.parameters]
         missing = [name for name in names if given.get(name) is None]
-        unknown = [name for name in given if name not in names]
+        unknown = sorted(given.keys() - set(names))
         if missing:
             raise bad_request(f"Missing parameters in assignments: {', '.join(missing)}")
         if unknown:
-            raise bad_request(f"Unknown parameters in assignments: {', '.join(unknown)}")
+            named = ", ".join(
+                name if len(name) <= 100 else validation.show(name) for name in unknown[:10]
+            )
+            raise bad_request(f"Unknown parameters in assignments: {named}")
         return {
             parameter.name: parameter.check(given[parameter.name]) for parameter in self.parameters
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,12 @@ from optuna.trial import TrialState
 from nc_sigopt_strategy.embedded import documents, validation
 from nc_sigopt_strategy.embedded.api_error import ApiError, bad_request, not_found
 from nc_sigopt_strategy.embedded.engine import Engine, JsonObject, unix_now
+from nc_sigopt_strategy.embedded.history import History
 from nc_sigopt_strategy.embedded.model import Experiment
+from nc_sigopt_strategy.embedded.observation_order import observation_order
 from nc_sigopt_strategy.embedded.pagination import PAGING_KEYS, paginate
-from nc_sigopt_strategy.embedded.store import OBSERVATION_ATTR, Point
+from nc_sigopt_strategy.embedded.point import OBSERVATION_ATTR, Point
+from nc_sigopt_strategy.embedded.store import StoredExperiment
 from nc_sigopt_strategy.embedded.tables import Finish
 
 MAX_BATCH = 2500
@@ -41,10 +45,9 @@ class _Report:
 
 def create_observation(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """POST experiments/{experiment}/observations. It is on disk when this returns."""
-    study_id, experiment = engine.experiment(experiment_id)
-    known = {str(point.id): point for point in engine.store.points(study_id)}
-    report = _check(data, study_id, experiment, known)
-    return _observe(engine, study_id, experiment, report)
+    stored = engine.experiment(experiment_id)
+    report = _check(data, stored, engine.store.history(stored))
+    return _observe(engine, stored, report)
 
 
 def create_observations(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
@@ -52,45 +55,49 @@ def create_observations(engine: Engine, data: JsonObject, experiment_id: str) ->
 
     All are checked before the first is stored; each is stored for itself.
     """
-    study_id, experiment = engine.experiment(experiment_id)
+    stored = engine.experiment(experiment_id)
     validation.check_keys(data, ("observations", "dry_run", "no_optimize"))
     batch = validation.array(validation.required(data, "observations"), "observations")
     if len(batch) > MAX_BATCH:
         raise bad_request(f"A batch has at most {MAX_BATCH} observations, got {len(batch)}")
-    known = {str(point.id): point for point in engine.store.points(study_id)}
+    dry_run = _flag(data, "dry_run")
+    _flag(data, "no_optimize")
+    history = engine.store.history(stored)
     reports = [
-        _check(validation.object_(entry, "observations[]"), study_id, experiment, known)
-        for entry in batch
+        _check(validation.object_(entry, "observations[]"), stored, history) for entry in batch
     ]
-    dry_run = validation.boolean(data.get("dry_run") or False, "dry_run")
-    stored = [_observe(engine, study_id, experiment, report) for report in reports if not dry_run]
+    made = [_observe(engine, stored, report) for report in reports if not dry_run]
     return {
         "object": "pagination",
-        "count": len(stored),
-        "data": stored,
+        "count": len(made),
+        "data": made,
         "paging": {"before": None, "after": None},
     }
 
 
 def list_observations(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET experiments/{experiment}/observations."""
-    study_id, experiment = engine.experiment(experiment_id)
-    validation.check_keys(data, PAGING_KEYS, "query")
-    items = [(point.id, point) for point in engine.store.points(study_id) if point.observation]
-    return paginate(
-        items, data, lambda _, point: documents.observation(study_id, experiment, point)
-    )
+    stored = engine.experiment(experiment_id)
+    validation.check_keys(data, ("sort", "ascending", *PAGING_KEYS), "query")
+    order = observation_order(stored.experiment, data.get("sort"))
+    ascending = validation.boolean(data.get("ascending", False), "ascending")
+    observed = engine.store.history(stored).observed()
+    if order is None:
+        page = paginate(observed, data, ascending=ascending)
+    else:
+        page = paginate(sorted(observed, key=order), data, ascending=ascending, by_id=False)
+    return page.document(lambda point: documents.observation(stored.id, stored.experiment, point))
 
 
 def fetch_observation(
     engine: Engine, data: JsonObject, experiment_id: str, observation_id: str
 ) -> JsonObject:
     """GET experiments/{experiment}/observations/{observation}."""
-    study_id, experiment = engine.experiment(experiment_id)
-    for point in engine.store.points(study_id):
-        if str(point.id) == observation_id and point.observation:
-            return documents.observation(study_id, experiment, point)
-    raise not_found(f"No observation {observation_id} for experiment: {study_id}")
+    stored = engine.experiment(experiment_id)
+    point = engine.store.history(stored).point(int(observation_id))
+    if point is None or point.observation is None:
+        raise not_found(f"No observation {observation_id} for experiment: {stored.id}")
+    return documents.observation(stored.id, stored.experiment, point)
 
 
 def refuse_update(engine: Engine, data: JsonObject, *ids: str) -> JsonObject:
@@ -103,37 +110,28 @@ def refuse_delete(engine: Engine, data: JsonObject, *ids: str) -> JsonObject:
     raise ApiError(405, _FINAL.format(what="Deleting an observation"))
 
 
-def _observe(engine: Engine, study_id: int, experiment: Experiment, report: _Report) -> JsonObject:
+def _observe(engine: Engine, stored: StoredExperiment, report: _Report) -> JsonObject:
     point = report.point
     if point is not None and point.is_open and engine.store.finish(point, report.finish):
-        observed = Point(
-            id=point.id,
-            number=point.number,
-            assignments=point.assignments,
-            suggestion=point.suggestion,
-            observation=report.finish.user_attrs[OBSERVATION_ATTR],
-            withdrawn=False,
-        )
-        return documents.observation(study_id, experiment, observed)
+        made = report.finish.user_attrs[OBSERVATION_ATTR]
+        observed = dataclasses.replace(point, observation=made)
+        return documents.observation(stored.id, stored.experiment, observed)
     if point is not None:
         # It was observed before, or by another process since it was read: SigOpt allows several
         # observations of a suggestion, so this one is kept beside the first. But another
         # process may also have taken the suggestion back.
-        _check_not_withdrawn(engine, study_id, point)
-    observed = engine.store.add(study_id, experiment, report.assignments, {}, report.finish)
-    return documents.observation(study_id, experiment, observed)
+        now = engine.store.history(stored).point(point.id)
+        if now is not None and now.withdrawn:
+            raise _no_suggestion(point.id, stored.id)
+    history = engine.store.history(stored, refresh=False)
+    observed = engine.store.add(history, report.assignments, {}, report.finish)
+    return documents.observation(stored.id, stored.experiment, observed)
 
 
-def _check_not_withdrawn(engine: Engine, study_id: int, point: Point) -> None:
-    for other in engine.store.points(study_id):
-        if other.id == point.id and other.withdrawn:
-            raise _no_suggestion(point.id, study_id)
-
-
-def _check(
-    data: JsonObject, study_id: int, experiment: Experiment, known: dict[str, Point]
-) -> _Report:
+def _check(data: JsonObject, stored: StoredExperiment, history: History) -> _Report:
+    experiment = stored.experiment
     validation.check_keys(data, _CREATE_KEYS)
+    _flag(data, "no_optimize")
     suggestion_id, given = data.get("suggestion"), data.get("assignments")
     if (suggestion_id is None) == (given is None):
         raise bad_request("Exactly one of suggestion and assignments must be given")
@@ -141,12 +139,12 @@ def _check(
     if suggestion_id is None:
         assignments = experiment.check_assignments(given)
     else:
-        point = known.get(str(suggestion_id))
+        point = _suggestion(history, suggestion_id)
         if point is None or point.suggestion is None or point.withdrawn:
-            raise _no_suggestion(suggestion_id, study_id)
+            raise _no_suggestion(suggestion_id, stored.id)
         assignments = dict(point.assignments)
 
-    failed = validation.boolean(data.get("failed") or False, "failed")
+    failed = _flag(data, "failed")
     if failed and data.get("values"):
         raise bad_request("A failed observation must not have values")
     if not failed and data.get("values") is None:
@@ -181,7 +179,8 @@ def _values(experiment: Experiment, value: Any) -> list[JsonObject]:
         # A single metric goes without saying.
         name = names[0] if raw.get("name") is None and len(names) == 1 else raw.get("name")
         if name not in names:
-            raise bad_request(f"No metric {name!r}; values must name {', '.join(map(str, names))}")
+            shown = validation.show(name)
+            raise bad_request(f"No metric {shown}; values must name {', '.join(map(str, names))}")
         if name in found:
             raise bad_request(f"values names the metric {name} twice")
         found[name] = {
@@ -195,6 +194,23 @@ def _values(experiment: Experiment, value: Any) -> list[JsonObject]:
     return [found[name] for name in names]
 
 
+def _suggestion(history: History, suggestion_id: Any) -> Point | None:
+    """The point that a suggestion's id stands for: an integer, or its digits."""
+    if isinstance(suggestion_id, bool) or not isinstance(suggestion_id, (int, str)):
+        raise bad_request(
+            f"Invalid type for suggestion: expected an id, got {validation.show(suggestion_id)}"
+        )
+    text = str(suggestion_id)
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        return None
+    return history.point(int(text))
+
+
+def _flag(data: JsonObject, key: str) -> bool:
+    value = data.get(key)
+    return False if value is None else validation.boolean(value, key)
+
+
 def _stddev(value: Any, name: str | None) -> float | None:
     if value is None:
         return None
@@ -205,4 +221,5 @@ def _stddev(value: Any, name: str | None) -> float | None:
 
 
 def _no_suggestion(suggestion_id: Any, study_id: int) -> ApiError:
-    return bad_request(f"No suggestion: {suggestion_id} for experiment: {study_id}")
+    shown = suggestion_id if len(str(suggestion_id)) <= 60 else validation.show(suggestion_id)
+    return bad_request(f"No suggestion: {shown} for experiment: {study_id}")

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy
 import optuna
+from optuna.samplers import BaseSampler, RandomSampler
 
 from nc_sigopt_strategy.embedded.api_error import ApiError
+from nc_sigopt_strategy.embedded.history import History
 from nc_sigopt_strategy.embedded.model import Experiment
-from nc_sigopt_strategy.embedded.store import Point
 from nc_sigopt_strategy.embedded.tuning_experiment import tuning_experiment
-from nc_sigopt_strategy.sampling import Enumeration, make_sampler, read_constraints
+from nc_sigopt_strategy.errors import SettingsError
+from nc_sigopt_strategy.sampling import make_sampler, read_constraints
 from nc_sigopt_strategy.sampling.asking import RETRIES, ask, derived_seed
 from nc_sigopt_strategy.sampling.registry import SearchSpace
+
+_LOG = logging.getLogger(__name__)
 
 
 def propose(
     experiment: Experiment,
-    study: optuna.Study,
-    points: Sequence[Point],
+    history: History,
+    number: int,
     sampler_name: str,
     seed: int | None,
     race: int = 0,
@@ -34,8 +40,8 @@ def propose(
 
     Args:
         experiment: Parameters, metrics and type; ``random`` and ``grid`` override the sampler.
-        study: Its Optuna study.
-        points: Its points so far.
+        history: Its points so far.
+        number: How many there are.
         sampler_name: Sampler for experiments of type ``offline``.
         seed: The driver's seed; ``None`` draws new random numbers each time.
         race: How often another process with the same seed was faster. It changes the random
@@ -47,35 +53,48 @@ def propose(
         SettingsError: The grid sampler was chosen for a continuous parameter.
     """
     name = sampler_name if experiment.type == "offline" else experiment.type
-    space = experiment.search_space()
-    enumeration = Enumeration(space) if Enumeration.is_finite(space) else None
-    used = [point.assignments for point in points if not point.withdrawn]
-    taken = {_key(space, assignments) for assignments in used}
-    if experiment.type == "grid" and enumeration and len(taken) >= enumeration.size:
+    space, enumeration = history.space, history.enumeration
+    if experiment.type == "grid" and enumeration and history.taken_count() >= enumeration.size:
         raise ApiError(500, f"No suggestion left: all {enumeration.size} grid points are used")
 
     tuning = tuning_experiment(experiment, record)
+    study = history.study()
     assignments: dict[str, Any] = {}
     for attempt in range(1 + RETRIES):
         sampler = make_sampler(
             name,
-            seed=_seed(seed, len(points), race, attempt),
+            seed=_seed(seed, number, race, attempt),
             search_space=space,
             constraints_func=read_constraints if experiment.limited else None,
             experiment=tuning,
         )
-        assignments = ask(sampler, study, space, len(points))
-        if _key(space, assignments) not in taken:
+        assignments = _ask(sampler, study, space, number, _seed(seed, number, race, attempt))
+        if not history.is_taken(assignments):
             return assignments
-    if enumeration is None or len(taken) >= enumeration.size:
+    if enumeration is None:
         return assignments
-    ranks = sorted({enumeration.rank(assignments) for assignments in used})
-    generator = random.Random(_seed(seed, len(points), race, RETRIES + 1))
+    ranks = history.taken_ranks()
+    if len(ranks) >= enumeration.size:
+        return assignments
+    generator = random.Random(_seed(seed, number, race, RETRIES + 1))
     return enumeration.unrank(_untried(ranks, enumeration.size, generator))
 
 
-def _key(space: SearchSpace, assignments: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(assignments[name] for name in space)
+def _ask(
+    sampler: BaseSampler, study: optuna.Study, space: SearchSpace, number: int, seed: int | None
+) -> dict[str, Any]:
+    """The sampler's word; a random one where its arithmetic fails, as on a SigOpt server."""
+    try:
+        # Values near the limits of a double make its arithmetic warn on the user's terminal.
+        with numpy.errstate(all="ignore"):
+            return ask(sampler, study, space, number)
+    except SettingsError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        # Metrics may have any values, and an experiment must not end because a sampler cannot
+        # compute with them.
+        _LOG.warning("The sampler failed, so the suggestion is a random one: %s", error)
+        return ask(RandomSampler(seed=seed), study, space, number)
 
 
 def _seed(seed: int | None, number: int, race: int, attempt: int) -> int | None:

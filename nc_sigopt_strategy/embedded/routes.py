@@ -9,7 +9,10 @@ from nc_sigopt_strategy.embedded import (
     account_routes,
     experiment_routes,
     observation_routes,
+    queued_routes,
     suggestion_routes,
+    tag_routes,
+    validation,
 )
 from nc_sigopt_strategy.embedded.api_error import ApiError, not_found
 
@@ -17,9 +20,14 @@ from nc_sigopt_strategy.embedded.api_error import ApiError, not_found
 Handler = Callable[..., dict[str, Any]]
 
 # ``{int}`` stands for a number, ``{text}`` for any one part of a path.
-_TABLE: dict[str, dict[str, Handler]] = {
+TABLE: dict[str, dict[str, Handler]] = {
     "tokens/self": {"GET": account_routes.fetch_token},
     "clients/{int}": {"GET": account_routes.fetch_client},
+    "organizations/{int}": {"GET": account_routes.fetch_organization},
+    "clients/{int}/tags": {
+        "GET": tag_routes.list_tags,
+        "POST": tag_routes.create_tag,
+    },
     "clients/{int}/projects": {
         "GET": account_routes.list_projects,
         "POST": account_routes.create_project,
@@ -60,6 +68,14 @@ _TABLE: dict[str, dict[str, Handler]] = {
         "PUT": suggestion_routes.update_suggestion,
         "DELETE": suggestion_routes.delete_suggestion,
     },
+    "experiments/{int}/queued_suggestions": {
+        "GET": queued_routes.list_queued,
+        "POST": queued_routes.create_queued,
+    },
+    "experiments/{int}/queued_suggestions/{int}": {
+        "GET": queued_routes.fetch_queued,
+        "DELETE": queued_routes.delete_queued,
+    },
     "experiments/{int}/observations": {
         "GET": observation_routes.list_observations,
         "POST": observation_routes.create_observation,
@@ -73,10 +89,10 @@ _TABLE: dict[str, dict[str, Handler]] = {
     },
 }
 
-_ROUTES = [(pattern.split("/"), verbs) for pattern, verbs in _TABLE.items()]
+_ROUTES = [(pattern.split("/"), verbs) for pattern, verbs in TABLE.items()]
 
-# An id beyond this is no key of any database; past it drivers raise instead of finding nothing.
-_MAX_ID = 2**63 - 1
+# More digits are no id of anything, and Python refuses to read thousands of them.
+_MAX_DIGITS = 19
 
 
 def find_route(method: str, path: Sequence[str | int]) -> tuple[Handler, list[str]]:
@@ -86,15 +102,17 @@ def find_route(method: str, path: Sequence[str | int]) -> tuple[Handler, list[st
         ApiError: 404 for an unknown path, 405 for a known one with another verb.
     """
     parts = [str(part) for part in path]
+    if not all(validation.is_storable(part) for part in parts):
+        raise not_found("The path holds a character that no path has")
     for pattern, verbs in _ROUTES:
         ids = _match(pattern, parts)
         if ids is None:
             continue
         handler = verbs.get(method)
         if handler is None:
-            raise ApiError(405, f"{method} is not offered for {'/'.join(parts)}")
+            raise ApiError(405, f"{method} is not offered for {'/'.join(parts)[:200]}")
         return handler, ids
-    raise not_found(f"The embedded engine has no route {'/'.join(parts)}")
+    raise not_found(f"The embedded engine has no route {'/'.join(parts)[:200]}")
 
 
 def _match(pattern: Sequence[str], parts: Sequence[str]) -> list[str] | None:
@@ -103,7 +121,7 @@ def _match(pattern: Sequence[str], parts: Sequence[str]) -> list[str] | None:
     ids = []
     for expected, part in zip(pattern, parts, strict=True):
         if expected == "{int}":
-            if not (part.isascii() and part.isdigit() and int(part) <= _MAX_ID):
+            if not (part.isascii() and part.isdigit() and len(part) <= _MAX_DIGITS):
                 return None
             ids.append(str(int(part)))
         elif expected == "{text}":

@@ -1,70 +1,71 @@
 """Experiments, suggestions and observations as Optuna studies and trials.
 
-An experiment or a project is a study that carries its description as a user attribute. A
-suggestion is a RUNNING trial. Observing it finishes the trial (COMPLETE, or FAIL for a failed
-observation); taking it back finishes it as FAIL with ``WITHDRAWN_ATTR``. An observation of given
-assignments, or a further one of the same suggestion, is a finished trial of its own.
+An experiment or a project is a study that carries its description as a user attribute. A queued
+suggestion is a WAITING trial, a suggestion a RUNNING one. Observing it finishes the trial
+(COMPLETE, or FAIL for a failed observation); taking it back finishes it as FAIL with
+``WITHDRAWN_ATTR``. An observation of given assignments, or a further one of the same suggestion,
+is a finished trial of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import TrialState
 
+from nc_sigopt_strategy.embedded.database import MAX_ID, Database
+from nc_sigopt_strategy.embedded.history import History
 from nc_sigopt_strategy.embedded.location import Location
 from nc_sigopt_strategy.embedded.model import FORMAT_VERSION, Experiment
-from nc_sigopt_strategy.embedded.opening import open_storage, quiet_optuna
-from nc_sigopt_strategy.embedded.tables import Finish, finish_trial, insert_trial
+from nc_sigopt_strategy.embedded.opening import open_storage
+from nc_sigopt_strategy.embedded.own_tables import SuggestionMetadata, Tags
+from nc_sigopt_strategy.embedded.point import (
+    OBSERVATION_ATTR,
+    QUEUED_ATTR,
+    SUGGESTION_ATTR,
+    Point,
+)
+from nc_sigopt_strategy.embedded.studies import Studies
+from nc_sigopt_strategy.embedded.tables import Finish, finish_trial, start_trial
 from nc_sigopt_strategy.errors import StoreError
-from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
 
 JsonObject = dict[str, Any]
 
 EXPERIMENT_ATTR = "experiment"
 PROJECT_ATTR = "project"
-SUGGESTION_ATTR = "suggestion"
-OBSERVATION_ATTR = "observation"
+# Where earlier versions of this package kept metadata of a suggestion that was changed.
 METADATA_ATTR_PREFIX = "suggestion-metadata:"
 
 # A system attribute, so that reading the user attributes for every request leaves this large
 # document where it is.
 RECORD_ATTR = "record"
 
+# One history of 10,000 observations of 60 parameters takes about 65 MB.
+_HISTORIES_KEPT = 32
+
 
 @dataclass(frozen=True)
-class Point:
-    """One trial, seen with SigOpt's eyes.
+class StoredExperiment:
+    """An experiment and where it is.
 
     Attributes:
-        id: Of the suggestion, of the observation, or of both; unique in the store.
-        number: Position in the experiment, from 0.
-        assignments: Parameter name to value.
-        suggestion: ``created`` and ``metadata``; ``None`` if it never was a suggestion.
-        observation: ``created``, ``failed``, ``values``, ``metadata`` and ``suggestion``;
-            ``None`` while open.
-        withdrawn: Whether the suggestion was deleted.
+        id: Its id, and its study's.
+        study_name: Unique for ever, while SQLite gives ids of deleted studies to new ones.
+        experiment: Its description.
     """
 
     id: int
-    number: int
-    assignments: Mapping[str, Any]
-    suggestion: JsonObject | None
-    observation: JsonObject | None
-    withdrawn: bool
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is a suggestion that waits for its observation."""
-        return self.observation is None and not self.withdrawn
+    study_name: str
+    experiment: Experiment
 
 
 class Store:
-    """The engine's only access to the database. Not thread-safe: the driver takes turns.
+    """The engine's only access to the database. Threads may share it.
 
     Args:
         storage_url: Database URL.
@@ -76,7 +77,14 @@ class Store:
     def __init__(self, storage_url: str) -> None:
         self.location = Location(storage_url)
         self._backend = open_storage(self.location)
-        self._cached = optuna.storages.get_storage(self._backend)
+        in_memory = self.location.is_sqlite and self.location.path is None
+        self._database = Database(self._backend.engine, in_memory=in_memory)
+        self._studies = Studies(self._backend, self._database)
+        self._metadata = SuggestionMetadata(self._database)
+        self.tags = Tags(self._database)
+        self._lock = threading.Lock()
+        self._parsed: dict[int, tuple[str, Experiment]] = {}
+        self._histories: OrderedDict[int, History] = OrderedDict()
 
     def close(self) -> None:
         """Close all connections; SQLite then folds the write-ahead log into the file."""
@@ -93,125 +101,159 @@ class Store:
         Raises:
             optuna.exceptions.DuplicatedStudyError: The name is taken.
         """
-        with quiet_optuna():
-            study_id = self._cached.create_new_study(
-                [StudyDirection[direction.upper()] for direction in directions], name
-            )
-        self._cached.set_study_user_attr(study_id, attr, value)
+        study_id = self._studies.create(name, directions)
+        self._studies.set_user_attr(study_id, attr, value)
         return study_id
 
-    def experiment(self, study_id: int) -> Experiment | None:
+    def experiment(self, study_id: int) -> StoredExperiment | None:
         """The experiment with this id; ``None`` if there is none."""
-        stored = self.study_attrs(study_id).get(EXPERIMENT_ATTR)
-        return None if stored is None else self._read(stored)
+        if study_id > MAX_ID:
+            return None
+        found = self._studies.user_attr(study_id, EXPERIMENT_ATTR)
+        if found is None:
+            return None
+        name, text = found
+        return StoredExperiment(study_id, name, self._read(study_id, text))
 
-    def experiments(self) -> dict[int, Experiment]:
-        """All experiments by id, deleted ones included, oldest first."""
-        return {
-            study._study_id: self._read(study.user_attrs[EXPERIMENT_ATTR])
-            for study in self._cached.get_all_studies()
-            if EXPERIMENT_ATTR in study.user_attrs
-        }
+    def experiments(self) -> list[StoredExperiment]:
+        """All experiments, deleted ones included, oldest first."""
+        return [
+            StoredExperiment(study_id, name, self._read(study_id, text))
+            for study_id, name, text in self._studies.with_user_attr(EXPERIMENT_ATTR)
+        ]
 
     def save_experiment(self, study_id: int, experiment: Experiment) -> None:
         """Replace the description of an experiment."""
-        self.set_study_attr(study_id, EXPERIMENT_ATTR, experiment.to_stored())
+        self._studies.set_user_attr(study_id, EXPERIMENT_ATTR, experiment.to_stored())
 
     def projects(self) -> dict[str, tuple[int, JsonObject]]:
         """Project id to study id and description, oldest first."""
-        return {
-            study.user_attrs[PROJECT_ATTR]["id"]: (study._study_id, study.user_attrs[PROJECT_ATTR])
-            for study in self._cached.get_all_studies()
-            if PROJECT_ATTR in study.user_attrs
-        }
+        found: dict[str, tuple[int, JsonObject]] = {}
+        for study_id, _, text in self._studies.with_user_attr(PROJECT_ATTR):
+            stored = json.loads(text)
+            found[stored["id"]] = (study_id, stored)
+        return found
 
-    def study_id(self, name: str) -> int:
-        """The id of the study with this name, which must exist."""
-        return self._cached.get_study_id_from_name(name)
+    def project_at(self, study_name: str) -> tuple[int, JsonObject | None]:
+        """The id of the study with this name, which must exist, and the project it is.
 
-    def study_attrs(self, study_id: int) -> JsonObject:
-        """The user attributes of a study; empty if there is no such study."""
-        try:
-            return self._cached.get_study_user_attrs(study_id)
-        except KeyError:
-            return {}
+        The project is ``None`` if the study has not been described.
+        """
+        study_id = self._studies.id_of(study_name)
+        text = self._studies.user_attr(study_id, PROJECT_ATTR)
+        return study_id, None if text is None else json.loads(text[1])
 
-    def set_study_attr(self, study_id: int, key: str, value: Any) -> None:
-        """Set a user attribute of a study."""
-        self._cached.set_study_user_attr(study_id, key, value)
+    def save_project(self, study_id: int, stored: JsonObject) -> None:
+        """Replace the description of a project."""
+        self._studies.set_user_attr(study_id, PROJECT_ATTR, stored)
 
     def record(self, study_id: int) -> Any:
         """The document kept with an experiment; ``None`` if there is none."""
-        return self._cached.get_study_system_attrs(study_id).get(RECORD_ATTR)
+        return self._studies.system_attr(study_id, RECORD_ATTR)
 
     def save_record(self, study_id: int, record: Any) -> None:
         """Replace the document kept with an experiment."""
-        self._cached.set_study_system_attr(study_id, RECORD_ATTR, record)
+        self._studies.set_system_attr(study_id, RECORD_ATTR, record)
 
-    def study(self, study_id: int) -> optuna.Study:
-        """The study itself, for a sampler to read. Its history is as of its first use."""
-        return optuna.load_study(
-            study_name=self._cached.get_study_name_from_id(study_id), storage=self._cached
+    # Suggestions and observations
+
+    def history(self, stored: StoredExperiment, *, refresh: bool = True) -> History:
+        """The points of an experiment, as of now or, without ``refresh``, as last read."""
+        with self._lock:
+            history = self._histories.get(stored.id)
+            known = history is not None and history.study_name == stored.study_name
+        if history is None or not known:
+            # New, or SQLite has given the id of a deleted study to this one.
+            changed = self._studies.user_attrs_beginning(stored.id, METADATA_ATTR_PREFIX)
+            metadata = {int(key): value for key, value in changed.items() if key.isdigit()}
+            history = History(
+                self._database, stored.id, stored.study_name, stored.experiment, metadata
+            )
+        with self._lock:
+            if known:
+                self._histories[stored.id] = history
+            else:
+                # Another thread may have been faster, and one must do for all.
+                other = self._histories.get(stored.id)
+                if other is not None and other.study_name == stored.study_name:
+                    history = other
+                self._histories[stored.id] = history
+            self._histories.move_to_end(stored.id)
+            if len(self._histories) > _HISTORIES_KEPT:
+                self._histories.popitem(last=False)
+        if refresh:
+            history.refresh()
+        return history
+
+    def add(
+        self,
+        history: History,
+        assignments: Mapping[str, Any],
+        user_attrs: Mapping[str, Any],
+        finish: Finish | None = None,
+        *,
+        waiting: bool = False,
+        only_as: int | None = None,
+    ) -> Point:
+        """Add a trial in one transaction: open, waiting, or finished when ``finish`` is given.
+
+        Raises:
+            OvertakenError: It would get another number than ``only_as``.
+        """
+        state = TrialState.WAITING if waiting else TrialState.RUNNING
+        trial_id, number = history.template.insert(
+            self._database, history.study_id, assignments, user_attrs, state, finish, only_as
+        )
+        attrs = {**user_attrs, **(finish.user_attrs if finish else {})}
+        return Point(
+            id=trial_id,
+            number=number,
+            assignments=assignments,
+            suggestion=attrs.get(SUGGESTION_ATTR),
+            observation=attrs.get(OBSERVATION_ATTR),
+            withdrawn=False,
+            queued=attrs.get(QUEUED_ATTR) if waiting else None,
         )
 
-    def _read(self, stored: JsonObject) -> Experiment:
+    def finish(self, point: Point, finish: Finish) -> bool:
+        """Finish a trial in one transaction, so that a crash leaves it as it was or done.
+
+        Returns:
+            False if it was not open (or waiting) any more: somebody else was faster.
+        """
+        state = TrialState.RUNNING if point.queued is None else TrialState.WAITING
+        return finish_trial(self._database, point.id, finish, state)
+
+    def start(self, point: Point, user_attrs: Mapping[str, Any]) -> bool:
+        """Make a queued suggestion an open one.
+
+        Returns:
+            False if it was not queued any more.
+        """
+        return start_trial(self._database, point.id, user_attrs)
+
+    def metadata(self, history: History, points: Sequence[Point]) -> dict[int, JsonObject | None]:
+        """Suggestion id to metadata, for those of ``points`` whose metadata was changed."""
+        wanted = {point.id for point in points}
+        earlier = history.changed_metadata
+        found = {key: earlier[key] for key in wanted & earlier.keys()}
+        return {**found, **self._metadata.read(history.study_name, wanted)}
+
+    def save_metadata(self, history: History, point: Point, metadata: JsonObject | None) -> None:
+        """Replace the metadata of a suggestion."""
+        self._metadata.write(history.study_name, point.id, metadata)
+
+    def _read(self, study_id: int, text: str) -> Experiment:
+        known = self._parsed.get(study_id)
+        if known is not None and known[0] == text:
+            return known[1]
+        stored = json.loads(text)
         if stored.get("format") != FORMAT_VERSION:
             raise StoreError(
                 f"An experiment in the store {self.location.display} has format "
                 f"{stored.get('format')}, this version reads {FORMAT_VERSION}.",
                 "Update this package, or name another store.",
             )
-        return Experiment.from_stored(stored)
-
-    # Suggestions and observations
-
-    def points(self, study_id: int) -> list[Point]:
-        """All points of an experiment, in the order they were made."""
-        return [
-            _from_trial(trial) for trial in self._cached.get_all_trials(study_id, deepcopy=False)
-        ]
-
-    def add(
-        self,
-        study_id: int,
-        experiment: Experiment,
-        assignments: Mapping[str, Any],
-        user_attrs: Mapping[str, Any],
-        finish: Finish | None = None,
-    ) -> Point:
-        """Add a trial in one transaction: open, or finished when ``finish`` is given."""
-        trial_id, number = insert_trial(
-            self._backend.engine,
-            study_id,
-            assignments,
-            experiment.search_space(),
-            user_attrs,
-            finish,
-        )
-        attrs = {**user_attrs, **(finish.user_attrs if finish else {})}
-        return _point(trial_id, number, assignments, attrs)
-
-    def finish(self, point: Point, finish: Finish) -> bool:
-        """Finish an open trial in one transaction, so that a crash leaves it open or done.
-
-        Returns:
-            False if it was not open any more: somebody else finished it first.
-        """
-        return finish_trial(self._backend.engine, point.id, finish)
-
-
-def _from_trial(trial: FrozenTrial) -> Point:
-    return _point(trial._trial_id, trial.number, trial.params, trial.user_attrs)
-
-
-def _point(
-    trial_id: int, number: int, assignments: Mapping[str, Any], attrs: Mapping[str, Any]
-) -> Point:
-    return Point(
-        id=trial_id,
-        number=number,
-        assignments=assignments,
-        suggestion=attrs.get(SUGGESTION_ATTR),
-        observation=attrs.get(OBSERVATION_ATTR),
-        withdrawn=WITHDRAWN_ATTR in attrs,
-    )
+        experiment = Experiment.from_stored(stored)
+        self._parsed[study_id] = (text, experiment)
+        return experiment

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import time
 
 from optuna.trial import TrialState
 
 from nc_sigopt_strategy.embedded import documents, validation
 from nc_sigopt_strategy.embedded.api_error import bad_request, not_found
 from nc_sigopt_strategy.embedded.engine import Engine, JsonObject, unix_now
-from nc_sigopt_strategy.embedded.model import Experiment
+from nc_sigopt_strategy.embedded.history import History
 from nc_sigopt_strategy.embedded.pagination import PAGING_KEYS, paginate
+from nc_sigopt_strategy.embedded.point import SUGGESTION_ATTR, Point
 from nc_sigopt_strategy.embedded.proposal import propose
-from nc_sigopt_strategy.embedded.store import METADATA_ATTR_PREFIX, SUGGESTION_ATTR, Point
-from nc_sigopt_strategy.embedded.tables import Finish
+from nc_sigopt_strategy.embedded.store import StoredExperiment
+from nc_sigopt_strategy.embedded.tables import Finish, OvertakenError
 from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
 
 # How often a suggestion is drawn again because another process took the same point meanwhile.
@@ -21,40 +23,45 @@ _RACES = 20
 
 
 def create_suggestion(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
-    """POST experiments/{experiment}/suggestions: the sampler's, or the assignments given."""
-    study_id, experiment = engine.experiment(experiment_id)
+    """POST experiments/{experiment}/suggestions.
+
+    The assignments given, else the oldest queued suggestion, else the sampler's.
+    """
+    stored = engine.experiment(experiment_id)
     validation.check_keys(data, ("assignments", "metadata"))
-    if experiment.state != "active":
-        raise bad_request(f"Experiment {experiment_id} is deleted")
+    check_active(stored)
     made = {"created": unix_now(), "metadata": validation.metadata(data.get("metadata"))}
     if data.get("assignments") is not None:
-        assignments = experiment.check_assignments(data["assignments"])
-        point = engine.store.add(study_id, experiment, assignments, {SUGGESTION_ATTR: made})
+        assignments = stored.experiment.check_assignments(data["assignments"])
+        history = engine.store.history(stored, refresh=False)
+        point = engine.store.add(history, assignments, {SUGGESTION_ATTR: made})
     else:
-        point = _sampled(engine, study_id, experiment, made)
-    return documents.suggestion(study_id, experiment, point, {})
+        point = _suggested(engine, stored, made)
+    return documents.suggestion(stored.id, stored.experiment, point, {})
 
 
 def list_suggestions(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET experiments/{experiment}/suggestions."""
-    study_id, experiment = engine.experiment(experiment_id)
+    stored = engine.experiment(experiment_id)
     validation.check_keys(data, ("state", "deleted", "id", *PAGING_KEYS), "query")
     state = data.get("state")
     if state is not None:
         validation.one_of(state, ("open", "closed"), "state")
     deleted = validation.boolean(data.get("deleted", False), "deleted")
     ids = None if data.get("id") is None else {part.strip() for part in str(data["id"]).split(",")}
-    items = [
-        (point.id, point)
-        for point in engine.store.points(study_id)
-        if point.suggestion is not None
-        and point.withdrawn == deleted
-        and (state is None or point.is_open == (state == "open"))
-        and (ids is None or str(point.id) in ids)
-    ]
-    attrs = engine.store.study_attrs(study_id)
-    return paginate(
-        items, data, lambda _, point: documents.suggestion(study_id, experiment, point, attrs)
+    history = engine.store.history(stored)
+    items = history.suggestions(deleted=deleted, only_open=state == "open" and not deleted)
+    if ids is not None or state is not None:
+        items = [
+            point
+            for point in items
+            if (state is None or point.is_open == (state == "open"))
+            and (ids is None or str(point.id) in ids)
+        ]
+    page = paginate(items, data)
+    changed = engine.store.metadata(history, page.items)
+    return page.document(
+        lambda point: documents.suggestion(stored.id, stored.experiment, point, changed)
     )
 
 
@@ -62,32 +69,37 @@ def fetch_suggestion(
     engine: Engine, data: JsonObject, experiment_id: str, suggestion_id: str
 ) -> JsonObject:
     """GET experiments/{experiment}/suggestions/{suggestion}."""
-    study_id, experiment = engine.experiment(experiment_id)
-    point = _suggestion(engine, study_id, suggestion_id)
-    return documents.suggestion(study_id, experiment, point, engine.store.study_attrs(study_id))
+    stored = engine.experiment(experiment_id)
+    history = engine.store.history(stored)
+    point = _suggestion(history, suggestion_id)
+    changed = engine.store.metadata(history, [point])
+    return documents.suggestion(stored.id, stored.experiment, point, changed)
 
 
 def update_suggestion(
     engine: Engine, data: JsonObject, experiment_id: str, suggestion_id: str
 ) -> JsonObject:
     """PUT experiments/{experiment}/suggestions/{suggestion}: its metadata."""
-    study_id, experiment = engine.experiment(experiment_id)
+    stored = engine.experiment(experiment_id)
     validation.check_keys(data, ("metadata",))
-    point = _suggestion(engine, study_id, suggestion_id)
+    history = engine.store.history(stored)
+    point = _suggestion(history, suggestion_id)
     if "metadata" in data:
-        # Kept with the experiment: Optuna lets no attribute of a finished trial change.
         metadata = validation.metadata(data["metadata"])
-        engine.store.set_study_attr(study_id, f"{METADATA_ATTR_PREFIX}{point.id}", metadata)
-    return documents.suggestion(study_id, experiment, point, engine.store.study_attrs(study_id))
+        engine.store.save_metadata(history, point, metadata)
+        changed = {point.id: metadata}
+    else:
+        changed = engine.store.metadata(history, [point])
+    return documents.suggestion(stored.id, stored.experiment, point, changed)
 
 
 def delete_suggestion(
     engine: Engine, data: JsonObject, experiment_id: str, suggestion_id: str
 ) -> JsonObject:
     """DELETE experiments/{experiment}/suggestions/{suggestion}: take an open one back."""
-    study_id, _ = engine.experiment(experiment_id)
-    point = _suggestion(engine, study_id, suggestion_id)
-    if not (point.is_open and _withdraw(engine, point)):
+    stored = engine.experiment(experiment_id)
+    point = _suggestion(engine.store.history(stored), suggestion_id)
+    if not (point.is_open and withdraw(engine, point)):
         raise bad_request(
             f"Suggestion {suggestion_id} has been observed; the embedded engine keeps "
             "observations and what was observed"
@@ -97,46 +109,74 @@ def delete_suggestion(
 
 def delete_suggestions(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """DELETE experiments/{experiment}/suggestions: take all open ones back."""
-    study_id, _ = engine.experiment(experiment_id)
+    stored = engine.experiment(experiment_id)
     validation.check_keys(data, ("state",), "query")
     if data.get("state") is not None:
         validation.one_of(data["state"], ("open",), "state")
-    for point in engine.store.points(study_id):
-        if point.is_open:
-            _withdraw(engine, point)
+    for point in engine.store.history(stored).suggestions(only_open=True):
+        withdraw(engine, point)
     return {}
 
 
-def _withdraw(engine: Engine, point: Point) -> bool:
+def check_active(stored: StoredExperiment) -> None:
+    """Refuse to suggest for a deleted experiment.
+
+    Raises:
+        ApiError: 400.
+    """
+    if stored.experiment.state != "active":
+        raise bad_request(f"Experiment {stored.id} is deleted")
+
+
+def withdraw(engine: Engine, point: Point) -> bool:
+    """Take a suggestion, or a queued one, back; False if somebody else was faster."""
     return engine.store.finish(point, Finish(TrialState.FAIL, {WITHDRAWN_ATTR: unix_now()}))
 
 
-def _suggestion(engine: Engine, study_id: int, suggestion_id: str) -> Point:
-    for point in engine.store.points(study_id):
-        if str(point.id) == suggestion_id and point.suggestion and not point.withdrawn:
-            return point
-    raise not_found(f"No suggestion: {suggestion_id} for experiment: {study_id}")
+def _suggestion(history: History, suggestion_id: str) -> Point:
+    point = history.point(int(suggestion_id))
+    if point is None or point.suggestion is None or point.withdrawn:
+        raise not_found(f"No suggestion: {suggestion_id} for experiment: {history.study_id}")
+    return point
 
 
-def _sampled(engine: Engine, study_id: int, experiment: Experiment, made: dict[str, Any]) -> Point:
-    record = engine.store.record(study_id)
+def _suggested(engine: Engine, stored: StoredExperiment, made: JsonObject) -> Point:
+    waiting_since = time.perf_counter()
+    with engine.turn(stored.id):
+        engine.clock.seconds += time.perf_counter() - waiting_since
+        history = engine.store.history(stored)
+        return _queued(engine, history, made) or _sampled(engine, stored, history, made)
+
+
+def _queued(engine: Engine, history: History, made: JsonObject) -> Point | None:
+    """The oldest queued suggestion, which is an open one from now on."""
+    for point in history.queued():
+        if engine.store.start(point, {SUGGESTION_ATTR: made}):
+            return dataclasses.replace(point, suggestion=made, queued=None)
+    return None
+
+
+def _sampled(
+    engine: Engine, stored: StoredExperiment, history: History, made: JsonObject
+) -> Point:
+    record = engine.store.record(stored.id)
     for race in range(_RACES):
-        points = engine.store.points(study_id)
-        study = engine.store.study(study_id)
-        assignments = propose(experiment, study, points, engine.sampler, engine.seed, race, record)
-        point = engine.store.add(study_id, experiment, assignments, {SUGGESTION_ATTR: made})
-        if point.number == len(points) or not _taken_before(engine, study_id, point):
-            return point
-        # Another process added trials since ``points`` was read, the same assignments among
-        # them. The later of the two gives way.
-        _withdraw(engine, point)
-    return engine.store.add(study_id, experiment, assignments, {SUGGESTION_ATTR: made})
-
-
-def _taken_before(engine: Engine, study_id: int, point: Point) -> bool:
-    return any(
-        other.number < point.number
-        and not other.withdrawn
-        and other.assignments == point.assignments
-        for other in engine.store.points(study_id)
-    )
+        asked = time.perf_counter()
+        assignments = propose(
+            stored.experiment, history, len(history), engine.sampler, engine.seed, race, record
+        )
+        engine.clock.seconds += time.perf_counter() - asked
+        while True:
+            expected = history.next_number
+            try:
+                return engine.store.add(
+                    history, assignments, {SUGGESTION_ATTR: made}, only_as=expected
+                )
+            except OvertakenError:
+                history = engine.store.history(stored)
+            if history.next_number == expected:
+                # What was added is not the engine's, so it has no assignments to meet.
+                return engine.store.add(history, assignments, {SUGGESTION_ATTR: made})
+            if history.is_taken(assignments):
+                break
+    return engine.store.add(history, assignments, {SUGGESTION_ATTR: made})

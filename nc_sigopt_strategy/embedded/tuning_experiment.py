@@ -8,7 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.embedded.model import Experiment, Metric
-from nc_sigopt_strategy.embedded.store import OBSERVATION_ATTR
+from nc_sigopt_strategy.embedded.point import OBSERVATION_ATTR
 from nc_sigopt_strategy.sampling import Reading, TuningExperiment
 
 # What two optimized metrics must be called to be taken for a front of models.

@@ -53,10 +53,15 @@ def test_two_workers_in_one_store(
 ) -> None:
     url = f"sqlite:///{tmp_path}/store.sqlite3"
     kwargs = {"storage": url, "parallel_bandwidth": 2, "sampler": "random"}
-    one = WorkerProcess(tmp_path / "one", small_model, data, kwargs, max_trials=BUDGET, sleep=1.0)
-    known = one.experiment_id()
+    first = WorkerProcess(tmp_path / "one", small_model, data, kwargs, max_trials=1)
+    known = first.experiment_id()
+    first.wait()
     joined = {**kwargs, "sigopt_experiment_id": known}
-    two = WorkerProcess(tmp_path / "two", small_model, data, joined, max_trials=BUDGET, sleep=1.0)
+    # Both start at once, so that neither has used up the budget before the other one is there.
+    one, two = (
+        WorkerProcess(tmp_path / name, small_model, data, joined, max_trials=BUDGET, sleep=1.0)
+        for name in ("one", "two")
+    )
     one.wait()
     two.wait()
     records = _check(Experiment.join(open_embedded(url), known), [one, two], BUDGET)
@@ -100,19 +105,25 @@ def test_workers_through_a_server_with_stores_of_their_own(
             "sigopt_project_id": "int8",
             "parallel_bandwidth": 3,
             "sampler": "random",
+            # The first trial waits for the other workers, which would wait for it.
+            "one_trial_per_machine": False,
         }
+        gate = tmp_path / "gate"
 
-        def start(name: str, **more: Any) -> WorkerProcess:
+        def start(name: str, gate: Path | None = None, **more: Any) -> WorkerProcess:
             own = {**kwargs, "storage": f"sqlite:///{tmp_path}/{name}.sqlite3", **more}
             return WorkerProcess(
-                tmp_path / name, small_model, data, own, max_trials=BUDGET, sleep=1.0
+                tmp_path / name, small_model, data, own, max_trials=BUDGET, sleep=0.5, gate=gate
             )
 
-        one = start("one")
+        one = start("one", gate)
         known = one.experiment_id()
         two = start("two", sigopt_experiment_id=known)
         three = start("three", sigopt_experiment_id=known, suggestions="server")
         workers = [one, two, three]
+        for worker in workers[1:]:
+            worker.experiment_id()
+        gate.touch()
         for worker in workers:
             worker.wait()
         import sigopt

@@ -28,6 +28,13 @@ def storage_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'store' / 'engine.db'}"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_storage_url(request: pytest.FixtureRequest) -> str:
+    """A new store of each kind that several processes can share."""
+    name = "storage_url" if request.param == "sqlite" else "postgresql_url"
+    return str(request.getfixturevalue(name))
+
+
 @pytest.fixture
 def driver(storage_url: str) -> Iterator[EmbeddedDriver]:
     made = EmbeddedDriver(storage_url, seed=1)

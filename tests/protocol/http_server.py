@@ -1,20 +1,21 @@
-"""An ``EmbeddedDriver`` behind a real socket, for testing the client's HTTP driver."""
+"""An ``EmbeddedDriver`` behind our real server, for testing the client's HTTP driver."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nc_sigopt_strategy.embedded import EmbeddedDriver
-from nc_sigopt_strategy.embedded.api_error import ApiError
+from nc_sigopt_strategy.server.app import App
+from nc_sigopt_strategy.server.options import ServerOptions
+from nc_sigopt_strategy.server.tokens import WRITE
 
-API_PREFIX = "/v1/"
+from ..server.serving import FixedTokens, run_app
+
+_OPTIONS = ServerOptions(writes_per_second=0, reads_per_second=0, access_log=False)
 
 
 @contextlib.contextmanager
@@ -36,88 +37,25 @@ def serve_driver(
     Yields:
         The URL to give the client as ``api_url``.
     """
-
-    class Handler(_Handler):
-        pass
-
-    Handler.driver, Handler.token = driver, token
-    Handler.fail_with, Handler.html = fail_with, html
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    app: ASGIApp = App(driver, FixedTokens({token: WRITE}), _OPTIONS)
+    if html:
+        app = _Instead(app, HTMLResponse("<html><body>Welcome</body></html>"))
+    elif fail_with is not None:
+        document = {"message": f"made to fail with {fail_with}", "status": fail_with}
+        app = _Instead(app, JSONResponse(document, fail_with))
+    with run_app(app, _OPTIONS) as url:
+        yield url
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Without it the client waits for 40 ms of TCP's delayed acknowledgement at each answer.
-    disable_nagle_algorithm = True
-    # A client that keeps its connection open must not keep the server from ending.
-    timeout = 5
+class _Instead:
+    """Gives one and the same answer to every request."""
 
-    driver: EmbeddedDriver
-    token: str
-    fail_with: int | None
-    html: bool
+    def __init__(self, app: ASGIApp, response: Response) -> None:
+        self._app = app
+        self._response = response
 
-    def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.html:
-            self._send(200, b"<html><body>Welcome</body></html>", "text/html")
-            return
-        try:
-            status, document = 200, self._document(body)
-        except ApiError as error:
-            status, document = error.status, error.body()
-        self._send(status, json.dumps(document).encode(), "application/json")
-
-    do_GET = do_POST = do_PUT = do_DELETE = _answer
-
-    def _document(self, body: bytes) -> dict[str, Any]:
-        if self.fail_with is not None:
-            raise ApiError(self.fail_with, f"made to fail with {self.fail_with}")
-        url = urlsplit(self.path)
-        if not url.path.startswith(API_PREFIX):
-            raise ApiError(404, f"no such path {url.path}")
-        self._authorize()
-        data = dict(parse_qsl(url.query))
-        if self.command in ("POST", "PUT"):
-            data = _parse(body)
-        path = [unquote(part) for part in url.path[len(API_PREFIX) :].split("/")]
-        return self.driver.answer(self.command, path, data)
-
-    def _authorize(self) -> None:
-        header = self.headers.get("Authorization")
-        if header is None:
-            raise ApiError(401, "No token")
-        if header != "Basic " + base64.b64encode(f"{self.token}:".encode()).decode():
-            raise ApiError(403, "Unknown token")
-
-    def _send(self, status: int, body: bytes, content_type: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep the tests' output clean."""
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        return json.loads(body, object_pairs_hook=_distinct)
-    except ValueError as error:
-        raise ApiError(400, f"Not JSON: {error}") from error
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ApiError(400, "Duplicate keys")
-    return found
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._response(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)

@@ -32,8 +32,8 @@ def _new_experiment(url: str, request: dict[str, Any]) -> str:
     return experiment
 
 
-def test_everything_is_there_for_the_next_driver(storage_url: str) -> None:
-    client, driver = connect(storage_url, seed=1)
+def test_everything_is_there_for_the_next_driver(any_storage_url: str) -> None:
+    client, driver = connect(any_storage_url, seed=1)
     client.clients(1).projects().create(id="p", name="Project")
     made = client.experiments().create(**body(project="p", metadata={"k": "v"}))
     endpoint = client.experiments(made.id)
@@ -58,16 +58,16 @@ def test_everything_is_there_for_the_next_driver(storage_url: str) -> None:
     before = [client.impl.request("GET", path, {}, None) for path in paths]
     driver.close()
 
-    again, driver = connect(storage_url, seed=1)
+    again, driver = connect(any_storage_url, seed=1)
     assert [again.impl.request("GET", path, {}, None) for path in paths] == before
     (open_one,) = again.experiments(made.id).suggestions().fetch(state="open").iterate_pages()
     assert (open_one.id, open_one.metadata.to_json()) == (left_open.id, {"reruns": 1})
     driver.close()
 
 
-def test_two_drivers_see_each_other(storage_url: str) -> None:
-    one, first = connect(storage_url)
-    other, second = connect(storage_url)
+def test_two_drivers_see_each_other(any_storage_url: str) -> None:
+    one, first = connect(any_storage_url)
+    other, second = connect(any_storage_url)
     experiment = one.experiments().create(**discrete(5)).id
     suggestion = other.experiments(experiment).suggestions().create().id
     assert one.experiments(experiment).suggestions(suggestion).fetch().state == "open"
@@ -119,17 +119,17 @@ def _work(url: str, experiment: str, journal: Journal, step: int) -> None:
     journal.note(f"observed {suggestion.id} {step}")
 
 
-def test_killed_at_every_statement(storage_url: str, tmp_path: Path) -> None:
-    experiment = _new_experiment(storage_url, discrete(*SPACE))
+def test_killed_at_every_statement(any_storage_url: str, tmp_path: Path) -> None:
+    experiment = _new_experiment(any_storage_url, discrete(*SPACE))
     journal = Journal(tmp_path / "journal")
     for step in itertools.count(1):
-        code = Child(lambda step=step: _work(storage_url, experiment, journal, step)).wait()
+        code = Child(lambda step=step: _work(any_storage_url, experiment, journal, step)).wait()
         if code == 0:
             break
         assert code == -signal.SIGKILL
     assert step > 15  # it did die at many points
 
-    client, driver = connect(storage_url, seed=1)
+    client, driver = connect(any_storage_url, seed=1)
     endpoint = client.experiments(experiment)
     observations = {
         item.suggestion: item for item in endpoint.observations().fetch().iterate_pages()
@@ -256,11 +256,11 @@ def _run_together(tasks: list[Any]) -> None:
     assert [child.wait() for child in children] == [0] * len(children)
 
 
-def test_processes_at_the_same_time(storage_url: str) -> None:
-    experiment = _new_experiment(storage_url, discrete(*SPACE))
+def test_processes_at_the_same_time(any_storage_url: str) -> None:
+    experiment = _new_experiment(any_storage_url, discrete(*SPACE))
 
     def work(worker: int) -> None:
-        client, _ = connect(storage_url, seed=1)  # the same seed: they do collide
+        client, _ = connect(any_storage_url, seed=1)  # the same seed: they do collide
         endpoint = client.experiments(experiment)
         for step in range(STEPS):
             made = endpoint.suggestions().create(metadata={"worker": worker})
@@ -269,7 +269,7 @@ def test_processes_at_the_same_time(storage_url: str) -> None:
             )
 
     _run_together([lambda worker=worker: work(worker) for worker in range(WORKERS)])
-    client, driver = connect(storage_url)
+    client, driver = connect(any_storage_url)
     endpoint = client.experiments(experiment)
     observations = list(endpoint.observations().fetch().iterate_pages())
     assert len(observations) == WORKERS * STEPS
@@ -281,22 +281,22 @@ def test_processes_at_the_same_time(storage_url: str) -> None:
     driver.close()
 
 
-def test_two_processes_observe_the_same_suggestions(storage_url: str) -> None:
-    client, driver = connect(storage_url)
+def test_two_processes_observe_the_same_suggestions(any_storage_url: str) -> None:
+    client, driver = connect(any_storage_url)
     experiment = str(client.experiments().create(**discrete(*SPACE)).id)
     endpoint = client.experiments(experiment)
     ids = [endpoint.suggestions().create().id for _ in range(STEPS)]
     driver.close()
 
     def work(worker: int) -> None:
-        mine, _ = connect(storage_url)
+        mine, _ = connect(any_storage_url)
         for suggestion in ids:
             mine.experiments(experiment).observations().create(
                 suggestion=suggestion, values=_score(worker), metadata={"worker": worker}
             )
 
     _run_together([lambda worker=worker: work(worker) for worker in range(WORKERS)])
-    client, driver = connect(storage_url)
+    client, driver = connect(any_storage_url)
     observations = list(client.experiments(experiment).observations().fetch().iterate_pages())
     # Nothing is lost and nothing mixed: each report is there once, with its own metadata.
     found = sorted((item.suggestion, item.values[0].value) for item in observations)
@@ -308,18 +308,18 @@ def test_two_processes_observe_the_same_suggestions(storage_url: str) -> None:
 
 @pytest.mark.parametrize("other_does", ["observe", "delete"])
 def test_another_driver_is_faster(
-    storage_url: str, monkeypatch: pytest.MonkeyPatch, other_does: str
+    any_storage_url: str, monkeypatch: pytest.MonkeyPatch, other_does: str
 ) -> None:
     """It finishes the suggestion just after this one has seen that it is open."""
-    client, driver = connect(storage_url)
-    other, faster = connect(storage_url)
+    client, driver = connect(any_storage_url)
+    other, faster = connect(any_storage_url)
     experiment = client.experiments().create(**discrete(3)).id
     suggestion = client.experiments(experiment).suggestions().create().id
     theirs = other.experiments(experiment)
-    read = driver._store.points
+    read = driver._store.history
 
-    def points(study_id: int) -> Any:
-        found = read(study_id)
+    def history(stored: Any) -> Any:
+        found = read(stored)
         monkeypatch.undo()
         if other_does == "observe":
             theirs.observations().create(suggestion=suggestion, values=_score(1))
@@ -327,7 +327,7 @@ def test_another_driver_is_faster(
             theirs.suggestions(suggestion).delete()
         return found
 
-    monkeypatch.setattr(driver._store, "points", points)
+    monkeypatch.setattr(driver._store, "history", history)
     observe = client.experiments(experiment).observations().create
     if other_does == "observe":
         observe(suggestion=suggestion, values=_score(2))
@@ -343,12 +343,12 @@ def test_another_driver_is_faster(
     faster.close()
 
 
-def test_processes_create_one_store_together(storage_url: str) -> None:
+def test_processes_create_one_store_together(any_storage_url: str) -> None:
     def work() -> None:
-        client, _ = connect(storage_url)
+        client, _ = connect(any_storage_url)
         client.experiments().create(**discrete(2))
 
     _run_together([work] * 4)
-    client, driver = connect(storage_url)
+    client, driver = connect(any_storage_url)
     assert client.experiments().fetch().count == 4
     driver.close()

@@ -265,7 +265,6 @@ def test_update_and_delete(connection: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"parameters": PARAMETERS}, "Parameters cannot be changed"),
         ({"type": "grid"}, "type"),
         ({"state": "gone"}, "active"),
         ({"name": ""}, "name"),
@@ -281,6 +280,14 @@ def test_update_and_delete(connection: Any) -> None:
 def test_bad_update_isrefused(shared: Any, changes: dict[str, Any], words: str) -> None:
     made = shared.experiments().create(**body())
     refused(lambda: shared.experiments(made.id).update(**changes), 400, words)
+    assert shared.experiments(made.id).fetch().to_json() == made.to_json()
+
+
+def test_parameters_are_final(shared: Any) -> None:
+    made = shared.experiments().create(**body())
+    update = shared.experiments(made.id).update
+    refused(lambda: update(parameters=PARAMETERS), 405, "Parameters cannot be changed")
+    refused(lambda: update(parameters=None, name="x"), 405, "Create a new experiment")
     assert shared.experiments(made.id).fetch().to_json() == made.to_json()
 
 
@@ -391,7 +398,12 @@ def test_record(connection: Any) -> None:
         ("GET", ["experiments", 999, "suggestions"], 404),
         ("POST", ["experiments", 999, "observations"], 404),
         ("GET", ["experiments", 999, "record"], 404),
-        ("POST", ["experiments", 1, "queued_suggestions"], 404),
+        ("POST", ["experiments", 999, "queued_suggestions"], 404),
+        ("GET", ["organizations", 2], 404),
+        ("GET", ["experiments", 1, "importances"], 404),
+        ("PUT", ["experiments", 1, "queued_suggestions", 1], 405),
+        ("GET", ["experiments", "9" * 5000], 404),
+        ("GET", ["clients", 1, "projects", "\ud800"], 404),
         ("GET", ["training_runs", 1], 404),
         ("DELETE", ["experiments"], 405),
         ("POST", ["experiments", 1], 405),

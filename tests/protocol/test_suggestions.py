@@ -24,6 +24,7 @@ def test_suggestion_document(connection: Any) -> None:
     assert document.pop("id") == made.id
     assert document == {
         "object": "suggestion",
+        "number": 1,
         "experiment": experiment,
         "state": "open",
         "deleted": False,

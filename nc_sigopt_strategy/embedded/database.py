@@ -1,0 +1,59 @@
+"""Connections to the store's database, for many threads at once."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import sqlalchemy
+
+# PostgreSQL's integer columns end here, and an id beyond it makes the driver raise an error.
+MAX_ID = 2**31 - 1
+
+
+class Database:
+    """Hands out connections. A thread holds one at a time.
+
+    Args:
+        engine: SQLAlchemy's engine.
+        in_memory: Whether it is an SQLite database in memory, whose one connection all threads
+            share.
+    """
+
+    def __init__(self, engine: sqlalchemy.Engine, *, in_memory: bool) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        # A read is one statement, or several that allow for changes between them.
+        self._readers = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._in_memory = in_memory
+        self._turn = threading.RLock()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlalchemy.Connection]:
+        """A connection on which each statement is a transaction of its own."""
+        if self._in_memory:
+            # Not in autocommit: that would change the connection under everybody.
+            with self._turn, self.engine.connect() as connection:
+                yield connection
+        else:
+            with self._readers.connect() as connection:
+                yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlalchemy.Connection]:
+        """A transaction: committed at the end, rolled back after an exception."""
+        with self.alone(), self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep this process's other writers away where the database has room for one only.
+
+        SQLite would let them poll for its lock with growing pauses, and some would starve.
+        """
+        if self.is_sqlite:
+            with self._turn:
+                yield
+        else:
+            yield

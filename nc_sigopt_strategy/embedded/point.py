@@ -1,0 +1,69 @@
+"""A trial, seen with SigOpt's eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
+
+JsonObject = dict[str, Any]
+
+# User attributes of a trial.
+SUGGESTION_ATTR = "suggestion"
+OBSERVATION_ATTR = "observation"
+QUEUED_ATTR = "queued"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One trial, seen with SigOpt's eyes.
+
+    Attributes:
+        id: Of the suggestion, of the observation, or of both; unique in the store.
+        number: Position in the experiment, from 0.
+        assignments: Parameter name to value.
+        suggestion: ``created`` and ``metadata``; ``None`` if it never was a suggestion.
+        observation: ``created``, ``failed``, ``values``, ``metadata`` and ``suggestion``;
+            ``None`` while open.
+        withdrawn: Whether the suggestion, or the queued one, was deleted.
+        queued: ``created`` of a queued suggestion that was not served yet; otherwise ``None``.
+    """
+
+    id: int
+    number: int
+    assignments: Mapping[str, Any]
+    suggestion: JsonObject | None
+    observation: JsonObject | None
+    withdrawn: bool
+    queued: JsonObject | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a suggestion that waits for its observation."""
+        return self.suggestion is not None and self.observation is None and not self.withdrawn
+
+
+def point_of(trial: FrozenTrial) -> Point:
+    """The point that a trial is."""
+    attrs = trial.user_attrs
+    # What a trial says of its end counts once it has ended: attributes are read after the state.
+    finished = trial.state.is_finished()
+    waiting = trial.state == TrialState.WAITING
+    return Point(
+        id=trial._trial_id,
+        number=trial.number,
+        assignments=trial.params,
+        suggestion=None if waiting else attrs.get(SUGGESTION_ATTR),
+        observation=attrs.get(OBSERVATION_ATTR) if finished else None,
+        withdrawn=finished and WITHDRAWN_ATTR in attrs,
+        queued=attrs.get(QUEUED_ATTR) if waiting else None,
+    )
+
+
+def made_at(point: Point) -> tuple[int, int]:
+    """When an observation was made, as a key to sort by."""
+    return (point.observation or {})["created"], point.id

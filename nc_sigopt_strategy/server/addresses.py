@@ -1,0 +1,50 @@
+"""Addresses to listen on."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from nc_sigopt_strategy.errors import SettingsError
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        SettingsError: The address is not one of this machine's, or taken.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(128)
+        except OSError:
+            listener.close()
+            raise
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"The server cannot listen on {host} port {port}: {reason}.",
+            "Give another --host or --port (0 takes a free one).",
+        ) from error
+    return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or the name localhost, is reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def url_host(host: str) -> str:
+    """An address as it is written in a URL."""
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,219 @@
+"""The routes under ``/v1/``: from an HTTP request to the engine's answer and back."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from nc_sigopt_strategy.embedded.api_error import ApiError
+from nc_sigopt_strategy.embedded.routes import find_route
+from nc_sigopt_strategy.errors import SigOptStrategyError
+from nc_sigopt_strategy.server.access import Doorkeeper, TokenBook
+from nc_sigopt_strategy.server.answers import (
+    API_HEADERS,
+    LINGER_SECONDS,
+    json_response,
+    note_caller,
+)
+from nc_sigopt_strategy.server.bodies import parse_body, parse_query, read_body
+from nc_sigopt_strategy.server.limits import RateLimit, Room
+from nc_sigopt_strategy.server.options import ServerOptions
+from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
+from nc_sigopt_strategy.server.route_table import always_refuses
+from nc_sigopt_strategy.server.tokens import Token
+
+API_PREFIX = "/v1/"
+VERBS = ("GET", "POST", "PUT", "DELETE")
+_BODY_VERBS = ("POST", "PUT")
+_LOG = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+
+class Answering(Protocol):
+    """What the engine is to the server."""
+
+    def answer(self, method: str, path: list[str], data: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request; see ``EmbeddedDriver.answer``."""
+
+
+class Api:
+    """SigOpt's REST API as an ASGI application.
+
+    Args:
+        driver: The engine; called from several threads at once.
+        tokens: Where tokens are looked up.
+        options: Limits.
+    """
+
+    def __init__(self, driver: Answering, tokens: TokenBook, options: ServerOptions) -> None:
+        self._driver = driver
+        self._options = options
+        self._pool = ThreadPoolExecutor(options.concurrency, thread_name_prefix="engine")
+        # A thread of its own: a flood of unknown tokens must not keep the engine's threads busy.
+        self._token_pool = ThreadPoolExecutor(1, thread_name_prefix="tokens")
+        self._doorkeeper = Doorkeeper(tokens, functools.partial(_run, self._token_pool))
+        self._reads = RateLimit(options.reads_per_second)
+        self._writes = RateLimit(options.writes_per_second)
+        self._held = Room(options.max_waiting)
+        self._held_bytes = Room(options.max_held_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        try:
+            response = await self._respond(scope, receive)
+        except Disconnected:
+            return
+        await response(scope, receive, send)
+
+    def close(self) -> None:
+        """Wait for the requests that are being worked on, and end the threads."""
+        self._pool.shutdown()
+        self._token_pool.shutdown()
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            return await self._answer(scope, receive)
+        except Refusal as refusal:
+            return json_response(
+                refusal.body(), refusal.status, refusal.headers, last=refusal.close
+            )
+        except ApiError as error:
+            return json_response(error.body(), error.status)
+        except Disconnected:
+            raise
+        except SigOptStrategyError as error:
+            # Such messages hold no password, but where the store is concerns no client.
+            _LOG.error("%s %s: %s", scope["method"], scope["path"], error)
+            return _failed("The server's store failed; the server's log tells why")
+        except Exception:
+            _LOG.exception("%s %s failed", scope["method"], scope["path"])
+            return _failed("The server failed; its log tells why")
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        headers = Headers(scope=scope)
+        length = headers.get("content-length")
+        method: str = scope["method"]
+        try:
+            path = _path_of(scope)
+            _check_route(method, path)
+            token, caller = await self._doorkeeper.admit(headers.get("authorization"), method)
+            note_caller(scope, caller.name)
+            (self._reads if method == "GET" else self._writes).take(caller.id)
+        except ApiError as error:
+            raise await self._after_body(error, receive, length) from None
+        with self._held_bytes.claims() as claim_bytes, self._held.claims() as claim:
+            has_body = method in _BODY_VERBS
+            body = await read_body(
+                receive,
+                length,
+                limit=self._options.max_body_bytes,
+                seconds=self._options.body_seconds,
+                claim=claim_bytes if has_body else None,
+            )
+            # Only now: a client that takes its time over a body must not take others' places.
+            claim(1)
+            given = functools.partial(parse_body, body)
+            if not has_body:
+                given = functools.partial(parse_query, scope["query_string"])
+            document, timing = await _run(
+                self._pool, self._work, method, path, given, token, caller
+            )
+        if headers.get("x-response-content") == "skip":
+            return Response(status_code=204, headers={**API_HEADERS, "server-timing": timing})
+        return json_response(document, 200, {"server-timing": timing})
+
+    async def _after_body(self, error: ApiError, receive: Receive, length: str | None) -> ApiError:
+        """The refusal, once the body that nobody wants is out of the way."""
+        seconds = min(LINGER_SECONDS, self._options.body_seconds)
+        limit = self._options.max_body_bytes
+        try:
+            await read_body(receive, length, limit=limit, seconds=seconds, claim=None)
+        except Refusal:
+            if not isinstance(error, Refusal):
+                return Refusal(error.status, error.message, close=True)
+            error.close = True
+        return error
+
+    def _work(
+        self,
+        method: str,
+        path: list[str],
+        given: Callable[[], dict[str, Any]],
+        token: str,
+        caller: Token,
+    ) -> tuple[dict[str, Any], str]:
+        """Parse the request and answer it; in a thread, since both take their time."""
+        data = given()
+        started = time.perf_counter()
+        try:
+            document = self._driver.answer(method, path, data)
+        except ApiError as error:
+            if error.status == 405:
+                raise _not_offered(error.message, path) from None
+            raise
+        seconds = time.perf_counter() - started
+        # A property of the thread, so it is this request's.
+        sampler = float(getattr(self._driver, "sampler_seconds", 0.0))
+        if path == ["tokens", "self"]:
+            document = {**document, "token": token, "permissions": caller.scope}
+        store = max(0.0, seconds - sampler)
+        return document, f"sampler;dur={sampler * 1e3:.3f}, store;dur={store * 1e3:.3f}"
+
+
+async def _run(pool: ThreadPoolExecutor, work: Callable[..., _Result], *args: Any) -> _Result:
+    return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
+
+
+def _path_of(scope: Scope) -> list[str]:
+    """The parts of the path after the prefix, each unquoted for itself."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "replace")
+    path = raw.partition(b"?")[0].decode("ascii")
+    try:
+        parts = [unquote_to_bytes(part).decode("utf-8") for part in path.split("/")[2:]]
+    except UnicodeDecodeError:
+        raise ApiError(404, "The path is not percent-encoded UTF-8") from None
+    if any("\0" in part for part in parts):
+        raise ApiError(404, "The path holds a NUL character")
+    return parts
+
+
+def _check_route(method: str, path: list[str]) -> None:
+    """Refuse what the engine has no route for, before anybody's token is looked at."""
+    if method in VERBS:
+        try:
+            find_route(method, path)
+        except ApiError as error:
+            if error.status != 405:
+                raise
+        else:
+            return
+    if not any(_has_route(verb, path) for verb in VERBS):
+        raise ApiError(404, f"There is no path {API_PREFIX}{'/'.join(path)}"[:300])
+    raise _not_offered(f"{method} is not offered for {'/'.join(path)}"[:300], path)
+
+
+def _not_offered(message: str, path: list[str]) -> Refusal:
+    allowed = ", ".join(verb for verb in VERBS if _has_route(verb, path))
+    return Refusal(405, message, headers={"allow": allowed})
+
+
+def _has_route(verb: str, path: list[str]) -> bool:
+    try:
+        handler, _ = find_route(verb, path)
+    except ApiError:
+        return False
+    return not always_refuses(handler)
+
+
+def _failed(message: str) -> Response:
+    return json_response({"message": message, "status": 500}, 500)

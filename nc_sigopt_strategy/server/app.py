@@ -1,0 +1,102 @@
+"""The whole ASGI application: the API, the page about it, its description, its log."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nc_sigopt_strategy.server.access import TokenBook
+from nc_sigopt_strategy.server.answers import caller_of, json_response
+from nc_sigopt_strategy.server.api import API_PREFIX, Answering, Api
+from nc_sigopt_strategy.server.home import home_page
+from nc_sigopt_strategy.server.openapi import openapi_document
+from nc_sigopt_strategy.server.options import ServerOptions
+
+ACCESS_LOG = logging.getLogger("nc_sigopt_strategy.server.requests")
+
+
+class App:
+    """SigOpt's API under ``/v1/``, with ``/``, ``/health`` and ``/openapi.json``.
+
+    Args:
+        driver: The engine.
+        tokens: Where tokens are looked up.
+        options: Limits.
+    """
+
+    def __init__(
+        self, driver: Answering, tokens: TokenBook, options: ServerOptions | None = None
+    ) -> None:
+        self._options = options or ServerOptions()
+        self._api = Api(driver, tokens, self._options)
+        self._open = {
+            "/": home_page(self._options.dashboard_url),
+            "/health": json_response({"status": "ok"}, 200),
+            "/openapi.json": json_response(openapi_document(), 200),
+        }
+        self._routed: ASGIApp = self._route
+        if self._options.access_log:
+            self._routed = _Logged(self._route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI's entry point."""
+        if scope["type"] == "http":
+            await self._routed(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path.startswith(API_PREFIX):
+            await self._api(scope, receive, send)
+            return
+        response = self._open.get(path)
+        if response is None:
+            response = _error(404, f"There is no path {path[:200]}")
+        elif scope["method"] not in ("GET", "HEAD"):
+            response = _error(405, f"{scope['method']} is not offered here", allow="GET, HEAD")
+        await response(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._api.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Logged:
+    """Writes a line per request: verb, path, status, milliseconds, name of the token."""
+
+    def __init__(self, inner: ASGIApp) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        status = "gone"
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+            await send(message)
+
+        try:
+            await self._inner(scope, receive, noting)
+        finally:
+            milliseconds = (time.perf_counter() - started) * 1e3
+            # The path as it came: percent-encoded, so it cannot break the line. The query may
+            # hold anything and is left out.
+            raw = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
+            path = raw.partition(b"?")[0].decode("ascii", "backslashreplace")[:300]
+            ACCESS_LOG.info(
+                "%s %s %s %.1f ms %s", scope["method"], path, status, milliseconds,
+                caller_of(scope),
+            )  # fmt: skip
+
+
+def _error(status: int, message: str, **headers: str) -> Response:
+    return json_response({"message": message, "status": status}, status, headers)

@@ -1,0 +1,224 @@
+"""API tokens: who may use the server. Only their digests are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy
+from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, insert, select, update
+
+from nc_sigopt_strategy.embedded.location import Location
+from nc_sigopt_strategy.errors import SettingsError, StoreError
+
+READ, WRITE = "read", "write"
+SCOPES = (READ, WRITE)
+MAX_NAME_LENGTH = 100
+# 256 bits: beyond guessing, so that a plain digest is enough and no slow password hash is needed.
+TOKEN_BYTES = 32
+# ``last_used`` is written at most this often per token: it is for finding tokens nobody uses.
+LAST_USED_SECONDS = 600
+
+# Two servers that open one new database at the same moment both try to create the table; the one
+# that failed finds it there when it tries again.
+_ATTEMPTS = 5
+
+_Result = TypeVar("_Result")
+
+_METADATA = MetaData()
+_TOKENS = Table(
+    "nc_sigopt_tokens",
+    _METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(MAX_NAME_LENGTH), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("scope", String(8), nullable=False),
+    Column("created", Integer, nullable=False),
+    Column("last_used", Integer),
+    Column("revoked", Boolean, nullable=False, default=False),
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    """What is known about a token; not the token itself.
+
+    Attributes:
+        id: Its number.
+        name: What its owner is called in the log.
+        scope: ``"read"`` (GET only) or ``"write"``.
+        created: Unix time in seconds.
+        last_used: Unix time, up to ``LAST_USED_SECONDS`` late; ``None`` if never.
+        revoked: Whether it has stopped being let in.
+    """
+
+    id: int
+    name: str
+    scope: str
+    created: int
+    last_used: int | None = None
+    revoked: bool = False
+
+
+def digest_of(token: str) -> str:
+    """The SHA-256 of a token, in hexadecimal.
+
+    Looking a digest up in an index leaks through its timing at most how digests begin, from
+    which no token follows.
+    """
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class TokenStore:
+    """The table of tokens, in the same database as the experiments. Threads may share it.
+
+    Args:
+        storage_url: Database URL.
+
+    Raises:
+        StoreError: The database cannot be opened, or lives in memory only.
+    """
+
+    def __init__(self, storage_url: str) -> None:
+        self._location = Location(storage_url)
+        if self._location.is_sqlite and self._location.path is None:
+            raise StoreError(
+                "A store in memory cannot hold tokens: no other process sees it.",
+                "Name a file, such as sqlite:///experiments.db, or a PostgreSQL database.",
+            )
+        self._location.prepare()
+        options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 2}
+        if self._location.is_sqlite:
+            options["creator"] = self._location.connect
+        else:
+            options["connect_args"] = self._location.connect_args
+        try:
+            self._engine = sqlalchemy.create_engine(self._location.url, **options)
+        except ImportError as error:
+            raise StoreError(
+                f"The driver for the store {self._location.display} is not installed: {error}",
+                self._location.driver_hint,
+            ) from error
+        self._create_table()
+
+    def _create_table(self) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                _METADATA.create_all(self._engine)
+                return
+            except sqlalchemy.exc.SQLAlchemyError as error:
+                if attempt == _ATTEMPTS or self._location.is_hopeless(error):
+                    raise self._location.explain(error) from error
+                time.sleep(random.uniform(0.05, 0.2) * attempt)
+
+    def create(self, name: str, scope: str = WRITE) -> str:
+        """Make a token.
+
+        Args:
+            name: 1 to 100 characters, unique in the store.
+            scope: One of ``SCOPES``.
+
+        Returns:
+            The token. It is stored nowhere: whoever loses it makes another one.
+
+        Raises:
+            SettingsError: The name is taken or unusable, or there is no such scope.
+        """
+        if scope not in SCOPES:
+            raise SettingsError(f"The scope is {scope!r}.", "Choose read or write.")
+        if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name.isdigit():
+            raise SettingsError(
+                f"The name is {name!r}.",
+                f"Give 1 to {MAX_NAME_LENGTH} printable characters, not only digits.",
+            )
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        row = {
+            "name": name,
+            "digest": digest_of(token),
+            "scope": scope,
+            "created": int(time.time()),
+            "revoked": False,
+        }
+        try:
+            self._write(insert(_TOKENS).values(**row))
+        except sqlalchemy.exc.IntegrityError:
+            # Its text would show the row, and with it the digest.
+            raise SettingsError(
+                f"There is a token {name!r} already.", "Choose another name."
+            ) from None
+        return token
+
+    def all(self) -> list[Token]:
+        """All tokens, oldest first, revoked ones included."""
+        return self._select(select(*_SHOWN).order_by(_TOKENS.c.id))
+
+    def find(self, digest: str) -> Token | None:
+        """The token with this digest, revoked or not; ``None`` if there never was one."""
+        found = self._select(select(*_SHOWN).where(_TOKENS.c.digest == digest))
+        return found[0] if found else None
+
+    def revoke(self, id_or_name: str) -> Token:
+        """Let a token in no more.
+
+        Returns:
+            The token, now revoked. Revoking it again changes nothing.
+
+        Raises:
+            SettingsError: There is no such token.
+        """
+        column: Any = _TOKENS.c.name
+        wanted: str | int = id_or_name
+        if id_or_name.isascii() and id_or_name.isdigit() and int(id_or_name) < 2**31:
+            column, wanted = _TOKENS.c.id, int(id_or_name)
+        self._write(update(_TOKENS).where(column == wanted).values(revoked=True))
+        found = self._select(select(*_SHOWN).where(column == wanted))
+        if not found:
+            raise SettingsError(
+                f"There is no token {id_or_name!r}.", "See nc-sigopt token list for those there."
+            )
+        return found[0]
+
+    def touch(self, token: Token, now: int) -> None:
+        """Remember that a token was used."""
+        self._write(update(_TOKENS).where(_TOKENS.c.id == token.id).values(last_used=now))
+
+    def close(self) -> None:
+        """Close the database connections."""
+        self._engine.dispose()
+
+    def _select(self, statement: Any) -> list[Token]:
+        def read() -> list[Token]:
+            with self._engine.connect() as connection:
+                return [Token(*row) for row in connection.execute(statement)]
+
+        return self._explained(read)
+
+    def _write(self, statement: Any) -> None:
+        def write() -> None:
+            with self._engine.begin() as connection:
+                connection.execute(statement)
+
+        self._explained(write)
+
+    def _explained(self, work: Callable[[], _Result]) -> _Result:
+        try:
+            return work()
+        except sqlalchemy.exc.IntegrityError:
+            raise
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            raise self._location.explain(error) from error
+
+
+_SHOWN = (
+    _TOKENS.c.id,
+    _TOKENS.c.name,
+    _TOKENS.c.scope,
+    _TOKENS.c.created,
+    _TOKENS.c.last_used,
+    _TOKENS.c.revoked,
+)
