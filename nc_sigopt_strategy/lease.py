@@ -175,8 +175,10 @@ def _is_gone(process: str) -> bool:
         return False
     try:
         os.kill(int(pid), 0)
+        # One that has ended and that its parent has not noticed is listed as a zombie.
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except ProcessLookupError:
         return True
     except OSError:
         return False
-    return False
+    return stat.rpartition(")")[2].split()[0] == "Z"

@@ -16,7 +16,7 @@ def route_table() -> dict[str, tuple[str, ...]]:
     """
     return {
         pattern: tuple(verb for verb, handler in verbs.items() if not always_refuses(handler))
-        for pattern, verbs in routes._TABLE.items()
+        for pattern, verbs in routes.TABLE.items()
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def test_two_workers_in_one_store(
     records = _check(Experiment.join(open_embedded(url), known), [one, two], BUDGET)
     assert len({record.worker for record in records}) == 2
     spans = sorted(one.evaluations + two.evaluations)
-    assert all(earlier[1] <= later[0] for earlier, later in zip(spans, spans[1:], strict=False)), (
+    assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans)), (
         "two trials on one machine at the same time"
     )
 

@@ -44,6 +44,18 @@ def test_a_process_of_this_machine_that_ended_is_noticed_at_once() -> None:
     assert ME.standing(_lease(process=f"another-machine:{pid}")) is Standing.ALIVE
 
 
+def test_a_process_that_nobody_has_reaped_has_ended() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    where = this_process().partition(":")[0]
+    stat = Path(f"/proc/{process.pid}/stat")
+    for _ in range(600):
+        if stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    assert ME.standing(_lease(process=f"{where}:{process.pid}")) is Standing.ABANDONED
+    process.wait()
+
+
 def test_metadata_holds_a_lease() -> None:
     lease = ME.lease()
     metadata = lease.to_metadata()

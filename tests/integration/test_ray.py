@@ -1,0 +1,93 @@
+"""``nc-sigopt tune --ray`` for real: Neural Compressor, and a worker that is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nc_sigopt_benchmarks.ray_tuning.run_state import RunState, Standing
+from nc_sigopt_strategy.connection import open_embedded
+from nc_sigopt_strategy.outcome import TrialState, read_outcome, read_trials
+
+from .test_compare import PIPELINE, ROOT, write_config
+
+pytestmark = pytest.mark.integration
+pytest.importorskip("ray")
+TRIALS = 8
+
+
+def test_two_workers_one_of_which_is_killed(small_model: Path, tmp_path: Path) -> None:
+    strategy = "{name: sigopt, strategy_kwargs: {latency_repeats: 4}}"
+    # With trials that take long enough for one to be killed.
+    pipeline = PIPELINE.replace("answers = ", "time.sleep(0.3); answers = ")
+    config = write_config(tmp_path, small_model, strategy, trials=TRIALS, timeout=0)
+    (tmp_path / "pipeline.py").write_text(f"import time\n{pipeline}")
+    output = tmp_path / "run"
+    options = ("--ray", "--workers", "2", "--resume", str(output))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nc_sigopt_strategy.cli", "tune", str(config), *options],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said, victim = [], 0
+    assert process.stdout is not None
+    for line in process.stdout:
+        said.append(line.strip())
+        if not victim and line.endswith("evaluated.\n"):
+            victim = worker_process(output / "workers" / "worker-1")
+            os.kill(victim, signal.SIGKILL)
+    text = "\n".join(said)
+    assert process.wait() == 0, text
+    assert said[-1] == f"Everything about this run: {output}"
+    assert "worker-1 failed: its process ended with signal 9" in text
+    state = RunState.read(output)
+    assert state is not None
+    assert state.finished
+    assert set(state.workers.values()) == {Standing.DONE}
+
+    trials = read_trials(output)
+    assert len(trials) == TRIALS
+    assert {trial.worker for trial in trials} <= {"worker-1", "worker-2"}
+    assert len({trial.suggestion_id for trial in trials}) == TRIALS
+    assert any(trial.state is TrialState.OBSERVED for trial in trials)
+    connection = open_embedded(f"sqlite:///{output / 'experiments.sqlite3'}")
+    experiment = connection.experiments(state.experiment_id)
+    assert experiment.fetch().progress.observation_count == TRIALS
+    assert not list(experiment.suggestions().fetch(state="open").iterate_pages())
+
+    outcome = read_outcome(output)
+    assert outcome.trials == TRIALS
+    assert outcome.best is not None
+    assert outcome.stop_reason.startswith(f"The budget of {TRIALS} trials is spent.")
+    assert (output / "best_model.pb").stat().st_size > 0
+    assert (output / "recipe.json").is_file()
+    # Worker 1 has calibrated; the others found its statistics.
+    assert list((output / "calibration").iterdir())
+    other = read_outcome(output / "workers" / "worker-2").calibration
+    assert other is not None
+    assert other["passes"] == 0
+
+
+def worker_process(folder: Path) -> int:
+    """The process that works in a folder, found by its command line."""
+    request = str(folder / "request.json").encode()
+    (pid,) = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and request in command_line(entry).split(b"\0")
+    ]
+    return pid
+
+
+def command_line(entry: Path) -> bytes:
+    try:
+        return (entry / "cmdline").read_bytes()
+    except OSError:  # gone in between
+        return b""
