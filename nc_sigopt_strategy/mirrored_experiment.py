@@ -5,8 +5,8 @@ categorical, and builds their full Cartesian product, which at these sizes hangs
 engine proposes, and each suggestion is created on the server with the assignments given (SigOpt's
 documentation calls that a custom optimizer). A server of ours can be asked to suggest instead.
 
-The local store is written first. What other workers observe on the server is copied into it, so
-that the local sampler learns from it.
+The local store is written first. What other workers have open on the server, and what they
+observe, is copied into it, so that the local sampler learns from it and does not propose it again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from .trial_documents import plain_metadata, record_of
 logger = logging.getLogger("nc_sigopt_strategy")
 
 _URL, _ID, _WORKER = "server_url", "server_experiment", "server_worker"
-_OBSERVATION = "server_observation"
+# Metadata of local suggestions that stand for another worker's.
+_SUGGESTION, _OBSERVATION = "server_suggestion", "server_observation"
 SERVER_ORIGIN = "server"
 
 
@@ -48,6 +49,8 @@ class MirroredExperiment(Experiment):
         self._record_due = False
         self._has_reference = False
         self._keys: dict[str, str] = {}
+        # Local suggestions that stand for what others have open on the server, by its id there.
+        self._copies: dict[str, Trial] = {}
         entries, imported = self._in_local_store()
         self._outbox = Outbox(remote, entries, imported)
         self._outbox.deliver()
@@ -183,11 +186,8 @@ class MirroredExperiment(Experiment):
 
     def open_suggestions(self) -> list[Trial]:
         """This worker's from the local store, the others' from the server."""
-        others = self._outbox.call(self.remote.open_suggestions)
-        return [
-            *super().open_suggestions(),
-            *(trial for trial in others or [] if not self._is_mine(trial)),
-        ]
+        own = [t for t in super().open_suggestions() if _SUGGESTION not in t.metadata]
+        return [*own, *(self._outbox.call(self._copy_open) or [])]
 
     def reclaim(self, trial: Trial) -> bool:
         return self._outbox.call(lambda: self.remote.withdraw(trial)) is True
@@ -218,8 +218,27 @@ class MirroredExperiment(Experiment):
             for document in reversed(list(self.remote.observation_documents())):
                 if str(document.id) not in self._outbox.known:
                     self._import(document, threshold)
+        if self.is_shared:
+            self._copy_open()
         if not self._has_reference:
             self._pull_reference()
+
+    def _copy_open(self) -> list[Trial]:
+        """What other workers have open on the server; the local store has the same afterwards."""
+        there = [t for t in self.remote.open_suggestions() if not self._is_mine(t)]
+        for trial in there:
+            if trial.suggestion_id not in self._copies:
+                self._copies[trial.suggestion_id] = super().suggest(
+                    0,
+                    assignments=trial.assignments,
+                    origin=trial.origin,
+                    metadata={_SUGGESTION: trial.suggestion_id},
+                )
+        still_open = {trial.suggestion_id for trial in there}
+        for suggestion_id in self._copies.keys() - still_open:
+            # Observed trials were imported before; this one was taken back.
+            super().withdraw(self._copies.pop(suggestion_id))
+        return there
 
     def _pull_reference(self) -> None:
         record = self.read_record()
@@ -230,11 +249,12 @@ class MirroredExperiment(Experiment):
 
     def _import(self, document: Any, threshold: float | None) -> None:
         record, fingerprint = record_of(document, lambda accuracy: self._met(accuracy, threshold))
-        trial = super().suggest(
-            0,
-            assignments=record.assignments,
-            origin=record.origin,
-            metadata={_OBSERVATION: str(document.id)},
+        copied = self._copies.pop(str(document.suggestion), None)
+        trial = copied or super().suggest(
+            0, assignments=record.assignments, origin=record.origin, metadata={_SUGGESTION: ""}
+        )
+        self._suggestions(trial.suggestion_id).update(
+            metadata={**trial.metadata, _OBSERVATION: str(document.id)}
         )
         if record.duplicate_of is not None:
             # The number means a trial of another worker's count.
@@ -254,15 +274,18 @@ class MirroredExperiment(Experiment):
         return None
 
     def _in_local_store(self) -> tuple[list[Entry], set[str]]:
-        """This worker's own trials, any of which the server may lack, and whose it has others."""
+        """This worker's own trials, any of which the server may lack; ids of imported ones."""
         imported_ids: set[str] = set()
         entries: dict[str, Entry] = {}
         for trial in self.suggestions():
             if (imported := trial.metadata.get(_OBSERVATION)) is not None:
-                if trial.is_open:  # the process died between the two steps of an import
+                if trial.is_open:  # the process died in the middle of an import
                     super().withdraw(trial)
                 else:
                     imported_ids.add(str(imported))
+            elif (copied := trial.metadata.get(_SUGGESTION)) is not None:
+                if trial.is_open:
+                    self._copies[str(copied)] = trial
             elif (key := trial.metadata.get(KEY)) is not None:
                 entries[trial.suggestion_id] = Entry(str(key), trial)
                 self._keys[trial.suggestion_id] = str(key)

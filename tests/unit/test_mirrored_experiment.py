@@ -289,6 +289,36 @@ def test_two_workers_with_stores_of_their_own_know_all_trials(rig: Rig) -> None:
     assert len(rig.on_server(one.shown_id)) == 6
 
 
+def test_what_others_have_open_is_not_proposed(rig: Rig) -> None:
+    """With four combinations in all, a sampler that knew nothing would meet the others' soon."""
+    definition = Definition(
+        "run", None, {"a": ("int8", "fp32"), "b": ("int8", "fp32")}, 0.5, True, False, 9,
+        parallel_bandwidth=2,
+    )  # fmt: skip
+    one = rig.timed(
+        MirroredExperiment.create_both(
+            rig.local("one"), rig.remote(), definition, URL, Worker("one")
+        )
+    )
+    other = rig.join(one.shown_id, "other")
+    taken = [one.suggest(0, origin="sampler: random") for _ in range(2)]
+    other.news(())
+    proposed = [other.suggest(0, origin="sampler: random") for _ in range(2)]
+    every = {tuple(sorted(trial.assignments.items())) for trial in [*taken, *proposed]}
+    assert len(every) == 4
+    one.withdraw(taken[0])
+    one.observe(measured(taken[1]))
+    (record,) = [record for record, _ in other.news(())]
+    assert record.assignments == taken[1].assignments
+    again = other.suggest(0, origin="sampler: random")
+    assert again.assignments == taken[0].assignments
+    assert len(other.open_suggestions()) == 3
+    # The next process of the same worker finds all that as it was.
+    restarted = rig.join(one.shown_id, "other")
+    assert len(restarted.open_suggestions()) == 3
+    assert [r.assignments for r, _ in restarted.trials()] == [taken[1].assignments]
+
+
 def test_repeats_of_others_keep_their_original(rig: Rig) -> None:
     one = rig.create("one")
     other = rig.join(one.shown_id, "other")
