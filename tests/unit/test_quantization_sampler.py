@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -400,3 +401,29 @@ def test_a_small_space_is_used_up() -> None:
         experiment = TuningExperiment(read=lambda trial: Reading(1.0), accuracy_threshold=0.89)
         choices.append(suggest(space, history, experiment, np.random.default_rng(n)))
     assert len({key(choice) for choice in choices}) == 9
+
+
+def test_what_is_remembered_of_trials_changes_nothing() -> None:
+    domains = {f"p{i}": CategoricalDistribution(TYPES) for i in range(3)}
+    other = {f"p{i}": CategoricalDistribution(TYPES[::-1]) for i in range(3)}
+    rng = np.random.default_rng(0)
+    trials = [
+        create_trial(
+            state=TrialState.COMPLETE,
+            value=1.0,
+            params={name: TYPES[rng.integers(3)] for name in domains},
+            distributions=domains,
+        )
+        for _ in range(20)
+    ]
+    experiment = TuningExperiment(read=lambda trial: Reading(1.0), accuracy_threshold=None)
+    space = OpSpace.of(domains, None)
+    first = History.of(trials, space, experiment).choices
+    assert [[TYPES[v] for v in row] for row in first] == [
+        [trial.params[name] for name in space.names] for trial in trials
+    ]
+    assert (History.of(trials, space, experiment).choices == first).all()
+    assert (History.of(copy.deepcopy(trials), space, experiment).choices == first).all()
+    # The same trials where the values are in another order.
+    turned = OpSpace.of(other, None)
+    assert (History.of(trials, turned, experiment).choices == 2 - first).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import getitem
@@ -48,13 +50,11 @@ class History:
         cls, trials: Iterable[FrozenTrial], space: OpSpace, experiment: TuningExperiment
     ) -> History:
         """Sort trials by state; those taken back, or of other parameters, do not count."""
-        positions = [{label: v for v, label in enumerate(row)} for row in space.labels]
+        choice_of = _choices_in(space)
         measured, pending, failed, readings = [], [], [], []
         for trial in trials:
-            labels = map(trial.params.__getitem__, space.names)
-            try:
-                choice = list(map(getitem, positions, labels))
-            except KeyError:
+            choice = choice_of(trial)
+            if choice is None:
                 continue
             if trial.state is TrialState.COMPLETE:
                 measured.append(choice)
@@ -146,8 +146,57 @@ def key(choice: Integers) -> bytes:
     return choice.astype(np.int16).tobytes()
 
 
-def _rows(choices: list[list[int]], width: int) -> Integers:
-    return np.array(choices, np.int64).reshape(len(choices), width)
+class _Choices:
+    """Value positions of trials, remembered: a finished trial's never change.
+
+    Working them out anew would take most of the time of a suggestion after thousands of trials.
+
+    Args:
+        space: Whose values.
+    """
+
+    def __init__(self, space: OpSpace) -> None:
+        self._names = space.names
+        self._positions = [{label: v for v, label in enumerate(row)} for row in space.labels]
+        # By identity, with the trial itself, so that its id is not given to another one.
+        self._known: dict[int, tuple[FrozenTrial, Integers]] = {}
+
+    def __call__(self, trial: FrozenTrial) -> Integers | None:
+        """Shape (P,); ``None`` for a trial of other parameters or values."""
+        known = self._known.get(id(trial))
+        if known is not None and known[0] is trial:
+            return known[1]
+        params = trial.params
+        try:
+            labels = map(params.__getitem__, self._names)
+            choice = np.fromiter(map(getitem, self._positions, labels), np.int64, len(self._names))
+        except KeyError:
+            return None
+        if trial.state.is_finished():
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[id(trial)] = trial, choice
+        return choice
+
+
+# Trials of one space that are remembered at most, and spaces.
+REMEMBERED, _SPACES = 20_000, 8
+_LOCK = threading.Lock()
+_KNOWN: OrderedDict[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], _Choices] = OrderedDict()
+
+
+def _choices_in(space: OpSpace) -> _Choices:
+    which = tuple(space.names), tuple(map(tuple, space.labels))
+    with _LOCK:
+        found = _KNOWN.pop(which, None) or _Choices(space)
+        _KNOWN[which] = found
+        if len(_KNOWN) > _SPACES:
+            _KNOWN.popitem(last=False)
+    return found
+
+
+def _rows(choices: list[Integers], width: int) -> Integers:
+    return np.stack(choices) if choices else np.empty((0, width), np.int64)
 
 
 def _column(values: list[float | None]) -> npt.NDArray[np.float64]:
