@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy
 
+from nc_sigopt_benchmarks.parallel.postgresql import PostgreSQL
 from nc_sigopt_strategy.embedded import EmbeddedDriver
 from nc_sigopt_strategy.embedded.api_error import ApiError
 from nc_sigopt_strategy.errors import StoreError
 
-from ..postgresql import PostgreSQL
 from .examples import discrete
 
 SCORE = [{"name": "score", "value": 1.0}]

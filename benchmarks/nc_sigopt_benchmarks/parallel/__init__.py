@@ -1,0 +1,1 @@
+"""What workers beside each other cost: the server's time, the time lost, the worse search."""
