@@ -14,13 +14,23 @@ export NC_SIGOPT_ASSETS
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 
-.PHONY: demo test lint reference test-matrix clean
+# schemathesis tests the server's API from an environment of its own.
+SCHEMATHESIS := .venv-schemathesis
+
+.PHONY: demo test test-full lint reference test-matrix clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nc-sigopt compare configs/demo.yaml
 
-test: $(VENV)/.test
-	$(BIN)/python -m pytest
+# Two files at a time: much of the time is spent waiting, for processes, databases, single threads.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test: $(VENV)/.test $(SCHEMATHESIS)/.done
+	$(PYTEST)
+
+# The long proofs too, one at a time, so that each prints its figures: see docs/proofs.md.
+test-full: test
+	$(BIN)/python -m pytest -m full
 
 # Stock INC's result on 100 images, against which tests check ours; needs the assets and minutes.
 reference: $(VENV)/.test
@@ -45,6 +55,11 @@ $(VENV)/.test: setup.cfg pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q --no-build-isolation -c $(CONSTRAINTS) -e ".[test,onnxruntime]"
 	touch $(VENV)/.demo $@
 
+$(SCHEMATHESIS)/.done: constraints/schemathesis.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv --clear $(SCHEMATHESIS)
+	$(SCHEMATHESIS)/bin/python -m pip install -q -c constraints/schemathesis.txt schemathesis
+	touch $@
+
 # The oldest supported Neural Compressor, and Python 3.10 where it is at hand, each in an
 # environment of its own.
 PYTHON310 := $(shell for p in python3.10 $$HOME/.pyenv/versions/3.10.*/bin/python3.10; do \
@@ -59,4 +74,4 @@ else
 endif
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(SCHEMATHESIS) build *.egg-info
