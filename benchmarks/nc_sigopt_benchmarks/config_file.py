@@ -27,7 +27,6 @@ from nc_sigopt_benchmarks.config import (
     TuningConfig,
 )
 from nc_sigopt_strategy.calibration import STOCK
-from nc_sigopt_strategy.connection import names_no_store
 from nc_sigopt_strategy.errors import ConfigFileError, SettingsError
 from nc_sigopt_strategy.settings import Settings
 
@@ -322,6 +321,12 @@ def _check_strategy_kwargs(
         settings = Settings.from_kwargs(kwargs)
     except SettingsError as error:
         raise wrong(place, f"cannot be used: {error.fact.rstrip('.')}", error.hint) from error
+    # Imported only here: with the engine comes Optuna, which is slow to import and has to say
+    # something in a notebook.
+    if settings.sigopt_experiment_id is None:
+        return
+    from nc_sigopt_strategy.connection import names_no_store
+
     if names_no_store(settings):
         hint = "Add storage: each run has a store of its own unless told otherwise."
         key = "sigopt_experiment_id"

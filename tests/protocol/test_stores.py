@@ -89,7 +89,7 @@ def test_read_only(tmp_path: Path, read_only: str) -> None:
     path.chmod(0o444 if read_only == "file" else 0o666)
     path.parent.chmod(0o555 if read_only == "folder" else 0o777)
     for folder in (tmp_path, *tmp_path.parents):
-        if folder.name.startswith(("pytest-", "test_")):
+        if folder.name.startswith(("pytest-", "popen-", "test_")):
             folder.chmod(0o755)  # pytest keeps others out of its own folders
 
     def open_it() -> None:

@@ -195,8 +195,9 @@ def test_a_server_that_is_away_is_left_alone_for_a_while(
     work(experiment, 10)
     assert rig.server.count - before <= 2
     assert experiment.missed_updates == 10
-    complaints = [r for r in caplog.records if "does not take an update" in r.getMessage()]
-    assert len(complaints) == 1
+    # Some versions of pytest see each record of a logger twice if its propagation is switched on.
+    said = {id(r): r.getMessage() for r in caplog.records}.values()
+    assert sum("does not take an update" in message for message in said) == 1
     experiment.flush(0.0)
     assert experiment.missed_updates == 10
     rig.server.mend()

@@ -235,10 +235,11 @@ def test_an_actor_that_dies_takes_its_process_along(cluster: Any, tmp_path: Path
 
 def test_a_node_that_dies(cluster: Any, tmp_path: Path) -> None:
     node = cluster.add_node(num_cpus=1, object_store_memory=80 * 1024 * 1024)
-    run = Run(tmp_path, trials=15)
+    # Enough trials that Ray notices before they are done.
+    run = Run(tmp_path, trials=90)
     run.actions["worker-3"] = lambda: cluster.remove_node(node, allow_graceful=False)
     run.go(workers=3)
-    by_worker = run.check(15)
+    by_worker = run.check(90)
     (failed,) = [line for line in run.said if " failed: " in line]
     assert by_worker[failed.split(" failed")[0]] > 1
 
