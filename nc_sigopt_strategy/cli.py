@@ -55,12 +55,7 @@ def cli() -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.")
 @click.option("--join", metavar="ID", help="Work on this experiment, beside its other workers.")
-@click.option(
-    "--storage",
-    metavar="URL",
-    envvar="NC_SIGOPT_STORAGE",
-    help="Optuna storage URL that all workers share.  [env: NC_SIGOPT_STORAGE]",
-)
+@click.option("--storage", metavar="URL", help="Optuna storage URL that all workers share.")
 @click.option("--worker", metavar="NAME", help="This worker's own name, the same after a restart.")
 @click.option(
     "--workers",

@@ -190,7 +190,11 @@ class MirroredExperiment(Experiment):
         return [*own, *(self._outbox.call(self._copy_open) or [])]
 
     def reclaim(self, trial: Trial) -> bool:
-        return self._outbox.call(lambda: self.remote.withdraw(trial)) is True
+        done = self._outbox.call(lambda: self.remote.withdraw(trial)) is True
+        copied = self._copies.pop(trial.suggestion_id, None) if done else None
+        if copied is not None:
+            super().withdraw(copied)
+        return done
 
     def place_of(self, trial: Trial) -> Place:
         entry = self._outbox.entry(self._keys.get(trial.suggestion_id, ""))

@@ -343,6 +343,8 @@ def test_another_workers_suggestion_is_reclaimed_by_one_only(rig: Rig) -> None:
     (same,) = three.open_suggestions()
     assert two.reclaim(left)
     assert not three.reclaim(same)
+    # Nor does the local sampler go on believing that somebody is at it.
+    assert Experiment.open_suggestions(two) == []
 
 
 def test_the_servers_suggestions(rig: Rig) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from nc_sigopt_strategy.secrets import REDACTED
 
 TOKEN_VARIABLE = "SIGOPT_API_TOKEN"
-STORAGE_VARIABLE = "NC_SIGOPT_STORAGE"
+# Not the variable of nc-sigopt serve: a server on the same machine has a store of its own.
+STORAGE_VARIABLE = "NC_SIGOPT_WORKER_STORAGE"
 # Where these are set for the driver they hold for the workers too: a worker that saw other files
 # or computed with other kernels would work on another experiment.
 _PASSED_ON = (
