@@ -49,6 +49,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged, once each.
+
+    Some versions of pytest see the records of our logger twice when its propagation is on.
+    """
+    return [record.getMessage() for record in {id(r): r for r in caplog.records}.values()]
+
+
 class Loader:
     """A calibration dataloader as INC's users write them."""
 

@@ -19,6 +19,7 @@ from nc_sigopt_strategy.outcome import read_trials
 from nc_sigopt_strategy.settings import Settings
 from nc_sigopt_strategy.sigopt_client import failed_status_rate_limit
 
+from ..conftest import logged
 from ..protocol.http_server import serve_driver
 from .fitting import configure, fit, outcome
 
@@ -122,8 +123,7 @@ def test_tuning_goes_on_when_the_server_is_out_of_order(
         known = outcome().experiment_id
         assert known is not None
         assert len(_on_server(kwargs, known).trials()) == 1
-        records = {id(r): r for r in caplog.records if r.levelname == "WARNING"}
-        warned = [record.getMessage() for record in records.values()]
+        warned = logged(caplog)
         assert sum("Tuning goes on" in message for message in warned) == 1
         assert sum("has missed 7 trials" in message for message in warned) == 1
         # Continued, with the budget spent: all that happens is that the server is told.

@@ -50,6 +50,10 @@ class Task:
     seed: int
 
 
+class HalfAnswer(Exception):
+    """The answer ends in the middle."""
+
+
 class Lost(Exception):
     """There was no answer that tells what became of the request."""
 
@@ -187,7 +191,8 @@ class Client:
 
     def _list(self, kind: str, **query: Any) -> list[Any]:
         def pages() -> Iterator[Any]:
-            yield from getattr(self._endpoint, kind)().fetch(**query).iterate_pages()
+            first = getattr(self._endpoint, kind)().fetch(**query)
+            yield from _whole(first).iterate_pages()
 
         return self._surely(lambda: list(pages()))
 
@@ -216,9 +221,11 @@ class Client:
         Raises:
             Lost: Nobody knows whether it came through; it is time to try the next server.
         """
+        lost: Exception
         try:
-            return request()
-        except ConnectionException as error:
+            answer = request()
+            return _whole(answer) if hasattr(answer, "to_json") else answer
+        except (ConnectionException, HalfAnswer) as error:
             lost = error
         except ApiException as error:
             if error.status_code < 500 and error.status_code != 429:
@@ -238,6 +245,19 @@ class Client:
         handle = os.open(self._task.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.write(handle, f"{json.dumps(line)}\n".encode())
         os.close(handle)
+
+
+def _whole(answer: Any) -> Any:
+    """An answer of the server's.
+
+    SigOpt's client takes half of one, left by a server that was killed, for an empty object.
+
+    Raises:
+        HalfAnswer: It is none.
+    """
+    if "object" not in answer.to_json():
+        raise HalfAnswer
+    return answer
 
 
 def _number(suggestion: Any) -> int:

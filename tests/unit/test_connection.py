@@ -26,6 +26,7 @@ from nc_sigopt_strategy.sigopt_client import (
     without_token,
 )
 
+from ..conftest import logged
 from ..faults.broken_server import BrokenServer, Fault
 from ..faults.ways import proxy, silent, tls_front
 from ..protocol.client_programs import QUIET
@@ -377,9 +378,9 @@ def test_missing_project_is_created(
     settings = _settings(upstream, sigopt_project_id="int8")
     open_http(TOKEN, settings)
     assert _projects(driver) == ["int8"]
-    assert caplog.text.count("Project 'int8' was not on") == 1
+    assert sum("Project 'int8' was not on" in message for message in logged(caplog)) == 1
     open_http(TOKEN, settings)
-    assert caplog.text.count("Project 'int8' was not on") == 1
+    assert sum("Project 'int8' was not on" in message for message in logged(caplog)) == 1
 
 
 def test_project_that_another_worker_creates(server: BrokenServer, driver: EmbeddedDriver) -> None:
