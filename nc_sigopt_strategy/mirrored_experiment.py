@@ -222,8 +222,6 @@ class MirroredExperiment(Experiment):
             for document in reversed(list(self.remote.observation_documents())):
                 if str(document.id) not in self._outbox.known:
                     self._import(document, threshold)
-        if self.is_shared:
-            self._copy_open()
         if not self._has_reference:
             self._pull_reference()
 

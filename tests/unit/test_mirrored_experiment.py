@@ -304,6 +304,7 @@ def test_what_others_have_open_is_not_proposed(rig: Rig) -> None:
     other = rig.join(one.shown_id, "other")
     taken = [one.suggest(0, origin="sampler: random") for _ in range(2)]
     other.news(())
+    other.open_suggestions()  # as a worker looks around
     proposed = [other.suggest(0, origin="sampler: random") for _ in range(2)]
     every = {tuple(sorted(trial.assignments.items())) for trial in [*taken, *proposed]}
     assert len(every) == 4
@@ -311,6 +312,7 @@ def test_what_others_have_open_is_not_proposed(rig: Rig) -> None:
     one.observe(measured(taken[1]))
     (record,) = [record for record, _ in other.news(())]
     assert record.assignments == taken[1].assignments
+    other.open_suggestions()
     again = other.suggest(0, origin="sampler: random")
     assert again.assignments == taken[0].assignments
     assert len(other.open_suggestions()) == 3
