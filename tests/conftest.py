@@ -49,6 +49,22 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def no_slowing_down() -> Iterator[None]:
+    """The client sleeps after five failures in a row, in whatever test they were."""
+    from nc_sigopt_strategy.sigopt_client import failed_status_rate_limit
+
+    failed_status_rate_limit.clear()
+    yield
+    failed_status_rate_limit.clear()
+
+
+@pytest.fixture
+def storage_url(tmp_path: Path) -> str:
+    """A store that is not there yet."""
+    return f"sqlite:///{tmp_path / 'store' / 'engine.db'}"
+
+
 def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What was logged, once each.
 

@@ -9,7 +9,6 @@ import pytest
 import requests
 import sigopt
 from sigopt.exception import ApiException, ConnectionException
-from sigopt.ratelimit import failed_status_rate_limit
 
 from nc_sigopt_strategy.embedded import EmbeddedDriver
 from nc_sigopt_strategy.server.options import ServerOptions
@@ -33,10 +32,8 @@ def upstream() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def server(upstream: tuple[str, str]) -> Iterator[BrokenServer]:
-    failed_status_rate_limit.clear()
     with BrokenServer(upstream[0]) as made:
         yield made
-    failed_status_rate_limit.clear()
 
 
 @pytest.fixture

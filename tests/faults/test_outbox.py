@@ -18,7 +18,6 @@ from nc_sigopt_strategy.experiment_opening import create_experiment, join_experi
 from nc_sigopt_strategy.lease import Worker
 from nc_sigopt_strategy.outcome import TrialRecord, TrialState
 from nc_sigopt_strategy.settings import Settings
-from nc_sigopt_strategy.sigopt_client import failed_status_rate_limit
 
 from ..server.serving import serve_in_thread
 from .broken_server import BrokenServer, Fault
@@ -121,7 +120,6 @@ def _key(record: TrialRecord) -> tuple[Any, ...]:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    failed_status_rate_limit.clear()
     driver = EmbeddedDriver(f"sqlite:///{tmp_path}/server.db", seed=1)
     direct = sigopt.Connection(driver=lambda **_: driver)
     # The server's ids are not by chance the local ones.
@@ -131,7 +129,6 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     with serve_in_thread(driver) as (url, token), BrokenServer(url) as between:
         yield Rig(tmp_path, between, token, direct)
     driver.close()
-    failed_status_rate_limit.clear()
 
 
 # Whoever says 429 has not served the request, which is why the client repeats it.

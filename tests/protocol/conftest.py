@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sigopt
-from sigopt.ratelimit import failed_status_rate_limit
 
 from nc_sigopt_strategy.embedded import EmbeddedDriver
 
 from .http_server import serve_driver
-
-
-@pytest.fixture(autouse=True)
-def _no_slowing_down() -> Iterator[None]:
-    """The client sleeps after five failures in a row, in whatever test they were."""
-    failed_status_rate_limit.clear()
-    yield
-    failed_status_rate_limit.clear()
-
-
-@pytest.fixture
-def storage_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'store' / 'engine.db'}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -38,16 +38,11 @@ PASSWORD = "hunter2+hunter2"
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    for name in ("SIGOPT_API_URL", "SIGOPT_API_TOKEN", "SIGOPT_PROJECT"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("nc_sigopt_strategy.registration.logger.propagate", True)
-    failed_status_rate_limit.clear()
-    yield
-    failed_status_rate_limit.clear()
 
 
 @pytest.fixture

@@ -50,6 +50,14 @@ class FlakyDriver:
             self.after()
         return found if self.answer is None or not hit else self.answer
 
+    def break_with(self, error: Exception, only: str | None, *, answer_is_lost: bool) -> None:
+        """Fail requests, or those of one kind: before they are served, or after."""
+        self.only = only
+        if answer_is_lost:
+            self.after = failing(error)
+        else:
+            self.before = failing(error)
+
     def mend(self) -> None:
         self.before = self.after = self.only = self.answer = None
 
@@ -158,11 +166,7 @@ def test_nothing_is_lost_and_nothing_doubled(
 ) -> None:
     experiment = rig.create()
     work(experiment, 2)
-    rig.server.only = only
-    if answer_is_lost:
-        rig.server.after = failing(fault)
-    else:
-        rig.server.before = failing(fault)
+    rig.server.break_with(fault, only, answer_is_lost=answer_is_lost)
     work(experiment, 3, first=3)
     assert experiment.missed_updates > 0
     rig.server.mend()
@@ -213,11 +217,7 @@ def test_what_a_process_could_not_post_the_next_one_posts(
 ) -> None:
     experiment = rig.create()
     work(experiment, 2)
-    rig.server.only = only
-    if answer_is_lost:
-        rig.server.after = failing(LOST)
-    else:
-        rig.server.before = failing(LOST)
+    rig.server.break_with(LOST, only, answer_is_lost=answer_is_lost)
     work(experiment, 2, first=3)
     rig.server.mend()  # the process ends here, without a word
     again = rig.join(experiment.shown_id)
