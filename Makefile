@@ -35,7 +35,7 @@ test-full: test
 
 # Stock INC's result on 100 images, against which tests check ours; needs the assets and minutes.
 reference: $(VENV)/.test
-	$(BIN)/python benchmarks/make_reference.py
+	$(BIN)/python benchmarks/scripts/make_reference.py
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -46,14 +46,18 @@ $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or 3.11 is needed; name it: make PYTHON=..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: setup.cfg pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) setuptools wheel
-	$(BIN)/python -m pip install -q --no-build-isolation -c $(CONSTRAINTS) -e ".[benchmark]"
+# The product and the harness, two distributions, in one environment.
+PACKAGING := setup.cfg pyproject.toml benchmarks/setup.cfg benchmarks/pyproject.toml
+INSTALL := $(BIN)/python -m pip install -q -c $(CONSTRAINTS)
+
+$(VENV)/.demo: $(PACKAGING) $(CONSTRAINTS) | $(VENV)/bin/python
+	$(INSTALL) setuptools wheel
+	$(INSTALL) --no-build-isolation -e . -e benchmarks
 	touch $@
 
-$(VENV)/.test: setup.cfg pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install -q -c $(CONSTRAINTS) setuptools wheel
-	$(BIN)/python -m pip install -q --no-build-isolation -c $(CONSTRAINTS) -e ".[test,onnxruntime]"
+$(VENV)/.test: $(PACKAGING) $(CONSTRAINTS) | $(VENV)/bin/python
+	$(INSTALL) setuptools wheel
+	$(INSTALL) --no-build-isolation -e ".[test,onnxruntime]" -e "benchmarks[strategies,notebook]"
 	touch $(VENV)/.demo $@
 
 $(SCHEMATHESIS)/.done: constraints/schemathesis.txt | $(VENV)/bin/python
@@ -75,4 +79,4 @@ else
 endif
 
 clean:
-	rm -rf $(VENV) $(SCHEMATHESIS) build *.egg-info
+	rm -rf $(VENV) $(SCHEMATHESIS) build *.egg-info benchmarks/build benchmarks/*.egg-info

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any
 # trial would fail. TensorFlow reads this once, when it is imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-from .errors import SigOptStrategyError
-from .outcome import Outcome, TrialRecord, last_outcome
-from .registration import register, register_with_import
-from .settings import Settings
-from .version import __version__
+from nc_sigopt_strategy.errors import SigOptStrategyError
+from nc_sigopt_strategy.hosts.inc.registration import register, register_with_import
+from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord, last_outcome
+from nc_sigopt_strategy.settings.settings import Settings
+from nc_sigopt_strategy.version import __version__
 
 if TYPE_CHECKING:
-    from .quant_config import PostTrainingQuantConfig
-    from .strategy import SigOptTuneStrategy
+    from nc_sigopt_strategy.hosts.inc.quant_config import PostTrainingQuantConfig
+    from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
 
 __all__ = [
     "Outcome",
@@ -45,12 +45,15 @@ __all__ = [
 
 # These import Neural Compressor, which imports TensorFlow: seconds that reading an outcome or
 # `nc-sigopt --help` should not cost.
-_LAZY = {"PostTrainingQuantConfig": "quant_config", "SigOptTuneStrategy": "strategy"}
+_LAZY = {
+    "PostTrainingQuantConfig": "nc_sigopt_strategy.hosts.inc.quant_config",
+    "SigOptTuneStrategy": "nc_sigopt_strategy.hosts.inc.strategy",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -19,7 +19,7 @@ if os.environ.get("NC_SIGOPT_ASSETS"):
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # PostgreSQL for whoever asks for ``postgresql_url``.
-pytest_plugins = ["tests.postgresql"]
+pytest_plugins = ["tests.support.postgresql"]
 
 CLASSES = 4
 INPUT_NAME = "input"
@@ -52,7 +52,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def no_slowing_down() -> Iterator[None]:
     """The client sleeps after five failures in a row, in whatever test they were."""
-    from nc_sigopt_strategy.sigopt_client import failed_status_rate_limit
+    from nc_sigopt_strategy.client.sigopt_client import failed_status_rate_limit
 
     failed_status_rate_limit.clear()
     yield

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError, SettingsError
+from nc_sigopt_strategy.errors import ModelError, SettingsError
 
 Array = NDArray[Any]
 _ONNX_RUNTIME = ("onnxrt", "onnxruntime")
@@ -87,11 +87,11 @@ def backend_for(framework: str, session_options: Mapping[str, Any] | None = None
             "Leave it out: the options are for ONNX models.",
         )
     if framework.startswith("tensorflow"):
-        from .tensorflow import TensorFlowBackend
+        from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend
 
         return TensorFlowBackend()
     if framework.startswith(_ONNX_RUNTIME):
-        from .onnxruntime import OnnxRuntimeBackend
+        from nc_sigopt_strategy.backends.onnxruntime import OnnxRuntimeBackend
 
         return OnnxRuntimeBackend(session_options)
     raise ModelError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 
-from .op_graph import GraphNode, Shape, elements, product
+from nc_sigopt_strategy.backends.op_graph import GraphNode, Shape, elements, product
 
 _OP_TYPES = {"MatMul": "matmul", "Gemm": "matmul"}
 _CONVOLUTION = "conv"

@@ -10,12 +10,16 @@ from typing import Any
 
 import onnxruntime
 
-from ..errors import ModelError
-from ..files import write_whole
-from ..session_options import LEVEL_KEY, THREAD_KEYS, checked_session_options
-from . import Array, feed_by_position
-from .onnx_graph import graph_nodes, inferred_shapes
-from .op_graph import Shape, reduce_to_ops
+from nc_sigopt_strategy.backends import Array, feed_by_position
+from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, inferred_shapes
+from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
+from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.settings.session_options import (
+    LEVEL_KEY,
+    THREAD_KEYS,
+    checked_session_options,
+)
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..errors import ModelError
-from ..files import write_whole
-from . import Array, feed_by_position
-from .op_graph import Shape, reduce_to_ops
-from .tensorflow_graph import graph_nodes, static_shapes
+from nc_sigopt_strategy.backends import Array, feed_by_position
+from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
+from nc_sigopt_strategy.backends.tensorflow_graph import graph_nodes, static_shapes
+from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.files import write_whole
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

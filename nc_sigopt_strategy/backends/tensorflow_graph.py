@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .op_graph import GraphNode, Shape, elements, product
+from nc_sigopt_strategy.backends.op_graph import GraphNode, Shape, elements, product
 
 _OP_TYPES = {
     "Conv2D": "conv2d",

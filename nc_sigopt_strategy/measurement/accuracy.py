@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TrialError
+from nc_sigopt_strategy.errors import TrialError
 
 
 @dataclass(frozen=True)

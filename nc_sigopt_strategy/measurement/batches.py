@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data_checks import require_batches, require_finite
-from ..errors import DataError
+from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..backends import Array, Backend, ModelSession
-from ..errors import DataError, TrialError
-from .batches import batch_length, first_inputs
-from .latency import (
+from nc_sigopt_strategy.backends import Array, Backend, ModelSession
+from nc_sigopt_strategy.errors import DataError, TrialError
+from nc_sigopt_strategy.measurement.batches import batch_length, first_inputs
+from nc_sigopt_strategy.measurement.latency import (
     MINIMUM_ROUNDS,
     RatioEstimate,
     paired_ratio,
     time_calls,
     time_side_by_side,
 )
-from .output_noise import output_noise
+from nc_sigopt_strategy.measurement.output_noise import output_noise
 
 FINALIST_ROUNDS = 40
 

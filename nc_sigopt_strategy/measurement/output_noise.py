@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..backends import Array
+from nc_sigopt_strategy.backends import Array
 
 
 def output_noise(quantized: Sequence[Array], fp32: Sequence[Array]) -> float | None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SettingsError, TrialError
-from ..metric_names import MAX_METRICS, MAX_NAME_LENGTH, OWN
+from nc_sigopt_strategy.errors import SettingsError, TrialError
+from nc_sigopt_strategy.results.metric_names import MAX_METRICS, MAX_NAME_LENGTH, OWN
 
 KEY = "stored_metrics_func"
 StoredMetricsFunc = Callable[[Any], Mapping[str, float]]

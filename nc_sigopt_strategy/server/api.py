@@ -15,8 +15,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from nc_sigopt_strategy.embedded.api_error import ApiError
-from nc_sigopt_strategy.embedded.routes import find_route
+from nc_sigopt_strategy.engine.api_error import ApiError
+from nc_sigopt_strategy.engine.routes.table import find_route
 from nc_sigopt_strategy.errors import SigOptStrategyError
 from nc_sigopt_strategy.server.access import Doorkeeper, TokenBook
 from nc_sigopt_strategy.server.answers import (

@@ -12,7 +12,7 @@ from nc_sigopt_strategy.server.access import TokenBook
 from nc_sigopt_strategy.server.answers import caller_of, json_response
 from nc_sigopt_strategy.server.api import API_PREFIX, Answering, Api
 from nc_sigopt_strategy.server.home import home_page
-from nc_sigopt_strategy.server.openapi import openapi_document
+from nc_sigopt_strategy.server.openapi.document import openapi_document
 from nc_sigopt_strategy.server.options import ServerOptions
 
 ACCESS_LOG = logging.getLogger("nc_sigopt_strategy.server.requests")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive
 
-from nc_sigopt_strategy.embedded.api_error import bad_request
+from nc_sigopt_strategy.engine.api_error import bad_request
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
 
 _MAX_QUERY_KEYS = 50

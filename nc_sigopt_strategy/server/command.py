@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.server.addresses import is_loopback, listening_socket, url_host
 from nc_sigopt_strategy.server.app import ACCESS_LOG, App

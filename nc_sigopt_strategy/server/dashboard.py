@@ -11,8 +11,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import optuna_dashboard
 
-from nc_sigopt_strategy.embedded.location import Location
-from nc_sigopt_strategy.embedded.opening import open_storage
+from nc_sigopt_strategy.engine.database.location import Location
+from nc_sigopt_strategy.engine.database.opening import open_storage
 from nc_sigopt_strategy.server.addresses import is_loopback, listening_socket, url_host
 
 _Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]

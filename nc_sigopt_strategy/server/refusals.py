@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nc_sigopt_strategy.embedded.api_error import ApiError
+from nc_sigopt_strategy.engine.api_error import ApiError
 
 REVOKED, INVALID_PERMISSIONS = "revoked", "invalid_permissions"
 

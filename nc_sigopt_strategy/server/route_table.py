@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nc_sigopt_strategy.embedded import routes
+from nc_sigopt_strategy.engine.routes import table as routes
 
 
 def route_table() -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import sqlalchemy
 from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, insert, select, update
 
-from nc_sigopt_strategy.embedded.location import Location
+from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.errors import SettingsError, StoreError
 
 READ, WRITE = "read", "write"

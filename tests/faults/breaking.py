@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from .faults import Fault, Request, Rule
+from tests.faults.faults import Fault, Request, Rule
 
 Answer = tuple[int, dict[str, str], bytes]
 

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from .breaking import Listener
-from .faults import Fault, Request, Rule
+from tests.faults.breaking import Listener
+from tests.faults.faults import Fault, Request, Rule
 
 __all__ = ["BrokenServer", "Fault", "Request"]
 

@@ -10,12 +10,11 @@ import requests
 import sigopt
 from sigopt.exception import ApiException, ConnectionException
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.server.options import ServerOptions
-
-from ..protocol.examples import discrete
-from ..server.serving import serve_in_thread
-from .broken_server import BrokenServer, Fault
+from tests.engine.examples import discrete
+from tests.faults.broken_server import BrokenServer, Fault
+from tests.server.serving import serve_in_thread
 
 QUIET = ServerOptions(writes_per_second=0, reads_per_second=0, access_log=False)
 UNNOTICED = (Fault.HTML, Fault.NO_ID, Fault.EMPTY, Fault.TRUNCATED)

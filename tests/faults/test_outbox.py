@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 import sigopt
 
-from nc_sigopt_strategy.connection import open_connections
-from nc_sigopt_strategy.embedded import EmbeddedDriver
-from nc_sigopt_strategy.experiment import Experiment, Trial
-from nc_sigopt_strategy.experiment_definition import Definition
-from nc_sigopt_strategy.experiment_opening import create_experiment, join_experiment
-from nc_sigopt_strategy.lease import Worker
-from nc_sigopt_strategy.outcome import TrialRecord, TrialState
-from nc_sigopt_strategy.settings import Settings
-
-from ..server.serving import serve_in_thread
-from .broken_server import BrokenServer, Fault
+from nc_sigopt_strategy.client.connections import open_connections
+from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.experiments.definition import Definition
+from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
+from nc_sigopt_strategy.experiments.lease import Worker
+from nc_sigopt_strategy.experiments.opening import create_experiment, join_experiment
+from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.settings.settings import Settings
+from tests.faults.broken_server import BrokenServer, Fault
+from tests.server.serving import serve_in_thread
 
 SPACE = {f"p{i}": ("int8", "bf16", "fp32") for i in range(4)}
 POSTS = {"suggestion": "suggestions$", "observation": "observations$", "any": None}

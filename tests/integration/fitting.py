@@ -8,8 +8,7 @@ from typing import Any
 from neural_compressor import config, quantization
 
 import nc_sigopt_strategy
-
-from ..conftest import INPUT_NAME, OUTPUT_NAME
+from tests.conftest import INPUT_NAME, OUTPUT_NAME
 
 
 def configure(

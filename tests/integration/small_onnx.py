@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ..conftest import CLASSES
+from tests.conftest import CLASSES
 
 
 def write_small_onnx(path: Path, side: int | str = 12) -> Path:

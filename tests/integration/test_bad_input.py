@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.client.sigopt_client import failed_status_rate_limit
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SigOptStrategyError
-from nc_sigopt_strategy.outcome import read_outcome
-from nc_sigopt_strategy.sigopt_client import failed_status_rate_limit
-
-from ..conftest import Loader
-from ..protocol.http_server import serve_driver
-from .fitting import configure, fit, outcome
+from nc_sigopt_strategy.results.outcome import read_outcome
+from tests.conftest import Loader
+from tests.engine.http_server import serve_driver
+from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration
 
@@ -231,7 +230,7 @@ def test_disk_full_for_the_small_files_too(
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nc_sigopt_strategy.outcome.write_whole", full)
+    monkeypatch.setattr("nc_sigopt_strategy.results.outcome.write_whole", full)
     conf = configure(tmp_path, loss=0.99, max_trials=2)
     assert fit(small_model, conf, small_loader, small_accuracy) is not None
     assert outcome().experiment_id != earlier
@@ -257,8 +256,8 @@ def test_a_winner_of_an_earlier_run_does_not_stay(
 
 def test_exception_context_holds_no_request(tmp_path: Path, driver: EmbeddedDriver) -> None:
     """Crash reporters walk the chain of contexts down to the request and its headers."""
-    from nc_sigopt_strategy.connection import open_http
-    from nc_sigopt_strategy.settings import Settings
+    from nc_sigopt_strategy.client.connections import open_http
+    from nc_sigopt_strategy.settings.settings import Settings
 
     with serve_driver(driver, token="another") as url:
         for address in (url, "http://127.0.0.1:9"):

@@ -14,13 +14,12 @@ from neural_compressor.adaptor.tf_utils.graph_converter import GraphConverter
 from neural_compressor.data import DataLoader
 
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend
-from nc_sigopt_strategy.calibration import CalibratedOnce
-from nc_sigopt_strategy.calibration import tensorflow as tensorflow_calibration
-from nc_sigopt_strategy.calibration.usage import CalibrationUsage
-from nc_sigopt_strategy.outcome import read_outcome, read_trials
-
-from ..conftest import INPUT_NAME, OUTPUT_NAME, Loader
-from .fitting import configure, fit, outcome
+from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
+from nc_sigopt_strategy.hosts.inc.calibration import tensorflow as tensorflow_calibration
+from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.results.outcome import read_outcome, read_trials
+from tests.conftest import INPUT_NAME, OUTPUT_NAME, Loader
+from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration
 

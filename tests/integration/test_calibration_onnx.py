@@ -12,14 +12,13 @@ import pytest
 from neural_compressor.adaptor.ox_utils.calibration import ONNXRTAugment
 from neural_compressor.adaptor.ox_utils.quantizer import Quantizer as IncQuantizer
 
-from nc_sigopt_benchmarks.quantizer import Quantizer
-from nc_sigopt_benchmarks.reference import compare_with_stock
-from nc_sigopt_strategy.calibration import CalibratedOnce
-from nc_sigopt_strategy.calibration import onnxruntime as onnxruntime_calibration
-from nc_sigopt_strategy.calibration.usage import CalibrationUsage
+from nc_sigopt_benchmarks.research.calibration.reference import compare_with_stock
+from nc_sigopt_benchmarks.research.quantizer import Quantizer
 from nc_sigopt_strategy.errors import DataError
-
-from .small_onnx import write_small_onnx
+from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
+from nc_sigopt_strategy.hosts.inc.calibration import onnxruntime as onnxruntime_calibration
+from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from tests.integration.small_onnx import write_small_onnx
 
 pytestmark = pytest.mark.integration
 

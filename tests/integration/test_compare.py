@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_benchmarks import compare as comparing
-from nc_sigopt_benchmarks import run_folder
-from nc_sigopt_benchmarks.config_file import read_config
-from nc_sigopt_strategy.embedded import EmbeddedDriver
-from nc_sigopt_strategy.outcome import read_outcome
-
-from ..protocol.http_server import serve_driver
+from nc_sigopt_benchmarks.comparing import compare as comparing
+from nc_sigopt_benchmarks.comparing import run_folder
+from nc_sigopt_benchmarks.config.yaml_file import read_config
+from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.results.outcome import read_outcome
+from tests.engine.http_server import serve_driver
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,7 +83,7 @@ def write_config(
 def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
     return subprocess.Popen(
-        [sys.executable, "-m", "nc_sigopt_strategy.cli", *arguments],
+        [sys.executable, "-m", "nc_sigopt_strategy.cli.main", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_strategy.reporting.comparison import Comparison
-
-from .test_compare import PIPELINE, only_run, results_of, run, write_config
+from nc_sigopt_benchmarks.reporting.comparison import Comparison
+from tests.integration.test_compare import PIPELINE, only_run, results_of, run, write_config
 
 pytestmark = pytest.mark.integration
 

@@ -9,19 +9,18 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_strategy.connection import open_embedded, open_http
-from nc_sigopt_strategy.embedded import EmbeddedDriver
-from nc_sigopt_strategy.embedded.api_error import ApiError
-from nc_sigopt_strategy.experiment import Experiment
-from nc_sigopt_strategy.experiment_definition import Definition
-from nc_sigopt_strategy.experiment_opening import ensure_project
-from nc_sigopt_strategy.outcome import read_trials
-from nc_sigopt_strategy.settings import Settings
-from nc_sigopt_strategy.sigopt_client import failed_status_rate_limit
-
-from ..conftest import logged
-from ..protocol.http_server import serve_driver
-from .fitting import configure, fit, outcome
+from nc_sigopt_strategy.client.connections import open_embedded, open_http
+from nc_sigopt_strategy.client.sigopt_client import failed_status_rate_limit
+from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.engine.api_error import ApiError
+from nc_sigopt_strategy.experiments.definition import Definition
+from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import ensure_project
+from nc_sigopt_strategy.results.outcome import read_trials
+from nc_sigopt_strategy.settings.settings import Settings
+from tests.conftest import logged
+from tests.engine.http_server import serve_driver
+from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration
 
@@ -100,7 +99,7 @@ def test_tuning_goes_on_when_the_server_is_out_of_order(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nc_sigopt_strategy.registration.logger.propagate", True)
+    monkeypatch.setattr("nc_sigopt_strategy.hosts.inc.registration.logger.propagate", True)
     driver = EmbeddedDriver(f"sqlite:///{tmp_path}/server.sqlite3")
     driver.request("POST", ["clients", "1", "projects"], {"id": "int8", "name": "int8"}, None)
     answer = driver.answer

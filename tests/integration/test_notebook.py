@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from .test_compare import ROOT, only_run, write_config
+from tests.integration.test_compare import ROOT, only_run, write_config
 
 pytestmark = pytest.mark.integration
 NOTEBOOK = ROOT / "benchmarks" / "notebooks" / "compare_strategies.ipynb"
@@ -59,7 +59,7 @@ def run_cells(*sources: str, folder: Path) -> tuple[list[list[Any]], Counter[str
 
 _TUNING = """
 import os, time
-from nc_sigopt_strategy.progress import TuningProgress
+from nc_sigopt_strategy.console.progress import TuningProgress
 
 captured = open("captured.txt", "w")
 with TuningProgress("basic", max_trials=300, timeout_seconds=None) as progress:

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy.outcome import read_trials
-
-from ..conftest import Loader
-from .fitting import configure, fit, outcome
-from .small_onnx import write_small_onnx
+from nc_sigopt_strategy.results.outcome import read_trials
+from tests.conftest import Loader
+from tests.integration.fitting import configure, fit, outcome
+from tests.integration.small_onnx import write_small_onnx
 
 pytestmark = pytest.mark.integration
 

@@ -10,14 +10,13 @@ import numpy as np
 import onnx
 import pytest
 
-from nc_sigopt_strategy.connection import open_embedded
+from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.errors import ExperimentError
-from nc_sigopt_strategy.experiment import Experiment
-from nc_sigopt_strategy.outcome import read_outcome, read_trials
-
-from ..conftest import Loader
-from .fitting import configure, fit, outcome
-from .small_onnx import write_small_onnx
+from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.results.outcome import read_outcome, read_trials
+from tests.conftest import Loader
+from tests.integration.fitting import configure, fit, outcome
+from tests.integration.small_onnx import write_small_onnx
 
 pytestmark = pytest.mark.integration
 

@@ -10,9 +10,8 @@ import pytest
 
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend, read_graph_def
 from nc_sigopt_strategy.errors import ExperimentError
-from nc_sigopt_strategy.outcome import read_outcome, read_trials
-
-from .fitting import configure, fit, outcome
+from nc_sigopt_strategy.results.outcome import read_outcome, read_trials
+from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration
 

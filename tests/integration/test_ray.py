@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from nc_sigopt_benchmarks.ray_tuning.run_state import RunState, Standing
-from nc_sigopt_strategy.connection import open_embedded
-from nc_sigopt_strategy.outcome import TrialState, read_outcome, read_trials
-
-from .test_compare import PIPELINE, ROOT, write_config
+from nc_sigopt_strategy.client.connections import open_embedded
+from nc_sigopt_strategy.cluster.run_state import RunState, Standing
+from nc_sigopt_strategy.results.outcome import TrialState, read_outcome, read_trials
+from tests.integration.test_compare import PIPELINE, ROOT, write_config
 
 pytestmark = pytest.mark.integration
 pytest.importorskip("ray")
@@ -30,7 +29,7 @@ def test_two_workers_one_of_which_is_killed(small_model: Path, tmp_path: Path) -
     output = tmp_path / "run"
     options = ("--ray", "--workers", "2", "--resume", str(output))
     process = subprocess.Popen(
-        [sys.executable, "-m", "nc_sigopt_strategy.cli", "tune", str(config), *options],
+        [sys.executable, "-m", "nc_sigopt_strategy.cli.main", "tune", str(config), *options],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

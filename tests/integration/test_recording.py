@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nc_sigopt_benchmarks.calibration_cases import CalibrationCase
 from nc_sigopt_benchmarks.datasets import ImageSet
-from nc_sigopt_benchmarks.landscapes.bench import Bench
-from nc_sigopt_benchmarks.landscapes.design import DesignOptions
-from nc_sigopt_benchmarks.landscapes.landscape_file import LandscapeRow
-from nc_sigopt_benchmarks.landscapes.record import make_design
-from nc_sigopt_benchmarks.landscapes.subject import Subject
-
-from ..conftest import INPUT_NAME, OUTPUT_NAME
+from nc_sigopt_benchmarks.research.calibration.calibration_cases import CalibrationCase
+from nc_sigopt_benchmarks.research.landscapes.bench import Bench
+from nc_sigopt_benchmarks.research.landscapes.design import DesignOptions
+from nc_sigopt_benchmarks.research.landscapes.landscape_file import LandscapeRow
+from nc_sigopt_benchmarks.research.landscapes.record import make_design
+from nc_sigopt_benchmarks.research.landscapes.subject import Subject
+from tests.conftest import INPUT_NAME, OUTPUT_NAME
 
 pytestmark = pytest.mark.integration
 

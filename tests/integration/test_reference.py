@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nc_sigopt_benchmarks.calibration_cases import (
+from nc_sigopt_benchmarks.machine.facts import host_facts
+from nc_sigopt_benchmarks.research.calibration.calibration_cases import (
     FRAMEWORKS,
     MODELS,
     calibration_case,
     calibration_images,
 )
-from nc_sigopt_benchmarks.model_difference import ModelDifference, plain_model
-from nc_sigopt_benchmarks.reference import float_scalars, structure_digest
-from nc_sigopt_strategy.calibration import CalibratedOnce
-from nc_sigopt_strategy.calibration.usage import CalibrationUsage
-from nc_sigopt_strategy.host import host_facts
+from nc_sigopt_benchmarks.research.calibration.model_difference import ModelDifference, plain_model
+from nc_sigopt_benchmarks.research.calibration.reference import float_scalars, structure_digest
+from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
+from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 
 pytestmark = pytest.mark.integration
 

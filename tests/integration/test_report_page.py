@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nc_sigopt_strategy.reporting import html, plots
-
-from ..unit.many_strategies import many_strategies
+from nc_sigopt_benchmarks.reporting import html, plots
+from tests.benchmarks.many_strategies import many_strategies
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # The page is in a frame, because a window of Chromium's is never narrower than 500 pixels.

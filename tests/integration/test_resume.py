@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy.connection import open_embedded
-from nc_sigopt_strategy.experiment import Experiment
-from nc_sigopt_strategy.outcome import read_trials
-
-from .fitting import configure, fit, outcome
+from nc_sigopt_strategy.client.connections import open_embedded
+from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.results.outcome import read_trials
+from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration
 

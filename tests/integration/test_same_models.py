@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nc_sigopt_benchmarks.calibration_cases import (
+from nc_sigopt_benchmarks.research.calibration.calibration_cases import (
     FRAMEWORKS,
     MODELS,
     CalibrationCase,
     calibration_case,
     calibration_images,
 )
-from nc_sigopt_benchmarks.reference import ComparedConfiguration, compare_with_stock
-from nc_sigopt_strategy.calibration import tensorflow as tensorflow_calibration
-from nc_sigopt_strategy.calibration.usage import CalibrationUsage
+from nc_sigopt_benchmarks.research.calibration.reference import (
+    ComparedConfiguration,
+    compare_with_stock,
+)
+from nc_sigopt_strategy.hosts.inc.calibration import tensorflow as tensorflow_calibration
+from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 

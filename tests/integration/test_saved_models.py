@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nc_sigopt_benchmarks.frozen_graphs import op_name
-from nc_sigopt_benchmarks.saved_models import FrozenModel, run_graph, write_saved_model
-
-from ..conftest import CLASSES, INPUT_NAME, OUTPUT_NAME, Loader
-from .fitting import configure, fit
+from nc_sigopt_benchmarks.models.frozen_graphs import op_name
+from nc_sigopt_benchmarks.models.saved_models import FrozenModel, run_graph, write_saved_model
+from tests.conftest import CLASSES, INPUT_NAME, OUTPUT_NAME, Loader
+from tests.integration.fitting import configure, fit
 
 pytestmark = pytest.mark.integration
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import ExperimentError, SettingsError
-from nc_sigopt_strategy.experiment import Experiment
-from nc_sigopt_strategy.outcome import read_outcome, read_trials
-
-from .fitting import configure, fit, outcome
+from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.results.outcome import read_outcome, read_trials
+from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration
 

@@ -18,10 +18,9 @@ from neural_compressor.strategy import STRATEGIES
 from neural_compressor.utils.utility import CpuInfo
 
 import nc_sigopt_strategy
-from nc_sigopt_strategy.outcome import TrialState, read_outcome, read_trials
-
-from ..conftest import logged
-from .fitting import configure, fit, outcome
+from nc_sigopt_strategy.results.outcome import TrialState, read_outcome, read_trials
+from tests.conftest import logged
+from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration
 
@@ -110,7 +109,7 @@ def test_works_with_eval_dataloader_and_metric(
 ) -> None:
     from neural_compressor.metric import METRICS
 
-    from ..conftest import Loader
+    from tests.conftest import Loader
 
     assert "topk" in METRICS("tensorflow").metrics
     loader = Loader(small_data[0], small_labels)
@@ -171,7 +170,7 @@ def test_lower_is_better(
 def test_weighted_metrics_follow_the_criterions_direction(
     tmp_path: Path, small_model: Path, small_loader: Any, small_data: Any, small_labels: np.ndarray
 ) -> None:
-    from ..conftest import Loader
+    from tests.conftest import Loader
 
     loader = Loader(small_data[0], small_labels)
     metric = {
@@ -244,7 +243,7 @@ def test_other_objectives_are_said_to_be_ignored(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nc_sigopt_strategy.registration.logger.propagate", True)
+    monkeypatch.setattr("nc_sigopt_strategy.hosts.inc.registration.logger.propagate", True)
     conf = configure(tmp_path, max_trials=1, loss=0.99)
     conf.tuning_criterion.objective = "modelsize"
     assert fit(small_model, conf, small_loader, small_accuracy) is not None
@@ -376,7 +375,7 @@ def test_quant_level_0_warns_and_runs_conservative(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nc_sigopt_strategy.registration.logger.propagate", True)
+    monkeypatch.setattr("nc_sigopt_strategy.hosts.inc.registration.logger.propagate", True)
     conf = configure(tmp_path, quant_level=0, loss=0.99)
     fit(small_model, conf, small_loader, small_accuracy)
     assert sum("quant_level=0" in message for message in logged(caplog)) == 1
@@ -427,7 +426,7 @@ def test_the_outcome_says_what_each_op_of_the_winner_is_worth(
     def broken(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("no model of it")
 
-    monkeypatch.setattr("nc_sigopt_strategy.op_contributions.op_contributions", broken)
+    monkeypatch.setattr("nc_sigopt_strategy.winners.contributions.op_contributions", broken)
     conf = configure(tmp_path, kwargs, loss=0.9, max_trials=1)
     assert fit(small_model, conf, small_loader, small_accuracy) is not None
     assert outcome().found

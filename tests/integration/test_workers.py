@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy.connection import open_embedded
-from nc_sigopt_strategy.embedded import EmbeddedDriver
-from nc_sigopt_strategy.experiment import Experiment
-from nc_sigopt_strategy.outcome import TrialRecord
-
-from ..protocol.http_server import serve_driver
-from .workers import WorkerProcess
+from nc_sigopt_strategy.client.connections import open_embedded
+from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.results.outcome import TrialRecord
+from tests.engine.http_server import serve_driver
+from tests.integration.workers import WorkerProcess
 
 pytestmark = pytest.mark.integration
 

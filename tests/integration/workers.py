@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from nc_sigopt_strategy.outcome import Outcome, TrialRecord, read_outcome, read_trials
-from nc_sigopt_strategy.run_start import EXPERIMENT_FILE
+from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord, read_outcome, read_trials
+from nc_sigopt_strategy.tuning.run_folder import EXPERIMENT_FILE
 
 # The evaluation sleeps, so that trials of two workers would overlap if they could; it notes when
 # it began and ended, and can kill the process in the middle.

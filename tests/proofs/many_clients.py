@@ -17,9 +17,8 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from tests.protocol.processes import connect
-
-from .client import Task
+from tests.engine.processes import connect
+from tests.proofs.client import Task
 
 TYPES = ["int8", "bf16", "fp32"]
 _ROOT = Path(__file__).parents[2]

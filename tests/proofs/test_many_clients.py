@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_benchmarks.parallel.postgresql import PostgreSQL
+from nc_sigopt_benchmarks.research.parallel.postgresql import PostgreSQL
+from tests.engine.processes import connect
 from tests.faults.broken_server import BrokenServer, Fault
-from tests.protocol.processes import connect
+from tests.proofs.many_clients import FULL, SMALL, Note, Proof, check, run_clients, summary
 from tests.server.serving import ServerProcess, make_token
-
-from .many_clients import FULL, SMALL, Note, Proof, check, run_clients, summary
 
 SIZES = [
     pytest.param(SMALL, id="small"),

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from nc_sigopt_benchmarks.parallel.postgresql import PostgreSQL
+from nc_sigopt_benchmarks.research.parallel.postgresql import PostgreSQL
 
 
 def _query(url: str, statement: str) -> list[tuple[object, ...]]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
-
-from .serving import serve_in_thread
+from nc_sigopt_strategy.engine import EmbeddedDriver
+from tests.server.serving import serve_in_thread
 
 
 @pytest.fixture

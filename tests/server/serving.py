@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.server.addresses import listening_socket
 from nc_sigopt_strategy.server.app import App
 from nc_sigopt_strategy.server.options import ServerOptions
@@ -131,7 +131,7 @@ class ServerProcess:
         """Start it and wait until it listens."""
         self.process = subprocess.Popen(
             [
-                sys.executable, "-m", "nc_sigopt_strategy.cli", "serve",
+                sys.executable, "-m", "nc_sigopt_strategy.cli.main", "serve",
                 "--port", self._port, *self._options,
             ],
             stdout=subprocess.PIPE,

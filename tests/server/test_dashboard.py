@@ -10,7 +10,7 @@ import sys
 import pytest
 import requests
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.engine import EmbeddedDriver
 
 EXPERIMENT = {
     "name": "for the eye",
@@ -25,7 +25,7 @@ class Dashboard:
     def __init__(self, storage_url: str, *options: str) -> None:
         self.process = subprocess.Popen(
             [
-                sys.executable, "-m", "nc_sigopt_strategy.cli", "dashboard",
+                sys.executable, "-m", "nc_sigopt_strategy.cli.main", "dashboard",
                 "--storage", storage_url, "--port", "0", *options,
             ],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

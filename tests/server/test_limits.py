@@ -12,13 +12,19 @@ import pytest
 import requests
 import sigopt
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.server.limits import RateLimit, Room
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Refusal
-
-from .serving import FixedTokens, serve_in_thread
-from .sockets import authorization, closed_by_peer, open_socket, read_all, send, status_of
+from tests.server.serving import FixedTokens, serve_in_thread
+from tests.server.sockets import (
+    authorization,
+    closed_by_peer,
+    open_socket,
+    read_all,
+    send,
+    status_of,
+)
 
 FREE = ServerOptions(writes_per_second=0, reads_per_second=0)
 EXPERIMENT: dict[str, Any] = {

@@ -9,10 +9,10 @@ import jsonschema
 import pytest
 import requests
 
-from nc_sigopt_strategy.server.openapi import openapi_document
-from nc_sigopt_strategy.server.operations import OPERATIONS
+from nc_sigopt_strategy.server.openapi.document import openapi_document
+from nc_sigopt_strategy.server.openapi.operations import OPERATIONS
+from nc_sigopt_strategy.server.openapi.schemas import REQUESTS
 from nc_sigopt_strategy.server.route_table import route_table
-from nc_sigopt_strategy.server.schemas import REQUESTS
 
 PROJECT = {"id": "ok", "name": "a"}
 VERBS = {"get", "post", "put", "delete"}

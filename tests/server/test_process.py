@@ -17,10 +17,9 @@ import requests
 import sigopt
 from click.testing import CliRunner
 
-from nc_sigopt_strategy.cli import cli
-
-from .serving import ServerProcess, make_token
-from .sockets import authorization, open_socket, read_all, status_of
+from nc_sigopt_strategy.cli.main import cli
+from tests.server.serving import ServerProcess, make_token
+from tests.server.sockets import authorization, open_socket, read_all, status_of
 
 EXPERIMENT: dict[str, Any] = {
     "name": "in a process",
@@ -240,7 +239,7 @@ def test_without_the_extra_it_says_which(storage_url: str, tmp_path: Path) -> No
     ):
         code = (
             f"import sys; sys.modules[{missing!r}] = None\n"
-            "from nc_sigopt_strategy.cli import cli\n"
+            "from nc_sigopt_strategy.cli.main import cli\n"
             f"cli([{command!r}, '--storage', {storage_url!r}])"
         )
         done = subprocess.run(

@@ -9,9 +9,8 @@ import pytest
 import requests
 
 from nc_sigopt_strategy.errors import StoreError
-
-from .serving import serve_in_thread
-from .sockets import authorization, send, status_of
+from tests.server.serving import serve_in_thread
+from tests.server.sockets import authorization, send, status_of
 
 EXPERIMENT = {
     "name": "on the wire",

@@ -13,12 +13,18 @@ import pytest
 import requests
 import sigopt
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.server.http_protocol import Connections
 from nc_sigopt_strategy.server.options import ServerOptions
-
-from .serving import serve_in_thread
-from .sockets import authorization, closed_by_peer, open_socket, read_all, read_until, status_of
+from tests.server.serving import serve_in_thread
+from tests.server.sockets import (
+    authorization,
+    closed_by_peer,
+    open_socket,
+    read_all,
+    read_until,
+    status_of,
+)
 
 FREE = ServerOptions(writes_per_second=0, reads_per_second=0, access_log=False)
 EXPERIMENT: dict[str, Any] = {

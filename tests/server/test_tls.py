@@ -12,12 +12,11 @@ import requests
 import sigopt
 import trustme
 
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.server import running
 from nc_sigopt_strategy.server.options import ServerOptions
-
-from .serving import ServerProcess, make_token, serve_in_thread
-from .sockets import closed_by_peer, open_socket
+from tests.server.serving import ServerProcess, make_token, serve_in_thread
+from tests.server.sockets import closed_by_peer, open_socket
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,12 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
-from nc_sigopt_strategy.cli import cli
-from nc_sigopt_strategy.embedded import EmbeddedDriver
+from nc_sigopt_strategy.cli.main import cli
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SettingsError, StoreError
 from nc_sigopt_strategy.server import access
 from nc_sigopt_strategy.server.tokens import TokenStore, digest_of
-
-from .serving import serve_in_thread
+from tests.server.serving import serve_in_thread
 
 
 def run(*arguments: str) -> Result:

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nc_sigopt_benchmarks.benchmark_model import BenchmarkModel
-from nc_sigopt_benchmarks.digits import (
+from nc_sigopt_benchmarks.extras import needed
+from nc_sigopt_benchmarks.models.benchmark_model import BenchmarkModel
+from nc_sigopt_benchmarks.models.digits import (
     DigitsRecipe,
     TrainedOnDigits,
     enlarged_scan,
     split_indices,
 )
-from nc_sigopt_benchmarks.digits_resnet import ResnetRecipe
-from nc_sigopt_benchmarks.extras import needed
+from nc_sigopt_benchmarks.models.digits_resnet import ResnetRecipe
 
 
 @dataclass(frozen=True)

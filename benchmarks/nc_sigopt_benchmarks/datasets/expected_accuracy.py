@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nc_sigopt_benchmarks.benchmark_model import BenchmarkModel
-from nc_sigopt_benchmarks.config import DataConfig
+from nc_sigopt_benchmarks.config.run_config import DataConfig
+from nc_sigopt_benchmarks.models.benchmark_model import BenchmarkModel
 
 # MobileNet_v1 of the assets on all 500 images. Evaluated on some of them, its accuracy varies as
 # that of a sample without replacement.

@@ -16,7 +16,7 @@ from nc_sigopt_benchmarks.datasets.imagenet import check_folder
 from nc_sigopt_benchmarks.datasets.labelled_images import ImageFiles, subfolders
 from nc_sigopt_benchmarks.datasets.synsets import IMAGENETTE
 from nc_sigopt_benchmarks.datasets.unpacking import unpack
-from nc_sigopt_benchmarks.digits import cache_folder
+from nc_sigopt_benchmarks.models.digits import cache_folder
 from nc_sigopt_strategy.errors import DataError
 
 _VALIDATION = "val"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nc_sigopt_benchmarks.benchmark_model import BenchmarkModel
-from nc_sigopt_benchmarks.config import DataConfig
+from nc_sigopt_benchmarks.config.run_config import DataConfig
 from nc_sigopt_benchmarks.datasets.digit_scans import unseen_digits
 from nc_sigopt_benchmarks.datasets.image_set import ImageSet
 from nc_sigopt_benchmarks.datasets.imagenet import imagenet_images
@@ -20,7 +19,8 @@ from nc_sigopt_benchmarks.datasets.map_files import MAP_FILES, mapped_images
 from nc_sigopt_benchmarks.datasets.preprocessing import normalized
 from nc_sigopt_benchmarks.datasets.splitting import Positions, split_disjoint
 from nc_sigopt_benchmarks.datasets.synsets import known_synsets
-from nc_sigopt_benchmarks.models import ASSETS_IMAGES, ASSETS_VARIABLE
+from nc_sigopt_benchmarks.models.benchmark_model import BenchmarkModel
+from nc_sigopt_benchmarks.models.find import ASSETS_IMAGES, ASSETS_VARIABLE
 from nc_sigopt_strategy.errors import DataError
 
 _FACTS_SHOWN = 3

@@ -1,0 +1,304 @@
+"""``nc-sigopt compare``: strategies one after the other under one budget, then side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nc_sigopt_benchmarks.comparing.collecting import collect, model_file, read_end, write_end
+from nc_sigopt_benchmarks.comparing.resuming import open_run_folder, set_aside
+from nc_sigopt_benchmarks.comparing.run_folder import drop_trial_models, write_run
+from nc_sigopt_benchmarks.comparing.summarize import baseline_accuracy, summarize
+from nc_sigopt_benchmarks.config.run_config import SIGOPT, RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.datasets import known_accuracy_warning
+from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline, check_fits
+from nc_sigopt_benchmarks.judging.held_out import judge_held_out
+from nc_sigopt_benchmarks.judging.side_by_side import time_side_by_side
+from nc_sigopt_benchmarks.judging.timing import FP32, Samples
+from nc_sigopt_benchmarks.machine.facts import helps_int8, host_differences, host_facts
+from nc_sigopt_benchmarks.machine.noise import NoiseMonitor, noise_verdict
+from nc_sigopt_benchmarks.models.find import BenchmarkModel, find_model
+from nc_sigopt_benchmarks.models.model_files import session_opener
+from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.running.availability import skip_reason, strategy_note
+from nc_sigopt_benchmarks.running.child import LOG_FILE, ChildEnd, run_child
+from nc_sigopt_benchmarks.running.evaluation import MODELS_FOLDER
+from nc_sigopt_benchmarks.running.quiet import native_output_in
+from nc_sigopt_benchmarks.running.run_plan import PlannedRun, planned_runs
+from nc_sigopt_benchmarks.running.worker import Request
+from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.settings.settings import Settings
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What stays in this process between the runs; the images are the workers'.
+
+    Attributes:
+        model: What is tuned.
+        batch: What latency is timed on.
+        batch_size: Inputs in it.
+        evaluation_size: Inputs that evaluate, where known.
+        data_description: What the inputs are, in a sentence; empty for a user's own.
+    """
+
+    model: BenchmarkModel
+    batch: Any
+    batch_size: int
+    evaluation_size: int | None
+    data_description: str = ""
+
+
+@dataclass
+class _Comparing:
+    """A comparison in the making."""
+
+    config: RunConfig
+    prepared: Prepared
+    folder: Path
+    host: dict[str, Any]
+    runs: list[PlannedRun]
+    started: datetime = field(default_factory=datetime.now)
+    clock: float = field(default_factory=time.monotonic)
+    results: list[StrategyResult] = field(default_factory=list)
+    samples: Samples | None = None
+    default_trial: TrialRecord | None = None
+    noise: Mapping[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def prepare(config: RunConfig, tell: Tell = lambda line: None) -> Prepared:
+    """Find the model and the data and check them, so that mistakes show before any tuning.
+
+    Raises:
+        SigOptStrategyError: Something is missing or wrong.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for strategy in config.strategies:
+        if strategy.name == SIGOPT:
+            _check_connection(strategy)
+    with native_output_in(None):
+        model = find_model(config.model, tell=tell)
+        pipeline = build_pipeline(config, model, tell=tell)
+        check_fits(model, pipeline, session_opener(model, config.model.session))
+    # A copy: a slice would keep all the calibration images alive.
+    batch = pipeline.batch.copy() if hasattr(pipeline.batch, "copy") else pipeline.batch
+    return Prepared(
+        model, batch, pipeline.batch_size, pipeline.evaluation_size, pipeline.description
+    )
+
+
+def _check_connection(strategy: StrategyConfig) -> None:
+    """Reach the server and find the experiment that the strategy is to use, where it names any."""
+    from nc_sigopt_strategy.client.connections import open_connections
+    from nc_sigopt_strategy.experiments.experiment import Experiment
+
+    settings = Settings.from_kwargs(strategy.strategy_kwargs)
+    # A run without a storage makes a new one, in its folder.
+    settings = dataclasses.replace(settings, storage=settings.storage or "sqlite:///:memory:")
+    connections = open_connections(settings, seed=0)
+    try:
+        if settings.sigopt_experiment_id is not None:
+            kept_in = connections.remote or connections.local
+            Experiment.join(kept_in, settings.sigopt_experiment_id)
+    finally:
+        connections.local.impl.driver.close()
+
+
+def compare(
+    config: RunConfig, tell: Tell, *, progress: bool | None = None, resume: Path | None = None
+) -> tuple[Comparison, Path]:
+    """Make every run of the configuration, time what they found, write the run folder.
+
+    Args:
+        config: The run configuration.
+        tell: Gets lines of text about what goes on. It is called while descriptor 2 points
+            elsewhere, so it must not write there.
+        progress: As ``TuningProgress``'s ``enabled``.
+        resume: The folder of a comparison that was interrupted: runs that came to their end in it
+            are not made again.
+
+    Returns:
+        What was found, and the run folder. An interrupted comparison has what there was by then.
+
+    Raises:
+        SigOptStrategyError: The configuration, the model, the data or ``resume`` cannot be used.
+    """
+    # First of all: the load should be the machine's, not that of our own preparation.
+    host = host_facts()
+    prepared = prepare(config, tell)
+    folder = open_run_folder(config, resume)
+    now = _Comparing(config, prepared, folder, host, planned_runs(config))
+    tell(f"Run folder: {folder}")
+    _tell_of_host(now, tell)
+    with NoiseMonitor() as monitor:
+        for run in now.runs:
+            _make_run(now, run, tell, progress)
+            if now.interrupted:
+                break
+        if not now.interrupted:
+            _time_and_judge(now, tell)
+    now.noise = noise_verdict(monitor.facts(), now.samples[FP32] if now.samples else ())
+    if not now.interrupted:
+        drop_trial_models(folder / result.label / MODELS_FOLDER for result in now.results)
+    now.notes.extend(_known_accuracy(now))
+    comparison = _summary(now)
+    with native_output_in(folder / LOG_FILE):
+        sentences = write_run(comparison, folder, prepared.model)
+    for sentence in sentences:
+        tell(sentence)
+    return comparison, folder
+
+
+def _tell_of_host(now: _Comparing, tell: Tell) -> None:
+    if now.host["busy"]:
+        load = now.host["load_average_1_minute"]
+        tell(f"The machine is busy (load average {load}): latencies will be less certain.")
+    if not helps_int8(now.host):
+        sentence = "This CPU has neither VNNI nor AMX: int8 may gain little here."
+        tell(sentence)
+        now.notes.append(sentence)
+
+
+def _make_run(now: _Comparing, run: PlannedRun, tell: Tell, progress: bool | None) -> None:
+    folder = now.folder / run.label
+    reason = skip_reason(run, now.prepared.model)
+    if reason is not None:
+        tell(f"{run.label} is skipped: {reason}")
+        now.results.append(_skipped(run, reason))
+        return
+    known = read_end(folder)
+    if known is not None:
+        tell(f"{run.label} was run before.")
+        end, host = known
+    else:
+        tell(f"Tuning with {run.label}, budget {run.budget}; its log: {folder / LOG_FILE}")
+        end, host = _start(now, run, folder, progress), now.host
+        now.interrupted = now.interrupted or end.interrupted
+        if not end.interrupted:
+            write_end(folder, end, host)
+    prepared = now.prepared
+    result = collect(
+        now.config,
+        run,
+        folder,
+        end,
+        framework=prepared.model.framework,
+        batch_size=prepared.batch_size,
+        evaluation_size=prepared.evaluation_size,
+    )
+    if host_differences(host, now.host):
+        result = dataclasses.replace(result, host=host)
+    now.results.append(result)
+
+
+def _start(now: _Comparing, run: PlannedRun, folder: Path, progress: bool | None) -> ChildEnd:
+    config = now.config
+    request = Request(
+        config.path.resolve(), run.strategy.label, run.repeat, folder, now.prepared.model
+    )
+    try:
+        set_aside(folder)
+        folder.mkdir()
+        return run_child(request, config, run, progress=progress)
+    except OSError as error:
+        return ChildEnd(f"its process could not be started or followed: {error}")
+
+
+def _skipped(run: PlannedRun, reason: str) -> StrategyResult:
+    return StrategyResult(
+        run.label,
+        None,
+        skipped=reason,
+        note=strategy_note(run),
+        strategy=run.strategy.label,
+        repeat=run.repeat,
+    )
+
+
+def _time_and_judge(now: _Comparing, tell: Tell) -> None:
+    model, config = now.prepared.model, now.config
+    open_session = session_opener(model, config.model.session)
+    folders = {run.label: now.folder / run.label for run in now.runs}
+    models = {
+        result.label: path
+        for result in now.results
+        if (path := model_file(result.outcome, folders[result.label])) is not None
+    }
+    try:
+        with native_output_in(now.folder / LOG_FILE):
+            timed = time_side_by_side(
+                config,
+                now.results,
+                models,
+                folders,
+                open_session,
+                model.path,
+                now.prepared.batch,
+                tell,
+            )
+            now.samples, now.default_trial = timed.samples, timed.default_trial
+            now.results = timed.results
+    except KeyboardInterrupt:
+        now.interrupted = True
+        return
+    except Exception as error:  # the tuning, which took the time, is worth more than this
+        now.notes.append(f"The models found were not all timed side by side: {_reason(error)}.")
+    if not config.data.held_out_images:
+        return
+    try:
+        with native_output_in(now.folder / LOG_FILE):
+            judged = judge_held_out(config, model, models, open_session, now.folder, tell)
+    except KeyboardInterrupt:
+        now.interrupted = True
+    except Exception as error:
+        now.notes.append(f"The models found were not judged on held-out images: {_reason(error)}.")
+    else:
+        now.results = [
+            dataclasses.replace(result, held_out=judged.get(result.label))
+            for result in now.results
+        ]
+
+
+def _known_accuracy(now: _Comparing) -> Iterator[str]:
+    """A warning where the FP32 accuracy shows that the images are fed wrongly."""
+    baseline = baseline_accuracy(now.results)
+    images = now.prepared.evaluation_size
+    if baseline is not None and images is not None:
+        warning = known_accuracy_warning(now.prepared.model, baseline, images, now.config.data)
+        if warning is not None:
+            yield warning
+
+
+def _reason(error: Exception) -> str:
+    return str(error).rstrip(".") or repr(error)
+
+
+def _summary(now: _Comparing) -> Comparison:
+    prepared = now.prepared
+    return summarize(
+        now.config,
+        prepared.model,
+        now.results,
+        now.folder,
+        samples=now.samples,
+        default_trial=now.default_trial,
+        notes=now.notes,
+        batch_size=prepared.batch_size,
+        evaluation_size=prepared.evaluation_size,
+        data_description=prepared.data_description,
+        host=now.host,
+        noise=now.noise,
+        started=now.started,
+        total_seconds=time.monotonic() - now.clock,
+        interrupted=now.interrupted,
+    )

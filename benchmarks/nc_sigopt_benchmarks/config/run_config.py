@@ -1,0 +1,259 @@
+"""What a run configuration says, as typed values; ``config_file`` reads them from YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from nc_sigopt_strategy.hosts.inc.calibration import STOCK
+from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
+
+# The strategy that this project is about; the others are Neural Compressor's own.
+SIGOPT = "sigopt"
+_Section = TypeVar("_Section")
+_NOT_SHOWN = "(not shown)"
+_SECRET_WORDS = "token|password|passwd|pwd|secret"
+_SECRET_KEY = re.compile(_SECRET_WORDS, re.IGNORECASE)
+# Up to the last @, since a password may hold one: rather too much is masked than too little.
+_USER_INFO = re.compile(r"://[^/:@\s]*(?::\S*)?@")
+_SECRET_PARAMETER = re.compile(
+    rf"([?&][^=&\s]*(?:{_SECRET_WORDS})[^=&\s]*=)[^&#\s]*", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """Options of ONNX Runtime's sessions, in evaluation and timing alike.
+
+    Attributes:
+        intra_op_num_threads: Threads within an op; 0: one per core.
+        inter_op_num_threads: Threads across ops; 0: one per core.
+        graph_optimization_level: ``disable``, ``basic``, ``extended`` or ``all``.
+    """
+
+    intra_op_num_threads: int = 0
+    inter_op_num_threads: int = 0
+    graph_optimization_level: str = "all"
+
+    def as_mapping(self) -> dict[str, Any]:
+        """As the sigopt strategy's ``onnxruntime_session_options``."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which model is tuned.
+
+    Attributes:
+        name: ``mobilenet_v1`` or ``resnet50_v1``; for the source ``path`` what tables shall show.
+        source: ``assets``; ``keras`` (Keras's own ImageNet weights, downloaded); ``digits`` (the
+            architecture, trained on scikit-learn's digits); ``path``; or ``auto``: assets where
+            NC_SIGOPT_ASSETS is set and has the model, else digits.
+        format: What is tuned: ``frozen`` and ``saved_model`` are TensorFlow's, ``onnx`` runs in
+            ONNX Runtime. A source in another format is converted.
+        path: A frozen graph, a SavedModel, a Keras file (weights or a whole model) or an ONNX
+            model, for the source ``path``; relative paths start at the config file.
+        inputs: Tensor or op names; needed for a frozen graph, else those of the model.
+        outputs: Tensor or op names; needed for a frozen graph, else those of the model.
+        preprocessing: ``tf``, ``caffe`` or ``torch``, see ``preprocessing``; the model's own if
+            ``None``.
+        label_offset: What is added to an ImageNet class to get the model's; the model's own if
+            ``None``.
+        quant_format: For ONNX: ``QOperator`` or ``QDQ``.
+        session: For ONNX.
+    """
+
+    name: str = "mobilenet_v1"
+    source: str = "auto"
+    format: str = "frozen"
+    path: Path | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    preprocessing: str | None = None
+    label_offset: int | None = None
+    quant_format: str = "QOperator"
+    session: SessionConfig = SessionConfig()
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What calibrates and what evaluates.
+
+    Attributes:
+        python: A module that defines ``calib_dataloader`` and ``eval_func``; in its absence the
+            images of ``source``.
+        source: ``imagenet``, ``imagenette``, ``assets``, ``digits``, or ``auto``: those that
+            belong to the model's source.
+        path: For ``imagenet`` the folder (a folder per class, a flat folder with a map file, or
+            TFRecords); for ``imagenette`` the unpacked folder or the archive.
+        labels: The map file of a flat folder, a line per image; ``None``: ``val_map.txt`` or
+            ``val.txt`` in the folder or beside it.
+        calibration_images: How many images calibrate.
+        evaluation_images: How many others evaluate.
+        held_out_images: How many more judge the models found, after the tuning; no trial sees
+            them.
+        batch_size: Images per batch, in calibration, evaluation and timing.
+        seed: Of the choice of the images.
+    """
+
+    python: Path | None = None
+    source: str = "auto"
+    path: Path | None = None
+    labels: Path | None = None
+    calibration_images: int = 100
+    evaluation_images: int = 400
+    held_out_images: int = 0
+    batch_size: int = 20
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CriterionConfig:
+    """Neural Compressor's ``AccuracyCriterion``."""
+
+    criterion: str = "relative"
+    tolerable_loss: float = 0.01
+    higher_is_better: bool = True
+
+    def bound(self, baseline: float) -> AccuracyBound:
+        """The bound that a baseline gives, as the sigopt strategy reckons it."""
+        return AccuracyBound.of(
+            baseline,
+            relative=self.criterion == "relative",
+            tolerable_loss=self.tolerable_loss,
+            higher_is_better=self.higher_is_better,
+        )
+
+    def target(self, baseline: float) -> float:
+        """The accuracy that must be met, in the metric's own units."""
+        return self.bound(baseline).target
+
+    def met(self, accuracy: float, baseline: float) -> bool:
+        """Whether ``accuracy`` meets the bound; equality counts."""
+        return self.bound(baseline).met(accuracy)
+
+
+@dataclass(frozen=True)
+class TuningConfig:
+    """The budget that each strategy gets.
+
+    Attributes:
+        timeout: Seconds; 0 leaves the end to ``max_trials``.
+        max_trials: Observation budget.
+        seed: Of the strategies' own random choices; a repeat adds its number.
+        repeats: How often each strategy runs.
+        shuffle: Whether the runs come in an order drawn by ``seed``; else as listed.
+    """
+
+    timeout: int = 130
+    max_trials: int = 500
+    seed: int = 0
+    repeats: int = 1
+    shuffle: bool = True
+
+
+@dataclass(frozen=True)
+class StrategyConfig:
+    """One strategy to run.
+
+    Attributes:
+        name: Neural Compressor's name of it; ``auto`` is what runs when none is chosen.
+        label: How the run names it; tells two entries of one strategy apart.
+        strategy_kwargs: Passed on as they are.
+        calibration: ``stock``, in every trial; ``exact`` or ``as_printed``, once for all trials.
+            For Neural Compressor's own strategies; sigopt has a setting for it.
+        timeout: Instead of the ``tuning``'s.
+        max_trials: Instead of the ``tuning``'s.
+    """
+
+    name: str
+    label: str
+    strategy_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    calibration: str = STOCK
+    timeout: int | None = None
+    max_trials: int | None = None
+
+
+@dataclass(frozen=True)
+class TimingConfig:
+    """How the models found are timed, after the tuning.
+
+    Attributes:
+        rounds: Samples of each model, taken in turn.
+        trial_rounds: Samples, at most, of each trial of a strategy that times none itself.
+        trial_seconds: Limit on the time that those trials may take altogether.
+    """
+
+    rounds: int = 30
+    trial_rounds: int = 15
+    trial_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run configuration. ``path`` is the file that it came from."""
+
+    path: Path
+    strategies: tuple[StrategyConfig, ...]
+    name: str = "run"
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    accuracy_criterion: CriterionConfig = CriterionConfig()
+    tuning: TuningConfig = TuningConfig()
+    timing: TimingConfig = TimingConfig()
+    output: Path = Path("runs")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the record: paths as strings, and no token or password."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
+        for strategy in plain["strategies"]:
+            strategy["strategy_kwargs"] = {
+                key: _NOT_SHOWN if _SECRET_KEY.search(key) else _without_credentials(value)
+                for key, value in strategy["strategy_kwargs"].items()
+            }
+        return plain
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> RunConfig:
+        """A configuration from a record; keys of other versions are dropped, secrets masked."""
+        strategies = [_from_plain(StrategyConfig, entry) for entry in raw["strategies"]]
+        config = _from_plain(cls, {**raw, "strategies": ()})
+        return dataclasses.replace(config, strategies=tuple(strategies))
+
+    def strategy(self, label: str) -> StrategyConfig:
+        """The strategy called ``label``."""
+        return next(strategy for strategy in self.strategies if strategy.label == label)
+
+
+def _from_plain(section: type[_Section], raw: Mapping[str, Any]) -> _Section:
+    """A dataclass of this module from plain data, its defaults where a key is missing."""
+    types = get_type_hints(section)
+    values: dict[str, Any] = {}
+    for name, value in raw.items():
+        kind = types.get(name)
+        if kind is None:
+            continue
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            value = _from_plain(kind, value)
+        elif kind in (Path, Path | None) and value is not None:
+            value = Path(value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        values[name] = value
+    return section(**values)
+
+
+def _without_credentials(value: Any) -> Any:
+    """Plain data with the users, passwords and tokens of its URLs masked."""
+    if isinstance(value, dict):
+        return {key: _without_credentials(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_credentials(item) for item in value]
+    if isinstance(value, str):
+        return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub("://***@", value))
+    return value

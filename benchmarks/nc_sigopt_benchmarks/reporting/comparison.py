@@ -1,0 +1,278 @@
+"""What a comparison of strategies found, as plain data that tables, plots and pages show."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord
+
+RESULTS_SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class TimedModel:
+    """One model, timed side by side with the others.
+
+    Attributes:
+        latency_seconds: For one inference on one batch. The interval is that of the paired ratio
+            to FP32, so it leaves out the drift that all models share.
+        speedup: FP32's latency over this model's, paired.
+        samples: Raw seconds, one per round.
+    """
+
+    latency_seconds: Interval
+    speedup: Interval
+    samples: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """One timed model against another, sample by sample of the same rounds.
+
+    Attributes:
+        speedup: The other's latency over this one's.
+        difference_seconds: This one's latency minus the other's.
+    """
+
+    speedup: Interval
+    difference_seconds: Interval
+
+    @property
+    def tied(self) -> bool:
+        """Whether the two cannot be told apart: the difference's interval includes zero."""
+        return self.difference_seconds.low <= 0 <= self.difference_seconds.high
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The model found and FP32, judged on images that no trial saw.
+
+    Attributes:
+        images: How many.
+        accuracy: The model's.
+        baseline_accuracy: FP32's on the same images.
+        drop: FP32's accuracy minus the model's, with its paired bootstrap interval.
+        allowed_drop: What the accuracy criterion allows on these images.
+    """
+
+    images: int
+    accuracy: float
+    baseline_accuracy: float
+    drop: Interval
+    allowed_drop: float
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the bound is not refuted: a drop within it lies in the interval or above it."""
+        return self.drop.low <= self.allowed_drop
+
+
+@dataclass(frozen=True)
+class StrategyResult:
+    """One run of one strategy.
+
+    Attributes:
+        label: How the comparison names the run: the strategy's label, with the number of the
+            repeat behind it where there are several.
+        outcome: How its run ended; ``None`` when its process left nothing.
+        trials: In the order in which they ran.
+        timed: Its best model, timed side by side.
+        failure: Why it crashed, if it did.
+        note: What else a reader should know.
+        wrong_use: Whether the failure is an error of ours, which the user can mend.
+        strategy: The strategy's label, which all of its repeats share.
+        repeat: Number of the repeat, from 1.
+        skipped: Why it was not run at all, if so.
+        accuracy_interval: 95 % sampling interval of the returned model's accuracy, where the
+            number of evaluation images is known.
+        over_basic: Its best model against that of ``basic``.
+        held_out: Its best model on images that no trial saw.
+        peak_memory_bytes: Largest resident memory of its process.
+        model_bytes: Size of its best model's file.
+        host: Machine and versions, where they are not the comparison's own.
+    """
+
+    label: str
+    outcome: Outcome | None
+    trials: tuple[TrialRecord, ...] = ()
+    timed: TimedModel | None = None
+    failure: str | None = None
+    note: str | None = None
+    wrong_use: bool = False
+    strategy: str = ""
+    repeat: int = 1
+    skipped: str | None = None
+    accuracy_interval: Interval | None = None
+    over_basic: PairedComparison | None = None
+    held_out: HeldOut | None = None
+    peak_memory_bytes: int | None = None
+    model_bytes: int | None = None
+    host: Mapping[str, Any] | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether it ended with a model that meets the bound; a Pareto front may have none."""
+        best = self.outcome.best if self.outcome is not None and self.outcome.found else None
+        return best is not None and best.meets_bound is not False
+
+    @property
+    def group(self) -> str:
+        """What all repeats of one strategy share."""
+        return self.strategy or self.label
+
+    @property
+    def shown(self) -> TrialRecord | None:
+        """The trial that stands for the run: the best, or without one the nearest."""
+        return None if self.outcome is None else self.outcome.best or self.outcome.nearest_miss
+
+    def was_timed(self, trial: TrialRecord) -> bool:
+        """Whether ``timed`` is of a trial's model, the same graph included."""
+        shown = self.shown
+        if self.timed is None or shown is None:
+            return False
+        return (trial.duplicate_of or trial.number) == (shown.duplicate_of or shown.number)
+
+    def returned(self, trial: TrialRecord) -> bool:
+        """Whether a trial's model is the one that was returned, the same graph included."""
+        best = self.outcome.best if self.outcome else None
+        if best is None:
+            return False
+        return (trial.duplicate_of or trial.number) == (best.duplicate_of or best.number)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A whole comparison; ``to_json`` is ``results.json``.
+
+    Attributes:
+        name: The run's name.
+        started: ISO date and time.
+        model: The model's name.
+        accuracy_note: What the accuracy is an accuracy of.
+        bound: The accuracy bound in words.
+        baseline_accuracy: FP32's accuracy.
+        accuracy_target: What had to be met.
+        higher_is_better: Direction of the metric.
+        batch_size: Inputs per timed batch.
+        strategies: One result each.
+        fp32: The FP32 model, timed side by side.
+        default_int8: Neural Compressor's default int8 model, timed side by side if it was kept.
+        default_int8_trial: The trial that the default int8 model is of.
+        verdicts: Sentences: who found what, who is faster, what is a tie.
+        best_label: Whose model is the run's best.
+        settings: The run configuration.
+        host: Machine and versions.
+        interrupted: Whether Ctrl-C ended the run.
+        total_seconds: Wall time of the whole comparison.
+        framework: ``tensorflow`` or ``onnxruntime``.
+        evaluation_images: How many images evaluate, where known.
+        noise: How quiet the machine was; see ``host_noise``.
+        model_bytes: Size of the FP32 model's file.
+        joined_from: Run folders that this comparison was joined from.
+    """
+
+    name: str
+    started: str
+    model: str
+    accuracy_note: str
+    bound: str
+    baseline_accuracy: float | None
+    accuracy_target: float | None
+    higher_is_better: bool
+    batch_size: int
+    strategies: tuple[StrategyResult, ...]
+    fp32: TimedModel | None = None
+    default_int8: TimedModel | None = None
+    default_int8_trial: TrialRecord | None = None
+    verdicts: tuple[str, ...] = ()
+    best_label: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    host: Mapping[str, Any] = field(default_factory=dict)
+    interrupted: bool = False
+    total_seconds: float = 0.0
+    framework: str = "tensorflow"
+    evaluation_images: int | None = None
+    noise: Mapping[str, Any] = field(default_factory=dict)
+    model_bytes: int | None = None
+    joined_from: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> bool:
+        """Whether any strategy ended with a model that meets the bound."""
+        return any(strategy.found for strategy in self.strategies)
+
+    @property
+    def wrong_use(self) -> bool:
+        """Whether there is no model because no strategy could be used as it was configured."""
+        return bool(self.strategies) and all(
+            strategy.wrong_use and not strategy.found for strategy in self.strategies
+        )
+
+    def trial_latency(self, strategy: StrategyResult, trial: TrialRecord) -> float | None:
+        """Latency in seconds of one of a strategy's trials, on the scale of the final timing.
+
+        The model that was timed side by side has the latency from there. Any other
+        trial was paired with the default int8 model during its own run, when the machine may have
+        been slower or faster; its ratio times that model's latency now leaves the drift out.
+        """
+        if strategy.timed is not None and strategy.was_timed(trial):
+            return strategy.timed.latency_seconds.value
+        if trial.latency_ratio is not None and self.default_int8 is not None:
+            return trial.latency_ratio * self.default_int8.latency_seconds.value
+        return trial.latency_seconds
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Comparison:
+        """The inverse of ``to_json``; of schema version 1 too, which had less.
+
+        Raises:
+            DataError: ``raw`` is no comparison, is damaged or has a later schema version.
+        """
+        from nc_sigopt_benchmarks.reporting.reading import (
+            comparison_from_json,  # it needs the classes of this module
+        )
+
+        return comparison_from_json(raw)
+
+    def with_own_latencies(self, strategy: StrategyResult) -> StrategyResult:
+        """The same result with ``trial_latency`` in its trials, fit for another comparison."""
+        trials = tuple(
+            dataclasses.replace(
+                trial, latency_seconds=self.trial_latency(strategy, trial), latency_ratio=None
+            )
+            for trial in strategy.trials
+        )
+        return dataclasses.replace(strategy, trials=trials)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-safe data with the schema's version; NaN and infinities become ``None``."""
+        plain = dataclasses.asdict(self)
+        for raw, strategy in zip(plain["strategies"], self.strategies, strict=True):
+            raw["outcome"] = strategy.outcome.to_json() if strategy.outcome else None
+            raw["trials"] = [trial.to_json() for trial in strategy.trials]
+        trial = self.default_int8_trial
+        plain["default_int8_trial"] = trial.to_json() if trial else None
+        return {"schema_version": RESULTS_SCHEMA_VERSION, **_finite(plain)}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,62 @@
+"""One self-contained HTML page about a comparison: opens without a network, reads on a phone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+from nc_sigopt_benchmarks.machine.facts import describe_host
+from nc_sigopt_benchmarks.reporting.comparison import Comparison
+from nc_sigopt_benchmarks.reporting.summary import metric_names, stored_metrics, strategy_notes
+from nc_sigopt_benchmarks.reporting.tables import calibration_text, report_tables
+from nc_sigopt_strategy.errors import MissingExtraError
+
+REPORT_FILE = "report.html"
+_TEMPLATE = "report.html.j2"
+
+
+def write_report(comparison: Comparison, images: dict[str, Path], path: Path) -> Path:
+    """Write the page.
+
+    Args:
+        comparison: What it is about.
+        images: Caption to PNG file; they are built into the page.
+        path: Where the page goes.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise MissingExtraError(
+            f"The HTML report needs jinja2, which cannot be imported: {error}.",
+            "Install it with: pip install 'nc_sigopt_strategy[report]'",
+        ) from error
+    # Names of ops and models, and messages of exceptions, are text and never markup.
+    environment = Environment(
+        loader=PackageLoader("nc_sigopt_benchmarks.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template(_TEMPLATE).render(
+        comparison=comparison,
+        tables=report_tables(comparison),
+        notes=strategy_notes(comparison),
+        metrics=metric_names(comparison),
+        stored_metrics=stored_metrics,
+        calibration_text=calibration_text,
+        images={caption: _data_url(file) for caption, file in images.items()},
+        host_line=describe_host(dict(comparison.host)) if comparison.host else "",
+        settings=json.dumps(comparison.settings, indent=2),
+        host=json.dumps(comparison.host, indent=2),
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _data_url(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -1,0 +1,177 @@
+"""Quantize one configuration after another and measure each against fixed references."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
+    Labels,
+    LandscapeRow,
+    RecordedLatency,
+)
+from nc_sigopt_benchmarks.research.landscapes.subject import Subject
+from nc_sigopt_strategy.backends import Array, ModelSession
+from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
+from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
+from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.measurement.latency import paired_ratio, time_side_by_side
+from nc_sigopt_strategy.measurement.output_noise import output_noise
+
+# Runs before the first timed one. The model has run for its output noise by then, on a batch of
+# another size perhaps: one run lets the kernels settle.
+_WARMUP = 2
+# Where the reference takes this much longer than it did at its best, something else ran as well.
+_DISTURBED = 1.2
+_ATTEMPTS = 3
+
+
+class Bench:
+    """Measures configurations of one model; a context manager.
+
+    Args:
+        subject: The model and its data.
+        batch_sizes: Inputs per timed batch.
+        rounds: Pairs of timed runs, per batch size.
+        noise_images: How many calibration images output noise is measured on.
+        seed: Of the timing order.
+
+    Attributes:
+        quantizer: Neural Compressor on that model.
+        baseline_accuracy: Of the FP32 model; ``None`` without evaluation images.
+        reference_seconds: Batch size to the default int8 model's median latency, the lowest that
+            was seen so far.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        batch_sizes: tuple[int, ...],
+        rounds: dict[int, int],
+        noise_images: int,
+        seed: int,
+    ) -> None:
+        self._subject = subject
+        self._rounds = rounds
+        self._seed = seed
+        self._noise_batches = _batches(subject.images[:noise_images], subject.batch_size)
+        self._timed = {size: subject.images[:size] for size in batch_sizes}
+        self._stack = ExitStack()
+        self.baseline_accuracy: float | None = None
+        self.reference_seconds: dict[int, float] = {}
+
+    def __enter__(self) -> Bench:
+        with self._stack as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            self._temp_files = stack.enter_context(ReclaimedTempFiles())
+            self.quantizer = self._subject.quantizer(Path(folder))
+            calibration = CalibratedOnce(self.quantizer.framework, CalibrationUsage())
+            stack.enter_context(calibration)
+            self._measure_fp32()
+            model = self.quantizer.quantize(self.quantizer.space.default)
+            self._reference = self._open(model, stack)
+            for size, batch in self._timed.items():
+                samples = time_side_by_side(
+                    {"reference": self._reference}, batch, rounds=self._rounds[size]
+                )
+                self.reference_seconds[size] = statistics.median(samples["reference"])
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def measure(self, origin: str, labels: Labels) -> LandscapeRow:
+        """Accuracy, output noise and latencies; a configuration that fails becomes such a row."""
+        begun = time.monotonic()
+        try:
+            return self._measured(origin, labels, begun)
+        except Exception as error:  # whatever Neural Compressor or the framework raises
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            return LandscapeRow(origin, labels, seconds=_since(begun), failure=reason.rstrip(": "))
+        finally:
+            self._temp_files.reclaim()
+
+    def _measured(self, origin: str, labels: Labels, begun: float) -> LandscapeRow:
+        names = [parameter.name for parameter in self.quantizer.space.parameters]
+        model = self.quantizer.quantize(dict(zip(names, labels, strict=True)))
+        with ExitStack() as stack:
+            session = self._open(model, stack)
+            noise = output_noise(self._outputs(session), self._fp32_outputs)
+            latency = {size: self._latency(session, size) for size in self._timed}
+            accuracy = self._accuracy(session)
+        return LandscapeRow(origin, labels, accuracy, noise, latency, _since(begun))
+
+    def _latency(self, session: ModelSession, size: int) -> RecordedLatency:
+        """The least disturbed of up to ``_ATTEMPTS`` measurements.
+
+        Pairing cancels a machine that is slower for all. It does not where other processes take
+        cores: large models lose more by that than small ones.
+        """
+        found: list[RecordedLatency] = []
+        while len(found) < _ATTEMPTS:
+            found.append(self._paired(session, size))
+            usual = self.reference_seconds[size]
+            if found[-1].reference_seconds <= _DISTURBED * usual:
+                break
+        best = min(found, key=lambda latency: latency.reference_seconds)
+        self.reference_seconds[size] = min(self.reference_seconds[size], best.reference_seconds)
+        return best
+
+    def _paired(self, session: ModelSession, size: int) -> RecordedLatency:
+        samples = time_side_by_side(
+            {"model": session, "reference": self._reference},
+            self._timed[size],
+            rounds=self._rounds[size],
+            warmup=_WARMUP,
+            seed=self._seed,
+        )
+        estimate = paired_ratio(samples["model"], samples["reference"])
+        return RecordedLatency(
+            estimate.ratio, estimate.stderr, statistics.median(samples["reference"])
+        )
+
+    def _measure_fp32(self) -> None:
+        with ExitStack() as stack:
+            session = self._open(self.quantizer.fp32_model, stack)
+            self._fp32_outputs = self._outputs(session)
+            self.baseline_accuracy = self._accuracy(session)
+
+    def _open(self, model: Any, stack: ExitStack) -> ModelSession:
+        session = self.quantizer.backend.open(model)
+        stack.callback(session.close)
+        # Neural Compressor's own session would keep the model in memory twice.
+        self.quantizer.backend.release(model)
+        return session
+
+    def _outputs(self, session: ModelSession) -> list[Array]:
+        return [output for batch in self._noise_batches for output in session.run(batch)]
+
+    def _accuracy(self, session: ModelSession) -> float | None:
+        """Share of the evaluation images whose highest output is their label."""
+        data = self._subject.evaluation
+        if data is None:
+            return None
+        scores = [session.run(b)[0] for b in _batches(data.images, self._subject.batch_size)]
+        return float((np.concatenate(scores).argmax(axis=1) == data.labels).mean())
+
+
+def _batches(images: Any, size: int) -> list[Any]:
+    return [images[start : start + size] for start in range(0, len(images), size)]
+
+
+def _since(begun: float) -> float:
+    return round(time.monotonic() - begun, 3)

@@ -1,0 +1,83 @@
+"""Landscapes of real models: what was recorded of them, continued by a fitted surrogate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nc_sigopt_benchmarks.research.landscapes.landscape import Landscape, MeasurementError
+from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
+    RecordedFile,
+    read_landscape_file,
+)
+from nc_sigopt_benchmarks.research.landscapes.surrogate import Readings, Surrogate, fit_surrogate
+from nc_sigopt_benchmarks.research.landscapes.surrogate_optimum import surrogate_optimum
+
+FAMILY = "recorded"
+# Behind an assumed accuracy, as many as in ImageNet's whole validation set.
+_ASSUMED_IMAGES = 50000
+
+
+def recorded_landscape(path: Path, batch_size: int) -> Landscape:
+    """The landscape of a recorded file at one batch size.
+
+    Latencies are ratios to the default int8 model's. A model that was recorded without accuracy
+    has an assumed one, which its name says.
+
+    Raises:
+        DataError: There is no such file, it is not a landscape, or the batch size was not
+            recorded.
+        NoOptimumError: No configuration is accurate enough.
+    """
+    recorded = read_landscape_file(path)
+    readings = Readings.of(recorded, batch_size)
+    return landscape_of(recorded, readings, fit_surrogate(recorded, readings), batch_size)
+
+
+def landscape_of(
+    recorded: RecordedFile, readings: Readings, surrogate: Surrogate, batch_size: int
+) -> Landscape:
+    """The landscape of a surrogate that is fitted already."""
+    header, curve = recorded.header, surrogate.accuracy
+    parameters = recorded.parameters
+    bound = curve.baseline * (1 - float(header["relative_bound"]))
+    default = [
+        values.index(label)
+        for values, label in zip(parameters.values(), header["default"], strict=True)
+    ]
+    assumed = ", assumed accuracy" if curve.assumed else ""
+    return Landscape(
+        name=f"{header['model']}, {header['framework']}, batch {batch_size}{assumed}",
+        family=FAMILY,
+        # Ops that only add noise together are what additive models cannot see.
+        assumptions_hold=not surrogate.noise.groups,
+        parameters=parameters,
+        op_graph=header["op_graph"],
+        default=np.array(default),
+        latency=surrogate.latency,
+        output_noise=surrogate.noise,
+        accuracy=lambda choices: curve(surrogate.noise(choices)),
+        baseline_accuracy=curve.baseline,
+        bound=bound,
+        images=images_behind(readings, surrogate, bound, int(header["images"]["evaluation"])),
+        error=MeasurementError(latency=float(np.median(readings.stderrs / readings.ratios))),
+        optimum=surrogate_optimum(surrogate, bound),
+    )
+
+
+def images_behind(readings: Readings, surrogate: Surrogate, bound: float, evaluated: int) -> int:
+    """How many images an accuracy of the landscape is measured on.
+
+    All configurations are evaluated on the same images, so that their accuracies scatter less
+    around the curve than independent samples would: it is the number with which those scatter as
+    much.
+    """
+    if readings.accuracies is None:
+        return _ASSUMED_IMAGES
+    near = np.abs(readings.accuracies - bound) < 0.02
+    if not near.any():
+        return evaluated
+    missed = readings.accuracies[near] - surrogate.accuracy(readings.noises[near])
+    variance = max(float(np.mean(missed**2)), 1e-8)
+    return max(evaluated, round(bound * (1 - bound) / variance))

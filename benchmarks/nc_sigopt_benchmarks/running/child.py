@@ -1,0 +1,173 @@
+"""Starting a worker, drawing its progress, telling it to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nc_sigopt_benchmarks
+import nc_sigopt_strategy
+from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_benchmarks.running.evaluation import read_events
+from nc_sigopt_benchmarks.running.run_plan import PlannedRun
+from nc_sigopt_benchmarks.running.worker import ERROR_FILE, Request
+from nc_sigopt_strategy.console.progress import TuningProgress
+
+LOG_FILE = "log.txt"
+POLL_SECONDS = 0.5
+# Imports and data before the budget starts, and the last trial, which native code may be in the
+# middle of, after it: a worker that is this much over its budget hangs.
+GRACE_SECONDS = 90.0
+# What an interrupted worker gets to close its open suggestion and save its best model.
+SAVING_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class ChildEnd:
+    """How a worker's process ended.
+
+    Attributes:
+        failure: One line on what went wrong; ``None`` when it wrote its outcome.
+        interrupted: Whether Ctrl-C ended it.
+        wrong_use: Whether the failure is one of our own errors, which the user can mend.
+    """
+
+    failure: str | None = None
+    interrupted: bool = False
+    wrong_use: bool = False
+
+
+def run_child(
+    request: Request, config: RunConfig, run: PlannedRun, *, progress: bool | None
+) -> ChildEnd:
+    """Run one worker to its end, with a live progress bar of its trials.
+
+    Args:
+        request: What it is to do; its folder exists.
+        config: The run configuration.
+        run: The same as in the request.
+        progress: As ``TuningProgress``'s ``enabled``.
+    """
+    command = [sys.executable, "-m", "nc_sigopt_benchmarks.running.worker", str(request.write())]
+    bar = TuningProgress(
+        run.label,
+        max_trials=run.max_trials,
+        timeout_seconds=run.timeout,
+        enabled=progress,
+    )
+    with (request.folder / LOG_FILE).open("wb") as log, bar:
+        # A session of its own: Ctrl-C in the terminal reaches only us, and the worker once, by us.
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=worker_environment(),
+            start_new_session=True,
+        )
+        try:
+            overdue = _follow(process, request.folder, config, run, bar)
+        except KeyboardInterrupt:
+            bar.message(f"Interrupted; {run.label} saves what it has (Ctrl-C again: at once).")
+            _stop(process)
+            return ChildEnd(interrupted=True)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    return _end(process.returncode, overdue, request.folder)
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    folder: Path,
+    config: RunConfig,
+    run: PlannedRun,
+    bar: TuningProgress,
+) -> bool:
+    """Show each event until the process ends; returns whether it had to be stopped."""
+    started = time.monotonic()
+    limit = run.timeout + GRACE_SECONDS if run.timeout else None
+    higher = config.accuracy_criterion.higher_is_better
+    shown = 0
+    while True:
+        ended = process.poll() is not None
+        events = read_events(folder)
+        for position in range(shown, len(events)):
+            show_event(bar, events[: position + 1], higher_is_better=higher)
+        shown = len(events)
+        if ended:
+            return False
+        if limit is not None and time.monotonic() - started > limit:
+            bar.message(f"No end {GRACE_SECONDS:.0f} s after its budget; it is being stopped.")
+            _stop(process)
+            return True
+        time.sleep(POLL_SECONDS)
+
+
+def show_event(
+    bar: TuningProgress, events: list[dict[str, Any]], *, higher_is_better: bool
+) -> None:
+    """Show the last of ``events`` on a progress bar."""
+    event = events[-1]
+    accuracy = event["accuracy"]
+    if event["trial"] == 0:
+        bar.message(f"FP32 baseline accuracy {accuracy}")
+        return
+    trials = [other for other in events if other["trial"] and other["accuracy"] is not None]
+    note = "no accuracy" if accuracy is None else f"last {accuracy:.4f}"
+    bar.trial_done(event["trial"], _best_text(trials, higher_is_better), note=note)
+
+
+def _best_text(trials: list[dict[str, Any]], higher_is_better: bool) -> str | None:
+    feasible = [trial for trial in trials if trial["meets_bound"]]
+    if feasible:
+        best = min(feasible, key=lambda trial: float(trial["duration_seconds"]))
+        return f"{best['accuracy']:.4f} in {best['duration_seconds']:.2f} s"
+    if not trials:
+        return None
+    sign = 1 if higher_is_better else -1
+    nearest = max(trials, key=lambda trial: sign * float(trial["accuracy"]))
+    return f"none (nearest {nearest['accuracy']:.4f})"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the worker to end and give it time to save; a second Ctrl-C ends it at once."""
+    with contextlib.suppress(KeyboardInterrupt, subprocess.TimeoutExpired, ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+        process.wait(SAVING_SECONDS)
+
+
+def _end(code: int, overdue: bool, folder: Path) -> ChildEnd:
+    error = folder / ERROR_FILE
+    if error.exists():
+        raw = json.loads(error.read_text(encoding="utf-8"))
+        return ChildEnd(f"{raw['kind']}: {raw['message']}", wrong_use=bool(raw["wrong_use"]))
+    if overdue:
+        failure = f"it had not ended {GRACE_SECONDS:.0f} s after its budget and was stopped"
+    elif code < 0:
+        failure = f"its process was ended by signal {signal.Signals(-code).name}"
+    elif code:
+        failure = f"its process ended with exit code {code}; see {folder.name}/{LOG_FILE}"
+    else:
+        return ChildEnd()
+    return ChildEnd(failure)
+
+
+def worker_environment() -> dict[str, str]:
+    """The worker's environment: it must find the packages that this process runs, wherever."""
+    packages = (nc_sigopt_benchmarks, nc_sigopt_strategy)
+    roots = [str(Path(package.__file__ or "").resolve().parent.parent) for package in packages]
+    inherited = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([*roots, *([inherited] if inherited else [])])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    return environment

@@ -1,0 +1,214 @@
+"""``nc-sigopt serve``, ``token`` and ``dashboard``: the embedded engine for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nc_sigopt_strategy.cli.shared import errors_as_one_line
+from nc_sigopt_strategy.errors import MissingExtraError
+
+_STORAGE = click.option(
+    "--storage",
+    metavar="URL",
+    envvar="NC_SIGOPT_STORAGE",
+    help="Database URL of the store, such as sqlite:///experiments.db or "
+    "postgresql://user:password@host/name; default: NC_SIGOPT_STORAGE in the environment, where "
+    "no list of processes shows a password, else the file in your data folder.",
+)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@_STORAGE
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8340,
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help="0 takes a free one.",
+)
+@click.option("--sampler", help="Who suggests; default: as without a server.")
+@click.option("--seed", type=int, help="Makes suggestions repeatable.")
+@click.option("--tls-cert", type=_FILE, help="Certificate chain, PEM.")
+@click.option("--tls-key", type=_FILE, help="Key of the certificate, PEM.")
+@click.option(
+    "--max-body-mib",
+    default=8.0,
+    type=click.FloatRange(0, min_open=True),
+    show_default=True,
+    help="Largest request body.",
+)
+@click.option(
+    "--rate-writes",
+    default=50,
+    type=click.IntRange(0),
+    show_default=True,
+    help="Requests per token and second that change something; 0: no limit.",
+)
+@click.option(
+    "--rate-reads",
+    default=100,
+    type=click.IntRange(0),
+    show_default=True,
+    help="GET requests per token and second; 0: no limit.",
+)
+@click.option(
+    "--concurrency",
+    default=32,
+    type=click.IntRange(1, 1000),
+    show_default=True,
+    help="Requests worked on at once.",
+)
+@click.option("--dashboard-url", metavar="URL", help="For a link on the server's page.")
+@click.option("--quiet", is_flag=True, help="No line per request on standard error.")
+@errors_as_one_line
+def serve(storage: str | None, **options: Any) -> None:
+    """Offer SigOpt's REST API on a socket, for SigOpt's Python client and others.
+
+    Prints one line when it listens and serves until SIGTERM or Ctrl-C. Clients need a token: see
+    nc-sigopt token create.
+    """
+    from nc_sigopt_strategy.client.connections import default_storage_url
+    from nc_sigopt_strategy.sampling import DEFAULT_SAMPLER
+
+    try:
+        from nc_sigopt_strategy.server.command import ServeCommand
+        from nc_sigopt_strategy.server.options import MIB, ServerOptions
+    except ModuleNotFoundError as error:
+        raise _missing("server", error) from error
+
+    ServeCommand(
+        storage_url=storage or default_storage_url(),
+        host=options["host"],
+        port=options["port"],
+        sampler=options["sampler"] or DEFAULT_SAMPLER,
+        seed=options["seed"],
+        certificate=options["tls_cert"],
+        key=options["tls_key"],
+        options=ServerOptions(
+            max_body_bytes=int(options["max_body_mib"] * MIB),
+            writes_per_second=options["rate_writes"],
+            reads_per_second=options["rate_reads"],
+            concurrency=options["concurrency"],
+            access_log=not options["quiet"],
+            dashboard_url=options["dashboard_url"],
+        ),
+    ).run(click.echo, lambda line: click.echo(line, err=True))
+
+
+@click.group()
+def token() -> None:
+    """Make, list and revoke the tokens that nc-sigopt serve lets in."""
+
+
+@token.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice(["read", "write"]),
+    default="write",
+    show_default=True,
+    help="read: GET requests only.",
+)
+@_STORAGE
+@errors_as_one_line
+def create_token(name: str, scope: str, storage: str | None) -> None:
+    """Make a token called NAME and print it, once.
+
+    Only its digest is stored, so it cannot be shown again.
+    """
+    made = _tokens(storage).create(name, scope)
+    click.echo(
+        f"Token {name!r} may {'read only' if scope == 'read' else 'read and write'}. Keep it now: "
+        "only its digest is stored. Give it to the client as client_token or SIGOPT_API_TOKEN.",
+        err=True,
+    )
+    click.echo(made)
+
+
+@token.command("list")
+@_STORAGE
+@errors_as_one_line
+def list_tokens(storage: str | None) -> None:
+    """List all tokens: id, name, scope, when made and last used, whether revoked."""
+    from rich.table import Table
+
+    from nc_sigopt_benchmarks.reporting.tables import table_console
+
+    table = Table(box=None)
+    for heading in ("id", "name", "scope", "created", "last used", "revoked"):
+        table.add_column(heading)
+    for found in _tokens(storage).all():
+        table.add_row(
+            str(found.id),
+            found.name,
+            found.scope,
+            _when(found.created),
+            _when(found.last_used),
+            "yes" if found.revoked else "no",
+        )
+    table_console().print(table)
+
+
+@token.command("revoke")
+@click.argument("id_or_name", metavar="ID_OR_NAME")
+@_STORAGE
+@errors_as_one_line
+def revoke_token(id_or_name: str, storage: str | None) -> None:
+    """Let a token in no more, on every server of the store, within seconds."""
+    revoked = _tokens(storage).revoke(id_or_name)
+    click.echo(f"Token {revoked.id} ({revoked.name}) is revoked.")
+
+
+@click.command()
+@_STORAGE
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8341, type=click.IntRange(0, 65535), show_default=True, help="TCP port."
+)
+@errors_as_one_line
+def dashboard(storage: str | None, host: str, port: int) -> None:
+    """Look at the experiments of a store in a browser, with optuna-dashboard.
+
+    It has no login: whoever can reach it can see and change the store's studies.
+    """
+    from nc_sigopt_strategy.client.connections import default_storage_url
+
+    try:
+        from nc_sigopt_strategy.server.dashboard import run_dashboard
+    except ModuleNotFoundError as error:
+        raise _missing("dashboard", error) from error
+
+    run_dashboard(
+        storage or default_storage_url(),
+        host,
+        port,
+        click.echo,
+        lambda line: click.echo(line, err=True),
+    )
+
+
+def _tokens(storage: str | None) -> Any:
+    from nc_sigopt_strategy.client.connections import default_storage_url
+    from nc_sigopt_strategy.server.tokens import TokenStore
+
+    return TokenStore(storage or default_storage_url())
+
+
+def _when(seconds: int | None) -> str:
+    from datetime import datetime
+
+    if seconds is None:
+        return "never"
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _missing(extra: str, error: ModuleNotFoundError) -> MissingExtraError:
+    return MissingExtraError(
+        f"This command needs {error.name}, which is not installed.",
+        f"Install it with: pip install 'nc_sigopt_strategy[{extra}]'",
+    )

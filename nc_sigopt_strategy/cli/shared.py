@@ -1,0 +1,75 @@
+"""What all commands of ``nc-sigopt`` share: exit codes, errors, how the harness is reached."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from nc_sigopt_strategy.errors import MissingExtraError, SigOptStrategyError
+
+if TYPE_CHECKING:
+    from nc_sigopt_benchmarks.config.run_config import RunConfig
+
+FOUND, NOTHING_FOUND, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+EXIT_CODES = (
+    "Exit codes: 0 a model that meets the bound was found, 1 none was, 2 wrong use, "
+    "130 interrupted."
+)
+
+
+def errors_as_one_line(command: _Command) -> _Command:
+    """Turn our own errors into one line on standard error and exit code 2."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except SigOptStrategyError as error:
+            click.echo(f"nc-sigopt: error: {error}", err=True)
+            sys.exit(WRONG_USE)
+        except KeyboardInterrupt:
+            click.echo("nc-sigopt: interrupted", err=True)
+            sys.exit(INTERRUPTED)
+
+    return guarded  # type: ignore[return-value]
+
+
+def teller() -> Callable[[str], None]:
+    """A function that writes lines to where standard error leads now.
+
+    On a descriptor of its own: while models are timed, descriptor 2 points at a log file.
+    """
+    from nc_sigopt_strategy.console.progress import duplicate_of_stderr
+
+    stream = duplicate_of_stderr()
+
+    def tell(line: str) -> None:
+        stream.write(f"{line}\n")
+        stream.flush()
+
+    return tell
+
+
+def read_run_config(path: Path, output: Path | None) -> RunConfig:
+    import dataclasses
+
+    config: RunConfig = benchmarks("config.yaml_file").read_config(path)
+    return config if output is None else dataclasses.replace(config, output=output)
+
+
+def benchmarks(module: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(f"nc_sigopt_benchmarks.{module}")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"This command needs {error.name}, which is not installed.",
+            "Install it with: pip install 'nc_sigopt_strategy[benchmark]'",
+        ) from error

@@ -1,0 +1,139 @@
+"""Experiments of a store, for a person at a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nc_sigopt_strategy.client.connections import default_storage_url, open_embedded
+from nc_sigopt_strategy.engine.database.location import Location
+from nc_sigopt_strategy.errors import ExperimentError, StoreError
+
+
+def open_existing(storage_url: str | None) -> Any:
+    """A connection to a store that is there: looking at it must not make one.
+
+    Args:
+        storage_url: Optuna storage URL; ``None``: the file in the user's data folder.
+
+    Raises:
+        StoreError: There is no such file, or it cannot be used.
+    """
+    location = Location(storage_url or default_storage_url())
+    if location.path is not None and not location.path.is_file():
+        raise StoreError(
+            f"There is no store {location.path}.",
+            "Name one with --storage: a run of nc-sigopt leaves sigopt/experiments.sqlite3 in its "
+            "run folder, for instance.",
+        )
+    return open_embedded(storage_url)
+
+
+def print_experiments(connection: Any, console: Console) -> None:
+    """List all experiments of a ``sigopt.Connection``."""
+    _print_store(connection, console)
+    table = Table(box=None)
+    for name in ("id", "name", "state", "observations", "budget"):
+        table.add_column(name)
+    for experiment in connection.experiments().fetch().iterate_pages():
+        done = experiment.progress.observation_count if experiment.progress else 0
+        budget = experiment.observation_budget
+        _add_row(table, experiment.id, experiment.name, experiment.state, done, budget)
+    if table.row_count:
+        console.print(table)
+    else:
+        _print(console, "There are no experiments in this store.")
+
+
+def find_experiment(connection: Any, experiment_id: str) -> Any:
+    """One experiment of a ``sigopt.Connection``.
+
+    Raises:
+        ExperimentError: There is none with that id.
+    """
+    experiments = connection.experiments().fetch().iterate_pages()
+    experiment = next((e for e in experiments if str(e.id) == experiment_id), None)
+    if experiment is None:
+        raise ExperimentError(
+            f"There is no experiment {experiment_id!r} in the store {_store(connection)}.",
+            "`nc-sigopt experiments list` names the ones there; --storage chooses the store.",
+        )
+    return experiment
+
+
+def print_experiment(connection: Any, experiment_id: str, console: Console) -> None:
+    """Show one experiment: settings, best assignments, observations.
+
+    Raises:
+        ExperimentError: There is none with that id.
+    """
+    experiment = find_experiment(connection, experiment_id)
+    _print_store(connection, console)
+    _print(console, f"experiment {experiment.id}: {experiment.name} ({experiment.state})")
+    for metric in experiment.metrics or ():
+        parts = [metric.name, metric.strategy, metric.objective]
+        if metric.threshold is not None:
+            parts.append(f"threshold {metric.threshold:.6g}")
+        _print(console, "  metric " + ", ".join(str(part) for part in parts if part))
+    _print(console, f"  {len(experiment.parameters)} parameters")
+    endpoint = connection.experiments(experiment_id)
+    best = list(endpoint.best_assignments().fetch().iterate_pages())
+    if best:
+        _print(console, "best: " + _values(best[0].values))
+        for name, value in sorted(dict(best[0].assignments).items()):
+            _print(console, f"  {name} = {value}")
+    else:
+        _print(console, "best: none yet")
+    table = Table(box=None)
+    for name in ("observation", "suggestion", "proposed by", "measured on", "ratio", "values"):
+        table.add_column(name)
+    for observation in endpoint.observations().fetch().iterate_pages():
+        metadata = _metadata(observation)
+        shown = _values(observation.values)
+        if observation.failed:
+            shown = f"failed: {metadata.get('failure', 'for a reason that was not recorded')}"
+        ratio = metadata.get("latency_ratio")
+        _add_row(
+            table,
+            observation.id,
+            observation.suggestion,
+            metadata.get("origin"),
+            metadata.get("machine"),
+            None if ratio is None else f"{ratio:.3f}",
+            shown,
+        )
+    console.print(table)
+
+
+def _values(values: Any) -> str:
+    return ", ".join(_value(value) for value in values or ())
+
+
+def _value(value: Any) -> str:
+    text = f"{value.name} {value.value:.6g}"
+    return text if value.value_stddev is None else f"{text} ± {value.value_stddev:.2g}"
+
+
+def _metadata(observation: Any) -> Mapping[str, Any]:
+    return dict(observation.metadata.to_json()) if observation.metadata is not None else {}
+
+
+def _store(connection: Any) -> str:
+    return str(connection.impl.driver.storage_url)
+
+
+def _print_store(connection: Any, console: Console) -> None:
+    _print(console, f"Store: {_store(connection)}")
+
+
+def _print(console: Console, line: str) -> None:
+    """A line as it is: names and reasons are not markup."""
+    console.print(Text(line), soft_wrap=True)
+
+
+def _add_row(table: Table, *cells: Any) -> None:
+    table.add_row(*(Text("–" if cell is None else str(cell)) for cell in cells))

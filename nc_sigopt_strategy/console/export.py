@@ -1,0 +1,130 @@
+"""The observations of an experiment as a table for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nc_sigopt_strategy.errors import DataError, MissingExtraError
+from nc_sigopt_strategy.files import write_whole
+
+EXPORT_SCHEMA_VERSION = 1
+STANDARD_OUTPUT = Path("-")
+_CSV, _PARQUET = ".csv", ".parquet"
+Row = dict[str, Any]
+
+
+def observation_rows(connection: Any, experiment_id: str) -> list[Row]:
+    """One row per observation, oldest first.
+
+    Columns: ``observation``, ``suggestion``, ``created`` (seconds since 1970), ``failed``; each
+    metric as ``<name>`` and ``<name>.stddev``; each parameter as ``op:<full name of its ops>``,
+    under its own name where the record has none; the rest of the metadata as ``metadata.<key>``.
+
+    Args:
+        connection: A ``sigopt.Connection``.
+        experiment_id: Of an experiment that is there.
+    """
+    endpoint = connection.experiments(experiment_id)
+    titles = _titles(connection, experiment_id)
+    observations = endpoint.observations().fetch().iterate_pages()
+    rows = [_row(observation, titles) for observation in observations]
+    return sorted(rows, key=lambda row: row["observation"])
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as CSV or Parquet, by the file's suffix; ``-`` is CSV on standard output.
+
+    Raises:
+        DataError: The suffix is another, or the file cannot be written.
+        MissingExtraError: Parquet needs the extra ``export``.
+    """
+    if path != STANDARD_OUTPUT and path.suffix not in (_CSV, _PARQUET):
+        raise DataError(
+            f"{path} has neither the suffix {_CSV} nor {_PARQUET}.",
+            "The suffix says the format; - writes CSV to standard output.",
+        )
+    if path == STANDARD_OUTPUT:
+        print(_csv(rows), end="")
+        return
+    try:
+        if path.suffix == _PARQUET:
+            _write_parquet(rows, path)
+        else:
+            write_whole(path, _csv(rows))
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written: {error}.", "Name a file in a folder that can be written."
+        ) from error
+
+
+def _titles(connection: Any, experiment_id: str) -> dict[str, str]:
+    """Parameter name to its column: the ops that it stands for."""
+    driver = connection.impl.driver
+    record = driver.request("GET", ["experiments", experiment_id, "record"], None, None)
+    described = (record.get("record") or {}).get("search_space") or {}
+    titles: dict[str, str] = {}
+    for parameter in described.get("parameters", ()):
+        ops = ", ".join(op[0] for op in parameter["ops"])
+        if ops:
+            titles[parameter["name"]] = f"op:{ops}"
+    return titles
+
+
+def _row(observation: Any, titles: Mapping[str, str]) -> Row:
+    metadata = observation.metadata.to_json() if observation.metadata is not None else {}
+    row: Row = {
+        "observation": _number(observation.id),
+        "suggestion": _number(observation.suggestion),
+        "created": observation.created,
+        "failed": bool(observation.failed),
+    }
+    for value in observation.values or ():
+        row[value.name] = value.value
+        if value.value_stddev is not None:
+            row[f"{value.name}.stddev"] = value.value_stddev
+    for name, value in sorted(dict(observation.assignments or {}).items()):
+        row[titles.get(name, name)] = value
+    row.update({f"metadata.{key}": value for key, value in sorted(metadata.items())})
+    return row
+
+
+def _number(identifier: Any) -> int | None:
+    return None if identifier is None else int(identifier)
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, _columns(rows), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _write_parquet(rows: Sequence[Row], path: Path) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError(
+            f"Parquet needs pyarrow, which cannot be imported: {error}.",
+            "Install it with: pip install 'nc_sigopt_strategy[export]', or write a .csv file.",
+        ) from error
+    columns = {name: [row.get(name) for row in rows] for name in _columns(rows)}
+    table = pyarrow.table(columns).replace_schema_metadata(
+        {"nc_sigopt_strategy.schema_version": str(EXPORT_SCHEMA_VERSION)}
+    )
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        parquet.write_table(table, partial)  # type: ignore[no-untyped-call]
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

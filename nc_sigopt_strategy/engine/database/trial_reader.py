@@ -1,0 +1,157 @@
+"""Reads what is new in an experiment from Optuna's tables.
+
+A finished trial never changes, so only new trials and those that had not finished are looked at.
+Optuna's own cache reads every open trial with all of its parameters again each time, and parses
+a distribution per parameter; here those are known from the experiment.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy
+from optuna.distributions import BaseDistribution
+from optuna.storages._rdb import models  # the tables have no public name
+from optuna.trial import FrozenTrial, TrialState
+
+from nc_sigopt_strategy.engine.database.database import Database
+
+# Ids in one statement: fewer than the 999 values that old versions of SQLite take.
+_IDS_AT_ONCE = 500
+
+_TRIALS = models.TrialModel.__table__
+_PARAMS = models.TrialParamModel.__table__
+_VALUES = models.TrialValueModel.__table__
+_USER_ATTRS = models.TrialUserAttributeModel.__table__
+_SYSTEM_ATTRS = models.TrialSystemAttributeModel.__table__
+
+_COLUMNS = (
+    _TRIALS.c.trial_id,
+    _TRIALS.c.number,
+    _TRIALS.c.state,
+    _TRIALS.c.datetime_start,
+    _TRIALS.c.datetime_complete,
+)
+_NEW = sqlalchemy.select(*_COLUMNS).where(
+    _TRIALS.c.study_id == sqlalchemy.bindparam("study"),
+    _TRIALS.c.trial_id > sqlalchemy.bindparam("last"),
+)
+_KNOWN = sqlalchemy.select(*_COLUMNS).where(
+    _TRIALS.c.trial_id.in_(sqlalchemy.bindparam("ids", expanding=True))
+)
+# Each part finds its rows by an index; with OR the database would look at all trials.
+_NEW_AND_KNOWN = sqlalchemy.union_all(_NEW, _KNOWN)
+
+Row = tuple[int, int, TrialState, datetime | None, datetime | None]
+
+
+def read_trials(
+    database: Database,
+    study_id: int,
+    space: Mapping[str, BaseDistribution],
+    last: int,
+    unfinished: Mapping[int, TrialState],
+) -> list[FrozenTrial]:
+    """Trials that are new or whose state changed.
+
+    Args:
+        database: Where.
+        study_id: The study.
+        space: Parameter name to distribution; all trials share it, so do not change it.
+        last: The largest trial id that is known; -1 for none.
+        unfinished: Trial id to state of the known ones that had not finished.
+
+    Returns:
+        The trials in the order of their ids. One that lacks a parameter is not among them: it
+        was not made by the engine.
+    """
+    with database.reading() as connection:
+        rows: list[Row] = []
+        first, *others = list(_chunks(unfinished)) or [[]]
+        values = {"study": study_id, "last": last}
+        results = [connection.execute(_NEW_AND_KNOWN, {**values, "ids": first})]
+        results += [connection.execute(_KNOWN, {"ids": ids}) for ids in others]
+        for row in itertools.chain(*results):
+            if row.trial_id not in unfinished or row.state != unfinished[row.trial_id]:
+                rows.append(tuple(row))
+        rows.sort(key=lambda row: row[0])
+        trials: list[FrozenTrial] = []
+        for start in range(0, len(rows), _IDS_AT_ONCE):
+            trials += _complete(connection, rows[start : start + _IDS_AT_ONCE], space)
+        return trials
+
+
+def _complete(
+    connection: sqlalchemy.Connection, rows: list[Row], space: Mapping[str, BaseDistribution]
+) -> Iterator[FrozenTrial]:
+    ids = [row[0] for row in rows]
+    params = _params(connection, ids, space)
+    values = _group(connection, ids, _VALUES, (_VALUES.c.objective, _VALUES.c.value))
+    user = _attrs(connection, ids, _USER_ATTRS)
+    system = _attrs(connection, ids, _SYSTEM_ATTRS)
+    names = list(space)
+    for trial_id, number, state, started, completed in rows:
+        found = params.get(trial_id, {})
+        if len(found) != len(names):
+            continue
+        objectives = values.get(trial_id)
+        yield FrozenTrial(
+            number=number,
+            state=state,
+            value=None,
+            values=[value for _, value in sorted(objectives)] if objectives else None,
+            datetime_start=started,
+            datetime_complete=completed,
+            params={name: found[name] for name in names},
+            # Shared by all trials: a copy for each would be most of the memory.
+            distributions=space,  # type: ignore[arg-type]
+            user_attrs=user.get(trial_id, {}),
+            system_attrs=system.get(trial_id, {}),
+            intermediate_values={},
+            trial_id=trial_id,
+        )
+
+
+def _params(
+    connection: sqlalchemy.Connection, ids: list[int], space: Mapping[str, BaseDistribution]
+) -> dict[int, dict[str, Any]]:
+    statement = sqlalchemy.select(
+        _PARAMS.c.trial_id, _PARAMS.c.param_name, _PARAMS.c.param_value
+    ).where(_PARAMS.c.trial_id.in_(ids))
+    names = {name: name for name in space}  # one string per name, not one per row
+    found: dict[int, dict[str, Any]] = {}
+    for trial_id, param_name, value in connection.execute(statement):
+        name = names.get(param_name)
+        if name is not None:
+            found.setdefault(trial_id, {})[name] = space[name].to_external_repr(value)
+    return found
+
+
+def _attrs(
+    connection: sqlalchemy.Connection, ids: list[int], table: Any
+) -> dict[int, dict[str, Any]]:
+    grouped = _group(connection, ids, table, (table.c.key, table.c.value_json))
+    return {
+        trial_id: {key: json.loads(text) for key, text in pairs}
+        for trial_id, pairs in grouped.items()
+    }
+
+
+def _group(
+    connection: sqlalchemy.Connection, ids: list[int], table: Any, columns: tuple[Any, Any]
+) -> dict[int, list[tuple[Any, Any]]]:
+    statement = sqlalchemy.select(table.c.trial_id, *columns).where(table.c.trial_id.in_(ids))
+    grouped: dict[int, list[tuple[Any, Any]]] = {}
+    for trial_id, first, second in connection.execute(statement):
+        grouped.setdefault(trial_id, []).append((first, second))
+    return grouped
+
+
+def _chunks(ids: Collection[int]) -> Iterable[list[int]]:
+    everything = list(ids)
+    for start in range(0, len(everything), _IDS_AT_ONCE):
+        yield everything[start : start + _IDS_AT_ONCE]

@@ -1,0 +1,145 @@
+"""Routes of the token, the client and its projects."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from optuna.exceptions import DuplicatedStudyError
+
+from nc_sigopt_strategy.engine import documents, validation
+from nc_sigopt_strategy.engine.api_error import ApiError, bad_request, not_found
+from nc_sigopt_strategy.engine.context import Engine, JsonObject, check_client, unix_now
+from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
+from nc_sigopt_strategy.engine.store import PROJECT_ATTR
+
+MAX_PROJECT_ID_LENGTH = 32
+_PROJECT_ID = re.compile(r"[a-z0-9\-_.]+")
+
+
+@dataclass(frozen=True)
+class _StoredProject:
+    id: int
+    stored: JsonObject
+
+
+def fetch_token(engine: Engine, data: JsonObject) -> JsonObject:
+    """GET tokens/self."""
+    return documents.token()
+
+
+def fetch_client(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
+    """GET clients/{client}."""
+    check_client(client_id)
+    return documents.client()
+
+
+def fetch_organization(engine: Engine, data: JsonObject, organization_id: str) -> JsonObject:
+    """GET organizations/{organization}."""
+    if organization_id != documents.CLIENT_ID:
+        raise not_found(f"No organization {organization_id}")
+    return documents.organization()
+
+
+def create_project(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
+    """POST clients/{client}/projects."""
+    check_client(client_id)
+    validation.check_keys(data, ("id", "name", "metadata"))
+    project_id = validation.name(validation.required(data, "id"), "id", MAX_PROJECT_ID_LENGTH)
+    if not _PROJECT_ID.fullmatch(project_id):
+        raise bad_request(
+            f"Invalid project id {project_id!r}: only a-z, 0-9, '-', '_' and '.' are allowed"
+        )
+    now = unix_now()
+    stored = {
+        "id": project_id,
+        "name": validation.name(validation.required(data, "name"), "name"),
+        "metadata": validation.metadata(data.get("metadata")),
+        "created": now,
+        "updated": now,
+        "deleted": False,
+    }
+    # The study's name is unique in the database, which settles a race between processes.
+    study_name = f"project:{project_id}"
+    try:
+        engine.store.create_study(study_name, ["minimize"], PROJECT_ATTR, stored)
+    except DuplicatedStudyError:
+        study_id, described = engine.store.project_at(study_name)
+        if described is not None:
+            raise ApiError(409, f"Project {project_id} already exists") from None
+        # A process died between creating the study and describing it.
+        engine.store.save_project(study_id, stored)
+    return documents.project(stored, 0)
+
+
+def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
+    """GET clients/{client}/projects."""
+    check_client(client_id)
+    validation.check_keys(data, ("user", "deleted", "sort", "ascending", *PAGING_KEYS), "query")
+    deleted = validation.boolean(data.get("deleted", False), "deleted")
+    order = validation.one_of(data.get("sort", "created"), ("created", "updated"), "sort")
+    ascending = validation.boolean(data.get("ascending", False), "ascending")
+    # There are no users here, so nothing belongs to one.
+    items = [
+        _StoredProject(study_id, stored)
+        for study_id, stored in engine.store.projects().values()
+        if stored["deleted"] == deleted and data.get("user") is None
+    ]
+    by_id = order == "created"
+    if not by_id:
+        items.sort(key=lambda item: (item.stored[order], item.id))
+    counts = _experiment_counts(engine)
+    return paginate(items, data, ascending=ascending, by_id=by_id).document(
+        lambda item: documents.project(item.stored, counts.get(item.stored["id"], 0))
+    )
+
+
+def fetch_project(engine: Engine, data: JsonObject, client_id: str, project_id: str) -> JsonObject:
+    """GET clients/{client}/projects/{project}."""
+    _, stored = _project(engine, client_id, project_id)
+    return documents.project(stored, _experiment_counts(engine).get(project_id, 0))
+
+
+def update_project(
+    engine: Engine, data: JsonObject, client_id: str, project_id: str
+) -> JsonObject:
+    """PUT clients/{client}/projects/{project}."""
+    study_id, stored = _project(engine, client_id, project_id)
+    validation.check_keys(data, ("name", "metadata", "deleted"))
+    if "name" in data:
+        stored["name"] = validation.name(data["name"], "name")
+    if "metadata" in data:
+        stored["metadata"] = validation.metadata(data["metadata"])
+    if "deleted" in data:
+        stored["deleted"] = validation.boolean(data["deleted"], "deleted")
+    stored["updated"] = unix_now()
+    engine.store.save_project(study_id, stored)
+    return documents.project(stored, _experiment_counts(engine).get(project_id, 0))
+
+
+def check_project(engine: Engine, project_id: str | None) -> None:
+    """Refuse to put an experiment into a project that does not exist.
+
+    Raises:
+        ApiError: 400.
+    """
+    if project_id is not None and project_id not in engine.store.projects():
+        raise bad_request(
+            f"Could not assign to project `{project_id}`, the project does not exist."
+        )
+
+
+def _project(engine: Engine, client_id: str, project_id: str) -> tuple[int, JsonObject]:
+    check_client(client_id)
+    found = engine.store.projects().get(project_id)
+    if found is None:
+        raise not_found(f"No project {project_id} in client {client_id}")
+    return found
+
+
+def _experiment_counts(engine: Engine) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for experiment in (stored.experiment for stored in engine.store.experiments()):
+        if experiment.project is not None and experiment.state == "active":
+            counts[experiment.project] = counts.get(experiment.project, 0) + 1
+    return counts

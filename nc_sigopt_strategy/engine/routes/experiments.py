@@ -1,0 +1,193 @@
+"""Routes of experiments, their best assignments, stopping criteria and record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from typing import Any
+
+from nc_sigopt_strategy.engine import documents, validation
+from nc_sigopt_strategy.engine.api_error import ApiError, bad_request
+from nc_sigopt_strategy.engine.context import Engine, JsonObject, check_client, unix_now
+from nc_sigopt_strategy.engine.history.history import NOTHING_YET
+from nc_sigopt_strategy.engine.history.model import Experiment, Metric
+from nc_sigopt_strategy.engine.routes import experiment_rules
+from nc_sigopt_strategy.engine.routes.account import check_project, fetch_project
+from nc_sigopt_strategy.engine.routes.experiment_filter import LIST_KEYS, SORTS, experiment_filter
+from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
+from nc_sigopt_strategy.engine.store import EXPERIMENT_ATTR, StoredExperiment
+
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+
+_UPDATE_KEYS = (
+    "name", "state", "project", "observation_budget", "metrics", "metadata",
+    "parallel_bandwidth", "no_optimize",
+)  # fmt: skip
+
+
+def create_experiment(engine: Engine, data: JsonObject, client_id: str = "1") -> JsonObject:
+    """POST experiments and clients/{client}/experiments."""
+    check_client(client_id)
+    experiment = experiment_rules.new_experiment(data, unix_now())
+    check_project(engine, experiment.project)
+    study_id = engine.store.create_study(
+        f"experiment:{uuid.uuid4()}",
+        experiment.directions,
+        EXPERIMENT_ATTR,
+        experiment.to_stored(),
+    )
+    return documents.experiment(study_id, experiment, NOTHING_YET)
+
+
+def list_experiments(engine: Engine, data: JsonObject, client_id: str = "1") -> JsonObject:
+    """GET experiments and clients/{client}/experiments."""
+    check_client(client_id)
+    return _page(engine, data, None)
+
+
+def list_project_experiments(
+    engine: Engine, data: JsonObject, client_id: str, project_id: str
+) -> JsonObject:
+    """GET clients/{client}/projects/{project}/experiments."""
+    fetch_project(engine, {}, client_id, project_id)
+    return _page(engine, data, project_id)
+
+
+def fetch_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
+    """GET experiments/{experiment}; deleted ones too, with state ``deleted``."""
+    return _document(engine, engine.experiment(experiment_id))
+
+
+def update_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
+    """PUT experiments/{experiment}."""
+    stored = engine.experiment(experiment_id)
+    experiment = stored.experiment
+    if "parameters" in data:
+        raise ApiError(
+            405,
+            "Parameters cannot be changed: the embedded engine compares all observations of an "
+            "experiment with each other. Create a new experiment.",
+        )
+    validation.check_keys(data, _UPDATE_KEYS)
+    if data.get("no_optimize") is not None:
+        validation.boolean(data["no_optimize"], "no_optimize")
+    changes: JsonObject = {"updated": unix_now()}
+    if "name" in data:
+        changes["name"] = validation.name(data["name"], ".name")
+    if "state" in data:
+        changes["state"] = validation.one_of(data["state"], ("active", "deleted"), ".state")
+    if "project" in data:
+        changes["project"] = experiment_rules.project_id(data["project"])
+        check_project(engine, changes["project"])
+    if "observation_budget" in data:
+        changes["observation_budget"] = experiment_rules.budget(data["observation_budget"])
+        if changes["observation_budget"] is None and experiment.observation_budget is not None:
+            raise bad_request("observation_budget cannot be taken away")
+    if "metadata" in data:
+        changes["metadata"] = validation.metadata(data["metadata"])
+    if "parallel_bandwidth" in data:
+        changes["parallel_bandwidth"] = experiment_rules.bandwidth(data["parallel_bandwidth"])
+    if "metrics" in data:
+        changes["metrics"] = _with_thresholds(experiment, data["metrics"])
+    changed = dataclasses.replace(experiment, **changes)
+    engine.store.save_experiment(stored.id, changed)
+    return _document(engine, dataclasses.replace(stored, experiment=changed))
+
+
+def delete_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
+    """DELETE experiments/{experiment}: out of the lists, but kept."""
+    stored = engine.experiment(experiment_id)
+    validation.check_keys(data, ("include_runs",), "query")
+    if "include_runs" in data:
+        validation.boolean(data["include_runs"], "include_runs")
+    deleted = dataclasses.replace(stored.experiment, state="deleted", updated=unix_now())
+    engine.store.save_experiment(stored.id, deleted)
+    return {}
+
+
+def list_best_assignments(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
+    """GET experiments/{experiment}/best_assignments."""
+    stored = engine.experiment(experiment_id)
+    validation.check_keys(data, PAGING_KEYS, "query")
+    best = engine.store.history(stored).best(stored.experiment)
+    return paginate(best, data).document(
+        lambda point: documents.best_assignments(stored.experiment, point)
+    )
+
+
+def fetch_stopping_criteria(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
+    """GET experiments/{experiment}/stopping_criteria: budget spent, or nothing gained."""
+    stored = engine.experiment(experiment_id)
+    history = engine.store.history(stored)
+    budget = stored.experiment.observation_budget
+    reasons = []
+    if budget is not None and len(history.observed()) >= budget:
+        reasons.append("observation_budget_reached")
+    if history.is_stagnating(stored.experiment):
+        reasons.append("possible_stagnation")
+    return {"object": "stopping_criteria", "should_stop": bool(reasons), "reasons": reasons}
+
+
+def fetch_record(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
+    """GET experiments/{experiment}/record, a route that SigOpt does not have."""
+    study_id = engine.experiment(experiment_id).id
+    return _record(study_id, engine.store.record(study_id))
+
+
+def update_record(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
+    """PUT experiments/{experiment}/record: replace the whole document."""
+    study_id = engine.experiment(experiment_id).id
+    validation.check_keys(data, ("record",))
+    record = validation.object_(validation.required(data, "record"), "record")
+    size = len(json.dumps(record))
+    if size > MAX_RECORD_BYTES:
+        raise bad_request(f"A record has at most {MAX_RECORD_BYTES} bytes, got {size}")
+    engine.store.save_record(study_id, record)
+    return _record(study_id, record)
+
+
+def _record(study_id: int, record: Any) -> JsonObject:
+    return {"object": "record", "experiment": str(study_id), "record": record}
+
+
+def _document(engine: Engine, stored: StoredExperiment) -> JsonObject:
+    progress = engine.store.history(stored).progress(stored.experiment)
+    return documents.experiment(stored.id, stored.experiment, progress)
+
+
+def _page(engine: Engine, data: JsonObject, project_id: str | None) -> JsonObject:
+    validation.check_keys(data, (*LIST_KEYS, *PAGING_KEYS), "query")
+    wanted = experiment_filter(data, project_id)
+    items = [stored for stored in engine.store.experiments() if wanted(stored.experiment)]
+    by_id = validation.one_of(data.get("sort", "id"), SORTS, "sort") == "id"
+    if not by_id:
+        items.sort(key=lambda stored: (stored.experiment.updated, stored.id))
+    ascending = validation.boolean(data.get("ascending", False), "ascending")
+    page = paginate(items, data, ascending=ascending, by_id=by_id)
+    return page.document(lambda stored: _document(engine, stored))
+
+
+def _with_thresholds(experiment: Experiment, value: Any) -> tuple[Metric, ...]:
+    """The metrics with other thresholds; nothing else about them can change."""
+    metrics = {metric.name: metric for metric in experiment.metrics}
+    for entry in validation.array(value, "metrics"):
+        raw = validation.object_(entry, "metrics[]")
+        validation.check_keys(
+            raw, ("name", "objective", "strategy", "threshold", "object"), "metric"
+        )
+        name = raw.get("name")
+        metric = metrics.get(name) if name is None or isinstance(name, str) else None
+        if metric is None:
+            raise bad_request(f"No metric {validation.show(name)} in this experiment")
+        for key in ("objective", "strategy"):
+            if raw.get(key, getattr(metric, key)) != getattr(metric, key):
+                raise bad_request(f"The {key} of metric {metric.name} cannot be changed")
+        threshold = raw.get("threshold")
+        changed = dataclasses.replace(
+            metric,
+            threshold=None if threshold is None else validation.number(threshold, "threshold"),
+        )
+        experiment_rules.check_threshold(changed, len(experiment.optimized))
+        metrics[metric.name] = changed
+    return tuple(metrics.values())

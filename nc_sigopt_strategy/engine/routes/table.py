@@ -1,0 +1,141 @@
+"""Which handler answers which path and verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nc_sigopt_strategy.engine import validation
+from nc_sigopt_strategy.engine.api_error import ApiError, not_found
+from nc_sigopt_strategy.engine.routes import (
+    account as account_routes,
+)
+from nc_sigopt_strategy.engine.routes import (
+    experiments as experiment_routes,
+)
+from nc_sigopt_strategy.engine.routes import (
+    observations as observation_routes,
+)
+from nc_sigopt_strategy.engine.routes import (
+    queued as queued_routes,
+)
+from nc_sigopt_strategy.engine.routes import (
+    suggestions as suggestion_routes,
+)
+from nc_sigopt_strategy.engine.routes import (
+    tags as tag_routes,
+)
+
+# Called with the engine, the request's data, and the ids of the path in order.
+Handler = Callable[..., dict[str, Any]]
+
+# ``{int}`` stands for a number, ``{text}`` for any one part of a path.
+TABLE: dict[str, dict[str, Handler]] = {
+    "tokens/self": {"GET": account_routes.fetch_token},
+    "clients/{int}": {"GET": account_routes.fetch_client},
+    "organizations/{int}": {"GET": account_routes.fetch_organization},
+    "clients/{int}/tags": {
+        "GET": tag_routes.list_tags,
+        "POST": tag_routes.create_tag,
+    },
+    "clients/{int}/projects": {
+        "GET": account_routes.list_projects,
+        "POST": account_routes.create_project,
+    },
+    "clients/{int}/projects/{text}": {
+        "GET": account_routes.fetch_project,
+        "PUT": account_routes.update_project,
+    },
+    "clients/{int}/projects/{text}/experiments": {
+        "GET": experiment_routes.list_project_experiments,
+    },
+    "clients/{int}/experiments": {
+        "GET": experiment_routes.list_experiments,
+        "POST": experiment_routes.create_experiment,
+    },
+    "experiments": {
+        "GET": experiment_routes.list_experiments,
+        "POST": experiment_routes.create_experiment,
+    },
+    "experiments/{int}": {
+        "GET": experiment_routes.fetch_experiment,
+        "PUT": experiment_routes.update_experiment,
+        "DELETE": experiment_routes.delete_experiment,
+    },
+    "experiments/{int}/record": {
+        "GET": experiment_routes.fetch_record,
+        "PUT": experiment_routes.update_record,
+    },
+    "experiments/{int}/best_assignments": {"GET": experiment_routes.list_best_assignments},
+    "experiments/{int}/stopping_criteria": {"GET": experiment_routes.fetch_stopping_criteria},
+    "experiments/{int}/suggestions": {
+        "GET": suggestion_routes.list_suggestions,
+        "POST": suggestion_routes.create_suggestion,
+        "DELETE": suggestion_routes.delete_suggestions,
+    },
+    "experiments/{int}/suggestions/{int}": {
+        "GET": suggestion_routes.fetch_suggestion,
+        "PUT": suggestion_routes.update_suggestion,
+        "DELETE": suggestion_routes.delete_suggestion,
+    },
+    "experiments/{int}/queued_suggestions": {
+        "GET": queued_routes.list_queued,
+        "POST": queued_routes.create_queued,
+    },
+    "experiments/{int}/queued_suggestions/{int}": {
+        "GET": queued_routes.fetch_queued,
+        "DELETE": queued_routes.delete_queued,
+    },
+    "experiments/{int}/observations": {
+        "GET": observation_routes.list_observations,
+        "POST": observation_routes.create_observation,
+        "DELETE": observation_routes.refuse_delete,
+    },
+    "experiments/{int}/observations/batch": {"POST": observation_routes.create_observations},
+    "experiments/{int}/observations/{int}": {
+        "GET": observation_routes.fetch_observation,
+        "PUT": observation_routes.refuse_update,
+        "DELETE": observation_routes.refuse_delete,
+    },
+}
+
+_ROUTES = [(pattern.split("/"), verbs) for pattern, verbs in TABLE.items()]
+
+# More digits are no id of anything, and Python refuses to read thousands of them.
+_MAX_DIGITS = 19
+
+
+def find_route(method: str, path: Sequence[str | int]) -> tuple[Handler, list[str]]:
+    """The handler for a request and the ids in its path.
+
+    Raises:
+        ApiError: 404 for an unknown path, 405 for a known one with another verb.
+    """
+    parts = [str(part) for part in path]
+    if not all(validation.is_storable(part) for part in parts):
+        raise not_found("The path holds a character that no path has")
+    for pattern, verbs in _ROUTES:
+        ids = _match(pattern, parts)
+        if ids is None:
+            continue
+        handler = verbs.get(method)
+        if handler is None:
+            raise ApiError(405, f"{method} is not offered for {'/'.join(parts)[:200]}")
+        return handler, ids
+    raise not_found(f"The embedded engine has no route {'/'.join(parts)[:200]}")
+
+
+def _match(pattern: Sequence[str], parts: Sequence[str]) -> list[str] | None:
+    if len(pattern) != len(parts):
+        return None
+    ids = []
+    for expected, part in zip(pattern, parts, strict=True):
+        if expected == "{int}":
+            if not (part.isascii() and part.isdigit() and len(part) <= _MAX_DIGITS):
+                return None
+            ids.append(str(int(part)))
+        elif expected == "{text}":
+            ids.append(part)
+        elif expected != part:
+            return None
+    return ids

@@ -1,0 +1,259 @@
+"""Experiments, suggestions and observations as Optuna studies and trials.
+
+An experiment or a project is a study that carries its description as a user attribute. A queued
+suggestion is a WAITING trial, a suggestion a RUNNING one. Observing it finishes the trial
+(COMPLETE, or FAIL for a failed observation); taking it back finishes it as FAIL with
+``WITHDRAWN_ATTR``. An observation of given assignments, or a further one of the same suggestion,
+is a finished trial of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import TrialState
+
+from nc_sigopt_strategy.engine.database.database import MAX_ID, Database
+from nc_sigopt_strategy.engine.database.location import Location
+from nc_sigopt_strategy.engine.database.opening import open_storage
+from nc_sigopt_strategy.engine.database.own_tables import SuggestionMetadata, Tags
+from nc_sigopt_strategy.engine.database.studies import Studies
+from nc_sigopt_strategy.engine.database.trial_writer import Finish, finish_trial, start_trial
+from nc_sigopt_strategy.engine.history.history import History
+from nc_sigopt_strategy.engine.history.model import FORMAT_VERSION, Experiment
+from nc_sigopt_strategy.engine.history.point import (
+    OBSERVATION_ATTR,
+    QUEUED_ATTR,
+    SUGGESTION_ATTR,
+    Point,
+)
+from nc_sigopt_strategy.errors import StoreError
+
+JsonObject = dict[str, Any]
+
+EXPERIMENT_ATTR = "experiment"
+PROJECT_ATTR = "project"
+# Where earlier versions of this package kept metadata of a suggestion that was changed.
+METADATA_ATTR_PREFIX = "suggestion-metadata:"
+
+# A system attribute, so that reading the user attributes for every request leaves this large
+# document where it is.
+RECORD_ATTR = "record"
+
+# One history of 10,000 observations of 60 parameters takes about 65 MB.
+_HISTORIES_KEPT = 32
+
+
+@dataclass(frozen=True)
+class StoredExperiment:
+    """An experiment and where it is.
+
+    Attributes:
+        id: Its id, and its study's.
+        study_name: Unique for ever, while SQLite gives ids of deleted studies to new ones.
+        experiment: Its description.
+    """
+
+    id: int
+    study_name: str
+    experiment: Experiment
+
+
+class Store:
+    """The engine's only access to the database. Threads may share it.
+
+    Args:
+        storage_url: Database URL.
+
+    Raises:
+        StoreError: See ``open_storage``.
+    """
+
+    def __init__(self, storage_url: str) -> None:
+        self.location = Location(storage_url)
+        self._backend = open_storage(self.location)
+        in_memory = self.location.is_sqlite and self.location.path is None
+        self._database = Database(self._backend.engine, in_memory=in_memory)
+        self._studies = Studies(self._backend, self._database)
+        self._metadata = SuggestionMetadata(self._database)
+        self.tags = Tags(self._database)
+        self._lock = threading.Lock()
+        self._parsed: dict[int, tuple[str, Experiment]] = {}
+        self._histories: OrderedDict[int, History] = OrderedDict()
+
+    def close(self) -> None:
+        """Close all connections; SQLite then folds the write-ahead log into the file."""
+        self._backend.remove_session()
+        self._backend.engine.dispose()
+
+    # Experiments and projects
+
+    def create_study(self, name: str, directions: list[str], attr: str, value: JsonObject) -> int:
+        """Create a study and describe it.
+
+        A crash between the two leaves a study without a description, which no list shows.
+
+        Raises:
+            optuna.exceptions.DuplicatedStudyError: The name is taken.
+        """
+        study_id = self._studies.create(name, directions)
+        self._studies.set_user_attr(study_id, attr, value)
+        return study_id
+
+    def experiment(self, study_id: int) -> StoredExperiment | None:
+        """The experiment with this id; ``None`` if there is none."""
+        if study_id > MAX_ID:
+            return None
+        found = self._studies.user_attr(study_id, EXPERIMENT_ATTR)
+        if found is None:
+            return None
+        name, text = found
+        return StoredExperiment(study_id, name, self._read(study_id, text))
+
+    def experiments(self) -> list[StoredExperiment]:
+        """All experiments, deleted ones included, oldest first."""
+        return [
+            StoredExperiment(study_id, name, self._read(study_id, text))
+            for study_id, name, text in self._studies.with_user_attr(EXPERIMENT_ATTR)
+        ]
+
+    def save_experiment(self, study_id: int, experiment: Experiment) -> None:
+        """Replace the description of an experiment."""
+        self._studies.set_user_attr(study_id, EXPERIMENT_ATTR, experiment.to_stored())
+
+    def projects(self) -> dict[str, tuple[int, JsonObject]]:
+        """Project id to study id and description, oldest first."""
+        found: dict[str, tuple[int, JsonObject]] = {}
+        for study_id, _, text in self._studies.with_user_attr(PROJECT_ATTR):
+            stored = json.loads(text)
+            found[stored["id"]] = (study_id, stored)
+        return found
+
+    def project_at(self, study_name: str) -> tuple[int, JsonObject | None]:
+        """The id of the study with this name, which must exist, and the project it is.
+
+        The project is ``None`` if the study has not been described.
+        """
+        study_id = self._studies.id_of(study_name)
+        text = self._studies.user_attr(study_id, PROJECT_ATTR)
+        return study_id, None if text is None else json.loads(text[1])
+
+    def save_project(self, study_id: int, stored: JsonObject) -> None:
+        """Replace the description of a project."""
+        self._studies.set_user_attr(study_id, PROJECT_ATTR, stored)
+
+    def record(self, study_id: int) -> Any:
+        """The document kept with an experiment; ``None`` if there is none."""
+        return self._studies.system_attr(study_id, RECORD_ATTR)
+
+    def save_record(self, study_id: int, record: Any) -> None:
+        """Replace the document kept with an experiment."""
+        self._studies.set_system_attr(study_id, RECORD_ATTR, record)
+
+    # Suggestions and observations
+
+    def history(self, stored: StoredExperiment, *, refresh: bool = True) -> History:
+        """The points of an experiment, as of now or, without ``refresh``, as last read."""
+        with self._lock:
+            history = self._histories.get(stored.id)
+            known = history is not None and history.study_name == stored.study_name
+        if history is None or not known:
+            # New, or SQLite has given the id of a deleted study to this one.
+            changed = self._studies.user_attrs_beginning(stored.id, METADATA_ATTR_PREFIX)
+            metadata = {int(key): value for key, value in changed.items() if key.isdigit()}
+            history = History(
+                self._database, stored.id, stored.study_name, stored.experiment, metadata
+            )
+        with self._lock:
+            if known:
+                self._histories[stored.id] = history
+            else:
+                # Another thread may have been faster, and one must do for all.
+                other = self._histories.get(stored.id)
+                if other is not None and other.study_name == stored.study_name:
+                    history = other
+                self._histories[stored.id] = history
+            self._histories.move_to_end(stored.id)
+            if len(self._histories) > _HISTORIES_KEPT:
+                self._histories.popitem(last=False)
+        if refresh:
+            history.refresh()
+        return history
+
+    def add(
+        self,
+        history: History,
+        assignments: Mapping[str, Any],
+        user_attrs: Mapping[str, Any],
+        finish: Finish | None = None,
+        *,
+        waiting: bool = False,
+        only_as: int | None = None,
+    ) -> Point:
+        """Add a trial in one transaction: open, waiting, or finished when ``finish`` is given.
+
+        Raises:
+            OvertakenError: It would get another number than ``only_as``.
+        """
+        state = TrialState.WAITING if waiting else TrialState.RUNNING
+        trial_id, number = history.template.insert(
+            self._database, history.study_id, assignments, user_attrs, state, finish, only_as
+        )
+        attrs = {**user_attrs, **(finish.user_attrs if finish else {})}
+        return Point(
+            id=trial_id,
+            number=number,
+            assignments=assignments,
+            suggestion=attrs.get(SUGGESTION_ATTR),
+            observation=attrs.get(OBSERVATION_ATTR),
+            withdrawn=False,
+            queued=attrs.get(QUEUED_ATTR) if waiting else None,
+        )
+
+    def finish(self, point: Point, finish: Finish) -> bool:
+        """Finish a trial in one transaction, so that a crash leaves it as it was or done.
+
+        Returns:
+            False if it was not open (or waiting) any more: somebody else was faster.
+        """
+        state = TrialState.RUNNING if point.queued is None else TrialState.WAITING
+        return finish_trial(self._database, point.id, finish, state)
+
+    def start(self, point: Point, user_attrs: Mapping[str, Any]) -> bool:
+        """Make a queued suggestion an open one.
+
+        Returns:
+            False if it was not queued any more.
+        """
+        return start_trial(self._database, point.id, user_attrs)
+
+    def metadata(self, history: History, points: Sequence[Point]) -> dict[int, JsonObject | None]:
+        """Suggestion id to metadata, for those of ``points`` whose metadata was changed."""
+        wanted = {point.id for point in points}
+        earlier = history.changed_metadata
+        found = {key: earlier[key] for key in wanted & earlier.keys()}
+        return {**found, **self._metadata.read(history.study_name, wanted)}
+
+    def save_metadata(self, history: History, point: Point, metadata: JsonObject | None) -> None:
+        """Replace the metadata of a suggestion."""
+        self._metadata.write(history.study_name, point.id, metadata)
+
+    def _read(self, study_id: int, text: str) -> Experiment:
+        known = self._parsed.get(study_id)
+        if known is not None and known[0] == text:
+            return known[1]
+        stored = json.loads(text)
+        if stored.get("format") != FORMAT_VERSION:
+            raise StoreError(
+                f"An experiment in the store {self.location.display} has format "
+                f"{stored.get('format')}, this version reads {FORMAT_VERSION}.",
+                "Update this package, or name another store.",
+            )
+        experiment = Experiment.from_stored(stored)
+        self._parsed[study_id] = (text, experiment)
+        return experiment

@@ -1,0 +1,68 @@
+"""An experiment as a sampler that knows quantization sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from nc_sigopt_strategy.engine.history.model import Experiment, Metric
+from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR
+from nc_sigopt_strategy.sampling import Reading, TuningExperiment
+
+# What two optimized metrics must be called to be taken for a front of models.
+LATENCY, ACCURACY = "latency", "accuracy"
+# The stored metric that holds output noise, and what the record calls what samplers use of it.
+OUTPUT_NOISE = "output_noise"
+OP_GRAPH, BASELINE_ACCURACY = "op_graph", "baseline_accuracy"
+
+
+def tuning_experiment(
+    experiment: Experiment, record: Mapping[str, Any] | None
+) -> TuningExperiment | None:
+    """What an experiment tells a sampler; ``None`` where it does not tune a model.
+
+    Tuning has one metric to minimize and at most one more with a threshold, which bounds accuracy;
+    or it optimizes two, latency and accuracy by name, without any threshold.
+    """
+    found = _latency_and_accuracy(experiment)
+    if found is None:
+        return None
+    latency, accuracy = found
+
+    def read(trial: FrozenTrial) -> Reading:
+        values = {value["name"]: value for value in trial.user_attrs[OBSERVATION_ATTR]["values"]}
+        return Reading(
+            latency=values[latency.name]["value"],
+            latency_stderr=values[latency.name]["value_stddev"],
+            accuracy=None if accuracy is None else values[accuracy.name]["value"],
+            output_noise=values[OUTPUT_NOISE]["value"] if OUTPUT_NOISE in values else None,
+        )
+
+    known = record or {}
+    return TuningExperiment(
+        read=read,
+        accuracy_threshold=None if accuracy is None else accuracy.threshold,
+        maximize_accuracy=accuracy is None or accuracy.objective == "maximize",
+        baseline_accuracy=known.get(BASELINE_ACCURACY),
+        op_graph=known.get(OP_GRAPH),
+        wants_front=accuracy is not None and accuracy.strategy == "optimize",
+    )
+
+
+def _latency_and_accuracy(experiment: Experiment) -> tuple[Metric, Metric | None] | None:
+    """The two metrics that matter; ``None`` where they are not those of tuning."""
+    if len(experiment.optimized) == 2 and not experiment.limited:
+        by_name = {metric.name: metric for metric in experiment.optimized}
+        latency, accuracy = by_name.get(LATENCY), by_name.get(ACCURACY)
+        if latency is None or accuracy is None or latency.objective != "minimize":
+            return None
+        return latency, accuracy
+    bounds = [metric for metric in experiment.limited if metric.strategy == "constraint"]
+    if len(experiment.optimized) != 1 or experiment.limited != tuple(bounds) or len(bounds) > 1:
+        return None
+    latency = experiment.optimized[0]
+    if latency.objective != "minimize":
+        return None
+    return latency, bounds[0] if bounds else None

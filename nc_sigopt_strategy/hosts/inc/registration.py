@@ -1,0 +1,143 @@
+"""Put the strategy into INC's registry and make INC's configuration accept its name."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import logging
+from typing import Any
+
+import wrapt
+
+from nc_sigopt_strategy.errors import UnsupportedVersionError
+from nc_sigopt_strategy.settings.secret import seal
+
+logger = logging.getLogger("nc_sigopt_strategy")
+
+STRATEGY_NAME = "sigopt"
+SUPPORTED = "neural-compressor>=2.6,<3.8"
+_MARK = "_nc_sigopt_strategy"
+
+
+def register_with_import() -> None:
+    """Register now if INC is imported already, else as soon as it is.
+
+    Raises:
+        UnsupportedVersionError: The installed Neural Compressor has no tuning strategies.
+    """
+    check_version()
+    wrapt.register_post_import_hook(lambda module: register(), "neural_compressor")
+
+
+def register() -> None:
+    """Register the strategy; calling it again changes nothing.
+
+    Raises:
+        UnsupportedVersionError: The installed Neural Compressor has no tuning strategies.
+    """
+    check_version()
+    from neural_compressor import config
+    from neural_compressor.strategy import STRATEGIES
+
+    from nc_sigopt_strategy.hosts.inc import strategy
+
+    # When the strategy's module itself is what imports INC, its class is not there yet; the
+    # module registers it at its end.
+    if hasattr(strategy, "SigOptTuneStrategy"):
+        STRATEGIES[STRATEGY_NAME] = strategy.SigOptTuneStrategy
+    # `fit` replaces the chosen strategy by these two when quant_level is "auto" (the default) or
+    # 0 (quantization.py, INC 2.6 to 3.7.1).
+    _wrap(STRATEGIES, "auto", _auto)
+    _wrap(STRATEGIES, "conservative", _conservative)
+    _accept_name(config.TuningCriterion)
+    _log_like_inc()
+
+
+def check_version(installed: str | None = None) -> None:
+    """Check Neural Compressor's version.
+
+    Args:
+        installed: The version to check; ``None`` for the installed one.
+
+    Raises:
+        UnsupportedVersionError: It is missing or outside the supported range.
+    """
+    if installed is None:
+        try:
+            installed = importlib.metadata.version("neural_compressor")
+        except importlib.metadata.PackageNotFoundError:
+            raise UnsupportedVersionError(
+                "Neural Compressor is not installed.", f"pip install '{SUPPORTED}'"
+            ) from None
+    numbers = tuple(int(part) for part in installed.split(".")[:2] if part.isdigit())
+    if not (2, 6) <= numbers < (3, 8):
+        raise UnsupportedVersionError(
+            f"Neural Compressor {installed} is installed, and this strategy needs "
+            f"{SUPPORTED}: later versions have no tuning strategies, earlier ones another base.",
+            f"pip install '{SUPPORTED}'",
+        )
+
+
+def _chosen(conf: Any) -> bool:
+    return bool(conf.quantization.tuning_criterion.strategy == STRATEGY_NAME)
+
+
+def _auto(stock: Any, *args: Any, **kwargs: Any) -> Any:
+    from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
+
+    if _chosen(_conf_of(args, kwargs)):
+        logger.info('The criterion names "sigopt": it runs although quant_level is "auto".')
+        return SigOptTuneStrategy(*args, **kwargs)
+    return stock(*args, **kwargs)
+
+
+def _conservative(stock: Any, *args: Any, **kwargs: Any) -> Any:
+    conf = _conf_of(args, kwargs)
+    if _chosen(conf):
+        # INC dumps and pickles the configuration whichever strategy runs.
+        seal(conf.quantization.tuning_criterion)
+        logger.warning(
+            'quant_level=0 runs INC\'s conservative strategy, not the chosen "sigopt". '
+            'Leave quant_level at "auto" or set it to 1.'
+        )
+    return stock(*args, **kwargs)
+
+
+def _conf_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return kwargs["conf"] if "conf" in kwargs else args[1]
+
+
+def _wrap(strategies: dict[str, Any], name: str, wrapper: Any) -> None:
+    stock = strategies[name]
+    if hasattr(stock, _MARK):
+        return
+    wrapped = functools.partial(wrapper, stock)
+    setattr(wrapped, _MARK, True)
+    strategies[name] = wrapped
+
+
+def _accept_name(criterion: Any) -> None:
+    """INC 3.7 lists the allowed names in the setter of ``TuningCriterion.strategy``."""
+    prop = criterion.strategy
+    if hasattr(prop.fset, _MARK):
+        return
+
+    def set_strategy(self: Any, name: Any) -> None:
+        if name == STRATEGY_NAME:
+            self._strategy = name
+        else:
+            prop.fset(self, name)
+
+    setattr(set_strategy, _MARK, True)
+    criterion.strategy = property(prop.fget, set_strategy, doc=prop.__doc__)
+
+
+def _log_like_inc() -> None:
+    """Show our lines where INC shows its own, unless the program set up logging itself."""
+    if logger.handlers or logging.getLogger().handlers:
+        return
+    inc_logger = logging.getLogger("neural_compressor")
+    for handler in inc_logger.handlers:
+        logger.addHandler(handler)
+    logger.setLevel(inc_logger.level)
+    logger.propagate = False

@@ -1,0 +1,88 @@
+"""The first suggestions: configurations of known worth, before the sampler has anything to go by.
+
+The default int8 model is nearly always the fastest there is. If it misses the bound, the all-fp32
+and all-bf16 models bracket the answer from the other side, and the last layers, which hurt most
+(Nagel et al., "A White Paper on Neural Network Quantization", 2021, section 2), are worth a try.
+The four also tell a sampler how much the types cost in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.space.search_space import Assignments, Parameter
+
+LAST_LAYERS = 3
+
+Suggestion = tuple[str, Assignments]
+AssignmentsKey = tuple[tuple[str, str], ...]
+
+
+def assignments_key(assignments: Mapping[str, str]) -> AssignmentsKey:
+    """A hashable form of assignments, whatever their order."""
+    return tuple(sorted(assignments.items()))
+
+
+class InitialSuggestions:
+    """Which configuration comes next, as a function of what was observed and of nothing else.
+
+    So a run that is continued by another process goes on where it was.
+
+    Args:
+        parameters: The search space's, in graph order.
+        default: Assignments of the default int8 configuration.
+        whole_front: Whether all are wanted although the default meets the bound, because slow and
+            accurate models count as well.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        default: Mapping[str, str],
+        *,
+        whole_front: bool = False,
+    ) -> None:
+        self._default = dict(default)
+        self._whole_front = whole_front
+        self._ops = [p for p in parameters if p.ops]
+
+    def next(self, observed: Mapping[AssignmentsKey, TrialRecord]) -> Suggestion | None:
+        """Name and assignments to try next, or ``None`` when it is the sampler's turn.
+
+        Args:
+            observed: All trials of the experiment, failed ones included.
+        """
+        default = observed.get(assignments_key(self._default))
+        enough = not self._whole_front and default is not None and default.meets_bound
+        for needed_only_below_the_bound, suggestion in self._plan():
+            if needed_only_below_the_bound and enough:
+                return None
+            if assignments_key(suggestion[1]) not in observed:
+                return suggestion
+        return None
+
+    def _plan(self) -> Iterator[tuple[bool, Suggestion]]:
+        yield False, ("default int8", dict(self._default))
+        yield False, self._precise("last layers", self._ops[-LAST_LAYERS:], _bf16)
+        yield True, self._precise("all ops", self._ops, _fp32)
+        yield True, self._precise("all ops", self._ops, _bf16)
+
+    def _precise(
+        self,
+        what: str,
+        parameters: Sequence[Parameter],
+        wanted: Callable[[Parameter], str | None],
+    ) -> Suggestion:
+        """The default with parameters at a floating-point type, named after those types."""
+        chosen = {p.name: wanted(p) or self._default[p.name] for p in parameters}
+        types = "/".join(sorted(set(chosen.values())))
+        return f"{what} in {types}", {**self._default, **chosen}
+
+
+def _fp32(parameter: Parameter) -> str | None:
+    return "fp32" if "fp32" in parameter.values else None
+
+
+def _bf16(parameter: Parameter) -> str | None:
+    return "bf16" if "bf16" in parameter.values else _fp32(parameter)

@@ -1,0 +1,71 @@
+"""The first things a run does to its folder and says to its user."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.lease import Worker
+from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.results.outcome import RECIPE_FILE, TrialRecord
+from nc_sigopt_strategy.settings.settings import PARETO
+from nc_sigopt_strategy.tuning.budget import Budget
+from nc_sigopt_strategy.winners.front_files import FrontFiles
+from nc_sigopt_strategy.winners.kept_models import BEST_MODEL
+
+logger = logging.getLogger("nc_sigopt_strategy")
+
+EXPERIMENT_FILE = "experiment.json"
+
+
+def prepare_run_folder(folder: Path, backend: Backend, *, new: bool) -> None:
+    """Make the run folder; for a new experiment take away the models of an earlier one.
+
+    Args:
+        folder: Run folder.
+        backend: Of the models.
+        new: Whether the experiment is begun and not continued.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if new:
+        # A winner of an earlier experiment must not be taken for one of this.
+        for stale in (*folder.glob(f"{BEST_MODEL}.*"), folder / RECIPE_FILE):
+            stale.unlink(missing_ok=True)
+        FrontFiles(backend, folder).remove_others(())
+
+
+def note_experiment(experiment: Experiment, worker: Worker, folder: Path) -> None:
+    """Write which experiment a run works on, for whoever wants to join it.
+
+    Args:
+        experiment: The experiment.
+        worker: Who works on it.
+        folder: Run folder.
+    """
+    document = {"experiment_id": experiment.shown_id, "worker": worker.name}
+    write_whole(folder / EXPERIMENT_FILE, json.dumps(document, indent=2) + "\n")
+
+
+def announce(budget: Budget, first: TrialRecord, goal: str) -> None:
+    """Say after the first trial how long the budget may last, and what it is spent on.
+
+    Args:
+        budget: Of the run.
+        first: The first trial.
+        goal: See ``Settings``.
+    """
+    seconds = first.ended_seconds - first.started_seconds
+    limits = [f"{budget.max_trials} trials, about {budget.max_trials * seconds / 60:.0f} min"]
+    if budget.timeout_seconds:
+        limits.append(f"{budget.timeout_seconds:g} s")
+    if goal == PARETO:
+        logger.info("The budget is %s; it is spent on the front.", " or ".join(limits))
+        return
+    logger.info(
+        "The budget is %s; the aim is the fastest model, so it is spent. "
+        'strategy_kwargs={"stop_at_first": True} stops at the first that meets the bound.',
+        " or ".join(limits),
+    )

@@ -1,0 +1,258 @@
+"""Which models of a run are kept and which one it returns; one way for each goal."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.measurement.meter import FINALIST_ROUNDS, Meter
+from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_history import TrialHistory
+from nc_sigopt_strategy.tuning.budget import Budget
+from nc_sigopt_strategy.winners.front import by_preference, pareto_front
+from nc_sigopt_strategy.winners.front_files import FrontFiles
+from nc_sigopt_strategy.winners.kept_models import KeptModels
+from nc_sigopt_strategy.winners.verdict import choose
+
+logger = logging.getLogger("nc_sigopt_strategy")
+
+# Opening a session and warming a finalist up, on top of its timed runs.
+FINALIST_OVERHEAD_SECONDS = 1.0
+
+Rebuild = Callable[[Mapping[str, str]], Any]
+
+
+class Decision(Protocol):
+    """What a goal makes of the trials.
+
+    Attributes:
+        tied: Trial numbers whose latency could not be told from the winner's.
+        front: The Pareto front, where there is one.
+        front_files: Its files, where there is one.
+    """
+
+    tied: tuple[int, ...]
+    front: tuple[TrialRecord, ...]
+    front_files: FrontFiles | None
+
+    def measured(self, record: TrialRecord, model: Any) -> None:
+        """Keep the model of a new trial while it may be returned."""
+        ...
+
+    def reserved_seconds(self) -> float:
+        """Time that ``decide`` will need."""
+        ...
+
+    def so_far(self) -> str | None:
+        """The best so far in words; ``None`` while there is none."""
+        ...
+
+    def decide(self, rebuild: Rebuild) -> tuple[TrialRecord, Any] | None:
+        """The winner with its model, or ``None`` if there is none.
+
+        Args:
+            rebuild: Quantizes assignments again, for a model that an earlier process measured.
+        """
+        ...
+
+
+class FastestWithinBound:
+    """The fastest model that meets the accuracy bound; the best few are timed side by side.
+
+    Args:
+        history: All trials.
+        models: The models that may still win.
+        backend: Fingerprints models.
+        meter: Times the finalists.
+        budget: When the time is up.
+        maximize: Direction of the accuracy metric.
+        finalists: How many are timed side by side.
+    """
+
+    front: tuple[TrialRecord, ...] = ()
+    front_files: FrontFiles | None = None
+
+    def __init__(
+        self,
+        history: TrialHistory,
+        models: KeptModels,
+        backend: Backend,
+        meter: Meter,
+        budget: Budget,
+        *,
+        maximize: bool,
+        finalists: int,
+    ) -> None:
+        self.tied: tuple[int, ...] = ()
+        self._history = history
+        self._models = models
+        self._backend = backend
+        self._meter = meter
+        self._budget = budget
+        self._maximize = maximize
+        self._finalists = finalists
+
+    def measured(self, record: TrialRecord, model: Any) -> None:
+        """Keep the model if it met the bound; write it out at once if it is the best so far."""
+        if not record.meets_bound:
+            return
+        finalists = self._history.finalists(self._finalists)
+        self._models.keep(record.number, model, (f.number for f in finalists))
+        if finalists[0].number == record.number:
+            self._models.save(model)
+
+    def reserved_seconds(self) -> float:
+        finalists = self._history.finalists(self._finalists)
+        if len(finalists) < 2:
+            return 0.0
+        return sum(
+            FINALIST_ROUNDS * (f.latency_seconds or 0.0) + FINALIST_OVERHEAD_SECONDS
+            for f in finalists
+        )
+
+    def so_far(self) -> str | None:
+        best = self._history.best
+        if best is None or best.latency_seconds is None:
+            return None
+        return f"{1e3 * best.latency_seconds:.2f} ms at {best.accuracy:.4f}"
+
+    def decide(self, rebuild: Rebuild) -> tuple[TrialRecord, Any] | None:
+        finalists = self._history.finalists(self._finalists)
+        if not finalists:
+            return None
+        models = {}
+        for finalist in finalists:
+            try:
+                models[finalist.number] = model_of(
+                    finalist, self._models, self._history, self._backend, rebuild
+                )
+            except (Exception, KeyboardInterrupt) as error:
+                logger.error("Trial %d's model cannot be built again: %r", finalist.number, error)
+        finalists = [f for f in finalists if f.number in models]
+        if not finalists:
+            return None
+        winner = finalists[0]
+        try:
+            if len(finalists) > 1:
+                ratios = self._meter.compare(models, deadline=self._budget.deadline)
+                default = [f.number for f in finalists if self._history.is_default(f.assignments)]
+                winner, self.tied = choose(
+                    finalists, ratios, self._better, default[0] if default else None
+                )
+        except (Exception, KeyboardInterrupt) as error:
+            # What was measured during the trials still stands.
+            logger.error("The finalists were not compared side by side: %r", error)
+        self._models.save(models[winner.number])
+        return winner, models[winner.number]
+
+    def _better(self, a: float, b: float) -> bool:
+        return a > b if self._maximize else a < b
+
+
+class WholeFront:
+    """All models that no other beats; ``fit`` returns the one that ``by_preference`` names first.
+
+    Nothing is timed again at the end: every latency is a ratio to the same reference, and the
+    sessions of a whole front side by side would take its whole memory at once.
+
+    Args:
+        history: All trials.
+        models: The models on the front.
+        backend: Fingerprints models.
+        files: The front on disk.
+        maximize: Direction of the accuracy metric.
+    """
+
+    tied: tuple[int, ...] = ()
+
+    def __init__(
+        self,
+        history: TrialHistory,
+        models: KeptModels,
+        backend: Backend,
+        files: FrontFiles,
+        *,
+        maximize: bool,
+    ) -> None:
+        self._history = history
+        self._models = models
+        self._backend = backend
+        self._maximize = maximize
+        self.front_files: FrontFiles | None = files
+        self._files = files
+        self.front: tuple[TrialRecord, ...] = ()
+
+    def measured(self, record: TrialRecord, model: Any) -> None:
+        """Keep the model and write it out if it is on the front; let go of those it beats."""
+        numbers = [trial.number for trial in self._current()]
+        self._models.keep(record.number, model, numbers)
+        if record.number in numbers:
+            self._files.save(record.number, model)
+            self._files.remove_others(numbers)
+
+    def reserved_seconds(self) -> float:
+        return 0.0
+
+    def so_far(self) -> str | None:
+        front = self._current()
+        if not front:
+            return None
+        fastest, slowest = front[0], front[-1]
+        return (
+            f"a front of {len(front)}, from {_in_words(fastest)} to {_in_words(slowest)}"
+            if len(front) > 1
+            else f"a front of one, {_in_words(fastest)}"
+        )
+
+    def decide(self, rebuild: Rebuild) -> tuple[TrialRecord, Any] | None:
+        winner: tuple[TrialRecord, Any] | None = None
+        front = self._current()
+        self.front = front
+        for trial in by_preference(front):
+            try:
+                model = model_of(trial, self._models, self._history, self._backend, rebuild)
+            except (Exception, KeyboardInterrupt) as error:
+                logger.error("Trial %d's model cannot be built again: %r", trial.number, error)
+                continue
+            self._files.save(trial.number, model)
+            winner = winner or (trial, model)
+        self._files.remove_others(trial.number for trial in front)
+        self.front = tuple(
+            dataclasses.replace(trial, model_path=self._files.model_path(trial.number))
+            for trial in front
+        )
+        if winner is not None:
+            self._models.save(winner[1])
+        return winner
+
+    def _current(self) -> tuple[TrialRecord, ...]:
+        return pareto_front(self._history.records, maximize=self._maximize)
+
+
+def model_of(
+    trial: TrialRecord,
+    models: KeptModels,
+    history: TrialHistory,
+    backend: Backend,
+    rebuild: Rebuild,
+) -> Any:
+    """The measured model, or the same one built again where another process measured it."""
+    kept = models.get(trial.number)
+    if kept is not None:
+        return kept
+    model = rebuild(trial.assignments)
+    same = history.with_graph(backend.fingerprint(model))
+    if same is None or same.number != trial.number:
+        logger.warning(
+            "Trial %d was measured by another process, and quantizing it again gave slightly "
+            "other numbers: calibration is not deterministic here.",
+            trial.number,
+        )
+    return model
+
+
+def _in_words(trial: TrialRecord) -> str:
+    return f"{1e3 * (trial.latency_seconds or 0.0):.2f} ms at {trial.accuracy:.4f}"
