@@ -23,7 +23,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from nc_sigopt_strategy.errors import SigOptStrategyError
 from nc_sigopt_strategy.hosts.inc.registration import register, register_with_import
-from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord, last_outcome
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.run_files import last_outcome
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.version import __version__
 

@@ -31,7 +31,8 @@ from nc_sigopt_strategy.cluster.requests import (
 from nc_sigopt_strategy.cluster.run_state import RunState, only_driver
 from nc_sigopt_strategy.cluster.worker_host import WORKER_PROGRAM, start_worker
 from nc_sigopt_strategy.errors import ConfigFileError
-from nc_sigopt_strategy.results.outcome import Outcome, read_outcome, write_outcome
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.run_files import read_outcome, write_outcome
 
 Tell = Callable[[str], None]
 INTERRUPTED_REASON = "Interrupted."

@@ -11,7 +11,7 @@ from typing import Any
 from nc_sigopt_benchmarks.running.evaluation import read_events
 from nc_sigopt_benchmarks.running.worker import ERROR_FILE, REQUEST_FILE
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.results.outcome import OUTCOME_FILE
+from nc_sigopt_strategy.results.run_files import OUTCOME_FILE
 from nc_sigopt_strategy.tuning.run_folder import EXPERIMENT_FILE
 
 # Exit codes of a worker's process.

@@ -34,7 +34,8 @@ from nc_sigopt_strategy.cluster.requests import (
     WorkerRequest,
 )
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.results.outcome import OUTCOME_FILE, Outcome, write_outcome
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.run_files import OUTCOME_FILE, write_outcome
 from nc_sigopt_strategy.tuning.run_folder import EXPERIMENT_FILE
 
 LOCK_FILE = "worker.lock"

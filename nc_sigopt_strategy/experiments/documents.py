@@ -9,7 +9,7 @@ from typing import Any
 
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.results.metric_names import ACCURACY, DURATION, LATENCY, OUTPUT_NOISE, OWN
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 # SigOpt's limits on metadata: 100 keys of 100 characters, strings of 500.
 METADATA_STRING = 500

@@ -19,7 +19,7 @@ from nc_sigopt_strategy.experiments.definition import ACCURACY_TARGET, Definitio
 from nc_sigopt_strategy.experiments.documents import observation_request, plain_metadata, record_of
 from nc_sigopt_strategy.experiments.lease import Lease, Worker
 from nc_sigopt_strategy.results.metric_names import ACCURACY, LATENCY
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 _ORIGIN, _NUMBER, _RERUNS = "origin", "number", "reruns"
 

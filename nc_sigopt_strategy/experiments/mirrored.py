@@ -22,7 +22,7 @@ from nc_sigopt_strategy.experiments.documents import plain_metadata, record_of
 from nc_sigopt_strategy.experiments.experiment import Experiment, Place, Trial, list_experiments
 from nc_sigopt_strategy.experiments.lease import Standing, Worker
 from nc_sigopt_strategy.experiments.outbox import KEY, Entry, Outbox
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

@@ -19,7 +19,7 @@ from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.documents import plain_metadata
 from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Standing
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

@@ -1,107 +1,18 @@
-"""What a run ended with, as typed objects and as files.
+"""What a run ended with: ``outcome.json``.
 
-``TrialRecord`` is one line of ``trials.jsonl``; ``Outcome`` is ``outcome.json``. Both are plain
-data: reports and scripts read them without importing INC, TensorFlow or SigOpt.
+Plain data: reports and scripts read it without importing INC, TensorFlow or SigOpt.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import logging
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.files import write_whole
-
-logger = logging.getLogger("nc_sigopt_strategy")
+from nc_sigopt_strategy.results.trial_record import TrialRecord, json_safe
 
 SCHEMA_VERSION = 1
-
-
-class TrialState(str, Enum):
-    """How a trial ended."""
-
-    OBSERVED = "observed"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One suggestion, quantized and measured.
-
-    Attributes:
-        number: Position in the run, from 1.
-        state: Observed, or failed with a ``failure`` reason.
-        origin: Who proposed it: ``seed: <what>``, ``sampler: <name>`` or ``basic``.
-        assignments: Parameter name to value label; empty for strategies without parameters.
-        accuracy: What the evaluation returned, in the metric's own units.
-        meets_bound: Whether the accuracy criterion is met (equality counts).
-        latency_seconds: Seconds for one inference on one batch, drift-corrected.
-        latency_stddev: Standard error of ``latency_seconds``.
-        latency_ratio: Latency over the reference model's, paired.
-        duration_seconds: INC's own figure: wall time of the whole evaluation.
-        output_noise: Noise power over signal variance at the outputs; dimensionless.
-        failure: Why a failed trial failed.
-        duplicate_of: Number of the trial whose graph or assignments were the same.
-        phase_seconds: Wall seconds by phase: wait (for other workers of the machine), suggest,
-            quantize, evaluate, stored_metrics (the user's function, if there is one), latency
-            (output noise included), observe.
-        started_seconds: Seconds from the start of the run to the start of the trial.
-        ended_seconds: Seconds from the start of the run to its observation.
-        suggestion_id: SigOpt's id of the suggestion.
-        observation_id: SigOpt's id of the observation.
-        model_path: Where the model lies, relative to the run folder, if it was kept.
-        interrupted: The trial failed because the run was stopped, which says nothing about its
-            configuration: it may be tried again.
-        stored_metrics: What the user's ``stored_metrics_func`` returned, in units of its own.
-        worker: Name of the worker that measured it.
-        machine: Host name of the machine that it was measured on.
-    """
-
-    number: int
-    state: TrialState
-    origin: str = ""
-    assignments: Mapping[str, str] = field(default_factory=dict)
-    accuracy: float | None = None
-    meets_bound: bool | None = None
-    latency_seconds: float | None = None
-    latency_stddev: float | None = None
-    latency_ratio: float | None = None
-    duration_seconds: float | None = None
-    output_noise: float | None = None
-    failure: str | None = None
-    duplicate_of: int | None = None
-    phase_seconds: Mapping[str, float] = field(default_factory=dict)
-    started_seconds: float = 0.0
-    ended_seconds: float = 0.0
-    suggestion_id: str | None = None
-    model_path: str | None = None
-    interrupted: bool = False
-    stored_metrics: Mapping[str, float] = field(default_factory=dict)
-    worker: str | None = None
-    machine: str | None = None
-    observation_id: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-safe dict; NaN and infinities become ``None``."""
-        return dict(_json_safe(dataclasses.asdict(self)))
-
-    def with_suggestion(self, suggestion_id: str | None) -> TrialRecord:
-        """The same trial under another suggestion id."""
-        return dataclasses.replace(self, suggestion_id=suggestion_id)
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> TrialRecord:
-        """The inverse of ``to_json``; unknown keys of later versions are dropped."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        values = {key: value for key, value in raw.items() if key in known}
-        values["state"] = TrialState(values["state"])
-        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -180,6 +91,7 @@ class Outcome:
             estimated.
         trials_by_worker: Name of a worker to how many of the trials were its own; empty where
             there was only one worker.
+        error: What went wrong, if an error ended the run before its budget was spent.
     """
 
     strategy: str
@@ -206,10 +118,11 @@ class Outcome:
     session_options: Mapping[str, Any] | None = None
     op_contributions: tuple[OpContribution, ...] = ()
     trials_by_worker: Mapping[str, int] = field(default_factory=dict)
+    error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict with the schema's version."""
-        return {"schema_version": SCHEMA_VERSION, **_json_safe(dataclasses.asdict(self))}
+        return {"schema_version": SCHEMA_VERSION, **json_safe(dataclasses.asdict(self))}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Outcome:
@@ -226,85 +139,3 @@ class Outcome:
             OpContribution(**contribution) for contribution in values.get("op_contributions", ())
         )
         return cls(**values)
-
-
-_last: list[Outcome] = []
-
-
-def last_outcome() -> Outcome | None:
-    """What the last run in this process ended with; ``fit`` itself returns a model only."""
-    return _last[-1] if _last else None
-
-
-def set_last_outcome(outcome: Outcome) -> None:
-    """Make an outcome the one that ``last_outcome`` returns."""
-    _last[:] = [outcome]
-
-
-OUTCOME_FILE = "outcome.json"
-TRIALS_FILE = "trials.jsonl"
-RECIPE_FILE = "recipe.json"
-
-
-def write_outcome(outcome: Outcome, folder: Path) -> Path:
-    """Write ``outcome.json`` into ``folder`` and return its path."""
-    return write_whole(folder / OUTCOME_FILE, json.dumps(outcome.to_json(), indent=2) + "\n")
-
-
-def publish(outcome: Outcome, folder: Path, writers: Mapping[str, Callable[[], Path]]) -> Outcome:
-    """Make an outcome the last one and write its files; a full disk is part of the outcome.
-
-    Args:
-        outcome: What the run ended with.
-        folder: Run folder.
-        writers: Name in ``Outcome.files`` to what writes that file and returns its path.
-
-    Returns:
-        The outcome with the files that were written, and what could not be in its stop reason.
-    """
-    files, problems = dict(outcome.files), []
-    for name, write in writers.items():
-        try:
-            files[name] = write().name
-        except OSError as error:
-            problems.append(f"The {name} could not be written: {error}.")
-    files["outcome"] = OUTCOME_FILE
-    reason = " ".join([outcome.stop_reason, *problems])
-    outcome = dataclasses.replace(outcome, files=files, stop_reason=reason)
-    set_last_outcome(outcome)
-    try:
-        write_outcome(outcome, folder)
-    except OSError as error:
-        problems.append(f"The outcome could not be written: {error}.")
-    for problem in problems:
-        logger.error("%s", problem)
-    return outcome
-
-
-def read_outcome(folder: Path) -> Outcome:
-    """Read ``outcome.json`` of a run folder."""
-    return Outcome.from_json(json.loads((folder / OUTCOME_FILE).read_text(encoding="utf-8")))
-
-
-def write_trials(trials: Iterable[TrialRecord], folder: Path) -> Path:
-    """Write ``trials.jsonl``, one trial a line, and return its path."""
-    lines = (json.dumps(trial.to_json(), sort_keys=True) + "\n" for trial in trials)
-    return write_whole(folder / TRIALS_FILE, "".join(lines))
-
-
-def read_trials(folder: Path) -> list[TrialRecord]:
-    """Read ``trials.jsonl`` of a run folder, in file order."""
-    text = (folder / TRIALS_FILE).read_text(encoding="utf-8")
-    return [TrialRecord.from_json(json.loads(line)) for line in text.splitlines() if line]
-
-
-def _json_safe(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _json_safe(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_safe(item) for item in value]
-    return value

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
-from nc_sigopt_strategy.tuning.first_suggestions import AssignmentsKey, assignments_key
-from nc_sigopt_strategy.winners.verdict import fastest_feasible
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.space.assignments import AssignmentsKey, assignments_key
 
 
 class TrialHistory:
@@ -82,3 +81,9 @@ class TrialHistory:
             and self.is_default(record.assignments)
             and record not in found
         ]
+
+
+def fastest_feasible(trials: Sequence[TrialRecord], count: int) -> list[TrialRecord]:
+    """The ``count`` fastest trials that met the bound, fastest first, one per graph."""
+    feasible = [t for t in trials if t.meets_bound and t.duplicate_of is None]
+    return sorted(feasible, key=lambda t: t.latency_seconds or 0.0)[:count]

@@ -10,18 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
+from nc_sigopt_strategy.space.assignments import AssignmentsKey, assignments_key
 from nc_sigopt_strategy.space.search_space import Assignments, Parameter
 
 LAST_LAYERS = 3
 
 Suggestion = tuple[str, Assignments]
-AssignmentsKey = tuple[tuple[str, str], ...]
-
-
-def assignments_key(assignments: Mapping[str, str]) -> AssignmentsKey:
-    """A hashable form of assignments, whatever their order."""
-    return tuple(sorted(assignments.items()))
 
 
 class InitialSuggestions:

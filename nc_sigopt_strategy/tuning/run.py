@@ -21,8 +21,9 @@ from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper, Worker
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.meter import Meter
-from nc_sigopt_strategy.results.outcome import OpCost, Outcome, TrialRecord, TrialState
+from nc_sigopt_strategy.results.outcome import OpCost, Outcome
 from nc_sigopt_strategy.results.trial_history import TrialHistory
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.settings import PARETO
 from nc_sigopt_strategy.space.search_space import SearchSpace
 from nc_sigopt_strategy.tuning.budget import Budget

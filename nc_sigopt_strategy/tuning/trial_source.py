@@ -11,13 +11,10 @@ from collections.abc import Mapping
 
 from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Standing, Worker
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
 from nc_sigopt_strategy.results.trial_history import TrialHistory
-from nc_sigopt_strategy.tuning.first_suggestions import (
-    AssignmentsKey,
-    InitialSuggestions,
-    assignments_key,
-)
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.space.assignments import AssignmentsKey, assignments_key
+from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 
 
 class TrialSource:

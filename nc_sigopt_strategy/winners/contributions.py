@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
-from nc_sigopt_strategy.results.outcome import OpContribution, TrialRecord
+from nc_sigopt_strategy.results.outcome import OpContribution
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel
 from nc_sigopt_strategy.sampling.quantization.history import USUAL_ERROR
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from nc_sigopt_strategy.results.outcome import OpContribution, TrialRecord
+from nc_sigopt_strategy.results.outcome import OpContribution
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.tuning.run import TuningRun
 
 logger = logging.getLogger("nc_sigopt_strategy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 
 def pareto_front(trials: Iterable[TrialRecord], *, maximize: bool) -> tuple[TrialRecord, ...]:

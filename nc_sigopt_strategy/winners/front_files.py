@@ -12,7 +12,7 @@ from typing import Any
 from nc_sigopt_strategy.backends import Backend
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

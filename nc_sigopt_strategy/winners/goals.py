@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from nc_sigopt_strategy.backends import Backend
 from nc_sigopt_strategy.measurement.meter import FINALIST_ROUNDS, Meter
-from nc_sigopt_strategy.results.outcome import TrialRecord
 from nc_sigopt_strategy.results.trial_history import TrialHistory
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.winners.front import by_preference, pareto_front
 from nc_sigopt_strategy.winners.front_files import FrontFiles

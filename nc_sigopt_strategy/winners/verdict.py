@@ -7,15 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from nc_sigopt_strategy.measurement.latency import RatioEstimate
-from nc_sigopt_strategy.results.outcome import OpCost, TrialRecord, TrialState
+from nc_sigopt_strategy.results.outcome import OpCost
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 INT8 = "int8"
-
-
-def fastest_feasible(trials: Sequence[TrialRecord], count: int) -> list[TrialRecord]:
-    """The ``count`` fastest trials that met the bound, fastest first, one per graph."""
-    feasible = [t for t in trials if t.meets_bound and t.duplicate_of is None]
-    return sorted(feasible, key=lambda t: t.latency_seconds or 0.0)[:count]
 
 
 def choose(

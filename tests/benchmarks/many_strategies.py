@@ -13,13 +13,8 @@ from nc_sigopt_benchmarks.reporting.comparison import (
     StrategyResult,
     TimedModel,
 )
-from nc_sigopt_strategy.results.outcome import (
-    OpContribution,
-    OpCost,
-    Outcome,
-    TrialRecord,
-    TrialState,
-)
+from nc_sigopt_strategy.results.outcome import OpContribution, OpCost, Outcome
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 BASELINE, TARGET, FP32_SECONDS = 0.93, 0.9207, 0.2
 HOST = {

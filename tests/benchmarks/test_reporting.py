@@ -31,7 +31,8 @@ from nc_sigopt_benchmarks.reporting.tables import (
     table_console,
 )
 from nc_sigopt_strategy.errors import MissingExtraError
-from nc_sigopt_strategy.results.outcome import OpCost, Outcome, TrialRecord, TrialState
+from nc_sigopt_strategy.results.outcome import OpCost, Outcome
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from tests.benchmarks.many_strategies import many_strategies
 
 

@@ -18,7 +18,8 @@ from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.opening import ensure_project
-from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord, TrialState
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.version import __version__
 
 

@@ -24,7 +24,8 @@ from nc_sigopt_strategy.cluster import tune_worker
 from nc_sigopt_strategy.cluster.handover import STORAGE_VARIABLE, TOKEN_VARIABLE
 from nc_sigopt_strategy.cluster.requests import LAST_WORKER, WorkerRequest
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from nc_sigopt_strategy.results.outcome import Outcome, write_outcome
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.run_files import write_outcome
 
 TRIAL_SECONDS = 0.1
 

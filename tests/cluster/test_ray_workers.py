@@ -23,7 +23,7 @@ from nc_sigopt_strategy.cluster.command import RayOptions, tune_on_ray
 from nc_sigopt_strategy.cluster.errors import RayError
 from nc_sigopt_strategy.cluster.handover import TOKEN_VARIABLE
 from nc_sigopt_strategy.cluster.run_state import RunState, Standing, only_driver
-from nc_sigopt_strategy.results.outcome import read_outcome
+from nc_sigopt_strategy.results.run_files import read_outcome
 from tests.cluster.ray_fake_worker import connect
 
 ray = pytest.importorskip("ray")

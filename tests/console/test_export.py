@@ -16,7 +16,7 @@ from nc_sigopt_strategy.client.connections import open_connections
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.opening import create_experiment
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.settings import Settings
 
 OP = "MobilenetV1/Conv2d_0/Conv2D"

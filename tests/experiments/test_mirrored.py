@@ -20,7 +20,7 @@ from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.mirrored import MirroredExperiment
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from tests.conftest import logged
 
 URL = "https://sigopt.test"

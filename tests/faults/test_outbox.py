@@ -16,7 +16,7 @@ from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.opening import create_experiment, join_experiment
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.settings import Settings
 from tests.faults.broken_server import BrokenServer, Fault
 from tests.server.serving import serve_in_thread

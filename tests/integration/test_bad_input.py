@@ -14,7 +14,7 @@ import pytest
 from nc_sigopt_strategy.client.sigopt_client import failed_status_rate_limit
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SigOptStrategyError
-from nc_sigopt_strategy.results.outcome import read_outcome
+from nc_sigopt_strategy.results.run_files import read_outcome
 from tests.conftest import Loader
 from tests.engine.http_server import serve_driver
 from tests.integration.fitting import configure, fit, outcome
@@ -230,7 +230,7 @@ def test_disk_full_for_the_small_files_too(
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nc_sigopt_strategy.results.outcome.write_whole", full)
+    monkeypatch.setattr("nc_sigopt_strategy.results.run_files.write_whole", full)
     conf = configure(tmp_path, loss=0.99, max_trials=2)
     assert fit(small_model, conf, small_loader, small_accuracy) is not None
     assert outcome().experiment_id != earlier

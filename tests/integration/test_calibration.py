@@ -17,7 +17,7 @@ from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration import tensorflow as tensorflow_calibration
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
-from nc_sigopt_strategy.results.outcome import read_outcome, read_trials
+from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from tests.conftest import INPUT_NAME, OUTPUT_NAME, Loader
 from tests.integration.fitting import configure, fit, outcome
 

@@ -17,7 +17,7 @@ from nc_sigopt_benchmarks.comparing import compare as comparing
 from nc_sigopt_benchmarks.comparing import run_folder
 from nc_sigopt_benchmarks.config.yaml_file import read_config
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from nc_sigopt_strategy.results.outcome import read_outcome
+from nc_sigopt_strategy.results.run_files import read_outcome
 from tests.engine.http_server import serve_driver
 
 pytestmark = pytest.mark.integration

@@ -16,7 +16,7 @@ from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.opening import ensure_project
-from nc_sigopt_strategy.results.outcome import read_trials
+from nc_sigopt_strategy.results.run_files import read_trials
 from nc_sigopt_strategy.settings.settings import Settings
 from tests.conftest import logged
 from tests.engine.http_server import serve_driver

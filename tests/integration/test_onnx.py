@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy.results.outcome import read_trials
+from nc_sigopt_strategy.results.run_files import read_trials
 from tests.conftest import Loader
 from tests.integration.fitting import configure, fit, outcome
 from tests.integration.small_onnx import write_small_onnx

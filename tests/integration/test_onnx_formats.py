@@ -13,7 +13,7 @@ import pytest
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.experiment import Experiment
-from nc_sigopt_strategy.results.outcome import read_outcome, read_trials
+from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from tests.conftest import Loader
 from tests.integration.fitting import configure, fit, outcome
 from tests.integration.small_onnx import write_small_onnx

@@ -10,7 +10,7 @@ import pytest
 
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend, read_graph_def
 from nc_sigopt_strategy.errors import ExperimentError
-from nc_sigopt_strategy.results.outcome import read_outcome, read_trials
+from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration

@@ -12,7 +12,8 @@ import pytest
 
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.cluster.run_state import RunState, Standing
-from nc_sigopt_strategy.results.outcome import TrialState, read_outcome, read_trials
+from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
+from nc_sigopt_strategy.results.trial_record import TrialState
 from tests.integration.test_compare import PIPELINE, ROOT, write_config
 
 pytestmark = pytest.mark.integration

@@ -16,7 +16,7 @@ import pytest
 
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.experiments.experiment import Experiment
-from nc_sigopt_strategy.results.outcome import read_trials
+from nc_sigopt_strategy.results.run_files import read_trials
 from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration

@@ -10,7 +10,7 @@ import pytest
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import ExperimentError, SettingsError
 from nc_sigopt_strategy.experiments.experiment import Experiment
-from nc_sigopt_strategy.results.outcome import read_outcome, read_trials
+from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration

@@ -18,7 +18,8 @@ from neural_compressor.strategy import STRATEGIES
 from neural_compressor.utils.utility import CpuInfo
 
 import nc_sigopt_strategy
-from nc_sigopt_strategy.results.outcome import TrialState, read_outcome, read_trials
+from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
+from nc_sigopt_strategy.results.trial_record import TrialState
 from tests.conftest import logged
 from tests.integration.fitting import configure, fit, outcome
 

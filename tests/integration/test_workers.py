@@ -13,7 +13,7 @@ import pytest
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.experiments.experiment import Experiment
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from tests.engine.http_server import serve_driver
 from tests.integration.workers import WorkerProcess
 

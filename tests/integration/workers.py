@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord, read_outcome, read_trials
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.tuning.run_folder import EXPERIMENT_FILE
 
 # The evaluation sleeps, so that trials of two workers would overlap if they could; it notes when

@@ -6,17 +6,14 @@ import json
 import math
 from pathlib import Path
 
-from nc_sigopt_strategy.results.outcome import (
-    OpContribution,
-    OpCost,
-    Outcome,
-    TrialRecord,
-    TrialState,
+from nc_sigopt_strategy.results.outcome import OpContribution, OpCost, Outcome
+from nc_sigopt_strategy.results.run_files import (
     read_outcome,
     read_trials,
     write_outcome,
     write_trials,
 )
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 TRIAL = TrialRecord(
     number=3,

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.space.assignments import AssignmentsKey, assignments_key
 from nc_sigopt_strategy.space.search_space import Parameter
-from nc_sigopt_strategy.tuning.first_suggestions import (
-    AssignmentsKey,
-    InitialSuggestions,
-    assignments_key,
-)
+from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 
 VALUES = ("int8", "bf16", "fp32")
 

@@ -16,10 +16,11 @@ from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Lease, Worker
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
 from nc_sigopt_strategy.results.trial_history import TrialHistory
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.space.assignments import assignments_key
 from nc_sigopt_strategy.space.search_space import Parameter
-from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions, assignments_key
+from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 from nc_sigopt_strategy.tuning.trial_source import TrialSource
 
 VALUES = ("int8", "bf16", "fp32")

@@ -8,7 +8,8 @@ import pytest
 from nc_sigopt_benchmarks.research.landscapes.landscape import Landscape
 from nc_sigopt_benchmarks.research.landscapes.synthetic import synthetic_landscape
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
-from nc_sigopt_strategy.results.outcome import OpContribution, TrialRecord, TrialState
+from nc_sigopt_strategy.results.outcome import OpContribution
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.space.search_space import Parameter
 from nc_sigopt_strategy.winners.contributions import MINIMUM_TRIALS, op_contributions
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.winners.front import by_preference, pareto_front
 from nc_sigopt_strategy.winners.front_files import FrontFiles
 

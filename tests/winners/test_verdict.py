@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from nc_sigopt_strategy.measurement.latency import RatioEstimate
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
-from nc_sigopt_strategy.results.trial_history import TrialHistory
+from nc_sigopt_strategy.results.trial_history import TrialHistory, fastest_feasible
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.tuning.budget import Budget
-from nc_sigopt_strategy.winners.verdict import choose, costliest_ops, fastest_feasible
+from nc_sigopt_strategy.winners.verdict import choose, costliest_ops
 
 
 def trial(number: int, accuracy: float = 0.9, latency: float = 1.0, **more: Any) -> TrialRecord:

@@ -17,10 +17,10 @@ from nc_sigopt_benchmarks.running.resource_usage import read_peak_memory
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_benchmarks.running.stock_record import outcome_from_events, trials_from_events
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.results.outcome import (
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.run_files import (
     OUTCOME_FILE,
     TRIALS_FILE,
-    Outcome,
     read_outcome,
     read_trials,
     write_outcome,

@@ -32,7 +32,7 @@ from nc_sigopt_benchmarks.running.evaluation import MODELS_FOLDER
 from nc_sigopt_benchmarks.running.quiet import native_output_in
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun, planned_runs
 from nc_sigopt_benchmarks.running.worker import Request
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.settings.settings import Settings
 
 Tell = Callable[[str], None]

@@ -20,7 +20,7 @@ from nc_sigopt_benchmarks.models.find import find_model
 from nc_sigopt_benchmarks.models.model_files import session_opener
 from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult, TimedModel
 from nc_sigopt_strategy.errors import DataError
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 Tell = Callable[[str], None]
 # Figures of comparisons that differ in one of these do not belong into one table.

@@ -16,7 +16,8 @@ from nc_sigopt_benchmarks.reporting import html, plots
 from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
 from nc_sigopt_strategy.errors import ConfigFileError, DataError, MissingExtraError
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.results.outcome import RECIPE_FILE, TRIALS_FILE, TrialRecord
+from nc_sigopt_strategy.results.run_files import RECIPE_FILE, TRIALS_FILE
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 RESULTS_FILE = "results.json"
 

@@ -16,7 +16,8 @@ from nc_sigopt_benchmarks.judging.timing import FP32, Samples, timed_model
 from nc_sigopt_benchmarks.judging.verdicts import best_strategy, bound_text, verdicts
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
-from nc_sigopt_strategy.results.outcome import RECIPE_FILE, TrialRecord
+from nc_sigopt_strategy.results.run_files import RECIPE_FILE
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 
 def summarize(

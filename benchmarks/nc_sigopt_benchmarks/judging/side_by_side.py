@@ -19,7 +19,7 @@ from nc_sigopt_benchmarks.judging.timing import (
 )
 from nc_sigopt_benchmarks.models.model_files import OpenSession
 from nc_sigopt_benchmarks.reporting.comparison import StrategyResult
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 DEFAULT_INT8 = "default int8"
 BASIC = "basic"

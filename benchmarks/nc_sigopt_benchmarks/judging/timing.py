@@ -23,7 +23,7 @@ from nc_sigopt_strategy.measurement.latency import (
     paired_ratio,
     time_side_by_side,
 )
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 FP32 = "fp32"
 Samples = Mapping[str, Sequence[float]]

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 RESULTS_SCHEMA_VERSION = 2
 

@@ -17,7 +17,7 @@ from nc_sigopt_benchmarks.reporting.plot_style import (
     strategy_keys,
     strategy_styles,
 )
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 
 def progress_figure(comparison: Comparison) -> Any:

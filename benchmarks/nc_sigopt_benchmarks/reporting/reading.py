@@ -17,7 +17,8 @@ from nc_sigopt_benchmarks.reporting.comparison import (
     TimedModel,
 )
 from nc_sigopt_strategy.errors import DataError
-from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 Kind = TypeVar("Kind")
 Raw = Mapping[str, Any]

@@ -17,7 +17,7 @@ from nc_sigopt_benchmarks.reporting.plot_style import (
 )
 from nc_sigopt_benchmarks.reporting.progress_plots import draw_returned
 from nc_sigopt_benchmarks.reporting.summary import front, is_known, stored_metrics
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.winners.front import non_dominated
 
 Figure = Callable[[TrialRecord], "float | None"]

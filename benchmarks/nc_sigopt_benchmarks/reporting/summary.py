@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 PHASES = ("suggest", "quantize", "evaluate", "stored_metrics", "latency", "observe")
 

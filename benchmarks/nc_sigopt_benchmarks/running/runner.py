@@ -31,10 +31,10 @@ from nc_sigopt_benchmarks.running.stock_record import (
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.hosts.inc.calibration import STOCK, CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
-from nc_sigopt_strategy.results.outcome import (
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.run_files import (
     OUTCOME_FILE,
     RECIPE_FILE,
-    Outcome,
     publish,
     read_outcome,
     write_trials,

@@ -15,7 +15,8 @@ from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.models.model_files import best_model_file, file_fingerprint
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_strategy.hosts.inc.recipe import write_recipe
-from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord, TrialState
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 WORKSPACE_FOLDER = "nc_workspace"
 # Neural Compressor leaves calibration graphs and printed activations of tens of megabytes in its

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.results.outcome import RECIPE_FILE
+from nc_sigopt_strategy.results.run_files import RECIPE_FILE
 
 # Entries of INC's op state that say what mode an op is in, not how: INC derives them.
 _DERIVED = frozenset({"quant_mode"})

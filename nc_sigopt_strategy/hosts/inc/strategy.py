@@ -47,7 +47,9 @@ from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
 from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.measurement.stored_metrics import StoredMetrics, evaluated_object
-from nc_sigopt_strategy.results.outcome import Outcome, TrialRecord, publish, write_trials
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.run_files import publish, write_trials
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.settings.secret import seal
 from nc_sigopt_strategy.settings.settings import PARETO, Settings
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph

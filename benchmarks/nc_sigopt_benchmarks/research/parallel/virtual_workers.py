@@ -13,14 +13,11 @@ from nc_sigopt_benchmarks.research.racing.measuring import Measuring
 from nc_sigopt_benchmarks.research.racing.optuna_sampler import SamplerBuilder
 from nc_sigopt_benchmarks.research.racing.records import trial_record
 from nc_sigopt_benchmarks.research.racing.trial import Trial, choice_key
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.sampling.asking import derived_seed
+from nc_sigopt_strategy.space.assignments import AssignmentsKey, assignments_key
 from nc_sigopt_strategy.space.search_space import Parameter
-from nc_sigopt_strategy.tuning.first_suggestions import (
-    AssignmentsKey,
-    InitialSuggestions,
-    assignments_key,
-)
+from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 
 # A trial of the default int8 model takes three seconds: quantizing and evaluating cost much the
 # same for every model, timing costs as its latency is.

@@ -10,7 +10,7 @@ import numpy as np
 from nc_sigopt_benchmarks.research.landscapes.networks import Network, residual
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.experiments.definition import Definition
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.space.search_space import Parameter
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nc_sigopt_benchmarks.research.racing.trial import Trial
-from nc_sigopt_strategy.results.outcome import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 
 def trial_record(trial: Trial, assignments: Mapping[str, str] | None = None) -> TrialRecord:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from nc_sigopt_benchmarks.research.landscapes.landscape import Choices, Landscape
 from nc_sigopt_benchmarks.research.racing.records import trial_record
 from nc_sigopt_benchmarks.research.racing.trial import Trial
-from nc_sigopt_strategy.results.outcome import TrialRecord
+from nc_sigopt_strategy.results.trial_record import TrialRecord
+from nc_sigopt_strategy.space.assignments import assignments_key
 from nc_sigopt_strategy.space.search_space import Parameter
-from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions, assignments_key
+from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 
 
 class Seeding:

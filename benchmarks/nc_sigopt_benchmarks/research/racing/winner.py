@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from nc_sigopt_benchmarks.research.racing.measuring import Measuring
 from nc_sigopt_benchmarks.research.racing.records import trial_record
 from nc_sigopt_benchmarks.research.racing.trial import Trial
-from nc_sigopt_strategy.results.outcome import TrialRecord
-from nc_sigopt_strategy.winners.verdict import fastest_feasible
+from nc_sigopt_strategy.results.trial_history import fastest_feasible
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 FINALISTS = 3
 
