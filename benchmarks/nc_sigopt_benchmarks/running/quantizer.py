@@ -1,22 +1,22 @@
 """Quantize one model in many op-wise ways through Neural Compressor, without tuning it.
 
-What tests compare and benchmarks time: the steps between a configuration and a quantized model,
-as ``traverse`` takes them.
+What tests compare and benchmarks time: the steps between a configuration and a quantized model, as
+a trial takes them.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from nc_sigopt_strategy.backends import Backend, backend_for
+from nc_sigopt_strategy.hosts.inc.inc_host import IncHost
+from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph
-from nc_sigopt_strategy.space.search_space import SearchSpace, SpaceRequest, build_search_space
+from nc_sigopt_strategy.space.search_space import SpaceRequest, build_search_space
 
 # What a label says of an op that is calibrated by "kl"; without it, by min-max.
 _KL = "-kl"
@@ -67,63 +67,35 @@ class Quantizer:
             **config,
         )
         wrapped = Model(str(model), conf=conf)
-        self._strategy = STRATEGIES["basic"](
+        strategy = STRATEGIES["basic"](
             model=wrapped,
             conf=SimpleNamespace(quantization=conf),
             q_dataloader=calib_dataloader,
             # Its presence is what makes Neural Compressor calibrate; it is never asked.
             eval_func=_no_evaluation,
         )
-        self._strategy.baseline = (0.0, [0.0])
-        self._strategy._prepare_tuning()
-        _, _, default = self._strategy.initial_tuning_cfg()
-        self.framework = str(self._strategy.framework)
-        self.backend: Backend = backend_for(self.framework)
-        self.space: SearchSpace = build_search_space(
-            self._strategy.tuning_space,
-            approach=conf.approach,
-            framework=self.framework,
-            default_config=default,
-            sampling_sizes=[sampling_size],
-            graph_order=self.backend.graph_order(self._optimized_model()),
-            request=SpaceRequest(preset),
-        )
+        self._host = IncHost(strategy, Settings())
+        self.framework = self._host.framework
+        self.backend = self._host.backend
+        self.space = build_search_space(self._host.ops(), [sampling_size], SpaceRequest(preset))
 
     @property
     def fp32_model(self) -> Any:
         """Neural Compressor's model object of the model as it was given."""
-        return self._strategy.model
+        return self._host.fp32
 
     def op_graph(self) -> dict[str, Any]:
         """Parameters with their sizes and edges; see ``parameter_graph``."""
-        graph = self.backend.op_graph(self._optimized_model(), self.space.ops)
+        graph = self._host.op_graph(self.space.ops)
         return parameter_graph(graph, {p.name: p.ops for p in self.space.parameters})
 
     def quantize(self, assignments: dict[str, str]) -> Any:
         """Neural Compressor's model object of one configuration."""
-        strategy = self._strategy
-        config = strategy._tune_cfg_converter(self.space.decode(assignments))
-        strategy.set_param_for_pre_quantization_algos(
-            strategy.algo_scheduler, config, strategy.model
-        )
-        strategy.model = strategy.algo_scheduler("pre_quantization")
-        quantized = strategy.adaptor.quantize(
-            copy.deepcopy(config), strategy.model, strategy.calib_dataloader, strategy.q_func
-        )
-        strategy.set_param_for_post_quantization_algos(
-            strategy.algo_scheduler, config, strategy.adaptor.pre_optimized_model, quantized
-        )
-        final = strategy.algo_scheduler("post_quantization")
-        strategy.algo_scheduler.reset_exec_algorithms()
-        return final
+        return self._host.quantize(self.space.decode(assignments))
 
-    def op_states(self, assignments: dict[str, str]) -> Any:
-        """Neural Compressor's op states of a configuration, for ``write_recipe``."""
-        return self._strategy._tune_cfg_converter(self.space.decode(assignments))["op"]
-
-    def _optimized_model(self) -> Any:
-        # As in the strategy: the adaptor's own rewrite has the names of the quantizable ops.
-        return getattr(self._strategy.adaptor, "pre_optimized_model", None) or self._strategy.model
+    def recipe(self, assignments: dict[str, str]) -> Mapping[str, Any]:
+        """What Neural Compressor rebuilds a configuration from."""
+        return self._host.recipe(self.space.decode(assignments))
 
     def uniform(self, *wanted: str) -> dict[str, str]:
         """Every op in the first of these labels that it has, else in its default one."""
