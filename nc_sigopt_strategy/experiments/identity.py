@@ -12,8 +12,8 @@ import numpy as np
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.documents import METADATA_STRING
 from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.settings.choices import CONSTRAINT
 from nc_sigopt_strategy.settings.session_options import that_change_something
-from nc_sigopt_strategy.settings.settings import CONSTRAINT
 
 SESSION_OPTIONS = "onnxruntime_session_options"
 STORED_METRICS = "stored metrics"

@@ -24,7 +24,7 @@ from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.results.outcome import OpCost, Outcome
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
-from nc_sigopt_strategy.settings.settings import PARETO
+from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.space.search_space import SearchSpace
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions

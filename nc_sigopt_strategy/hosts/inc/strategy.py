@@ -31,7 +31,7 @@ from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import identity, refuse_another_bound
-from nc_sigopt_strategy.hosts.inc.calibration import STOCK, CalibratedOnce
+from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.inc.config_checks import (
@@ -43,6 +43,7 @@ from nc_sigopt_strategy.hosts.inc.config_checks import (
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc.recipe import write_recipe
 from nc_sigopt_strategy.hosts.inc.registration import register
+from nc_sigopt_strategy.hosts.inc.sealed_kwargs import revealed, seal
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
 from nc_sigopt_strategy.measurement.meter import Meter
@@ -50,8 +51,8 @@ from nc_sigopt_strategy.measurement.stored_metrics import StoredMetrics, evaluat
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import publish, write_trials
 from nc_sigopt_strategy.results.trial_record import TrialRecord
-from nc_sigopt_strategy.settings.secret import seal
-from nc_sigopt_strategy.settings.settings import PARETO, Settings
+from nc_sigopt_strategy.settings.choices import PARETO, STOCK
+from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph
 from nc_sigopt_strategy.space.search_space import SearchSpace, SpaceRequest, build_search_space
 from nc_sigopt_strategy.tuning.budget import Budget
@@ -81,7 +82,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
 
     def __init__(self, model: Any, conf: Any, *args: Any, **kwargs: Any) -> None:
         criterion = conf.quantization.tuning_criterion
-        self._settings = Settings.from_kwargs(criterion.strategy_kwargs)
+        self._settings = Settings.from_kwargs(revealed(criterion.strategy_kwargs))
         check_criterion(criterion)
         check_objective(criterion)
         check_recipes(conf.quantization.recipes)
