@@ -68,7 +68,7 @@ def refuse_changes(experiment: Experiment, now: Mapping[str, str]) -> None:
     Raises:
         ExperimentError: Something changed; the message names all that did.
     """
-    known = experiment.read_record().get("identity")
+    known = experiment.read_record().identity
     if known is None:
         raise ExperimentError(
             f"Experiment {experiment.shown_id} holds no record of model and data.",

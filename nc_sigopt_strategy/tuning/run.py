@@ -19,6 +19,7 @@ from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.errors import SuggestionLostError, TrialError
 from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper, Worker
+from nc_sigopt_strategy.experiments.record import Reference
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.results.outcome import OpCost, Outcome
@@ -419,9 +420,9 @@ class TuningRun:
     def _keep_reference(self, kind: str) -> None:
         """Note the reference, so that latencies mean the same when the run is continued."""
         if self.meter.reference_seconds is not None:
+            reference = Reference(kind, self.meter.reference_seconds)
             record = self.experiment.read_record()
-            record["reference"] = {"model": kind, "seconds": self.meter.reference_seconds}
-            self.experiment.write_record(record)
+            self.experiment.write_record(dataclasses.replace(record, reference=reference))
 
     def _report(self, record: TrialRecord) -> None:
         said = self.decision.so_far()

@@ -21,7 +21,7 @@ def contributions_to(winner: TrialRecord | None, run: TuningRun) -> tuple[OpCont
         return op_contributions(
             run.history.records,
             run.space.parameters,
-            run.experiment.read_record().get("op_graph"),
+            run.experiment.read_record().op_graph,
             winner,
             run.bound,
         )

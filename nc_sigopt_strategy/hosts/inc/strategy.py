@@ -31,6 +31,7 @@ from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import identity, refuse_another_bound
+from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
@@ -458,17 +459,18 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             project_id=settings.sigopt_project_id,
             parameters={p.name: p.values for p in space.parameters},
             accuracy_threshold=None if settings.goal == PARETO else bound.target,
-            accuracy_target=bound.target if settings.goal == PARETO else None,
             maximize_accuracy=bound.maximize,
             stored_metrics=self._stored_metrics.names,
             stores_noise=stores_noise,
             observation_budget=self._budget.max_trials,
-            record={
-                "identity": self._identity(),
-                "search_space": space.describe(),
-                # Not part of the identity: it follows from the model, and older runs lack it.
-                **self._for_the_sampler(space, bound),
-            },
+            record=ExperimentRecord(
+                identity=self._identity(),
+                search_space=space.describe(),
+                # Not part of the identity: it follows from the model.
+                op_graph=self._op_graph(space),
+                baseline_accuracy=bound.baseline_scalar,
+                accuracy_target=bound.target if settings.goal == PARETO else None,
+            ),
             parallel_bandwidth=settings.parallel_bandwidth,
         )
 
@@ -480,23 +482,24 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         """Latencies stay comparable: the reference is rebuilt, its first latency kept."""
         if self._experiment is None or self._settings.latency_func is not None:
             return False
-        known = self._experiment.read_record().get("reference")
+        known = self._experiment.read_record().reference
         if known is None:
             return False
-        default = known["model"] == "default"
+        default = known.model == "default"
         model = self._rebuild(self._search_space().default) if default else None
-        meter.set_reference(model, float(known["seconds"]))
+        meter.set_reference(model, known.seconds)
         return True
 
     def _complete_record(self, experiment: Experiment, bound: AccuracyBound) -> None:
         """Add what the sampler uses and a SigOpt server did not keep."""
         record = experiment.read_record()
-        if "op_graph" not in record:
-            space = self._search_space()
-            experiment.write_record({**record, **self._for_the_sampler(space, bound)})
-
-    def _for_the_sampler(self, space: SearchSpace, bound: AccuracyBound) -> dict[str, Any]:
-        return {"op_graph": self._op_graph(space), "baseline_accuracy": bound.baseline_scalar}
+        if record.op_graph is None:
+            graph = self._op_graph(self._search_space())
+            experiment.write_record(
+                dataclasses.replace(
+                    record, op_graph=graph, baseline_accuracy=bound.baseline_scalar
+                )
+            )
 
     @property
     def _output_dir(self) -> Path:
