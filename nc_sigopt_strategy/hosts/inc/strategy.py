@@ -30,7 +30,7 @@ from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
-from nc_sigopt_strategy.experiments.identity import identity, refuse_another_bound
+from nc_sigopt_strategy.experiments.identity import Identity, Measuring, refuse_another_bound
 from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
@@ -439,18 +439,20 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
 
     def _identity(self) -> dict[str, str]:
         criterion = self.config.accuracy_criterion
-        return identity(
+        return Identity(
             model_fingerprint=self._model_fingerprint,
-            batches=self._read_data().batches,
-            timed_inputs=self._settings.latency_batch_size,
+            measuring=Measuring(
+                self._read_data().batches,
+                self._settings.latency_batch_size,
+                "latency_func" if self._settings.latency_func else "timed",
+                self._settings.onnxruntime_session_options,
+            ),
             search_space=self._search_space().describe(),
             criterion=f"{criterion.criterion} {criterion.tolerable_loss}, higher is better: "
             f"{self._directions()}, weights: {self.metric_weight}",
-            latency="latency_func" if self._settings.latency_func else "timed",
-            session_options=self._settings.onnxruntime_session_options,
             stored_metrics=self._stored_metrics.names,
             goal=self._settings.goal,
-        )
+        ).fingerprints()
 
     def _definition(self, bound: AccuracyBound, *, stores_noise: bool) -> Definition:
         settings, space = self._settings, self._search_space()
