@@ -119,7 +119,7 @@ def _short(value: str) -> str:
 def _data_fingerprint(batches: Sequence[Any], timed_inputs: int | None) -> str:
     digest = hashlib.sha256(repr(timed_inputs).encode())
     for batch in batches:
-        parts = batch.values() if isinstance(batch, Mapping) else batch
+        parts = list(batch.values()) if isinstance(batch, Mapping) else batch
         for part in parts if isinstance(parts, (list, tuple)) else [parts]:
             array = np.ascontiguousarray(part)
             digest.update(f"{array.shape}{array.dtype}".encode())

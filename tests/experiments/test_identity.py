@@ -61,3 +61,12 @@ def test_options_that_change_nothing_are_none() -> None:
     spelled_out = {"intra_op_num_threads": 0, "graph_optimization_level": "all"}
     same = Identity("f", Measuring(BATCHES, None, "timed", spelled_out), SPACE, "c")
     assert plain.fingerprints() == same.fingerprints()
+
+
+def test_batches_by_name_are_known_by_their_values() -> None:
+    def of(value: float) -> dict[str, str]:
+        batch = {"ids": np.full((2, 4), value), "mask": np.ones((2, 4), np.int64)}
+        return Identity("f", Measuring([batch], None, "timed"), SPACE, "c").fingerprints()
+
+    assert of(1.5) == of(1.5)
+    assert of(1.5)["data"] != of(2.5)["data"]
