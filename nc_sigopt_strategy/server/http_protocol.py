@@ -12,8 +12,8 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from nc_sigopt_strategy.server.addresses import is_loopback
 from nc_sigopt_strategy.server.options import ServerOptions
+from nc_sigopt_strategy.settings.address import is_loopback
 
 # After a close, how long a client may take to fetch what was already written.
 _LINGER_SECONDS = 10.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ class FakeSession:
         self._rng = np.random.default_rng(seed)
 
     def run(self, inputs: Any) -> list[Array]:
-        """Outputs of shape ``(64,)``: a signal of variance 1 with an error of the noise's power."""
+        """Outputs of shape ``(64,)``: a signal of variance 1, off by the noise's power."""
         slower = math.exp(self._jitter * float(self._rng.normal()))
         self._clock.advance(self._model.latency_seconds * slower)
         signal = np.tile([1.0, -1.0], _OUTPUTS // 2)
@@ -110,7 +111,7 @@ class FakeBackend:
                 }
                 for name, kind in ops
             ],
-            "edges": [[a[0], b[0], size] for a, b in zip(ops, ops[1:], strict=False)],
+            "edges": [[a[0], b[0], size] for a, b in itertools.pairwise(ops)],
         }
 
     def save(self, model: FakeModel, path: Path) -> Path:

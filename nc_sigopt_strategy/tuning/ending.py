@@ -149,7 +149,7 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
             winner,
             records,
             run.space.parameters,
-            lambda: start.experiment.read_record().get("op_graph"),
+            lambda: start.experiment.read_record().op_graph,
             bound,
         ),
         trials_by_worker=run.history.trials_by_worker(),

@@ -6,12 +6,13 @@ before anything is spent.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from nc_sigopt_strategy.experiments.experiment import Experiment
-from nc_sigopt_strategy.experiments.identity import identity
+from nc_sigopt_strategy.experiments.identity import Identity, Measuring
 from nc_sigopt_strategy.measurement.stored_metrics import StoredMetrics
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.search_space import SearchSpace, SpaceRequest, build_search_space
@@ -72,9 +73,8 @@ def prepare(host: Host, settings: Settings, *, folder: Path, seed: int) -> Prepa
     prepared = Preparation(host, settings, folder, seed, metrics, workplace)
     if settings.sigopt_experiment_id is None:
         return prepared
-    return Preparation(
-        host, settings, folder, seed, metrics, workplace, workplace.join(identity_of(prepared))
-    )
+    experiment = workplace.join(identity_of(prepared).fingerprints())
+    return dataclasses.replace(prepared, experiment=experiment)
 
 
 def search_space(host: Host, settings: Settings) -> SearchSpace:
@@ -92,17 +92,19 @@ def search_space(host: Host, settings: Settings) -> SearchSpace:
     return build_search_space(host.ops(), host.sampling_sizes(), request)
 
 
-def identity_of(prepared: Preparation) -> dict[str, str]:
-    """What must be the same for the experiment to be continued; see ``experiments.identity``."""
+def identity_of(prepared: Preparation) -> Identity:
+    """What must be the same for the experiment to be continued."""
     host, settings = prepared.host, prepared.settings
-    return identity(
+    return Identity(
         model_fingerprint=host.fingerprint,
-        batches=host.calibration_data().batches,
-        timed_inputs=settings.latency_batch_size,
+        measuring=Measuring(
+            host.calibration_data().batches,
+            settings.latency_batch_size,
+            "latency_func" if settings.latency_func else "timed",
+            settings.onnxruntime_session_options,
+        ),
         search_space=prepared.space.describe(),
         criterion=host.criterion,
-        latency="latency_func" if settings.latency_func else "timed",
-        session_options=settings.onnxruntime_session_options,
         stored_metrics=prepared.stored_metrics.names,
         goal=settings.goal,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
+from nc_sigopt_strategy.experiments import record
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.tuning.host import Model
@@ -41,20 +43,19 @@ class Reference:
         """
         self._meter.set_reference(model if is_default else None)
         if self._meter.reference_seconds is not None:
-            record = self._experiment.read_record()
-            record["reference"] = {
-                "model": _DEFAULT if is_default else _FP32,
-                "seconds": self._meter.reference_seconds,
-            }
-            self._experiment.write_record(record)
+            kept = record.Reference(
+                _DEFAULT if is_default else _FP32, self._meter.reference_seconds
+            )
+            known = self._experiment.read_record()
+            self._experiment.write_record(dataclasses.replace(known, reference=kept))
 
     def restore(self) -> bool:
         """Build the one that the record names again; False while it names none."""
         if self._meter.uses_latency_func:
             return False
-        known = self._experiment.read_record().get("reference")
+        known = self._experiment.read_record().reference
         if known is None:
             return False
-        model = self._default_model() if known["model"] == _DEFAULT else None
-        self._meter.set_reference(model, float(known["seconds"]))
+        model = self._default_model() if known.model == _DEFAULT else None
+        self._meter.set_reference(model, known.seconds)
         return True

@@ -14,7 +14,7 @@ from nc_sigopt_strategy.experiments.experiment import Trial
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
-from nc_sigopt_strategy.settings.settings import PARETO
+from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 from nc_sigopt_strategy.tuning.interrupts import INTERRUPTED, InterruptWatch

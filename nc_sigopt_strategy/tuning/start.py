@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import refuse_another_bound
+from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.meter import Meter
-from nc_sigopt_strategy.settings.settings import PARETO
+from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.host import Baseline
@@ -117,17 +118,19 @@ def _definition(
         project_id=settings.sigopt_project_id,
         parameters={p.name: p.values for p in space.parameters},
         accuracy_threshold=None if whole_front else bound.target,
-        accuracy_target=bound.target if whole_front else None,
         maximize_accuracy=bound.maximize,
         stored_metrics=preparation.stored_metrics.names,
         stores_noise=stores_noise,
         observation_budget=budget.max_trials,
-        record={
-            "identity": identity_of(preparation),
-            "search_space": space.describe(),
-            # Not part of the identity: it follows from the model, and a server may have lost it.
-            **_for_the_sampler(preparation, bound),
-        },
+        record=_with_what_the_sampler_uses(
+            ExperimentRecord(
+                identity=identity_of(preparation).fingerprints(),
+                search_space=space.describe(),
+                accuracy_target=bound.target if whole_front else None,
+            ),
+            preparation,
+            bound,
+        ),
         parallel_bandwidth=settings.parallel_bandwidth,
     )
 
@@ -137,14 +140,18 @@ def _complete_record(
 ) -> None:
     """Add what the sampler uses and a SigOpt server did not keep."""
     record = experiment.read_record()
-    if "op_graph" not in record:
-        experiment.write_record({**record, **_for_the_sampler(preparation, bound)})
+    if record.op_graph is None:
+        experiment.write_record(_with_what_the_sampler_uses(record, preparation, bound))
 
 
-def _for_the_sampler(preparation: Preparation, bound: AccuracyBound) -> dict[str, Any]:
+def _with_what_the_sampler_uses(
+    record: ExperimentRecord, preparation: Preparation, bound: AccuracyBound
+) -> ExperimentRecord:
+    """It follows from the model, and so is no part of the identity."""
     space = preparation.space
     graph = preparation.host.op_graph(space.ops)
-    return {
-        "op_graph": parameter_graph(graph, {p.name: p.ops for p in space.parameters}),
-        "baseline_accuracy": bound.baseline_scalar,
-    }
+    return dataclasses.replace(
+        record,
+        op_graph=parameter_graph(graph, {p.name: p.ops for p in space.parameters}),
+        baseline_accuracy=bound.baseline_scalar,
+    )

@@ -17,7 +17,7 @@ from typing import Any
 
 from nc_sigopt_strategy.backends import Backend, backend_for
 from nc_sigopt_strategy.errors import TrialError
-from nc_sigopt_strategy.hosts.inc.calibration import STOCK, CalibratedOnce
+from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
@@ -25,6 +25,7 @@ from nc_sigopt_strategy.hosts.inc.options import IncOptions
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
+from nc_sigopt_strategy.settings.choices import STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model

@@ -11,7 +11,7 @@ from typing import Any
 import wrapt
 
 from nc_sigopt_strategy.errors import UnsupportedVersionError
-from nc_sigopt_strategy.settings.secret import seal
+from nc_sigopt_strategy.hosts.inc.sealed_kwargs import seal
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

@@ -24,7 +24,7 @@ from nc_sigopt_strategy.hosts.inc.config_checks import (
     check_recipes,
 )
 from nc_sigopt_strategy.hosts.inc.inc_host import IncHost
-from nc_sigopt_strategy.settings.secret import seal
+from nc_sigopt_strategy.hosts.inc.sealed_kwargs import revealed, seal
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.loop import tune
@@ -46,7 +46,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
 
     def __init__(self, model: Any, conf: Any, *args: Any, **kwargs: Any) -> None:
         criterion = conf.quantization.tuning_criterion
-        settings = Settings.from_kwargs(criterion.strategy_kwargs)
+        settings = Settings.from_kwargs(revealed(criterion.strategy_kwargs))
         check_criterion(criterion)
         check_objective(criterion)
         check_recipes(conf.quantization.recipes)
