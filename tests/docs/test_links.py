@@ -51,6 +51,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_files_that_are_named_are_there(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return  # it names what is gone, too
     for name in _PATH.findall(page.read_text(encoding="utf-8")):
         assert (ROOT / name).exists(), f"{name} is named and is not there"
 
