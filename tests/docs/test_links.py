@@ -57,8 +57,11 @@ def test_files_that_are_named_are_there(page: Path) -> None:
         assert (ROOT / name).exists(), f"{name} is named and is not there"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
-def test_pages_that_configurations_name_are_there(path: Path) -> None:
+NAMING = [*(ROOT / "configs").glob("*.yaml"), *(ROOT / "benchmarks" / "notebooks").glob("*.ipynb")]
+
+
+@pytest.mark.parametrize("path", sorted(NAMING), ids=lambda path: path.name)
+def test_pages_that_configurations_and_notebooks_name_are_there(path: Path) -> None:
     for name in re.findall(r"docs/[\w/]+\.md", path.read_text(encoding="utf-8")):
         assert (ROOT / name).is_file(), f"{name} is named and is not there"
 
