@@ -315,7 +315,7 @@ def _circle_text(graph: Graph) -> str:
     found = circles(graph)
     if not found:
         return "0"
-    return f"{len(found)} (of {', '.join(str(len(circle)) for circle in found)})"
+    return f"{len(found)} ({'; '.join(', '.join(sorted(circle)) for circle in found)})"
 
 
 # Where the files come from.

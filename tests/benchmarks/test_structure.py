@@ -51,7 +51,7 @@ def test_rooms_floors_arrows_and_circles(structure: ModuleType, house: Path) -> 
     assert found["arrows between rooms"] == "2"  # roof to walls, walls to the cellar
     assert found["floors"] == "3"
     assert found["circles of rooms"] == "0"
-    assert found["circles of files"] == "1 (of 2)"
+    assert found["circles of files"] == "1 (walls.bricks, walls.mortar)"
 
 
 def test_functions(structure: ModuleType, house: Path) -> None:
