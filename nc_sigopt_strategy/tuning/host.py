@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.batches import CalibrationData
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.measurement.meter import FINALIST_ROUNDS, Meter
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord
