@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from nc_sigopt_strategy.engine.database.database import MAX_ID, Database
 from nc_sigopt_strategy.engine.database.location import Location
-from nc_sigopt_strategy.engine.database.opening import open_storage
 from nc_sigopt_strategy.engine.database.own_tables import SuggestionMetadata, Tags
 from nc_sigopt_strategy.engine.database.studies import Studies
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, finish_trial, start_trial
@@ -66,18 +66,16 @@ class Store:
     """The engine's only access to the database. Threads may share it.
 
     Args:
-        storage_url: Database URL.
-
-    Raises:
-        StoreError: See ``open_storage``.
+        location: Where it is.
+        storage: Optuna's storage there, opened by ``open_storage``; it is closed with the store.
     """
 
-    def __init__(self, storage_url: str) -> None:
-        self.location = Location(storage_url)
-        self._backend = open_storage(self.location)
-        in_memory = self.location.is_sqlite and self.location.path is None
-        self._database = Database(self._backend.engine, in_memory=in_memory)
-        self._studies = Studies(self._backend, self._database)
+    def __init__(self, location: Location, storage: RDBStorage) -> None:
+        self.location = location
+        self._storage = storage
+        in_memory = location.is_sqlite and location.path is None
+        self._database = Database(storage.engine, in_memory=in_memory)
+        self._studies = Studies(storage, self._database)
         self._metadata = SuggestionMetadata(self._database)
         self.tags = Tags(self._database)
         self._lock = threading.Lock()
@@ -86,8 +84,8 @@ class Store:
 
     def close(self) -> None:
         """Close all connections; SQLite then folds the write-ahead log into the file."""
-        self._backend.remove_session()
-        self._backend.engine.dispose()
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     # Experiments and projects
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 from nc_sigopt_strategy.errors import SettingsError
@@ -33,16 +32,6 @@ def listening_socket(host: str, port: int) -> socket.socket:
             "Give another --host or --port (0 takes a free one).",
         ) from error
     return listener
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address, or the name localhost, is reached from this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def url_host(host: str) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SettingsError
-from nc_sigopt_strategy.server.addresses import is_loopback, listening_socket, url_host
+from nc_sigopt_strategy.server.addresses import listening_socket, url_host
 from nc_sigopt_strategy.server.app import ACCESS_LOG, App
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.running import Server
 from nc_sigopt_strategy.server.tokens import TokenStore
+from nc_sigopt_strategy.settings.address import is_loopback
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import optuna_dashboard
 
 from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.engine.database.opening import open_storage
-from nc_sigopt_strategy.server.addresses import is_loopback, listening_socket, url_host
+from nc_sigopt_strategy.server.addresses import listening_socket, url_host
+from nc_sigopt_strategy.settings.address import is_loopback
 
 _Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

@@ -77,7 +77,7 @@ def is_loopback(host: str) -> bool:
     Short and octal spellings of an address are not taken for one, for not every library reads
     them alike.
     """
-    if host == "localhost":
+    if host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
