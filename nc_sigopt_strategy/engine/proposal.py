@@ -12,8 +12,8 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 
 from nc_sigopt_strategy.engine.api_error import ApiError
+from nc_sigopt_strategy.engine.history.description import ExperimentDescription
 from nc_sigopt_strategy.engine.history.history import History
-from nc_sigopt_strategy.engine.history.model import Experiment
 from nc_sigopt_strategy.engine.tuning_experiment import tuning_experiment
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.sampling import make_sampler, read_constraints
@@ -41,7 +41,7 @@ class Proposer:
 
     def propose(
         self,
-        experiment: Experiment,
+        experiment: ExperimentDescription,
         history: History,
         race: int = 0,
         record: Mapping[str, Any] | None = None,
