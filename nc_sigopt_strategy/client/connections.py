@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.client.server import open_server
+from nc_sigopt_strategy.client.server import Server, open_server
 from nc_sigopt_strategy.client.sigopt_client import Connection, client_config
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.sampling import DEFAULT_SAMPLER
-from nc_sigopt_strategy.settings.settings import SERVER, Settings
+from nc_sigopt_strategy.settings.choices import SERVER
+from nc_sigopt_strategy.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -21,23 +22,21 @@ class Connections:
 
     Attributes:
         local: To the embedded engine, always there: it suggests and keeps every trial.
-        remote: To a SigOpt server that records the experiment too, when there is a token.
-        remote_is_ours: Whether that server is ``nc-sigopt serve``.
+        server: A SigOpt server that records the experiment too, when there is a token.
     """
 
     local: Any
-    remote: Any = None
-    remote_is_ours: bool = False
+    server: Server | None = None
 
     @property
-    def server_url(self) -> str:
-        """Base URL of the SigOpt server."""
-        return "" if self.remote is None else str(self.remote.impl.driver.api_url)
+    def remote(self) -> Any:
+        """The connection to the server, if there is one."""
+        return None if self.server is None else self.server.connection
 
     def describe(self) -> str:
         """Where the experiment is kept, for logs; holds no secret."""
         local = str(self.local.impl.driver.storage_url)
-        return local if self.remote is None else f"{self.server_url} and {local}"
+        return local if self.server is None else f"{self.server.address} and {local}"
 
 
 def open_connections(settings: Settings, *, seed: int) -> Connections:
@@ -55,9 +54,9 @@ def open_connections(settings: Settings, *, seed: int) -> Connections:
             "suggestions='server' needs a SigOpt server, and there is no API token.",
             "Set sigopt_api_token (or SIGOPT_API_TOKEN), or leave suggestions out.",
         )
-    remote, is_ours = (None, False) if token is None else open_server(token, settings)
+    server = None if token is None else open_server(token, settings)
     local = open_embedded(settings.storage, sampler=settings.sampler, seed=seed)
-    return Connections(local, remote, is_ours)
+    return Connections(local, server)
 
 
 def find_token(settings: Settings) -> str | None:
@@ -102,4 +101,4 @@ def open_http(token: str, settings: Settings) -> Any:
         SettingsError: The token would travel without TLS.
         ServerError: The server cannot be reached, refuses the token or answers nonsense.
     """
-    return open_server(token, settings)[0]
+    return open_server(token, settings).connection

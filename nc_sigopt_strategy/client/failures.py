@@ -8,9 +8,10 @@ from typing import Any
 from requests import exceptions as http
 
 from nc_sigopt_strategy.client.checked_driver import UnusableAnswer
+from nc_sigopt_strategy.client.projects import ProjectRefused
 from nc_sigopt_strategy.client.sigopt_client import ApiException, without_token
 from nc_sigopt_strategy.errors import ServerError
-from nc_sigopt_strategy.settings.address import parse_address
+from nc_sigopt_strategy.settings.address import Address, parse_address
 
 WAYS_OUT = (
     "Leave sigopt_api_token (and SIGOPT_API_TOKEN) out to use the embedded engine, which needs no "
@@ -26,11 +27,19 @@ _CLIENT_CERT_ALERTS = re.compile(
 _PROXY_AUTHENTICATION = 407
 
 
-def explain(connection: Any, error: BaseException) -> ServerError:
-    """The error for a failed request, without the request that the client's exception holds."""
+def explain(connection: Any, address: Address, error: BaseException) -> ServerError:
+    """The error for a failed request, without the request that the client's exception holds.
+
+    Args:
+        connection: To the server, for its secrets, which must not be shown, and its timeout.
+        address: The server's.
+        error: What the client raised.
+    """
+    url = address.url
+    if isinstance(error, ProjectRefused):
+        return _no_project(connection, url, error)
     if isinstance(error, ApiException):
-        return _refusal(connection, error)
-    url = connection.impl.driver.api_url
+        return _refusal(connection, url, error)
     cause = error.__cause__ or error
     if isinstance(error, UnusableAnswer):
         return ServerError(
@@ -60,19 +69,18 @@ def explain(connection: Any, error: BaseException) -> ServerError:
     )
 
 
-def no_project(connection: Any, error: Any, project_id: str) -> ServerError:
-    """The error for a project that is not there and may not be created."""
+def _no_project(connection: Any, url: str, error: ProjectRefused) -> ServerError:
     return ServerError(
-        f"The SigOpt server {connection.impl.driver.api_url} has no project {project_id!r}, and "
-        f"the API token may not create it {_said(connection, error)}.",
+        f"The SigOpt server {url} has no project {error.project_id!r}, and the API token may not "
+        f"create it {_said(connection, error.refusal)}.",
         "Have it created by somebody who may, with "
-        f"`sigopt create project --project {project_id}`, or set sigopt_project_id to one that "
-        "is there.",
+        f"`sigopt create project --project {error.project_id}`, or set sigopt_project_id to one "
+        "that is there.",
     )
 
 
-def _refusal(connection: Any, error: Any) -> ServerError:
-    url, said = connection.impl.driver.api_url, _said(connection, error)
+def _refusal(connection: Any, url: str, error: Any) -> ServerError:
+    said = _said(connection, error)
     if error.status_code in (401, 403):
         return ServerError(
             f"The SigOpt server {url} refuses the API token {said}.",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from requests.utils import get_environ_proxies, select_proxy
 
 from nc_sigopt_strategy.client.checked_driver import CheckedDriver
-from nc_sigopt_strategy.client.failures import WAYS_OUT, explain, no_project
-from nc_sigopt_strategy.client.sigopt_client import ApiException, Connection, SigOptException
+from nc_sigopt_strategy.client.failures import WAYS_OUT, explain
+from nc_sigopt_strategy.client.projects import ensure_project
+from nc_sigopt_strategy.client.sigopt_client import Connection, SigOptException
 from nc_sigopt_strategy.errors import ServerError, SettingsError
 from nc_sigopt_strategy.settings.address import Address, is_loopback, parse_address
 from nc_sigopt_strategy.settings.server_options import checked_url
@@ -20,11 +21,25 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 # What the token document of ``nc-sigopt serve`` says under "engine".
 OUR_ENGINE = "nc_sigopt_strategy"
-_REFUSALS = (400, 401, 403, 404, 405)
 
 
-def open_server(token: str, settings: Settings) -> tuple[Any, bool]:
-    """A connection to a SigOpt server, and whether that is ``nc-sigopt serve``.
+@dataclass(frozen=True)
+class Server:
+    """A SigOpt server that answers and knows the token.
+
+    Attributes:
+        connection: A ``sigopt.Connection`` to it.
+        address: Where it is.
+        is_ours: Whether it is ``nc-sigopt serve``.
+    """
+
+    connection: Any
+    address: Address
+    is_ours: bool
+
+
+def open_server(token: str, settings: Settings) -> Server:
+    """Connect to a SigOpt server and check that it can be used.
 
     The project of a new experiment is there afterwards.
 
@@ -33,27 +48,32 @@ def open_server(token: str, settings: Settings) -> tuple[Any, bool]:
         ServerError: The server cannot be reached, refuses the token or answers nonsense; the
             token may only read; or the project cannot be had.
     """
-    connection = _connect(token, settings)
-    problem: ServerError | None = None
+    connection = Connection(client_token=token)
+    address = _address_for(connection, settings)
+    _configure(connection, address, settings)
     try:
-        is_ours = _check(connection, settings)
+        return Server(connection, address, _check(connection, address, settings))
     except SigOptException as error:
-        problem = explain(connection, error)
+        problem = explain(connection, address, error)
     # Raised here and not in the handler: as its context the client's exception would hang on to
     # the request, and with it to the token.
-    if problem is not None:
-        raise problem
-    return connection, is_ours
+    raise problem
 
 
-def _connect(token: str, settings: Settings) -> Any:
-    connection = Connection(client_token=token, api_url=settings.sigopt_api_url)
-    driver = connection.impl.driver
-    # The client's own URL may come from the environment as it is now.
-    connection.set_api_url(checked_url("SIGOPT_API_URL", driver.api_url))
-    address = parse_address(driver.api_url)
+def _address_for(connection: Any, settings: Settings) -> Address:
+    if settings.sigopt_api_url is not None:
+        return settings.sigopt_api_url
+    # The client's own URL, which may come from the environment as it is now.
+    found = connection.impl.driver.api_url
+    address = checked_url("SIGOPT_API_URL", found)
     if address is None:
-        raise SettingsError(f"{driver.api_url!r} is not a URL of a server.")
+        raise SettingsError(f"{found!r} is not a URL of a server.")
+    return address
+
+
+def _configure(connection: Any, address: Address, settings: Settings) -> None:
+    driver = connection.impl.driver
+    connection.set_api_url(address.url)
     connection.set_timeout(settings.sigopt_timeout_seconds)
     if settings.sigopt_ca_bundle is not None:
         connection.set_verify_ssl_certs(str(settings.sigopt_ca_bundle))
@@ -69,7 +89,6 @@ def _connect(token: str, settings: Settings) -> Any:
     # A redirect turns a POST into a GET, and may lead the token elsewhere.
     driver.session.max_redirects = 0
     connection.impl.driver = CheckedDriver(driver)
-    return connection
 
 
 def _set_client_cert(connection: Any, settings: Settings) -> None:
@@ -110,7 +129,7 @@ def _refuse_plain_http(connection: Any, address: Address, settings: Settings) ->
         )
 
 
-def _check(connection: Any, settings: Settings) -> bool:
+def _check(connection: Any, address: Address, settings: Settings) -> bool:
     """Whether the server is ours, after checking that it can be used.
 
     Raises:
@@ -120,59 +139,29 @@ def _check(connection: Any, settings: Settings) -> bool:
     token = connection.tokens("self").fetch().to_json()
     if token.get("object") != "token":
         raise ServerError(
-            f"{connection.impl.driver.api_url} answered, but not like a SigOpt server: it was "
-            "asked about the token, and its answer is none.",
+            f"{address.url} answered, but not like a SigOpt server: it was asked about the token, "
+            "and its answer is none.",
             WAYS_OUT,
         )
     if token.get("permissions") == "read":
         raise ServerError(
-            f"The API token may only read on {connection.impl.driver.api_url}, so no experiment "
-            "can be recorded.",
+            f"The API token may only read on {address.url}, so no experiment can be recorded.",
             "Use a token that may write.",
         )
     if token.get("client") is None:
         raise ServerError(
-            f"The API token belongs to no client (team) of {connection.impl.driver.api_url}.",
+            f"The API token belongs to no client (team) of {address.url}.",
             "Use the API token of a client, not that of a user.",
         )
     # An experiment that is there already has its project.
     if settings.sigopt_experiment_id is None:
-        _ensure_project(connection, connection.clients(token["client"]), settings)
-    return bool(token.get("engine") == OUR_ENGINE)
-
-
-def _ensure_project(connection: Any, client: Any, settings: Settings) -> None:
-    project_id = settings.sigopt_project_id
-    project, error = _answer(client.projects(project_id).fetch)
-    if error is not None and error.status_code == 404:
-        project, error = _answer(lambda: client.projects().create(id=project_id, name=project_id))
-        if error is None:
-            logger.info(
-                "Project %r was not on %s and has been created.",
-                project_id,
-                connection.impl.driver.api_url,
+        project_id = settings.sigopt_project_id
+        project = ensure_project(connection, project_id, token["client"])
+        if project.created:
+            logger.info("Project %r was not on %s and has been created.", project_id, address.url)
+        if project.document.to_json().get("deleted"):
+            raise ServerError(
+                f"The project {project_id!r} on {address.url} has been deleted.",
+                "Set sigopt_project_id to another one.",
             )
-        elif error.status_code == 409:
-            # Another worker has created it in between.
-            project, error = _answer(client.projects(project_id).fetch)
-        elif error.status_code in _REFUSALS:
-            raise no_project(connection, error, project_id)
-    if error is not None:
-        raise error
-    if project.to_json().get("deleted"):
-        raise ServerError(
-            f"The project {project_id!r} on {connection.impl.driver.api_url} has been deleted.",
-            "Set sigopt_project_id to another one.",
-        )
-
-
-def _answer(request: Callable[[], Any]) -> tuple[Any, Any]:
-    """What a request gives, and its refusal; never both.
-
-    Errors of ours are raised after it and not in a handler, where they would keep the refused
-    request, and with it the token, as their context.
-    """
-    try:
-        return request(), None
-    except ApiException as error:
-        return None, error
+    return bool(token.get("engine") == OUR_ENGINE)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.errors import DataError, MissingExtraError
+from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.files import write_whole
 
 EXPORT_SCHEMA_VERSION = 1
@@ -66,7 +67,7 @@ def _titles(connection: Any, experiment_id: str) -> dict[str, str]:
     """Parameter name to its column: the ops that it stands for."""
     driver = connection.impl.driver
     record = driver.request("GET", ["experiments", experiment_id, "record"], None, None)
-    described = (record.get("record") or {}).get("search_space") or {}
+    described = ExperimentRecord.from_json(record.get("record") or {}).search_space or {}
     titles: dict[str, str] = {}
     for parameter in described.get("parameters", ()):
         ops = ", ".join(op[0] for op in parameter["ops"])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.results.metric_names import ACCURACY, DURATION, LATENCY, OUTPUT_NOISE, OWN
-
-# Where the record keeps what accuracy has to reach: as a metric without a threshold it does not.
-ACCURACY_TARGET = "accuracy_target"
 
 
 @dataclass(frozen=True)
@@ -25,9 +23,8 @@ class Definition:
         maximize_accuracy: Direction of the accuracy metric.
         stores_noise: Whether output noise is among the stored metrics.
         observation_budget: INC's ``max_trials``.
-        record: JSON-safe document kept with the experiment: op names, fingerprints.
+        record: Kept with the experiment.
         stored_metrics: Names of the user's own metrics.
-        accuracy_target: What INC's criterion asks for, where that is not the threshold.
         parallel_bandwidth: How many workers will ask at the same time.
         metadata: Kept with the experiment: at most 100 short strings or numbers.
     """
@@ -39,15 +36,10 @@ class Definition:
     maximize_accuracy: bool
     stores_noise: bool
     observation_budget: int
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: ExperimentRecord = field(default_factory=ExperimentRecord)
     stored_metrics: tuple[str, ...] = ()
-    accuracy_target: float | None = None
     parallel_bandwidth: int = 1
     metadata: Mapping[str, str | float] = field(default_factory=dict)
-
-    def with_record(self, record: Mapping[str, Any]) -> Definition:
-        """The same experiment with another record."""
-        return replace(self, record=record)
 
     def to_request(self) -> dict[str, Any]:
         """The body of SigOpt's experiment create."""
@@ -87,12 +79,12 @@ class Definition:
         return request
 
     @classmethod
-    def of_document(cls, document: Any, record: Mapping[str, Any]) -> Definition:
+    def of_document(cls, document: Any, record: ExperimentRecord) -> Definition:
         """What an experiment was made of, to make a copy of it elsewhere.
 
         Args:
             document: The experiment as the client returned it.
-            record: The document kept with it.
+            record: What is kept with it.
         """
         accuracy = next(metric for metric in document.metrics if metric.name == ACCURACY)
         names = [metric.name for metric in document.metrics]
@@ -108,6 +100,5 @@ class Definition:
             observation_budget=document.observation_budget,
             record=record,
             stored_metrics=tuple(name for name in names if name not in OWN),
-            accuracy_target=record.get(ACCURACY_TARGET),
             parallel_bandwidth=document.parallel_bandwidth or 1,
         )

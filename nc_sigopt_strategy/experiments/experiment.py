@@ -14,10 +14,10 @@ from typing import Any
 
 from nc_sigopt_strategy.client.sigopt_client import ApiException, SigOptException, without_token
 from nc_sigopt_strategy.errors import ExperimentError, SuggestionLostError
-from nc_sigopt_strategy.experiments import record as experiment_record
-from nc_sigopt_strategy.experiments.definition import ACCURACY_TARGET, Definition
+from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.documents import observation_request, plain_metadata, record_of
 from nc_sigopt_strategy.experiments.lease import Lease, Worker
+from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.results.metric_names import ACCURACY, LATENCY
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
@@ -108,10 +108,7 @@ class Experiment:
         if problem is not None:
             raise ExperimentError(f"The experiment cannot be created: {problem}.")
         experiment = cls(connection, document, worker)
-        record = dict(definition.record)
-        if definition.accuracy_target is not None:
-            record[ACCURACY_TARGET] = definition.accuracy_target
-        experiment.write_record(record)
+        experiment.write_record(definition.record)
         return experiment
 
     @classmethod
@@ -144,8 +141,7 @@ class Experiment:
         """What the accuracy has to reach: a constraint, or without one what the record says."""
         if self._accuracy is not None and self._accuracy.threshold is not None:
             return float(self._accuracy.threshold)
-        target = self.read_record().get(ACCURACY_TARGET)
-        return None if target is None else float(target)
+        return self.read_record().accuracy_target
 
     @property
     def is_shared(self) -> bool:
@@ -172,19 +168,18 @@ class Experiment:
             endpoint = self.connection.experiments(self.id)
             self.document = endpoint.update(parallel_bandwidth=workers)
 
-    def read_record(self) -> dict[str, Any]:
-        """The document kept with the experiment; of a SigOpt server what its metadata holds."""
+    def read_record(self) -> ExperimentRecord:
+        """The record kept with the experiment; of a SigOpt server what its metadata holds."""
         raw = self._record_request("GET", None)
         if raw is not None:
-            return dict(raw.get("record") or {})
+            return ExperimentRecord.from_json(raw.get("record") or {})
         document = self.connection.experiments(self.id).fetch()
-        return experiment_record.from_metadata(plain_metadata(document.metadata))
+        return ExperimentRecord.from_metadata(plain_metadata(document.metadata))
 
-    def write_record(self, record: Mapping[str, Any]) -> None:
-        """Replace the document kept with the experiment."""
-        if self._record_request("PUT", {"record": dict(record)}) is None:
-            metadata = experiment_record.to_metadata(record)
-            self.connection.experiments(self.id).update(metadata=metadata)
+    def write_record(self, record: ExperimentRecord) -> None:
+        """Replace the record kept with the experiment."""
+        if self._record_request("PUT", {"record": record.to_json()}) is None:
+            self.connection.experiments(self.id).update(metadata=record.to_metadata())
 
     def suggest(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,54 +13,65 @@ import numpy as np
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.documents import METADATA_STRING
 from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.settings.choices import CONSTRAINT
 from nc_sigopt_strategy.settings.session_options import that_change_something
-from nc_sigopt_strategy.settings.settings import CONSTRAINT
-
-SESSION_OPTIONS = "onnxruntime_session_options"
-STORED_METRICS = "stored metrics"
-GOAL = "goal"
 
 
-def identity(
-    *,
-    model_fingerprint: str,
-    batches: Sequence[Any],
-    timed_inputs: int | None,
-    search_space: Mapping[str, Any],
-    criterion: str,
-    latency: str,
-    session_options: Mapping[str, Any] | None = None,
-    stored_metrics: Sequence[str] = (),
-    goal: str = CONSTRAINT,
-) -> dict[str, str]:
-    """Names of what matters to short fingerprints, as kept in the experiment's record.
+@dataclass(frozen=True)
+class Measuring:
+    """What models are measured on, and how.
 
-    Args:
-        model_fingerprint: Hash of the FP32 graph.
+    Attributes:
         batches: The calibration batches that latency and output noise are measured on.
         timed_inputs: How many inputs of the first batch are timed; ``None`` for all.
+        latency: How latency is measured, in words.
+        session_options: ONNX Runtime's, if the user chose any.
+    """
+
+    batches: Sequence[Any]
+    timed_inputs: int | None
+    latency: str
+    session_options: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What has to be the same for an experiment to be continued.
+
+    Attributes:
+        model_fingerprint: Hash of the FP32 graph.
+        measuring: What models are measured on, and how.
         search_space: ``SearchSpace.describe()``.
         criterion: The accuracy criterion in words.
-        latency: How latency is measured.
-        session_options: ONNX Runtime's, if the user chose any.
         stored_metrics: Names of the user's own metrics.
         goal: See ``Settings``.
     """
-    found = {
-        "model": model_fingerprint,
-        "data": _data_fingerprint(batches, timed_inputs),
-        "search space": hashlib.sha256(json.dumps(search_space).encode()).hexdigest(),
-        "accuracy criterion": criterion,
-        "latency measurement": latency,
-    }
-    # Names of what is not there are left out: experiments of earlier versions lack them too.
-    if chosen := that_change_something(session_options):
-        found[SESSION_OPTIONS] = json.dumps(chosen, sort_keys=True)
-    if stored_metrics:
-        found[STORED_METRICS] = json.dumps(sorted(stored_metrics))
-    if goal != CONSTRAINT:
-        found[GOAL] = goal
-    return {name: _short(value) for name, value in found.items()}
+
+    model_fingerprint: str
+    measuring: Measuring
+    search_space: Mapping[str, Any]
+    criterion: str
+    stored_metrics: Sequence[str] = ()
+    goal: str = CONSTRAINT
+
+    def fingerprints(self) -> dict[str, str]:
+        """Names of what matters to short fingerprints, as the experiment's record keeps them."""
+        measuring = self.measuring
+        found = {
+            "model": self.model_fingerprint,
+            "data": _data_fingerprint(measuring.batches, measuring.timed_inputs),
+            "search space": hashlib.sha256(json.dumps(self.search_space).encode()).hexdigest(),
+            "accuracy criterion": self.criterion,
+            "latency measurement": measuring.latency,
+        }
+        # Stores leave out what is as by default, and so does this, or nothing could be continued.
+        if chosen := that_change_something(measuring.session_options):
+            found["onnxruntime_session_options"] = json.dumps(chosen, sort_keys=True)
+        if self.stored_metrics:
+            found["stored metrics"] = json.dumps(sorted(self.stored_metrics))
+        if self.goal != CONSTRAINT:
+            found["goal"] = self.goal
+        return {name: _short(value) for name, value in found.items()}
 
 
 def refuse_changes(experiment: Experiment, now: Mapping[str, str]) -> None:
@@ -68,7 +80,7 @@ def refuse_changes(experiment: Experiment, now: Mapping[str, str]) -> None:
     Raises:
         ExperimentError: Something changed; the message names all that did.
     """
-    known = experiment.read_record().get("identity")
+    known = experiment.read_record().identity
     if known is None:
         raise ExperimentError(
             f"Experiment {experiment.shown_id} holds no record of model and data.",
@@ -107,7 +119,7 @@ def _short(value: str) -> str:
 def _data_fingerprint(batches: Sequence[Any], timed_inputs: int | None) -> str:
     digest = hashlib.sha256(repr(timed_inputs).encode())
     for batch in batches:
-        parts = batch.values() if isinstance(batch, Mapping) else batch
+        parts = list(batch.values()) if isinstance(batch, Mapping) else batch
         for part in parts if isinstance(parts, (list, tuple)) else [parts]:
             array = np.ascontiguousarray(part)
             digest.update(f"{array.shape}{array.dtype}".encode())

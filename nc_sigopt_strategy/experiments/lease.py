@@ -20,10 +20,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_strategy.settings.choices import LEASE_SECONDS, MAX_WORKER_NAME
+
 logger = logging.getLogger("nc_sigopt_strategy")
 
-LEASE_SECONDS = 90.0
-MAX_WORKER_NAME = 64
 # Renewed this often, so that one renewal may be lost.
 RENEWALS_PER_LEASE = 3
 _WORKER, _MACHINE, _PROCESS, _EXPIRES = "worker", "machine", "process", "lease_expires"

@@ -22,6 +22,7 @@ from nc_sigopt_strategy.experiments.documents import plain_metadata, record_of
 from nc_sigopt_strategy.experiments.experiment import Experiment, Place, Trial, list_experiments
 from nc_sigopt_strategy.experiments.lease import Standing, Worker
 from nc_sigopt_strategy.experiments.outbox import KEY, Entry, Outbox
+from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -122,7 +123,7 @@ class MirroredExperiment(Experiment):
         super().share_among(workers)
         self._outbox.call(lambda: self.remote.share_among(workers))
 
-    def write_record(self, record: Mapping[str, Any]) -> None:
+    def write_record(self, record: ExperimentRecord) -> None:
         super().write_record(record)
         self._record_due = not self._outbox.call(lambda: self.remote.write_record(record))
 
@@ -244,10 +245,11 @@ class MirroredExperiment(Experiment):
 
     def _pull_reference(self) -> None:
         record = self.read_record()
-        if "reference" not in record and "reference" in (there := self.remote.read_record()):
-            record["reference"] = there["reference"]
-            super().write_record(record)
-        self._has_reference = "reference" in record
+        if record.reference is None:
+            record = dataclasses.replace(record, reference=self.remote.read_record().reference)
+            if record.reference is not None:
+                super().write_record(record)
+        self._has_reference = record.reference is not None
 
     def _import(self, document: Any, threshold: float | None) -> None:
         record, fingerprint = record_of(document, lambda accuracy: self._met(accuracy, threshold))

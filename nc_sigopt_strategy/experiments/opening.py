@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nc_sigopt_strategy.client.connections import Connections
-from nc_sigopt_strategy.client.sigopt_client import ApiException
+from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.lease import Worker
@@ -28,15 +26,16 @@ def create_experiment(
     """
     if definition.project_id is not None:
         ensure_project(connections.local, definition.project_id)
-    if connections.remote is None:
+    server = connections.server
+    if server is None:
         return Experiment.create(connections.local, definition, worker)
     if server_suggests:
-        refuse_server_suggestions(definition.parameters, server_is_ours=connections.remote_is_ours)
+        refuse_server_suggestions(definition.parameters, server_is_ours=server.is_ours)
     return MirroredExperiment.create_both(
         connections.local,
-        connections.remote,
+        server.connection,
         definition,
-        connections.server_url,
+        server.address.url,
         worker,
         server_suggests=server_suggests,
     )
@@ -55,33 +54,18 @@ def join_experiment(
         ExperimentError: There is none of that id.
         ServerError: The server is asked to suggest and could not.
     """
-    if connections.remote is None:
+    server = connections.server
+    if server is None:
         return Experiment.join(connections.local, experiment_id, worker)
-    copy = Experiment.join(connections.remote, experiment_id, worker)
+    copy = Experiment.join(server.connection, experiment_id, worker)
     if server_suggests:
-        refuse_server_suggestions(copy.parameters, server_is_ours=connections.remote_is_ours)
+        refuse_server_suggestions(copy.parameters, server_is_ours=server.is_ours)
     if copy.document.project is not None:
         ensure_project(connections.local, copy.document.project)
     return MirroredExperiment.join_both(
         connections.local,
         copy,
-        connections.server_url,
+        server.address.url,
         worker,
         server_suggests=server_suggests,
     )
-
-
-def ensure_project(connection: Any, project_id: str) -> None:
-    """Create the project in the embedded engine if it is not there yet."""
-    client = connection.clients(connection.tokens("self").fetch().client)
-    try:
-        client.projects(project_id).fetch()
-    except ApiException as error:
-        if error.status_code != 404:
-            raise
-        try:
-            client.projects().create(id=project_id, name=project_id)
-        except ApiException as conflict:
-            # Another process may have created it in between.
-            if conflict.status_code != 409:
-                raise

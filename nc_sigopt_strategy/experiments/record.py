@@ -1,37 +1,161 @@
-"""The part of an experiment's record that fits into SigOpt's metadata.
+"""What is kept with an experiment beside its trials, and how it is stored.
 
-Our own stores keep a document of any size beside an experiment. A SigOpt server has only metadata
-(100 entries of 500 characters), so what another worker needs to join goes there: what must be the
-same, the reference that latencies are ratios to, and what accuracy has to reach.
+Our own stores keep a JSON document of any size beside an experiment. A SigOpt server has only
+metadata (100 entries of 500 characters), so what another worker needs to join goes there: what
+must be the same, the reference that latencies are ratios to, and what accuracy has to reach.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from nc_sigopt_strategy.experiments.definition import ACCURACY_TARGET
+from nc_sigopt_strategy.errors import ExperimentError
 
-_NESTED = ("identity", "reference")
-_PLAIN = (ACCURACY_TARGET, "baseline_accuracy")
-
-
-def to_metadata(record: Mapping[str, Any]) -> dict[str, str | float]:
-    """Entries of an experiment's metadata."""
-    metadata: dict[str, str | float] = {
-        f"{part}: {key}": value
-        for part in _NESTED
-        for key, value in (record.get(part) or {}).items()
-    }
-    metadata.update({key: record[key] for key in _PLAIN if record.get(key) is not None})
-    return metadata
+# Names in the stored document, and of what a server's metadata holds too.
+_IDENTITY, _REFERENCE = _NESTED = ("identity", "reference")
+_ACCURACY_TARGET, _BASELINE = _PLAIN = ("accuracy_target", "baseline_accuracy")
+_SEARCH_SPACE, _OP_GRAPH = "search_space", "op_graph"
+_KEYS = (*_NESTED, *_PLAIN, _SEARCH_SPACE, _OP_GRAPH)
+_MODEL, _SECONDS = "model", "seconds"
 
 
-def from_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of ``to_metadata``; empty where the metadata is of another program."""
-    record: dict[str, Any] = {key: metadata[key] for key in _PLAIN if key in metadata}
-    for key, value in metadata.items():
-        part, _, name = key.partition(": ")
-        if part in _NESTED and name:
-            record.setdefault(part, {})[name] = value
-    return record
+@dataclass(frozen=True)
+class Reference:
+    """What latencies are ratios to.
+
+    Attributes:
+        model: ``default``, the default int8 configuration, or ``fp32``.
+        seconds: Its latency when it was first timed.
+        other: What a later version keeps with it.
+    """
+
+    model: str
+    seconds: float
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Reference:
+        """The inverse of ``to_json``.
+
+        Raises:
+            ExperimentError: It is none.
+        """
+        model, seconds = document.get(_MODEL), _number(document, _SECONDS)
+        if not isinstance(model, str) or seconds is None:
+            raise _unusable(_REFERENCE, document)
+        rest = {key: value for key, value in document.items() if key not in (_MODEL, _SECONDS)}
+        return cls(model, seconds, rest)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-safe document."""
+        return {**self.other, _MODEL: self.model, _SECONDS: self.seconds}
+
+
+@dataclass(frozen=True)
+class ExperimentRecord:
+    """The record of an experiment; what is not known is ``None``.
+
+    Attributes:
+        identity: What must be the same to continue it, as ``Identity.fingerprints`` gives it.
+        search_space: Ops, parameters and values, as ``SearchSpace.describe`` gives them.
+        op_graph: Sizes of parameters and edges between them, see ``parameter_graph``.
+        baseline_accuracy: Accuracy of the FP32 model.
+        accuracy_target: What accuracy has to reach where the metric has no threshold.
+        reference: What latencies are ratios to, once something has been timed.
+        other: What a later version keeps; it survives that this one writes the record.
+    """
+
+    identity: Mapping[str, str] | None = None
+    search_space: Mapping[str, Any] | None = None
+    op_graph: Mapping[str, Any] | None = None
+    baseline_accuracy: float | None = None
+    accuracy_target: float | None = None
+    reference: Reference | None = None
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ExperimentRecord:
+        """The inverse of ``to_json``.
+
+        Raises:
+            ExperimentError: Something in it is not what this strategy writes.
+        """
+        reference = _mapping(document, _REFERENCE)
+        return cls(
+            identity=_mapping(document, _IDENTITY),
+            search_space=_mapping(document, _SEARCH_SPACE),
+            op_graph=_mapping(document, _OP_GRAPH),
+            baseline_accuracy=_number(document, _BASELINE),
+            accuracy_target=_number(document, _ACCURACY_TARGET),
+            reference=None if reference is None else Reference.from_json(reference),
+            other={key: value for key, value in document.items() if key not in _KEYS},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that our own stores keep."""
+        known = {
+            _IDENTITY: _plain(self.identity),
+            _SEARCH_SPACE: _plain(self.search_space),
+            _OP_GRAPH: _plain(self.op_graph),
+            _BASELINE: self.baseline_accuracy,
+            _ACCURACY_TARGET: self.accuracy_target,
+            _REFERENCE: None if self.reference is None else self.reference.to_json(),
+        }
+        found = {key: value for key, value in known.items() if value is not None}
+        return {**self.other, **found}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> ExperimentRecord:
+        """The inverse of ``to_metadata``; empty where the metadata is of another program.
+
+        Raises:
+            ExperimentError: As ``from_json``.
+        """
+        document: dict[str, Any] = {key: metadata[key] for key in _PLAIN if key in metadata}
+        for key, value in metadata.items():
+            part, _, name = key.partition(": ")
+            if part in _NESTED and name:
+                document.setdefault(part, {})[name] = value
+        return cls.from_json(document)
+
+    def to_metadata(self) -> dict[str, str | float]:
+        """What a SigOpt server keeps of it: entries of the experiment's metadata."""
+        document = self.to_json()
+        metadata: dict[str, str | float] = {
+            f"{part}: {key}": value
+            for part in _NESTED
+            for key, value in document.get(part, {}).items()
+        }
+        metadata.update({key: document[key] for key in _PLAIN if key in document})
+        return metadata
+
+
+def _plain(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if value is None else dict(value)
+
+
+def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+    value = document.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise _unusable(key, value)
+    return value
+
+
+def _number(document: Mapping[str, Any], key: str) -> float | None:
+    value = document.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _unusable(key, value)
+    return float(value)
+
+
+def _unusable(key: str, value: object) -> ExperimentError:
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else shown[:80] + " ..."
+    return ExperimentError(
+        f"The experiment's record holds {shown} under {key!r}, which this strategy never writes.",
+        "Leave sigopt_experiment_id out to create a new one.",
+    )

@@ -13,7 +13,7 @@ HTTP, HTTPS = "http", "https"
 _HOST = r"\[[0-9a-f:.]+\]|[\w\-]+(?:\.[\w\-]+)*"
 _HOST_PATTERN = re.compile(_HOST, re.IGNORECASE)
 _URL_PATTERN = re.compile(
-    rf"(https?)://(?:([^/\s@\\]+)@)?({_HOST})(?::(\d{{1,5}}))?((?:/[^\s?#@\\]*)?)", re.IGNORECASE
+    rf"(https?)://(?:[^/\s@\\]+@)?({_HOST})(?::(\d{{1,5}}))?((?:/[^\s?#@\\]*)?)", re.IGNORECASE
 )
 _MAX_PORT = 65535
 
@@ -27,14 +27,12 @@ class Address:
         host: Name or address in lower case, IPv6 without brackets.
         port: If the URL names one.
         path: Empty, or with a slash in front and none at the end.
-        has_credentials: Whether the URL holds a user or a password.
     """
 
     scheme: str
     host: str
     port: int | None
     path: str
-    has_credentials: bool
 
     @property
     def url(self) -> str:
@@ -42,6 +40,12 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.path}"
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __repr__(self) -> str:
+        return f"Address({self.url!r})"
 
     def may_see_token(self, plain_http_hosts: Collection[str]) -> bool:
         """Whether a token may go there: with TLS, on this machine, or because it is named."""
@@ -53,7 +57,7 @@ def parse_address(url: str) -> Address | None:
     found = _URL_PATTERN.fullmatch(url)
     if found is None:
         return None
-    scheme, credentials, host, port, path = found.groups()
+    scheme, host, port, path = found.groups()
     if port is not None and not 0 < int(port) <= _MAX_PORT:
         return None
     return Address(
@@ -61,7 +65,6 @@ def parse_address(url: str) -> Address | None:
         host.strip("[]").lower(),
         None if port is None else int(port),
         path.rstrip("/"),
-        credentials is not None,
     )
 
 
@@ -72,7 +75,7 @@ def parse_host(text: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: ``localhost``, 127.0.0.0/8 or ``::1``.
+    """Whether a host is reached from this machine only: ``localhost``, 127.0.0.0/8 or ``::1``.
 
     Short and octal spellings of an address are not taken for one, for not every library reads
     them alike.

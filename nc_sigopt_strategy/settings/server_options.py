@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.errors import SettingsError
-from nc_sigopt_strategy.settings.address import parse_address, parse_host
+from nc_sigopt_strategy.settings.address import Address, parse_address, parse_host
 from nc_sigopt_strategy.settings.secret import Secret
 
 ClientCertificate = Path | tuple[Path, Path]
 
 
-def checked_url(key: str, value: object) -> str | None:
-    """Base URL of a server without a slash at its end.
+def checked_url(key: str, value: object) -> Address | None:
+    """Base URL of a server, taken apart.
 
     Raises:
         SettingsError: Not a URL of http or https, or one with a user, a password or a query.
@@ -34,7 +34,7 @@ def checked_url(key: str, value: object) -> str | None:
         raise SettingsError(
             f"{key} {text!r} is not a URL of a server.", "For example: https://sigopt.example.org."
         )
-    return address.url
+    return address
 
 
 def checked_proxy(key: str, value: object) -> Secret | None:

@@ -12,7 +12,7 @@ from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.results.run_files import RECIPE_FILE
 from nc_sigopt_strategy.results.trial_record import TrialRecord
-from nc_sigopt_strategy.settings.settings import PARETO
+from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.winners.front_files import FrontFiles
 from nc_sigopt_strategy.winners.kept_models import BEST_MODEL

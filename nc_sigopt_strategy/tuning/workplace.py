@@ -11,7 +11,8 @@ from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import refuse_changes
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.opening import create_experiment, join_experiment
-from nc_sigopt_strategy.settings.settings import SERVER, Settings
+from nc_sigopt_strategy.settings.choices import SERVER
+from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.machine_lock import MachineLock
 
 

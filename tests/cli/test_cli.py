@@ -15,9 +15,9 @@ from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
 from nc_sigopt_strategy.cli import main as cli
 from nc_sigopt_strategy.cli import shared as cli_common
 from nc_sigopt_strategy.client.connections import open_embedded
+from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
-from nc_sigopt_strategy.experiments.opening import ensure_project
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.version import __version__

@@ -445,23 +445,24 @@ def test_whose_server_it_is(
 
     for engine, ours in [("nc_sigopt_strategy", True), ("another", False)]:
         say(engine)
-        assert open_server(TOKEN, _settings(upstream))[1] is ours
+        assert open_server(TOKEN, _settings(upstream)).is_ours is ours
     say("nc_sigopt_strategy")
     kwargs = {"sigopt_api_token": TOKEN, "sigopt_api_url": upstream, "storage": "sqlite://"}
     found = open_connections(Settings.from_kwargs(kwargs), seed=0)
-    assert found.remote_is_ours
-    assert found.server_url == upstream
+    assert found.server is not None
+    assert found.server.is_ours
+    assert found.server.address.url == upstream
 
 
 def test_our_server_says_so(upstream: str) -> None:
-    assert open_server(TOKEN, _settings(upstream))[1]
+    assert open_server(TOKEN, _settings(upstream)).is_ours
 
 
 def test_server_suggestions_need_a_server() -> None:
     with pytest.raises(SettingsError, match="needs a SigOpt server") as caught:
         open_connections(Settings.from_kwargs({"suggestions": "server"}), seed=0)
     assert "sigopt_api_token" in caught.value.hint
-    assert not Connections(None).remote_is_ours
+    assert Connections(None).server is None
 
 
 def test_where_a_server_would_hang() -> None:

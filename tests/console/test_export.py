@@ -16,6 +16,7 @@ from nc_sigopt_strategy.client.connections import open_connections
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.opening import create_experiment
+from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.settings import Settings
 
@@ -38,7 +39,7 @@ def store(tmp_path: Path) -> tuple[str, str]:
             maximize_accuracy=True,
             stores_noise=True,
             observation_budget=5,
-            record={"search_space": space},
+            record=ExperimentRecord(search_space=space),
         ),
         Worker("me"),
     )

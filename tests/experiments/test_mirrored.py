@@ -6,6 +6,7 @@ or after it (its answer is). ``tests/faults`` breaks real sockets.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.mirrored import MirroredExperiment
+from nc_sigopt_strategy.experiments.record import ExperimentRecord, Reference
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from tests.conftest import logged
 
@@ -85,7 +87,7 @@ class Rig:
 
     def create(self, name: str = "me", budget: int = 20, **options: Any) -> MirroredExperiment:
         definition = Definition(
-            "run", None, SPACE, 0.5, True, False, budget, {"identity": {"a": "b"}}
+            "run", None, SPACE, 0.5, True, False, budget, ExperimentRecord(identity={"a": "b"})
         )
         made = MirroredExperiment.create_both(
             self.local(name), self.remote(), definition, URL, Worker(name), **options
@@ -263,7 +265,8 @@ def test_what_the_server_refuses_is_kept_here_and_the_rest_goes_on(rig: Rig) -> 
 
 def test_two_workers_with_stores_of_their_own_know_all_trials(rig: Rig) -> None:
     one = rig.create("one")
-    one.write_record({**one.read_record(), "reference": {"model": "default", "seconds": 0.25}})
+    reference = Reference("default", 0.25)
+    one.write_record(dataclasses.replace(one.read_record(), reference=reference))
     other = rig.join(one.shown_id, "other")
     one.share_among(2)
     seen_by_one: set[str] = set()
@@ -284,7 +287,7 @@ def test_two_workers_with_stores_of_their_own_know_all_trials(rig: Rig) -> None:
             (turn + 1) / 100 for turn in range(6)
         ]
         assert worker.news({str(r.observation_id) for r in records}) == []
-    assert other.read_record()["reference"] == {"model": "default", "seconds": 0.25}
+    assert other.read_record().reference == reference
     assert other.is_shared
     assert len(rig.on_server(one.shown_id)) == 6
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_strategy.hosts.inc.calibration import STOCK, CalibratedOnce
+from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, absent, replaced
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.settings.choices import STOCK
 
 
 class Inc:

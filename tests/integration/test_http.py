@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from nc_sigopt_strategy.client.connections import open_embedded, open_http
+from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.client.sigopt_client import failed_status_rate_limit
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
-from nc_sigopt_strategy.experiments.opening import ensure_project
 from nc_sigopt_strategy.results.run_files import read_trials
 from nc_sigopt_strategy.settings.settings import Settings
 from tests.conftest import logged

@@ -77,7 +77,8 @@ def test_tunes_in_either_format(
     assert calibration["stock"] == {}
     known = outcome().experiment_id
     assert known is not None
-    graph = Experiment.join(open_embedded(), known).read_record()["op_graph"]
+    graph = Experiment.join(open_embedded(), known).read_record().op_graph
+    assert graph is not None
     work = {
         p["multiply_adds"]: p["weight_elements"]
         for p in graph["parameters"]

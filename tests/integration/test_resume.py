@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -221,12 +222,13 @@ def test_fp32_reference_is_restored_as_such(
     fit(small_model, configure(tmp_path, max_trials=2), small_loader, default_fails)
     known = outcome().experiment_id
     assert known is not None
-    before = Experiment.join(open_embedded(), known).read_record()["reference"]
-    assert before["model"] == "fp32"
+    before = Experiment.join(open_embedded(), known).read_record().reference
+    assert before is not None
+    assert before.model == "fp32"
     conf = configure(tmp_path, {"sigopt_experiment_id": known}, max_trials=4)
     fit(small_model, conf, small_loader, small_accuracy)
-    assert outcome().fp32_latency_seconds == pytest.approx(before["seconds"], rel=0.5)
-    assert Experiment.join(open_embedded(), known).read_record()["reference"] == before
+    assert outcome().fp32_latency_seconds == pytest.approx(before.seconds, rel=0.5)
+    assert Experiment.join(open_embedded(), known).read_record().reference == before
 
 
 def test_changed_evaluation_is_refused(
@@ -246,11 +248,12 @@ def test_op_graph_is_recorded_and_experiments_without_one_go_on(
     assert known is not None
     experiment = Experiment.join(open_embedded(), known)
     record = experiment.read_record()
-    graph = record.pop("op_graph")
+    graph = record.op_graph
+    assert graph is not None
     assert [p["name"] for p in graph["parameters"]] == list(experiment.parameters)
     assert graph["parameters"][0]["multiply_adds"] == 12 * 12 * 8 * 27
     assert len(graph["edges"]) == len(graph["parameters"]) - 1
-    experiment.write_record(record)
+    experiment.write_record(dataclasses.replace(record, op_graph=None))
     conf = configure(tmp_path, {"sigopt_experiment_id": known}, max_trials=2)
     fit(small_model, conf, small_loader, small_accuracy)
     assert len(read_trials(tmp_path / "run")) == 2

@@ -36,7 +36,9 @@ def _check(experiment: Experiment, workers: list[WorkerProcess], budget: int) ->
     measured = [r for r in records if r.duplicate_of is None and r.latency_seconds is not None]
     assert len({tuple(sorted(r.assignments.items())) for r in records}) == budget
     # One reference for all: the ratio times the first one's latency.
-    reference = experiment.read_record()["reference"]["seconds"]
+    kept = experiment.read_record().reference
+    assert kept is not None
+    reference = kept.seconds
     for record in measured:
         assert record.latency_seconds == pytest.approx((record.latency_ratio or 0.0) * reference)
         assert record.machine

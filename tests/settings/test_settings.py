@@ -12,8 +12,10 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from nc_sigopt_strategy.errors import SettingsError, SigOptStrategyError
+from nc_sigopt_strategy.sampling import DEFAULT_SAMPLER, SAMPLER_NAMES
 from nc_sigopt_strategy.settings.address import is_loopback, parse_address
-from nc_sigopt_strategy.settings.secret import SealedKwargs, Secret
+from nc_sigopt_strategy.settings.choices import SAMPLERS
+from nc_sigopt_strategy.settings.secret import Secret
 from nc_sigopt_strategy.settings.settings import KEYS, Settings
 
 TOKEN = "0123456789SECRET"
@@ -40,7 +42,7 @@ def test_token_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_server_from_the_clients_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGOPT_API_URL", "https://theirs/")
-    assert Settings.from_kwargs({}).sigopt_api_url == "https://theirs"
+    assert str(Settings.from_kwargs({}).sigopt_api_url) == "https://theirs"
     monkeypatch.setenv("SIGOPT_API_URL", "https://me:hunter2@theirs")
     with pytest.raises(SettingsError, match="SIGOPT_API_URL holds a user name") as caught:
         Settings.from_kwargs({})
@@ -55,6 +57,14 @@ def test_project_from_the_clients_variable(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_none_means_default() -> None:
     assert Settings.from_kwargs(dict.fromkeys(KEYS)) == Settings.from_kwargs({})
+
+
+def test_samplers_are_those_of_the_engine() -> None:
+    assert SAMPLERS == SAMPLER_NAMES
+    assert Settings().sampler == DEFAULT_SAMPLER
+    with pytest.raises(SettingsError, match="Did you mean 'random'") as caught:
+        Settings.from_kwargs({"sampler": "randon"})
+    assert "one of quantization, tpe, gp, random, grid" in str(caught.value)
 
 
 def test_errors_are_ours_and_value_errors() -> None:
@@ -82,46 +92,6 @@ def test_secret_shows_itself_nowhere() -> None:
     shown += [str(pickle.dumps(secret)), repr(copy.deepcopy(secret)), repr({"a": [secret]})]
     assert not any(TOKEN in text for text in shown)
     assert secret.reveal() == TOKEN
-
-
-def test_sealed_kwargs() -> None:
-    def latency(model: object) -> float:
-        return 1.0
-
-    kwargs = {"sigopt_api_token": TOKEN, "latency_func": latency, "seed": 7}
-    sealed = SealedKwargs(kwargs)
-    assert Settings.from_kwargs(sealed).seed == 7
-    assert sealed.reveal() == kwargs
-    for copied in (copy.deepcopy(sealed), pickle.loads(pickle.dumps(sealed))):
-        assert TOKEN not in repr(copied.__dict__)
-        assert TOKEN not in repr(copied)
-        with pytest.raises(SettingsError, match="latency_func, sigopt_api_token"):
-            Settings.from_kwargs(copied)
-        with pytest.raises(SettingsError, match="are a copy"):
-            Settings.from_kwargs(copy.deepcopy(copied))
-
-
-@pytest.mark.parametrize(
-    ("url", "hidden"),
-    [
-        ("postgresql://user:hunter2@db/x", True),
-        ("mysql://db/x?ssl_password=hunter2", True),
-        ("sqlite:////data/store.sqlite3", False),
-        ("https://sigopt.example.org:4433", False),
-    ],
-)
-def test_credentials_in_urls_are_sealed_too(url: str, hidden: bool) -> None:
-    for key in ("storage", "sigopt_api_url"):
-        sealed = SealedKwargs({key: url})
-        assert ("hunter2" in repr(sealed)) is False
-        assert (url not in repr(sealed)) is hidden
-        assert (copy.deepcopy(sealed).left_out == (key,)) is hidden
-        assert sealed.reveal() == {key: url}
-
-
-def test_copy_that_lost_nothing_still_works() -> None:
-    sealed = SealedKwargs({"seed": 7, "sigopt_api_token": None})
-    assert Settings.from_kwargs(copy.deepcopy(sealed)).seed == 7
 
 
 def test_what_does_not_go_with_a_front_is_refused() -> None:
@@ -187,33 +157,6 @@ def _encrypted(pem: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://me:hunter2@proxy.lan:3128", "https://hunter2@proxy.lan", "me:hunter2@proxy"]
-)
-def test_proxys_password_is_private(url: str) -> None:
-    sealed = SealedKwargs({"sigopt_proxy": url, "seed": 7})
-    copied = copy.deepcopy(sealed)
-    assert "hunter2" not in repr(sealed) + repr(copied) + str(pickle.dumps(sealed))
-    assert copied.left_out == ("sigopt_proxy",)
-    with pytest.raises(SettingsError, match="never holds sigopt_proxy"):
-        Settings.from_kwargs(copied)
-    if url.startswith("http"):
-        settings = Settings.from_kwargs(sealed)
-        assert "hunter2" not in repr(settings)
-        assert settings.sigopt_proxy is not None
-        assert settings.sigopt_proxy.reveal() == url
-    else:
-        with pytest.raises(SettingsError, match=r"sigopt_proxy \*\*\* is not a URL") as caught:
-            Settings.from_kwargs(sealed)
-        assert "hunter2" not in str(caught.value)
-
-
-def test_proxy_without_a_password_can_be_shown() -> None:
-    sealed = SealedKwargs({"sigopt_proxy": "http://proxy.lan:3128"})
-    assert copy.deepcopy(sealed).left_out == ()
-    assert "proxy.lan" in repr(sealed)
-
-
-@pytest.mark.parametrize(
     ("key", "value", "words"),
     [
         ("sigopt_proxy", "socks5://proxy.lan", "is not a URL of an http or https proxy"),
@@ -262,7 +205,8 @@ def test_values_of_the_way_to_a_server() -> None:
             "sigopt_timeout_seconds": 3,
         }
     )
-    assert settings.sigopt_api_url == "https://sigopt.lan:4433/api"
+    assert str(settings.sigopt_api_url) == "https://sigopt.lan:4433/api"
+    assert "https://sigopt.lan:4433/api" in repr(settings)
     assert settings.sigopt_plain_http_hosts == ("sigopt.lan", "10.0.0.7", "2001:db8::1", "::2")
     assert settings.worker == "host-1:/runs/a_1.b"
     assert settings.one_trial_per_machine is False

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from nc_sigopt_strategy.hosts.inc.calibration import STOCK
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
+from nc_sigopt_strategy.settings.choices import STOCK
 
 # The strategy that this project is about; the others are Neural Compressor's own.
 SIGOPT = "sigopt"

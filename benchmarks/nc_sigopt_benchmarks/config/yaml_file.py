@@ -27,7 +27,7 @@ from nc_sigopt_benchmarks.config.run_config import (
     TuningConfig,
 )
 from nc_sigopt_strategy.errors import ConfigFileError, SettingsError
-from nc_sigopt_strategy.hosts.inc.calibration import STOCK
+from nc_sigopt_strategy.settings.choices import STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 
 KeyPath = tuple[str | int, ...]

@@ -29,7 +29,7 @@ from nc_sigopt_benchmarks.running.stock_record import (
     write_stock_recipe,
 )
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.hosts.inc.calibration import STOCK, CalibratedOnce
+from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import (
@@ -39,6 +39,7 @@ from nc_sigopt_strategy.results.run_files import (
     read_outcome,
     write_trials,
 )
+from nc_sigopt_strategy.settings.choices import STOCK
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 
 

@@ -17,8 +17,10 @@ from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper, Worker
 from nc_sigopt_strategy.experiments.opening import join_experiment
 from nc_sigopt_strategy.results.trial_history import TrialHistory
+from nc_sigopt_strategy.settings.address import parse_address
+from nc_sigopt_strategy.settings.choices import LOCAL, SERVER
 from nc_sigopt_strategy.settings.secret import Secret
-from nc_sigopt_strategy.settings.settings import LOCAL, SERVER, Settings
+from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.trial_source import TrialSource
 
 # How workers share an experiment: a database that all reach; a server that records what each
@@ -199,7 +201,7 @@ def _settings(given: Assignment) -> Settings:
         return Settings(storage=given.where, parallel_bandwidth=given.workers)
     return Settings(
         sigopt_api_token=Secret(given.token),
-        sigopt_api_url=given.where,
+        sigopt_api_url=parse_address(given.where),
         # Of an experiment that is there; so no project is looked for.
         sigopt_experiment_id=given.experiment,
         storage=f"sqlite:///{given.folder / given.name}.db",

@@ -10,6 +10,7 @@ import numpy as np
 from nc_sigopt_benchmarks.research.landscapes.networks import Network, residual
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.experiments.definition import Definition
+from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.space.search_space import Parameter
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
@@ -69,7 +70,7 @@ class Workload:
             stores_noise=True,
             observation_budget=budget,
             parallel_bandwidth=workers,
-            record={"op_graph": self._network.op_graph(), "baseline_accuracy": BASELINE},
+            record=ExperimentRecord(op_graph=self._network.op_graph(), baseline_accuracy=BASELINE),
         )
 
     def record(self, number: int, assignments: Mapping[str, str], origin: str) -> TrialRecord:

@@ -14,11 +14,7 @@ from typing import ClassVar
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, absent, replaced
 from nc_sigopt_strategy.hosts.inc.calibration.statistics import StatisticsStore
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
-
-EXACT = "exact"
-AS_PRINTED = "as_printed"
-STOCK = "stock"
-MODES = (EXACT, AS_PRINTED, STOCK)
+from nc_sigopt_strategy.settings.choices import AS_PRINTED, EXACT, STOCK
 
 
 class CalibratedOnce:

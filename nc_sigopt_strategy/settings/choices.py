@@ -1,0 +1,19 @@
+"""What settings can be chosen from, by the words that users write, and what holds by default."""
+
+from __future__ import annotations
+
+DEFAULT_EXPERIMENT_NAME = "nc-tune"
+DEFAULT_PROJECT_ID = "nc-tune"
+REQUEST_TIMEOUT_SECONDS = 15.0
+CONSTRAINT, PARETO = GOALS = ("constraint", "pareto")
+LOCAL, SERVER = SUGGESTIONS = ("local", "server")
+# What the options of an op are taken from.
+PRESETS = ("dtype", "int8", "full")
+# Calibrate once; so, with the digits that INC loses on TensorFlow; in each trial, as INC does.
+EXACT, AS_PRINTED, STOCK = CALIBRATIONS = ("exact", "as_printed", "stock")
+# A copy of the registry's names: importing the samplers would import Optuna, which takes its time.
+SAMPLERS = ("quantization", "tpe", "gp", "random", "grid")
+DEFAULT_SAMPLER = SAMPLERS[0]
+# How long a suggestion belongs to a worker that does not renew it.
+LEASE_SECONDS = 90.0
+MAX_WORKER_NAME = 64
