@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
@@ -95,8 +96,9 @@ def test_optuna_reads_the_store(storage_url: str) -> None:
     driver.close()
 
     storage = RDBStorage(storage_url)
-    (study,) = storage.get_all_studies()
-    trials = storage.get_all_trials(study._study_id)
+    (name,) = optuna.get_all_study_names(storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    trials = study.trials
     assert [trial.number for trial in trials] == [0, 1, 2, 3]
     assert [trial.state for trial in trials] == [
         TrialState.COMPLETE,
@@ -108,8 +110,8 @@ def test_optuna_reads_the_store(storage_url: str) -> None:
     assert trials[0].params == ASSIGNMENTS
     assert trials[0].system_attrs["constraints"] == pytest.approx([0.2])
     assert trials[1].system_attrs["constraints"] == [0.0]
-    for trial in trials:
-        trial._validate()
+    # What adds a trial to a study checks it first.
+    optuna.create_study(directions=study.directions).add_trials(trials)
     storage.engine.dispose()
 
 

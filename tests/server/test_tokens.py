@@ -170,7 +170,7 @@ def test_health_and_the_description_need_no_token(shared: tuple[str, str]) -> No
 def test_a_revoked_token_is_let_in_no_longer_than_the_cache_keeps_it(
     driver: EmbeddedDriver, storage_url: str
 ) -> None:
-    assert access.CACHE_SECONDS == 5.0, "docs/server.md says so"
+    assert access.CACHE_SECONDS == 5.0, "docs/guide/server.md says so"
     now = 1000.0
     store = TokenStore(storage_url)
     token = store.create("one")
