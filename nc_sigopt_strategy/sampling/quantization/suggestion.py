@@ -16,9 +16,9 @@ from nc_sigopt_strategy.sampling.quantization.assignment_problem import (
     solve,
 )
 from nc_sigopt_strategy.sampling.quantization.damage import Damage, learn_damage
-from nc_sigopt_strategy.sampling.quantization.history import History, key
 from nc_sigopt_strategy.sampling.quantization.latency_model import CostTables, LatencyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays, key
 
 # Draws from the posterior, candidates made of them, steps uphill from the best candidates.
 DRAWS = 32
@@ -32,7 +32,7 @@ FAILURE_COST = 2.0
 
 
 def suggest(
-    space: OpSpace, history: History, experiment: TuningExperiment, rng: np.random.Generator
+    space: OpSpace, history: TrialArrays, experiment: TuningExperiment, rng: np.random.Generator
 ) -> Integers:
     """Value positions of the next configuration, shape (P,)."""
     tried = history.tried
@@ -63,7 +63,7 @@ def suggest(
 
 def _acquisition(
     space: OpSpace,
-    history: History,
+    history: TrialArrays,
     latency: LatencyModel,
     damage: Damage,
     blame: Floats,
@@ -131,7 +131,7 @@ def problem_of(
     return AssignmentProblem(cost, weight, limit, space.edges, costs.edges), value_of
 
 
-def _blame(space: OpSpace, history: History) -> Floats:
+def _blame(space: OpSpace, history: TrialArrays) -> Floats:
     """How much each op and type is to blame for failed trials, shape (P, T).
 
     A failure is blamed evenly on those of its values that no measured trial has.
@@ -146,7 +146,7 @@ def _blame(space: OpSpace, history: History) -> Floats:
 
 def _with_pending(
     space: OpSpace,
-    history: History,
+    history: TrialArrays,
     experiment: TuningExperiment,
     latency: LatencyModel,
     damage: Damage,
