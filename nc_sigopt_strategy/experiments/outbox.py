@@ -17,8 +17,9 @@ from typing import Any
 from nc_sigopt_strategy.client.sigopt_client import ApiException, SigOptException, without_token
 from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.documents import plain_metadata
-from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Standing
+from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
+from nc_sigopt_strategy.experiments.trial import Trial
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -64,7 +65,7 @@ class Outbox:
 
     def __init__(
         self,
-        remote: Experiment,
+        remote: SigOptExperiment,
         entries: Iterable[Entry] = (),
         known: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,

@@ -17,9 +17,10 @@ from typing import Any
 from nc_sigopt_strategy.backends import Backend
 from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.errors import SuggestionLostError, TrialError
-from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
+from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper, Worker
 from nc_sigopt_strategy.experiments.record import Reference
+from nc_sigopt_strategy.experiments.trial import Trial
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.results.outcome import OpCost, Outcome

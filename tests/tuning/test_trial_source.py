@@ -14,8 +14,9 @@ import sigopt
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.definition import Definition
-from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Lease, Worker
+from nc_sigopt_strategy.experiments.opening import create_on, join_on
+from nc_sigopt_strategy.experiments.trial import Trial
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.space.assignments import assignments_key
@@ -37,12 +38,12 @@ def create(folder: Path, workers: int, budget: int = 20) -> str:
     definition = Definition(
         "run", None, SPACE, 0.5, True, False, budget, parallel_bandwidth=workers
     )
-    return Experiment.create(connect(folder), definition).id
+    return create_on(connect(folder), definition).id
 
 
 def join(folder: Path, known: str, name: str, lease_seconds: float = 60.0) -> TrialSource:
     worker = Worker(name, lease_seconds)
-    experiment = Experiment.join(connect(folder), known, worker)
+    experiment = join_on(connect(folder), known, worker)
     history = TrialHistory(DEFAULT, experiment.trials())
     parameters = [Parameter(n, ((n, "conv2d"),), VALUES) for n in SPACE]
     seeds = InitialSuggestions(parameters, DEFAULT, whole_front=True)
@@ -183,7 +184,7 @@ def test_many_workers_share_a_budget(tmp_path: Path, workers: int) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    experiment = Experiment.join(connect(tmp_path), known)
+    experiment = join_on(connect(tmp_path), known)
     assert experiment.observed == budget
     assert experiment.open_suggestions() == []
     tried = [assignments_key(record.assignments) for record, _ in experiment.trials()]
