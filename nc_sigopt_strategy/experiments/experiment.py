@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from nc_sigopt_strategy.experiments.record import ExperimentRecord
-from nc_sigopt_strategy.experiments.trial import Place, Trial
+from nc_sigopt_strategy.experiments.suggestion import Place, Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 
@@ -73,7 +73,7 @@ class Experiment(Protocol):
         origin: str,
         reruns: int = 0,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Trial:
+    ) -> Suggestion:
         """Open a suggestion: the given assignments, or the engine's own.
 
         Args:
@@ -84,26 +84,26 @@ class Experiment(Protocol):
             metadata: Further metadata.
         """
 
-    def open_suggestions(self) -> list[Trial]:
+    def open_suggestions(self) -> list[Suggestion]:
         """Suggestions without an observation, whosever they are; each worker's oldest first."""
 
-    def suggestions(self) -> list[Trial]:
+    def suggestions(self) -> list[Suggestion]:
         """All suggestions, oldest first, observed ones included."""
 
-    def take_over(self, trial: Trial) -> Trial:
+    def take_over(self, suggestion: Suggestion) -> Suggestion:
         """Note that a suggestion of this worker's own is run again after a process died."""
 
     def renew(self, suggestion_id: str) -> None:
         """Renew the lease of a suggestion of this worker's."""
 
-    def withdraw(self, trial: Trial) -> bool:
+    def withdraw(self, suggestion: Suggestion) -> bool:
         """Take an open suggestion of this worker's back, so that nobody observes it.
 
         Returns:
             False if it was observed or taken back before.
         """
 
-    def reclaim(self, trial: Trial) -> bool:
+    def reclaim(self, suggestion: Suggestion) -> bool:
         """Take back a suggestion that another worker left.
 
         Returns:
@@ -111,7 +111,7 @@ class Experiment(Protocol):
             True; a SigOpt server that is not ours may say so to two that try at the same moment.
         """
 
-    def place_of(self, trial: Trial) -> Place:
+    def place_of(self, suggestion: Suggestion) -> Place:
         """Where a suggestion of this worker's stands among the others'."""
 
     def observe(

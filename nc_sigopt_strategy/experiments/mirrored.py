@@ -21,7 +21,7 @@ from nc_sigopt_strategy.experiments.lease import Standing
 from nc_sigopt_strategy.experiments.outbox import KEY, Entry, Outbox
 from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
-from nc_sigopt_strategy.experiments.trial import Place, Trial
+from nc_sigopt_strategy.experiments.suggestion import Place, Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 # Metadata of local suggestions that stand for another worker's.
@@ -57,7 +57,7 @@ class MirroredExperiment:
         self._has_reference = False
         self._keys: dict[str, str] = {}
         # Local suggestions that stand for what others have open on the server, by its id there.
-        self._copies: dict[str, Trial] = {}
+        self._copies: dict[str, Suggestion] = {}
         entries, imported = self._in_local_store()
         self._outbox = Outbox(remote, entries, imported, clock)
         self._outbox.deliver()
@@ -108,12 +108,12 @@ class MirroredExperiment:
         origin: str,
         reruns: int = 0,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Trial:
+    ) -> Suggestion:
         """Open a suggestion, of the server's engine if that is to suggest and answers."""
         key = uuid.uuid4().hex
         server_suggestion = None
         if assignments is None and self._server_suggests:
-            asked: Trial | None = self._outbox.call(
+            asked: Suggestion | None = self._outbox.call(
                 lambda: self.remote.suggest(number, origin=SERVER_ORIGIN, metadata={KEY: key})
             )
             if asked is not None:
@@ -122,59 +122,59 @@ class MirroredExperiment:
             else:
                 # Should the server have made one after all, it is of other assignments.
                 key = uuid.uuid4().hex
-        trial = self.local.suggest(
+        suggestion = self.local.suggest(
             number,
             assignments=assignments,
             origin=origin,
             reruns=reruns,
             metadata={**(metadata or {}), KEY: key},
         )
-        self._keys[trial.suggestion_id] = key
-        self._outbox.put(Entry(key, trial, server_suggestion=server_suggestion))
+        self._keys[suggestion.suggestion_id] = key
+        self._outbox.put(Entry(key, suggestion, server_suggestion=server_suggestion))
         self._outbox.deliver()
-        return trial
+        return suggestion
 
-    def open_suggestions(self) -> list[Trial]:
+    def open_suggestions(self) -> list[Suggestion]:
         """This worker's from the local store, the others' from the server."""
-        own = [t for t in self.local.open_suggestions() if _SUGGESTION not in t.metadata]
+        own = [s for s in self.local.open_suggestions() if _SUGGESTION not in s.metadata]
         return [*own, *(self._outbox.call(self._copy_open) or [])]
 
-    def suggestions(self) -> list[Trial]:
+    def suggestions(self) -> list[Suggestion]:
         """All that the local store knows, copies of other workers' included."""
         return self.local.suggestions()
 
-    def take_over(self, trial: Trial) -> Trial:
+    def take_over(self, suggestion: Suggestion) -> Suggestion:
         """Note that a suggestion of this worker's own is run again after a process died."""
-        return self.local.take_over(trial)
+        return self.local.take_over(suggestion)
 
     def renew(self, suggestion_id: str) -> None:
         """Renew the lease of a suggestion of this worker's, here and on the server."""
         self.local.renew(suggestion_id)
         self._outbox.renew(self._keys.get(suggestion_id, ""))
 
-    def withdraw(self, trial: Trial) -> bool:
+    def withdraw(self, suggestion: Suggestion) -> bool:
         """Take an open suggestion of this worker's back, here and on the server."""
-        done = self.local.withdraw(trial)
-        entry = self._outbox.entry(self._keys.get(trial.suggestion_id, ""))
+        done = self.local.withdraw(suggestion)
+        entry = self._outbox.entry(self._keys.get(suggestion.suggestion_id, ""))
         if done and entry is not None:
             entry.withdrawn = True
             self._outbox.deliver()
         return done
 
-    def reclaim(self, trial: Trial) -> bool:
+    def reclaim(self, suggestion: Suggestion) -> bool:
         """Take back another worker's on the server, where all workers look."""
-        done = self._outbox.call(lambda: self.remote.withdraw(trial)) is True
-        copied = self._copies.pop(trial.suggestion_id, None) if done else None
+        done = self._outbox.call(lambda: self.remote.withdraw(suggestion)) is True
+        copied = self._copies.pop(suggestion.suggestion_id, None) if done else None
         if copied is not None:
             self.local.withdraw(copied)
         return done
 
-    def place_of(self, trial: Trial) -> Place:
+    def place_of(self, suggestion: Suggestion) -> Place:
         """Where a suggestion stands on the server; as if alone while that does not answer."""
-        entry = self._outbox.entry(self._keys.get(trial.suggestion_id, ""))
+        entry = self._outbox.entry(self._keys.get(suggestion.suggestion_id, ""))
         if entry is None or entry.server_suggestion is None:
             return Place()
-        on_server = trial.with_id(entry.server_suggestion)
+        on_server = suggestion.with_id(entry.server_suggestion)
         place: Place | None = self._outbox.call(lambda: self.remote.place_of(on_server))
         return place or Place()
 
@@ -223,18 +223,18 @@ class MirroredExperiment:
         if not self._has_reference:
             self._pull_reference()
 
-    def _copy_open(self) -> list[Trial]:
+    def _copy_open(self) -> list[Suggestion]:
         """What other workers have open on the server; the local store has the same afterwards."""
-        there = [t for t in self.remote.open_suggestions() if not self._is_mine(t)]
-        for trial in there:
-            if trial.suggestion_id not in self._copies:
-                self._copies[trial.suggestion_id] = self.local.suggest(
+        there = [s for s in self.remote.open_suggestions() if not self._is_mine(s)]
+        for suggestion in there:
+            if suggestion.suggestion_id not in self._copies:
+                self._copies[suggestion.suggestion_id] = self.local.suggest(
                     0,
-                    assignments=trial.assignments,
-                    origin=trial.origin,
-                    metadata={_SUGGESTION: trial.suggestion_id},
+                    assignments=suggestion.assignments,
+                    origin=suggestion.origin,
+                    metadata={_SUGGESTION: suggestion.suggestion_id},
                 )
-        still_open = {trial.suggestion_id for trial in there}
+        still_open = {suggestion.suggestion_id for suggestion in there}
         for suggestion_id in self._copies.keys() - still_open:
             # Observed trials were imported before; this one was taken back.
             self.local.withdraw(self._copies.pop(suggestion_id))
@@ -251,14 +251,16 @@ class MirroredExperiment:
     def _import(self, document: Any, threshold: float | None) -> None:
         record, fingerprint = self.local.trial_of(document, threshold)
         copied = self._copies.pop(str(document.suggestion), None)
-        trial = copied or self.local.suggest(
+        suggestion = copied or self.local.suggest(
             0, assignments=record.assignments, origin=record.origin, metadata={_SUGGESTION: ""}
         )
-        self.local.annotate(trial, {_OBSERVATION: str(document.id)})
+        self.local.annotate(suggestion, {_OBSERVATION: str(document.id)})
         if record.duplicate_of is not None:
             # The number means a trial of another worker's count.
             record = dataclasses.replace(record, duplicate_of=self._first_like(record))
-        own = dataclasses.replace(record, number=trial.number, suggestion_id=trial.suggestion_id)
+        own = dataclasses.replace(
+            record, number=suggestion.number, suggestion_id=suggestion.suggestion_id
+        )
         self.local.observe(own, fingerprint)
         self._outbox.known.add(str(document.id))
 
@@ -276,24 +278,24 @@ class MirroredExperiment:
         """This worker's own trials, any of which the server may lack; ids of imported ones."""
         imported_ids: set[str] = set()
         entries: dict[str, Entry] = {}
-        for trial in self.local.suggestions():
-            if (imported := trial.metadata.get(_OBSERVATION)) is not None:
-                if trial.is_open:  # the process died in the middle of an import
-                    self.local.withdraw(trial)
+        for suggestion in self.local.suggestions():
+            if (imported := suggestion.metadata.get(_OBSERVATION)) is not None:
+                if suggestion.is_open:  # the process died in the middle of an import
+                    self.local.withdraw(suggestion)
                 else:
                     imported_ids.add(str(imported))
-            elif (copied := trial.metadata.get(_SUGGESTION)) is not None:
-                if trial.is_open:
-                    self._copies[str(copied)] = trial
-            elif (key := trial.metadata.get(KEY)) is not None:
-                entries[trial.suggestion_id] = Entry(str(key), trial)
-                self._keys[trial.suggestion_id] = str(key)
+            elif (copied := suggestion.metadata.get(_SUGGESTION)) is not None:
+                if suggestion.is_open:
+                    self._copies[str(copied)] = suggestion
+            elif (key := suggestion.metadata.get(KEY)) is not None:
+                entries[suggestion.suggestion_id] = Entry(str(key), suggestion)
+                self._keys[suggestion.suggestion_id] = str(key)
         for record, fingerprint in self.local.trials():
             entry = entries.get(record.suggestion_id or "")
             if entry is not None:
                 entry.record, entry.fingerprint = record, fingerprint
         return list(entries.values()), imported_ids
 
-    def _is_mine(self, trial: Trial) -> bool:
+    def _is_mine(self, suggestion: Suggestion) -> bool:
         worker = self.local.worker
-        return worker is not None and worker.standing(trial.lease) is Standing.MINE
+        return worker is not None and worker.standing(suggestion.lease) is Standing.MINE

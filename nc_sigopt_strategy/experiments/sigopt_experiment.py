@@ -15,7 +15,7 @@ from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.documents import observation_request, plain_metadata, record_of
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.record import ExperimentRecord
-from nc_sigopt_strategy.experiments.trial import Place, Trial, suggestion_metadata
+from nc_sigopt_strategy.experiments.suggestion import Place, Suggestion, suggestion_metadata
 from nc_sigopt_strategy.results.metric_names import ACCURACY
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
@@ -97,31 +97,36 @@ class SigOptExperiment:
         origin: str,
         reruns: int = 0,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Trial:
+    ) -> Suggestion:
         """Open a suggestion; see ``Experiment``."""
         said = self._suggestion_metadata(origin, number, reruns)
         request: dict[str, Any] = {"metadata": {**said, **(metadata or {})}}
         if assignments is not None:
             request["assignments"] = dict(assignments)
-        return Trial.of_document(self._suggestions().create(**request))
+        return Suggestion.of_document(self._suggestions().create(**request))
 
-    def open_suggestions(self) -> list[Trial]:
+    def open_suggestions(self) -> list[Suggestion]:
         """Suggestions without an observation, oldest first, whosever they are."""
         return self._listed(state="open")
 
-    def suggestions(self) -> list[Trial]:
+    def suggestions(self) -> list[Suggestion]:
         """All suggestions, oldest first, observed ones included."""
         return self._listed()
 
-    def take_over(self, trial: Trial) -> Trial:
+    def take_over(self, suggestion: Suggestion) -> Suggestion:
         """Note that a suggestion of this worker's own is run again after a process died."""
-        taken = dataclasses.replace(trial, reruns=trial.reruns + 1)
-        self.annotate(trial, self._suggestion_metadata(trial.origin, trial.number, taken.reruns))
+        taken = dataclasses.replace(suggestion, reruns=suggestion.reruns + 1)
+        self.annotate(
+            suggestion,
+            self._suggestion_metadata(suggestion.origin, suggestion.number, taken.reruns),
+        )
         return taken
 
-    def annotate(self, trial: Trial, entries: Mapping[str, Any]) -> None:
-        """Set entries of a suggestion's metadata; the others stay as the trial knows them."""
-        self._suggestion(trial.suggestion_id).update(metadata={**trial.metadata, **entries})
+    def annotate(self, suggestion: Suggestion, entries: Mapping[str, Any]) -> None:
+        """Set entries of a suggestion's metadata; the others stay as they were read."""
+        self._suggestion(suggestion.suggestion_id).update(
+            metadata={**suggestion.metadata, **entries}
+        )
 
     def renew(self, suggestion_id: str) -> None:
         """Renew the lease of a suggestion of this worker's."""
@@ -131,30 +136,30 @@ class SigOptExperiment:
         known = plain_metadata(endpoint.fetch().metadata)
         endpoint.update(metadata={**known, **self.worker.lease().to_metadata()})
 
-    def withdraw(self, trial: Trial) -> bool:
+    def withdraw(self, suggestion: Suggestion) -> bool:
         """Take an open suggestion back; see ``Experiment``."""
         try:
-            self._suggestion(trial.suggestion_id).delete()
+            self._suggestion(suggestion.suggestion_id).delete()
         except ApiException as error:
             if error.status_code in (400, 404):
                 return False
             raise
         return True
 
-    def reclaim(self, trial: Trial) -> bool:
+    def reclaim(self, suggestion: Suggestion) -> bool:
         """Take back a suggestion that another worker left; here that is no different."""
-        return self.withdraw(trial)
+        return self.withdraw(suggestion)
 
-    def place_of(self, trial: Trial) -> Place:
+    def place_of(self, suggestion: Suggestion) -> Place:
         """Where a suggestion of this worker's stands among the others'."""
         # Open ones first: what is observed meanwhile is counted twice rather than not at all.
         ahead = [
             other
             for other in self.open_suggestions()
-            if int(other.suggestion_id) < int(trial.suggestion_id)
+            if int(other.suggestion_id) < int(suggestion.suggestion_id)
         ]
         self.refresh()
-        taken = any(other.assignments == trial.assignments for other in ahead)
+        taken = any(other.assignments == suggestion.assignments for other in ahead)
         return Place(self.observed, len(ahead), taken)
 
     def observe(
@@ -215,9 +220,11 @@ class SigOptExperiment:
             return dict(document.assignments)
         return None
 
-    def _listed(self, **query: Any) -> list[Trial]:
+    def _listed(self, **query: Any) -> list[Suggestion]:
         pages = self._suggestions().fetch(**query).iterate_pages()
-        return sorted(map(Trial.of_document, pages), key=lambda trial: int(trial.suggestion_id))
+        return sorted(
+            map(Suggestion.of_document, pages), key=lambda found: int(found.suggestion_id)
+        )
 
     def _is_gone(self, suggestion_id: str | None) -> bool:
         """Whether there was a suggestion and it has been taken back.

@@ -20,7 +20,7 @@ from nc_sigopt_strategy.errors import SuggestionLostError, TrialError
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper, Worker
 from nc_sigopt_strategy.experiments.record import Reference
-from nc_sigopt_strategy.experiments.trial import Trial
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.results.outcome import OpCost, Outcome
@@ -52,7 +52,7 @@ _FLUSH_SECONDS = 5.0
 class OpenTrial:
     """The trial that is being worked on and what is known of it so far."""
 
-    trial: Trial
+    trial: Suggestion
     started: float
     phases: dict[str, float] = field(default_factory=dict)
     fingerprint: str | None = None
@@ -144,7 +144,7 @@ class TuningRun:
         self._source = TrialSource(experiment, self.history, seeds, sampler, worker)
         self._lease = LeaseKeeper(experiment.renew, worker.lease_seconds / RENEWALS_PER_LEASE)
 
-    def next_trial(self) -> Trial | None:
+    def next_trial(self) -> Suggestion | None:
         """Open the next suggestion that has to be quantized, or ``None`` at the end.
 
         Suggestions whose assignments were measured before are observed on the way.

@@ -14,7 +14,7 @@ from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.opening import create_on
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
-from nc_sigopt_strategy.experiments.trial import Trial
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 Refusal = Callable[[str, str], ApiException | None]
@@ -50,7 +50,7 @@ def experiment(driver: RefusingDriver) -> SigOptExperiment:
     return create_on(connection, Definition("run", None, space, 0.5, True, False, 9))
 
 
-def measured(trial: Trial) -> TrialRecord:
+def measured(trial: Suggestion) -> TrialRecord:
     return TrialRecord(
         trial.number,
         TrialState.OBSERVED,

@@ -24,7 +24,7 @@ from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.mirrored import MirroredExperiment
 from nc_sigopt_strategy.experiments.opening import create_experiment, join_experiment, join_on
 from nc_sigopt_strategy.experiments.record import ExperimentRecord, Reference
-from nc_sigopt_strategy.experiments.trial import Trial
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.address import parse_address
 from tests.conftest import logged
@@ -126,7 +126,7 @@ class Rig:
         self.server.mend()
         return [record for record, _ in join_on(self.connection, known).trials()]
 
-    def open_on_server(self, known: str) -> list[Trial]:
+    def open_on_server(self, known: str) -> list[Suggestion]:
         return join_on(self.connection, known).open_suggestions()
 
 
@@ -135,7 +135,7 @@ def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
 
 
-def measured(trial: Trial, latency: float = 0.5, **changes: Any) -> TrialRecord:
+def measured(trial: Suggestion, latency: float = 0.5, **changes: Any) -> TrialRecord:
     values: dict[str, Any] = {
         "state": TrialState.OBSERVED,
         "accuracy": 0.9,

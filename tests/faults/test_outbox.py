@@ -15,7 +15,7 @@ from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.opening import create_experiment, join_experiment, join_on
-from nc_sigopt_strategy.experiments.trial import Trial
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.settings import Settings
 from tests.faults.broken_server import BrokenServer, Fault
@@ -86,7 +86,7 @@ class Rig:
         assert there.open_suggestions() == []
         assert len(there.suggestions()) == self.done
 
-    def _finish(self, trial: Trial) -> None:
+    def _finish(self, trial: Suggestion) -> None:
         self.done += 1
         failed = self.done % 5 == 0
         values: dict[str, Any] = {"failure": "no kernel"}

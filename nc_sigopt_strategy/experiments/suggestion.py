@@ -14,7 +14,7 @@ _ORIGIN, _NUMBER, _RERUNS = "origin", "number", "reruns"
 
 
 @dataclass(frozen=True)
-class Trial:
+class Suggestion:
     """A suggestion of the experiment.
 
     Attributes:
@@ -38,7 +38,7 @@ class Trial:
     is_open: bool = True
 
     @classmethod
-    def of_document(cls, document: Any) -> Trial:
+    def of_document(cls, document: Any) -> Suggestion:
         """A suggestion as the client returned it."""
         metadata = plain_metadata(document.metadata)
         # Our engine counts suggestions, which keeps numbers apart among workers; the client's
@@ -55,8 +55,8 @@ class Trial:
             document.state != "closed",
         )
 
-    def with_id(self, suggestion_id: str) -> Trial:
-        """The same trial under the id that another store gave it."""
+    def with_id(self, suggestion_id: str) -> Suggestion:
+        """The same suggestion under the id that another store gave it."""
         return dataclasses.replace(self, suggestion_id=suggestion_id)
 
 
@@ -78,7 +78,7 @@ class Place:
 def suggestion_metadata(
     origin: str, number: int, reruns: int, lease: Lease | None
 ) -> dict[str, Any]:
-    """What a suggestion's metadata says of it; ``Trial.of_document`` reads it."""
+    """What a suggestion's metadata says of it; ``Suggestion.of_document`` reads it."""
     metadata: dict[str, Any] = {_ORIGIN: origin, _NUMBER: number}
     if reruns:
         metadata[_RERUNS] = reruns
