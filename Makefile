@@ -29,7 +29,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.test $(SCHEMATHESIS)/.done
 	$(PYTEST)
 
-# The long proofs too, one at a time, so that each prints its figures: see docs/proofs.md.
+# The long proofs too, one at a time, so that each prints its figures: see docs/design/proofs.md.
 test-full: test
 	$(BIN)/python -m pytest -m full
 

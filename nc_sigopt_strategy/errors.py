@@ -26,7 +26,7 @@ class SettingsError(SigOptStrategyError, ValueError):
 
 
 class UnsupportedVersionError(SigOptStrategyError, ImportError):
-    """The installed Neural Compressor has no tuning strategies that we can plug into."""
+    """The installed Neural Compressor or Optuna is one that we cannot plug into."""
 
 
 class ServerError(SigOptStrategyError):

@@ -36,7 +36,7 @@ from nc_sigopt_benchmarks.research.calibration.calibration_cases import (
     calibration_case,
     calibration_images,
 )
-from nc_sigopt_benchmarks.research.quantizer import Quantizer
+from nc_sigopt_benchmarks.running.quantizer import Quantizer
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles

@@ -26,7 +26,7 @@ from nc_sigopt_benchmarks.research.calibration.calibration_cases import (
     calibration_case,
     calibration_images,
 )
-from nc_sigopt_benchmarks.research.quantizer import Quantizer
+from nc_sigopt_benchmarks.running.quantizer import Quantizer
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage

@@ -10,7 +10,7 @@ from typing import Any
 
 import onnxruntime
 
-from nc_sigopt_strategy.backends import Array, feed_by_position
+from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, inferred_shapes
 from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
 from nc_sigopt_strategy.errors import ModelError

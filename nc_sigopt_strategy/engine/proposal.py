@@ -26,7 +26,6 @@ _LOG = logging.getLogger(__name__)
 def propose(
     experiment: Experiment,
     history: History,
-    number: int,
     sampler_name: str,
     seed: int | None,
     race: int = 0,
@@ -41,7 +40,6 @@ def propose(
     Args:
         experiment: Parameters, metrics and type; ``random`` and ``grid`` override the sampler.
         history: Its points so far.
-        number: How many there are.
         sampler_name: Sampler for experiments of type ``offline``.
         seed: The driver's seed; ``None`` draws new random numbers each time.
         race: How often another process with the same seed was faster. It changes the random
@@ -57,6 +55,7 @@ def propose(
     if experiment.type == "grid" and enumeration and history.taken_count() >= enumeration.size:
         raise ApiError(500, f"No suggestion left: all {enumeration.size} grid points are used")
 
+    number = len(history)
     tuning = tuning_experiment(experiment, record)
     study = history.study()
     assignments: dict[str, Any] = {}
@@ -68,7 +67,9 @@ def propose(
             constraints_func=read_constraints if experiment.limited else None,
             experiment=tuning,
         )
-        assignments = _ask(sampler, study, space, number, _seed(seed, number, race, attempt))
+        assignments = _ask(
+            sampler, study, space, history.next_number, _seed(seed, number, race, attempt)
+        )
         if not history.is_taken(assignments):
             return assignments
     if enumeration is None:

@@ -38,8 +38,6 @@ JsonObject = dict[str, Any]
 
 EXPERIMENT_ATTR = "experiment"
 PROJECT_ATTR = "project"
-# Where earlier versions of this package kept metadata of a suggestion that was changed.
-METADATA_ATTR_PREFIX = "suggestion-metadata:"
 
 # A system attribute, so that reading the user attributes for every request leaves this large
 # document where it is.
@@ -164,11 +162,7 @@ class Store:
             known = history is not None and history.study_name == stored.study_name
         if history is None or not known:
             # New, or SQLite has given the id of a deleted study to this one.
-            changed = self._studies.user_attrs_beginning(stored.id, METADATA_ATTR_PREFIX)
-            metadata = {int(key): value for key, value in changed.items() if key.isdigit()}
-            history = History(
-                self._database, stored.id, stored.study_name, stored.experiment, metadata
-            )
+            history = History(self._database, stored.id, stored.study_name, stored.experiment)
         with self._lock:
             if known:
                 self._histories[stored.id] = history
@@ -234,10 +228,7 @@ class Store:
 
     def metadata(self, history: History, points: Sequence[Point]) -> dict[int, JsonObject | None]:
         """Suggestion id to metadata, for those of ``points`` whose metadata was changed."""
-        wanted = {point.id for point in points}
-        earlier = history.changed_metadata
-        found = {key: earlier[key] for key in wanted & earlier.keys()}
-        return {**found, **self._metadata.read(history.study_name, wanted)}
+        return self._metadata.read(history.study_name, {point.id for point in points})
 
     def save_metadata(self, history: History, point: Point, metadata: JsonObject | None) -> None:
         """Replace the metadata of a suggestion."""

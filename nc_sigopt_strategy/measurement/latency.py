@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nc_sigopt_strategy.backends import ModelSession
+from nc_sigopt_strategy.backends.backend import ModelSession
 
 # 97.5 % quantiles of Student's t, by degrees of freedom; beyond the table the normal's will do.
 _T_975 = {
@@ -58,6 +58,7 @@ def time_side_by_side(
     warmup: int = 3,
     seed: int = 0,
     deadline: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, list[float]]:
     """Seconds per inference of each model, one sample of each a round, in shuffled order.
 
@@ -67,8 +68,9 @@ def time_side_by_side(
         rounds: Samples per model.
         warmup: Untimed runs per model before the first round.
         seed: Seed of the order within rounds.
-        deadline: ``time.monotonic()`` after which no further round starts, once enough are done
+        deadline: The clock's reading after which no further round starts, once enough are done
             for an interval that means something.
+        clock: Monotonic seconds.
 
     Returns:
         Name to samples, all of one length, in round order so that they can be paired.
@@ -77,10 +79,11 @@ def time_side_by_side(
         for _ in range(warmup):
             session.run(batch)
     return time_calls(
-        {name: _timed(session, batch) for name, session in sessions.items()},
+        {name: _timed(session, batch, clock) for name, session in sessions.items()},
         rounds=rounds,
         seed=seed,
         deadline=deadline,
+        clock=clock,
     )
 
 
@@ -90,13 +93,14 @@ def time_calls(
     rounds: int,
     seed: int = 0,
     deadline: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, list[float]]:
     """``time_side_by_side`` for calls that return their own seconds; nothing is warmed up."""
     order = list(calls)
     shuffle = random.Random(seed).shuffle
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for done in range(rounds):
-        if deadline is not None and done >= MINIMUM_ROUNDS and time.monotonic() > deadline:
+        if deadline is not None and done >= MINIMUM_ROUNDS and clock() > deadline:
             break
         shuffle(order)
         for name in order:
@@ -150,10 +154,10 @@ def _t_quantile(freedom: int) -> float:
     return 1.96 if freedom > 60 else _T_975[max(below)]
 
 
-def _timed(session: ModelSession, batch: Any) -> Callable[[], float]:
+def _timed(session: ModelSession, batch: Any, clock: Callable[[], float]) -> Callable[[], float]:
     def call() -> float:
-        start = time.perf_counter()
+        start = clock()
         session.run(batch)
-        return time.perf_counter() - start
+        return clock() - start
 
     return call

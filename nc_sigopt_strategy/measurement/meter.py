@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import math
 import statistics
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nc_sigopt_strategy.backends import Array, Backend, ModelSession
+from nc_sigopt_strategy.backends.backend import Array, Backend, ModelSession
 from nc_sigopt_strategy.errors import DataError, TrialError
 from nc_sigopt_strategy.measurement.batches import batch_length, first_inputs
 from nc_sigopt_strategy.measurement.latency import (
@@ -54,8 +55,9 @@ class Meter:
         fp32_model: INC's FP32 model.
         repeats: Pairs of timed runs per model.
         seed: Seed of the timing order.
-        latency_func: The user's own ``latency_func(model) -> seconds``.
+        latency_func: The user's own timing of a model, in seconds.
         latency_batch_size: Inputs of the timed batch; ``None``: the whole first batch.
+        clock: Monotonic seconds; deadlines are readings of it.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class Meter:
         seed: int,
         latency_func: Callable[[Any], float] | None = None,
         latency_batch_size: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backend = backend
         self._batches = batches
         self._repeats = repeats
         self._seed = seed
         self._latency_func = latency_func
+        self._clock = clock
         self._timed_batch = batches[0] if batches else None
         if batches and latency_batch_size is not None:
             self._timed_batch = first_inputs(batches[0], latency_batch_size)
@@ -92,6 +96,11 @@ class Meter:
     def has_reference(self) -> bool:
         """Whether ``measure`` can be called."""
         return self._latency_func is not None or self._reference is not None
+
+    @property
+    def uses_latency_func(self) -> bool:
+        """Whether the user's function stands in for our timing."""
+        return self._latency_func is not None
 
     @property
     def measures_noise(self) -> bool:
@@ -148,7 +157,13 @@ class Meter:
                 str(number): functools.partial(self._call_latency_func, model)
                 for number, model in models.items()
             }
-            samples = time_calls(calls, rounds=MINIMUM_ROUNDS, seed=self._seed, deadline=deadline)
+            samples = time_calls(
+                calls,
+                rounds=MINIMUM_ROUNDS,
+                seed=self._seed,
+                deadline=deadline,
+                clock=self._clock,
+            )
         else:
             sessions = {str(number): self._backend.open(model) for number, model in models.items()}
             try:
@@ -200,7 +215,12 @@ class Meter:
         self, sessions: Mapping[str, ModelSession], rounds: int, deadline: float | None = None
     ) -> dict[str, list[float]]:
         return time_side_by_side(
-            sessions, self._timed_batch, rounds=rounds, seed=self._seed, deadline=deadline
+            sessions,
+            self._timed_batch,
+            rounds=rounds,
+            seed=self._seed,
+            deadline=deadline,
+            clock=self._clock,
         )
 
     def _as_measurement(self, estimate: RatioEstimate, noise: float | None) -> Measurement:
@@ -215,8 +235,7 @@ class Meter:
     def _call_latency_func(self, model: Any) -> float:
         if self._latency_func is None:
             raise TrialError("There is no latency_func.")
-        # The user's function gets what INC gives the user's eval_func: the framework's own object.
-        return self._checked_seconds(self._latency_func(model.model))
+        return self._checked_seconds(self._latency_func(model))
 
     @staticmethod
     def _checked_seconds(seconds: Any) -> float:

@@ -66,13 +66,6 @@ class StoredMetrics:
         return {name: found[name] for name in self.names}
 
 
-def evaluated_object(framework: str, model: Any) -> Any:
-    """What INC hands to an ``eval_func`` of this model (``TuneStrategy._evaluate``)."""
-    if "onnxrt" in framework and model.model_path and model.is_large_model:
-        return model.model_path
-    return model.model
-
-
 def _called(function: StoredMetricsFunc, model: Any) -> dict[str, float]:
     try:
         found = function(model)

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.results.outcome import Outcome
@@ -65,6 +66,16 @@ def publish(outcome: Outcome, folder: Path, writers: Mapping[str, Callable[[], P
     for problem in problems:
         logger.error("%s", problem)
     return outcome
+
+
+def write_recipe(recipe: Mapping[str, Any], folder: Path) -> Path:
+    """Write ``recipe.json`` into ``folder`` and return its path.
+
+    Args:
+        recipe: See ``Host.recipe``.
+        folder: Run folder.
+    """
+    return write_whole(folder / RECIPE_FILE, json.dumps(recipe, indent=2) + "\n")
 
 
 def read_outcome(folder: Path) -> Outcome:

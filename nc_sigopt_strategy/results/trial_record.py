@@ -82,6 +82,18 @@ class TrialRecord:
         """The same trial under another suggestion id."""
         return dataclasses.replace(self, suggestion_id=suggestion_id)
 
+    def in_words(self) -> str:
+        """One line on it."""
+        head = f"Trial {self.number} ({self.origin}):"
+        if self.state is TrialState.FAILED:
+            return f"{head} failed, {self.failure}"
+        met = "meets the bound" if self.meets_bound else "misses the bound"
+        again = f", same as trial {self.duplicate_of}" if self.duplicate_of else ""
+        return (
+            f"{head} accuracy {self.accuracy:.4f} ({met}), "
+            f"latency {1e3 * (self.latency_seconds or 0.0):.2f} ms{again}."
+        )
+
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> TrialRecord:
         """The inverse of ``to_json``; unknown keys of later versions are dropped."""

@@ -1,6 +1,6 @@
 """The samplers that the embedded engine can use, by name.
 
-A sampler is an ``optuna.samplers.BaseSampler``. The engine asks it without a live trial: first
+A sampler is an ``optuna.samplers.BaseSampler``. The engine asks it by ``asking.ask``: first
 ``sample_relative`` for all parameters at once, then ``sample_independent`` for those it left out.
 Nothing here knows of SigOpt or of Neural Compressor.
 """

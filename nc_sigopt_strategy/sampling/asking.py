@@ -1,4 +1,4 @@
-"""Asking a sampler for a suggestion before there is a trial for it."""
+"""Asking a sampler for a suggestion before its trial is stored."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.sampling.registry import SearchSpace
+from nc_sigopt_strategy.sampling.snapshot import snapshot_study
 
 # How often the sampler may try again when it names a point that was tried, as SigOpt's server
 # does, before a random untried point is taken.
@@ -25,7 +26,11 @@ def ask(
     *,
     relative: bool = True,
 ) -> dict[str, Any]:
-    """A value for every parameter, without a live trial.
+    """A value for every parameter of a trial that the study does not have yet.
+
+    The sampler sees a study of its own, where that trial is running: samplers write to the trial
+    that they are asked for, as Optuna lets them, and look it up. Nothing of that is kept, and the
+    study that was given stays as it is.
 
     Args:
         sampler: Whom to ask.
@@ -34,14 +39,16 @@ def ask(
         number: The trial's number in the study, once it is made.
         relative: Whether parameters are asked for all at once first, or one by one only.
     """
-    trial = create_trial(state=TrialState.RUNNING)
-    trial.number = number
+    directions = [direction.name for direction in study.directions]
+    trials = study.get_trials(deepcopy=False)
+    asked = snapshot_study(study.study_name, directions, trials, number)
+    trial = asked.get_trials(deepcopy=False)[-1]
     related: dict[str, Any] = {}
     if relative:
         several = {name: domain for name, domain in space.items() if not domain.single()}
-        related = sampler.sample_relative(study, trial, several)
+        related = sampler.sample_relative(asked, trial, several)
     return {
-        name: related[name] if name in related else _alone(sampler, study, trial, name, domain)
+        name: related[name] if name in related else _alone(sampler, asked, trial, name, domain)
         for name, domain in space.items()
     }
 

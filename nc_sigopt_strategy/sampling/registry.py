@@ -6,10 +6,12 @@ import difflib
 import importlib.util
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.errors import MissingExtraError, SettingsError
 from nc_sigopt_strategy.sampling.conventions import Constraints, TuningExperiment
@@ -31,15 +33,21 @@ Builder = Callable[
 ]
 
 
+def _told(constraints: Constraints | None) -> dict[str, Any]:
+    """How one of Optuna's samplers is told that there are constraints.
+
+    Optuna 5 finds them with the trials, under ``CONSTRAINTS_ATTR``, and warns whoever tells it.
+    """
+    finds_them = hasattr(FrozenTrial, "constraints")
+    return {} if constraints is None or finds_them else {"constraints_func": constraints}
+
+
 def _tpe(
     seed: int | None,
     search_space: SearchSpace,
     constraints: Constraints | None,
     experiment: TuningExperiment | None,
 ) -> TPESampler:
-    # No constant_liar: it writes into the trial being sampled, and the engine samples before the
-    # trial exists so that a suggestion costs one transaction. The engine keeps open suggestions
-    # apart by comparing assignments.
     with warnings.catch_warnings():
         # ``multivariate`` and ``constraints_func`` are marked experimental in Optuna 4. The user
         # did not choose them and can do nothing about it.
@@ -48,7 +56,9 @@ def _tpe(
             seed=seed,
             multivariate=True,
             n_startup_trials=STARTUP_TRIALS,
-            constraints_func=constraints,
+            # Open suggestions are kept apart by comparing assignments, with every sampler.
+            constant_liar=False,
+            **_told(constraints),
         )
 
 
@@ -60,7 +70,7 @@ def _gp(
 ) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, constraints_func=constraints)
+        return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, **_told(constraints))
 
 
 def _random(
@@ -147,7 +157,8 @@ def make_sampler(
         name: One of ``SAMPLER_NAMES``.
         seed: Seed of its random numbers, 0 to 2**32 - 1; ``None`` draws one.
         search_space: Parameter name to distribution, for samplers that must know it beforehand.
-        constraints_func: Tells which trials violate what; ``None`` without constraints.
+        constraints_func: Tells which trials violate what, and no other than ``CONSTRAINTS_ATTR``
+            of the trials does; ``None`` without constraints.
         experiment: What the experiment tells of itself, for samplers that use it; ``None`` where
             it is not one of tuning.
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+INTERRUPTED = "Interrupted."
+
 
 class InterruptWatch:
     """Notes whether an interrupt came before the time budget was spent.

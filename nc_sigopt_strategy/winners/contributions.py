@@ -6,7 +6,8 @@ the run once more, and the winner is compared with itself, one op in its most pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,30 @@ from nc_sigopt_strategy.sampling.quantization.noise_model import NoiseModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.space.search_space import Parameter
 
+logger = logging.getLogger("nc_sigopt_strategy")
+
 # With fewer trials the figures would be the priors'.
 MINIMUM_TRIALS = 8
 _DRAWS = 256
 _SEED = 0
+
+
+def contributions_to(
+    winner: TrialRecord | None,
+    records: Sequence[TrialRecord],
+    parameters: Sequence[Parameter],
+    op_graph: Callable[[], Mapping[str, Any] | None],
+    bound: AccuracyBound,
+) -> tuple[OpContribution, ...]:
+    """As ``op_contributions``; none without a winner, and none where they cannot be estimated."""
+    if winner is None:
+        return ()
+    try:
+        return op_contributions(records, parameters, op_graph(), winner, bound)
+    except (Exception, KeyboardInterrupt) as error:
+        logger.warning("What each op of the winner contributes could not be estimated: %s", error)
+        logger.debug("Where that failed", exc_info=True)
+        return ()
 
 
 def op_contributions(

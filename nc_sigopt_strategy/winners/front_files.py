@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -19,7 +18,7 @@ logger = logging.getLogger("nc_sigopt_strategy")
 FRONT_FOLDER = "front"
 _OURS = re.compile(r"trial_(\d{4,})\.(pb|onnx|json)")
 
-OpStates = Mapping[tuple[str, str], Mapping[str, Any]]
+Recipe = Callable[[TrialRecord], Mapping[str, Any]]
 
 
 class FrontFiles:
@@ -66,17 +65,15 @@ class FrontFiles:
                 except OSError as error:
                     self._note(f"{path} could not be deleted: {error}.")
 
-    def write_recipes(
-        self, front: Sequence[TrialRecord], op_states: Callable[[TrialRecord], OpStates]
-    ) -> None:
+    def write_recipes(self, front: Sequence[TrialRecord], recipe: Recipe) -> None:
         """Write the recipe of each trial on the front.
 
         Args:
             front: The trials.
-            op_states: A trial's op-wise config, see ``recipe.op_name_dict``.
+            recipe: What rebuilds a trial's model, see ``Host.recipe``.
         """
         for trial in front:
-            text = json.dumps(op_name_dict(op_states(trial)), indent=2) + "\n"
+            text = json.dumps(recipe(trial), indent=2) + "\n"
             try:
                 write_whole(self._folder / f"{_stem(trial.number)}.json", text)
             except OSError as error:

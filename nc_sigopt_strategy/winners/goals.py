@@ -7,11 +7,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.measurement.meter import FINALIST_ROUNDS, Meter
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord
-from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.winners.front import by_preference, pareto_front
 from nc_sigopt_strategy.winners.front_files import FrontFiles
 from nc_sigopt_strategy.winners.kept_models import KeptModels
@@ -67,7 +66,7 @@ class FastestWithinBound:
         models: The models that may still win.
         backend: Fingerprints models.
         meter: Times the finalists.
-        budget: When the time is up.
+        deadline: The meter's clock when the time is up; ``None`` if it never is.
         maximize: Direction of the accuracy metric.
         finalists: How many are timed side by side.
     """
@@ -81,7 +80,7 @@ class FastestWithinBound:
         models: KeptModels,
         backend: Backend,
         meter: Meter,
-        budget: Budget,
+        deadline: float | None,
         *,
         maximize: bool,
         finalists: int,
@@ -91,7 +90,7 @@ class FastestWithinBound:
         self._models = models
         self._backend = backend
         self._meter = meter
-        self._budget = budget
+        self._deadline = deadline
         self._maximize = maximize
         self._finalists = finalists
 
@@ -137,7 +136,7 @@ class FastestWithinBound:
         winner = finalists[0]
         try:
             if len(finalists) > 1:
-                ratios = self._meter.compare(models, deadline=self._budget.deadline)
+                ratios = self._meter.compare(models, deadline=self._deadline)
                 default = [f.number for f in finalists if self._history.is_default(f.assignments)]
                 winner, self.tied = choose(
                     finalists, ratios, self._better, default[0] if default else None

@@ -120,22 +120,6 @@ def test_another_driver_reads_it_all_the_same(any_storage_url: str) -> None:
     other.close()
 
 
-def test_metadata_that_an_earlier_version_changed(storage_url: str) -> None:
-    driver = EmbeddedDriver(storage_url)
-    path = ["experiments", driver.answer("POST", ["experiments"], discrete(9))["id"]]
-    ids = [driver.answer("POST", [*path, "suggestions"], {})["id"] for _ in range(2)]
-    for suggestion in ids:
-        key = f"suggestion-metadata:{suggestion}"
-        driver._store._studies.set_user_attr(int(path[1]), key, {"old": 1})
-    driver.close()
-
-    driver = EmbeddedDriver(storage_url)
-    driver.answer("PUT", [*path, "suggestions", ids[1]], {"metadata": {"new": 2}})
-    page = driver.answer("GET", [*path, "suggestions"], {})
-    assert [item["metadata"] for item in page["data"]] == [{"new": 2}, {"old": 1}]
-    driver.close()
-
-
 def test_an_id_that_is_given_again(storage_url: str) -> None:
     """SQLite gives the ids of a deleted study, and of its trials, to the next one."""
     driver = EmbeddedDriver(storage_url)

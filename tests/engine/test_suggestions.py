@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,34 @@ def test_tpe_learns_from_constraints() -> None:
     assert sum(x >= 0.5 for x in tried[20:]) >= 14
     (best,) = endpoint.best_assignments().fetch().iterate_pages()
     assert 0.6 <= best.assignments["x"] < 0.7
+    driver.close()
+
+
+@pytest.mark.parametrize("sampler", available_samplers())
+def test_past_the_random_suggestions_with_a_bound(sampler: str) -> None:
+    """With Optuna 5 the first suggestion that was no random one ended in an error."""
+    driver = EmbeddedDriver("sqlite://", seed=1, sampler=sampler)
+    metrics = [
+        {"name": "latency", "objective": "minimize"},
+        {"name": "accuracy", "strategy": "constraint", "threshold": 0.5},
+    ]
+    request = discrete(3, 3, 3, metrics=metrics, observation_budget=12)
+    path = ["experiments", driver.answer("POST", ["experiments"], request)["id"]]
+    tried = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(12):
+            made = driver.answer("POST", [*path, "suggestions"], {})
+            chosen = [int(value[1:]) for value in made["assignments"].values()]
+            tried.add(tuple(chosen))
+            found = [
+                {"name": "latency", "value": 10.0 - sum(chosen)},
+                {"name": "accuracy", "value": 1.0 - sum(chosen) / 6},
+            ]
+            report = {"suggestion": made["id"], "values": found}
+            driver.answer("POST", [*path, "observations"], report)
+    assert len(tried) == 12
+    assert driver.answer("GET", path, {})["progress"]["observation_count"] == 12
     driver.close()
 
 

@@ -6,7 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict, write_recipe
+from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
+from nc_sigopt_strategy.results.run_files import write_recipe
 
 STATES = {
     ("net/conv+1 (a)", "conv2d"): {
@@ -30,5 +31,5 @@ def test_every_item_is_a_list_and_names_match_only_themselves() -> None:
 
 
 def test_file_is_the_op_name_dict(tmp_path: Path) -> None:
-    path = write_recipe(STATES, tmp_path)
+    path = write_recipe(op_name_dict(STATES), tmp_path)
     assert json.loads(path.read_text()) == op_name_dict(STATES)

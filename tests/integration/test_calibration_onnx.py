@@ -13,7 +13,7 @@ from neural_compressor.adaptor.ox_utils.calibration import ONNXRTAugment
 from neural_compressor.adaptor.ox_utils.quantizer import Quantizer as IncQuantizer
 
 from nc_sigopt_benchmarks.research.calibration.reference import compare_with_stock
-from nc_sigopt_benchmarks.research.quantizer import Quantizer
+from nc_sigopt_benchmarks.running.quantizer import Quantizer
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration import onnxruntime as onnxruntime_calibration

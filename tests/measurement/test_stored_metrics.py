@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from nc_sigopt_strategy.errors import SettingsError, TrialError
-from nc_sigopt_strategy.measurement.stored_metrics import StoredMetrics, evaluated_object
+from nc_sigopt_strategy.hosts.inc.inc_host import evaluated_object
+from nc_sigopt_strategy.measurement.stored_metrics import StoredMetrics
 from nc_sigopt_strategy.settings.settings import Settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import warnings
 from typing import Any
 
@@ -27,6 +28,7 @@ from nc_sigopt_strategy.sampling import (
     check_sampler_name,
     make_sampler,
 )
+from nc_sigopt_strategy.sampling.asking import ask
 from nc_sigopt_strategy.settings.settings import Settings
 
 SPACE: dict[str, BaseDistribution] = {
@@ -48,13 +50,7 @@ def _study(trials: list[dict[str, Any]], **extra: Any) -> optuna.Study:
 def _sample(name: str, study: optuna.Study, seed: int | None = 1) -> dict[str, Any]:
     """What the embedded engine does with a sampler."""
     sampler = make_sampler(name, seed=seed, search_space=SPACE, constraints_func=None)
-    trial = create_trial(state=TrialState.RUNNING)
-    trial.number = len(study.trials)
-    found = sampler.sample_relative(study, trial, dict(SPACE))
-    return {
-        key: found[key] if key in found else sampler.sample_independent(study, trial, key, domain)
-        for key, domain in SPACE.items()
-    }
+    return ask(sampler, study, SPACE, len(study.trials))
 
 
 ALL = [{"conv": c, "depth": d} for c in ("int8", "bf16", "fp32") for d in (2, 3, 4)]
@@ -95,7 +91,6 @@ def test_tpe_heeds_constraints() -> None:
                 system_attrs={"constraints": [violated]},
             )
         )
-    trial = create_trial(state=TrialState.RUNNING)
     drawn = []
     for seed in range(40):
         sampler = make_sampler(
@@ -104,8 +99,54 @@ def test_tpe_heeds_constraints() -> None:
             search_space=SPACE,
             constraints_func=lambda trial: trial.system_attrs["constraints"],
         )
-        drawn.append(sampler.sample_relative(study, trial, dict(SPACE))["conv"])
+        drawn.append(ask(sampler, study, SPACE, len(trials))["conv"])
     assert drawn.count("bf16") > 30
+
+
+class _Scribbling(optuna.samplers.BaseSampler):
+    """Writes to the study and to the trial that it is asked for, and reads what it wrote."""
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        storage, trial_id = study._storage, trial._trial_id
+        storage.set_trial_system_attr(trial_id, "written", {"once": 1})
+        storage.set_trial_user_attr(trial_id, "noted", 2)
+        storage.set_study_system_attr(study._study_id, "generation", 3)
+        study.set_user_attr("seen", 4)
+        return {}
+
+    def sample_independent(self, study: Any, trial: Any, name: str, domain: Any) -> Any:
+        storage, trial_id = study._storage, trial._trial_id
+        assert storage.get_trial_system_attrs(trial_id) == {"written": {"once": 1}}
+        assert storage.get_trial_user_attrs(trial_id) == {"noted": 2}
+        assert storage.get_study_system_attrs(study._study_id) == {"generation": 3}
+        assert study.user_attrs == {"seen": 4}
+        latest = study.get_trials()[-1]
+        assert (latest.number, latest.state) == (trial.number, TrialState.RUNNING)
+        assert latest.system_attrs == {"written": {"once": 1}}
+        return domain.to_external_repr(domain.to_internal_repr(ALL[3][name]))
+
+
+def test_a_sampler_may_write_to_the_trial_that_it_is_asked_for() -> None:
+    study = _study(ALL[:3])
+    assert ask(_Scribbling(), study, SPACE, 3) == ALL[3]
+    assert len(study.trials) == 3
+    assert study.user_attrs == {}
+    assert all(not trial.system_attrs and not trial.user_attrs for trial in study.trials)
+
+
+def test_a_sampler_that_shares_what_it_suggests() -> None:
+    """TPE writes its suggestion to the trial when it tells other workers of it."""
+    study = _study(ALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = optuna.samplers.TPESampler(
+            seed=1, multivariate=True, constant_liar=True, n_startup_trials=2
+        )
+    assert ask(sampler, study, SPACE, len(ALL)) in ALL
+    assert len(study.trials) == len(ALL)
 
 
 def test_grid_goes_through_the_product_in_order() -> None:
@@ -145,13 +186,16 @@ def test_grid_refuses_a_continuous_parameter() -> None:
 def test_no_warning_reaches_the_user(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        make_sampler(name, seed=1, search_space=SPACE, constraints_func=lambda trial: [0.0])
+        sampler = make_sampler(
+            name, seed=1, search_space=SPACE, constraints_func=lambda trial: [0.0]
+        )
+        ask(sampler, _study(ALL, system_attrs={"constraints": [0.0]}), SPACE, len(ALL))
 
 
 def test_other_warnings_of_optuna_still_do() -> None:
     make_sampler("tpe", seed=1, search_space=SPACE, constraints_func=None)
     with pytest.warns(optuna.exceptions.ExperimentalWarning):
-        optuna.samplers.TPESampler(multivariate=True)
+        optuna.samplers.TPESampler(multivariate=True, group=True)
 
 
 @pytest.mark.parametrize(
@@ -198,9 +242,8 @@ def test_enumeration_needs_a_finite_space() -> None:
 
 
 def test_a_sampler_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "nc_sigopt_strategy.sampling.registry.importlib.util.find_spec", lambda name: None
-    )
+    for needed in ("torch", "scipy"):
+        monkeypatch.setitem(sys.modules, needed, None)
     with pytest.raises(MissingExtraError, match="'gp' needs torch and scipy"):
         check_sampler_name("gp")
     assert "gp" not in available_samplers()

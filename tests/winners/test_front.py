@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.winners.front import by_preference, pareto_front
 from nc_sigopt_strategy.winners.front_files import FrontFiles
@@ -68,9 +69,8 @@ def test_files_follow_the_front(tmp_path: Path) -> None:
     files = FrontFiles(backend, tmp_path)
     files.save(7, "seven")
     files.save(12, "twelve")
-    files.write_recipes(
-        [trial(7, 1.0, 0.5)], lambda t: {("conv.0", "conv2d"): {"weight": {"dtype": "int8"}}}
-    )
+    states = {("conv.0", "conv2d"): {"weight": {"dtype": "int8"}}}
+    files.write_recipes([trial(7, 1.0, 0.5)], lambda t: op_name_dict(states))
     (tmp_path / "front" / "trial_of_mine.txt").write_text("stays")
     assert files.model_path(7) == "front/trial_0007.pb"
     recipe = json.loads((tmp_path / "front" / "trial_0007.json").read_text())

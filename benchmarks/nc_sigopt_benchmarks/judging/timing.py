@@ -16,7 +16,7 @@ from typing import Any
 
 from nc_sigopt_benchmarks.models.model_files import OpenSession, file_fingerprint
 from nc_sigopt_benchmarks.reporting.comparison import Interval, PairedComparison, TimedModel
-from nc_sigopt_strategy.backends import ModelSession
+from nc_sigopt_strategy.backends.backend import ModelSession
 from nc_sigopt_strategy.measurement.latency import (
     RatioEstimate,
     paired_difference,

@@ -23,8 +23,7 @@ from nc_sigopt_benchmarks.running.stock_record import (
     trials_from_events,
 )
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.hosts.inc.recipe import write_recipe
-from nc_sigopt_strategy.results.run_files import publish, write_trials
+from nc_sigopt_strategy.results.run_files import publish, write_recipe, write_trials
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 
 CALIBRATION_SIZE_UNKNOWN = 100

@@ -14,8 +14,9 @@ from typing import Any
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.models.model_files import best_model_file, file_fingerprint
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
-from nc_sigopt_strategy.hosts.inc.recipe import write_recipe
+from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.results.run_files import write_recipe
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 WORKSPACE_FOLDER = "nc_workspace"
@@ -137,7 +138,7 @@ def write_stock_recipe(folder: Path, number: int) -> bool:
     entries = history[0]["history"] if history else []
     if number > len(entries):
         return False
-    write_recipe(entries[number - 1]["tune_cfg"]["op"], folder)
+    write_recipe(op_name_dict(entries[number - 1]["tune_cfg"]["op"]), folder)
     return True
 
 

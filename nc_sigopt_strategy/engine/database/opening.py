@@ -15,6 +15,7 @@ from optuna.storages import RDBStorage
 
 from nc_sigopt_strategy.engine.database.idle_connections import check_idle_connections
 from nc_sigopt_strategy.engine.database.location import Location
+from nc_sigopt_strategy.engine.database.optuna_tables import STORAGE_LOGGER, check_tables
 from nc_sigopt_strategy.engine.database.own_tables import METADATA
 from nc_sigopt_strategy.errors import StoreError
 
@@ -37,11 +38,13 @@ def open_storage(location: Location) -> RDBStorage:
     Raises:
         StoreError: The database cannot be reached or written, is not a database, or its tables
             are of another Optuna version.
+        UnsupportedVersionError: The engine does not know the tables of this Optuna.
     """
     location.prepare()
     with quiet_optuna():
         storage = _open_with_retries(location)
     try:
+        check_tables(storage)
         _check_version(storage, location)
     except BaseException:
         storage.engine.dispose()
@@ -52,7 +55,7 @@ def open_storage(location: Location) -> RDBStorage:
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
     """Keep Optuna's storage from announcing each new study on the user's terminal."""
-    logger = logging.getLogger("optuna.storages._rdb.storage")
+    logger = logging.getLogger(STORAGE_LOGGER)
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:

@@ -15,33 +15,34 @@ from typing import Any
 
 import sqlalchemy
 from optuna.distributions import BaseDistribution
-from optuna.storages._rdb import models  # the tables have no public name
 from optuna.trial import FrozenTrial, TrialState
 
 from nc_sigopt_strategy.engine.database.database import Database
+from nc_sigopt_strategy.engine.database.optuna_tables import (
+    TRIAL_PARAMS,
+    TRIAL_SYSTEM_ATTRS,
+    TRIAL_USER_ATTRS,
+    TRIAL_VALUES,
+    TRIALS,
+    local_time,
+)
 
 # Ids in one statement: fewer than the 999 values that old versions of SQLite take.
 _IDS_AT_ONCE = 500
 
-_TRIALS = models.TrialModel.__table__
-_PARAMS = models.TrialParamModel.__table__
-_VALUES = models.TrialValueModel.__table__
-_USER_ATTRS = models.TrialUserAttributeModel.__table__
-_SYSTEM_ATTRS = models.TrialSystemAttributeModel.__table__
-
 _COLUMNS = (
-    _TRIALS.c.trial_id,
-    _TRIALS.c.number,
-    _TRIALS.c.state,
-    _TRIALS.c.datetime_start,
-    _TRIALS.c.datetime_complete,
+    TRIALS.c.trial_id,
+    TRIALS.c.number,
+    TRIALS.c.state,
+    TRIALS.c.datetime_start,
+    TRIALS.c.datetime_complete,
 )
 _NEW = sqlalchemy.select(*_COLUMNS).where(
-    _TRIALS.c.study_id == sqlalchemy.bindparam("study"),
-    _TRIALS.c.trial_id > sqlalchemy.bindparam("last"),
+    TRIALS.c.study_id == sqlalchemy.bindparam("study"),
+    TRIALS.c.trial_id > sqlalchemy.bindparam("last"),
 )
 _KNOWN = sqlalchemy.select(*_COLUMNS).where(
-    _TRIALS.c.trial_id.in_(sqlalchemy.bindparam("ids", expanding=True))
+    TRIALS.c.trial_id.in_(sqlalchemy.bindparam("ids", expanding=True))
 )
 # Each part finds its rows by an index; with OR the database would look at all trials.
 _NEW_AND_KNOWN = sqlalchemy.union_all(_NEW, _KNOWN)
@@ -90,9 +91,11 @@ def _complete(
 ) -> Iterator[FrozenTrial]:
     ids = [row[0] for row in rows]
     params = _params(connection, ids, space)
-    values = _group(connection, ids, _VALUES, (_VALUES.c.objective, _VALUES.c.value))
-    user = _attrs(connection, ids, _USER_ATTRS)
-    system = _attrs(connection, ids, _SYSTEM_ATTRS)
+    values = _group(
+        connection, ids, TRIAL_VALUES, (TRIAL_VALUES.c.objective, TRIAL_VALUES.c.value)
+    )
+    user = _attrs(connection, ids, TRIAL_USER_ATTRS)
+    system = _attrs(connection, ids, TRIAL_SYSTEM_ATTRS)
     names = list(space)
     for trial_id, number, state, started, completed in rows:
         found = params.get(trial_id, {})
@@ -104,8 +107,8 @@ def _complete(
             state=state,
             value=None,
             values=[value for _, value in sorted(objectives)] if objectives else None,
-            datetime_start=started,
-            datetime_complete=completed,
+            datetime_start=local_time(started),
+            datetime_complete=local_time(completed),
             params={name: found[name] for name in names},
             # Shared by all trials: a copy for each would be most of the memory.
             distributions=space,  # type: ignore[arg-type]
@@ -120,8 +123,8 @@ def _params(
     connection: sqlalchemy.Connection, ids: list[int], space: Mapping[str, BaseDistribution]
 ) -> dict[int, dict[str, Any]]:
     statement = sqlalchemy.select(
-        _PARAMS.c.trial_id, _PARAMS.c.param_name, _PARAMS.c.param_value
-    ).where(_PARAMS.c.trial_id.in_(ids))
+        TRIAL_PARAMS.c.trial_id, TRIAL_PARAMS.c.param_name, TRIAL_PARAMS.c.param_value
+    ).where(TRIAL_PARAMS.c.trial_id.in_(ids))
     names = {name: name for name in space}  # one string per name, not one per row
     found: dict[int, dict[str, Any]] = {}
     for trial_id, param_name, value in connection.execute(statement):

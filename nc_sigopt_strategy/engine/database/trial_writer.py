@@ -1,8 +1,7 @@
 """Writes a whole trial into Optuna's tables in one transaction.
 
 Optuna's own calls need one transaction per attribute to finish a trial, with a gap for a crash or
-a second writer between them, and several queries per parameter to create one. The tables have had
-this shape since Optuna 3.0, and their version is checked when the store is opened.
+a second writer between them, and several queries per parameter to create one.
 """
 
 from __future__ import annotations
@@ -10,22 +9,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.storages._rdb import models  # the tables have no public name
 from optuna.trial import TrialState
 
 from nc_sigopt_strategy.engine.database.database import Database
+from nc_sigopt_strategy.engine.database.optuna_tables import (
+    FINITE,
+    STUDIES,
+    TRIAL_PARAMS,
+    TRIAL_SYSTEM_ATTRS,
+    TRIAL_USER_ATTRS,
+    TRIAL_VALUES,
+    TRIALS,
+    time_now,
+)
 from nc_sigopt_strategy.engine.database.own_tables import inserted_id
 from nc_sigopt_strategy.sampling import CONSTRAINTS_ATTR
 
 Rows = list[dict[str, Any]]
-
-_TRIALS = models.TrialModel.__table__
-_STUDIES = models.StudyModel.__table__
 
 # Rows of four values in one statement; old versions of SQLite take 999 values.
 _ROWS_AT_ONCE = 200
@@ -109,7 +113,7 @@ class TrialTemplate:
                 raise OvertakenError  # and all is rolled back
             for part in self._parts:
                 connection.execute(part.statement, part.values(trial_id, internal))
-            _insert(connection, models.TrialUserAttributeModel, _attrs(trial_id, user_attrs))
+            _insert(connection, TRIAL_USER_ATTRS, _attrs(trial_id, user_attrs))
             if finish is not None:
                 _insert_finish(connection, trial_id, finish)
         return trial_id, number
@@ -126,8 +130,8 @@ class _Part:
             self._constant[f"d{index}"] = distribution_to_json(space[name])
         rows = ", ".join(f"(:t, :n{index}, :v{index}, :d{index})" for index in range(len(names)))
         self.statement = sqlalchemy.text(
-            "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
-            f"VALUES {rows}"
+            f"INSERT INTO {TRIAL_PARAMS.name} "
+            f"(trial_id, param_name, param_value, distribution_json) VALUES {rows}"
         )
 
     def values(self, trial_id: int, internal: Mapping[str, float]) -> dict[str, Any]:
@@ -165,7 +169,7 @@ def start_trial(database: Database, trial_id: int, user_attrs: Mapping[str, Any]
             connection, trial_id, TrialState.WAITING, TrialState.RUNNING, datetime_complete=False
         ):
             return False
-        _insert(connection, models.TrialUserAttributeModel, _attrs(trial_id, user_attrs))
+        _insert(connection, TRIAL_USER_ATTRS, _attrs(trial_id, user_attrs))
     return True
 
 
@@ -180,9 +184,9 @@ def _change_state(
     # The condition makes this statement the one that decides between two processes.
     column = "datetime_complete" if datetime_complete else "datetime_start"
     changed = connection.execute(
-        sqlalchemy.update(_TRIALS)
-        .where(_TRIALS.c.trial_id == trial_id, _TRIALS.c.state == before)
-        .values({"state": after, column: datetime.now()})
+        sqlalchemy.update(TRIALS)
+        .where(TRIALS.c.trial_id == trial_id, TRIALS.c.state == before)
+        .values({"state": after, column: time_now()})
     )
     return changed.rowcount == 1
 
@@ -190,17 +194,17 @@ def _change_state(
 def _insert_trial(
     connection: sqlalchemy.Connection, is_sqlite: bool, study_id: int, state: TrialState
 ) -> tuple[int, int]:
-    now = datetime.now()
+    now = time_now()
     # Two writers would compute the same number, and who reads what is new relies on the ids of
     # a study growing in the order of the commits. Other databases lock the study's row for both;
     # SQLite ignores FOR UPDATE, but there the insert takes the only write lock.
     if not is_sqlite:
         connection.execute(
-            sqlalchemy.select(_STUDIES.c.study_id)
-            .where(_STUDIES.c.study_id == study_id)
+            sqlalchemy.select(STUDIES.c.study_id)
+            .where(STUDIES.c.study_id == study_id)
             .with_for_update()
         )
-    others = _TRIALS.alias("others")
+    others = TRIALS.alias("others")
     last_number = (
         sqlalchemy.select(others.c.number)
         .where(others.c.study_id == study_id)
@@ -208,7 +212,7 @@ def _insert_trial(
         .limit(1)
         .scalar_subquery()
     )
-    insert = sqlalchemy.insert(_TRIALS).values(
+    insert = sqlalchemy.insert(TRIALS).values(
         study_id=study_id,
         number=sqlalchemy.func.coalesce(last_number, -1) + 1,
         state=state,
@@ -216,27 +220,26 @@ def _insert_trial(
         datetime_complete=now if state.is_finished() else None,
     )
     if not is_sqlite:
-        row = connection.execute(insert.returning(_TRIALS.c.trial_id, _TRIALS.c.number)).one()
+        row = connection.execute(insert.returning(TRIALS.c.trial_id, TRIALS.c.number)).one()
         return int(row.trial_id), int(row.number)
     # Old versions of SQLite have no RETURNING.
     trial_id = inserted_id(connection.execute(insert))
     number = connection.execute(
-        sqlalchemy.select(_TRIALS.c.number).where(_TRIALS.c.trial_id == trial_id)
+        sqlalchemy.select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id)
     ).scalar_one()
     return trial_id, int(number)
 
 
 def _insert_finish(connection: sqlalchemy.Connection, trial_id: int, finish: Finish) -> None:
-    finite = models.TrialValueModel.TrialValueType.FINITE
     values = [
-        {"trial_id": trial_id, "objective": index, "value": value, "value_type": finite}
+        {"trial_id": trial_id, "objective": index, "value": value, "value_type": FINITE}
         for index, value in enumerate(finish.objectives)
     ]
-    _insert(connection, models.TrialValueModel, values)
-    _insert(connection, models.TrialUserAttributeModel, _attrs(trial_id, finish.user_attrs))
+    _insert(connection, TRIAL_VALUES, values)
+    _insert(connection, TRIAL_USER_ATTRS, _attrs(trial_id, finish.user_attrs))
     if finish.constraints:
         constraints = _attrs(trial_id, {CONSTRAINTS_ATTR: list(finish.constraints)})
-        _insert(connection, models.TrialSystemAttributeModel, constraints)
+        _insert(connection, TRIAL_SYSTEM_ATTRS, constraints)
 
 
 def _attrs(trial_id: int, attrs: Mapping[str, Any]) -> Rows:
@@ -246,6 +249,6 @@ def _attrs(trial_id: int, attrs: Mapping[str, Any]) -> Rows:
     ]
 
 
-def _insert(connection: sqlalchemy.Connection, model: Any, rows: Rows) -> None:
+def _insert(connection: sqlalchemy.Connection, table: sqlalchemy.Table, rows: Rows) -> None:
     if rows:
-        connection.execute(sqlalchemy.insert(model.__table__), rows)
+        connection.execute(sqlalchemy.insert(table), rows)

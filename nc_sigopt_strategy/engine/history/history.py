@@ -22,15 +22,14 @@ from nc_sigopt_strategy.engine.database.trial_writer import TrialTemplate
 from nc_sigopt_strategy.engine.history.best import BestSoFar
 from nc_sigopt_strategy.engine.history.model import Experiment, Metric
 from nc_sigopt_strategy.engine.history.point import Point, made_at, point_of
-from nc_sigopt_strategy.engine.history.snapshot import snapshot_study
 from nc_sigopt_strategy.engine.history.stagnation import (
     LOOKBACK_PER_PARAMETER,
     Costs,
     is_front_stagnating,
 )
 from nc_sigopt_strategy.sampling import Enumeration
+from nc_sigopt_strategy.sampling.snapshot import snapshot_study
 
-JsonObject = dict[str, Any]
 Key = tuple[Any, ...]
 
 
@@ -65,8 +64,6 @@ class History:
         study_id: The experiment.
         study_name: Its name in Optuna's tables, unique for ever.
         experiment: Its description; the parameters never change.
-        changed_metadata: Suggestion id to metadata that an earlier version of this package
-            changed.
 
     Attributes:
         space: Parameter name to distribution.
@@ -80,11 +77,9 @@ class History:
         study_id: int,
         study_name: str,
         experiment: Experiment,
-        changed_metadata: Mapping[int, JsonObject | None],
     ) -> None:
         self.study_id = study_id
         self.study_name = study_name
-        self.changed_metadata = changed_metadata
         self.space = experiment.search_space()
         self.enumeration = Enumeration(self.space) if Enumeration.is_finite(self.space) else None
         self.template = TrialTemplate(self.space)

@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from nc_sigopt_strategy.engine.database.optuna_tables import trial_id
 from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
 
 JsonObject = dict[str, Any]
@@ -54,7 +55,7 @@ def point_of(trial: FrozenTrial) -> Point:
     finished = trial.state.is_finished()
     waiting = trial.state == TrialState.WAITING
     return Point(
-        id=trial._trial_id,
+        id=trial_id(trial),
         number=trial.number,
         assignments=trial.params,
         suggestion=None if waiting else attrs.get(SUGGESTION_ATTR),

@@ -163,7 +163,7 @@ def _sampled(
     for race in range(_RACES):
         asked = time.perf_counter()
         assignments = propose(
-            stored.experiment, history, len(history), engine.sampler, engine.seed, race, record
+            stored.experiment, history, engine.sampler, engine.seed, race, record
         )
         engine.clock.seconds += time.perf_counter() - asked
         while True:

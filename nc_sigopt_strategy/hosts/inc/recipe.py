@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.results.run_files import RECIPE_FILE
 
 # Entries of INC's op state that say what mode an op is in, not how: INC derives them.
 _DERIVED = frozenset({"quant_mode"})
@@ -37,8 +32,3 @@ def op_name_dict(op_states: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict
         }
         for op, state in op_states.items()
     }
-
-
-def write_recipe(op_states: Mapping[tuple[str, str], Mapping[str, Any]], folder: Path) -> Path:
-    """Write ``recipe.json`` into ``folder`` and return its path."""
-    return write_whole(folder / RECIPE_FILE, json.dumps(op_name_dict(op_states), indent=2) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.metadata
 import logging
 from typing import Any
@@ -17,6 +18,7 @@ logger = logging.getLogger("nc_sigopt_strategy")
 STRATEGY_NAME = "sigopt"
 SUPPORTED = "neural-compressor>=2.6,<3.8"
 _MARK = "_nc_sigopt_strategy"
+_STRATEGY_MODULE = "nc_sigopt_strategy.hosts.inc.strategy"
 
 
 def register_with_import() -> None:
@@ -39,12 +41,8 @@ def register() -> None:
     from neural_compressor import config
     from neural_compressor.strategy import STRATEGIES
 
-    from nc_sigopt_strategy.hosts.inc import strategy
-
-    # When the strategy's module itself is what imports INC, its class is not there yet; the
-    # module registers it at its end.
-    if hasattr(strategy, "SigOptTuneStrategy"):
-        STRATEGIES[STRATEGY_NAME] = strategy.SigOptTuneStrategy
+    # The module registers the class: when it is itself what imports INC, the class comes later.
+    importlib.import_module(_STRATEGY_MODULE)
     # `fit` replaces the chosen strategy by these two when quant_level is "auto" (the default) or
     # 0 (quantization.py, INC 2.6 to 3.7.1).
     _wrap(STRATEGIES, "auto", _auto)
@@ -83,11 +81,9 @@ def _chosen(conf: Any) -> bool:
 
 
 def _auto(stock: Any, *args: Any, **kwargs: Any) -> Any:
-    from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
-
     if _chosen(_conf_of(args, kwargs)):
         logger.info('The criterion names "sigopt": it runs although quant_level is "auto".')
-        return SigOptTuneStrategy(*args, **kwargs)
+        return importlib.import_module(_STRATEGY_MODULE).SigOptTuneStrategy(*args, **kwargs)
     return stock(*args, **kwargs)
 
 

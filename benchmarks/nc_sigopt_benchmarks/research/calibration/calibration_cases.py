@@ -22,7 +22,7 @@ from nc_sigopt_benchmarks.models.keras_graphs import (
     resnet50_v1,
     to_onnx,
 )
-from nc_sigopt_benchmarks.research.quantizer import Quantizer
+from nc_sigopt_benchmarks.running.quantizer import Quantizer
 from nc_sigopt_strategy.files import write_whole
 
 MODELS = ("mobilenet_v1", "resnet50_v1")

@@ -18,7 +18,7 @@ from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     RecordedLatency,
 )
 from nc_sigopt_benchmarks.research.landscapes.subject import Subject
-from nc_sigopt_strategy.backends import Array, ModelSession
+from nc_sigopt_strategy.backends.backend import Array, ModelSession
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage

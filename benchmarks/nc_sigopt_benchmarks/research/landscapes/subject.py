@@ -18,7 +18,7 @@ from nc_sigopt_benchmarks.research.calibration.calibration_cases import (
     calibration_case,
     calibration_images,
 )
-from nc_sigopt_benchmarks.research.quantizer import Quantizer
+from nc_sigopt_benchmarks.running.quantizer import Quantizer
 from nc_sigopt_strategy.errors import ConfigFileError
 
 

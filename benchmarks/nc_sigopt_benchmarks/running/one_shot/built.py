@@ -17,12 +17,12 @@ class OneShot:
     Attributes:
         model_object: What an ``eval_func`` gets.
         serialized: Content of its file.
-        recipe: Neural Compressor's op states, for ``write_recipe``; ``None`` if it made none.
+        recipe: What Neural Compressor rebuilds it from; ``None`` if it made none.
     """
 
     model_object: Any
     serialized: bytes
-    recipe: Mapping[tuple[str, str], Mapping[str, Any]] | None = None
+    recipe: Mapping[str, Any] | None = None
 
 
 def check_choices(

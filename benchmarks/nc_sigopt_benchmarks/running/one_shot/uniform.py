@@ -8,9 +8,9 @@ from typing import Any
 
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import ONNXRUNTIME, TENSORFLOW, serialize
-from nc_sigopt_benchmarks.research.quantizer import Quantizer
 from nc_sigopt_benchmarks.running.inc_config import INC_QUANT_FORMATS
 from nc_sigopt_benchmarks.running.one_shot.built import OneShot, check_choices
+from nc_sigopt_benchmarks.running.quantizer import Quantizer
 from nc_sigopt_strategy.errors import ModelError, SettingsError
 
 UNIFORM = "uniform"
@@ -69,4 +69,4 @@ def build_uniform(
     serialized = serialize(evaluated)
     if serialized is None:
         raise ModelError(f"Neural Compressor gave a {type(evaluated).__name__}, not a model.")
-    return OneShot(evaluated, serialized[0], quantizer.op_states(assignments))
+    return OneShot(evaluated, serialized[0], quantizer.recipe(assignments))

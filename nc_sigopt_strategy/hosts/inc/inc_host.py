@@ -1,0 +1,252 @@
+"""``IncHost``: a model that Neural Compressor 2.6 to 3.7 owns and quantizes.
+
+It does what one trial of INC's ``traverse`` does, and nothing around it. Facts of INC's base class
+that this rests on (checked in 2.6 and 3.7.1): ``set_param_for_pre_quantization_algos`` only sets
+fields, since smooth quant runs once, in the set-up; what goes wrong in a converter is logged, and
+``None`` comes back; the adaptor rewrites the graph in place when it is asked what it can do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from nc_sigopt_strategy.backends.backend import Backend
+from nc_sigopt_strategy.backends.find import backend_for
+from nc_sigopt_strategy.errors import TrialError
+from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
+from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
+from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
+from nc_sigopt_strategy.hosts.inc.options import IncOptions
+from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
+from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
+from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
+from nc_sigopt_strategy.settings.choices import STOCK
+from nc_sigopt_strategy.settings.settings import Settings
+from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
+from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
+
+
+class IncHost:
+    """A ``Host`` whose models are INC's model objects.
+
+    Args:
+        strategy: INC's strategy object, whichever: it holds model, data, adaptor and criterion.
+        settings: How it calibrates, and the options of its sessions.
+
+    Raises:
+        ModelError: No backend times models of this framework.
+        SettingsError: Session options for a framework that has none.
+    """
+
+    def __init__(self, strategy: Any, settings: Settings) -> None:
+        self._strategy = strategy
+        self._settings = settings
+        self._usage = CalibrationUsage()
+        self._logged = LoggedErrors()
+        self._temp_files = ReclaimedTempFiles()
+        self._quantized: tuple[Model, dict[str, Any]] | None = None
+        self.framework = str(strategy.framework)
+        self.backend: Backend = backend_for(self.framework, settings.onnxruntime_session_options)
+        self.fingerprint = self.backend.fingerprint(strategy.model)
+
+    @property
+    def fp32(self) -> Model:
+        """INC's FP32 model, after smooth quant if the user asked for it."""
+        return self._strategy.model
+
+    @property
+    def criterion(self) -> str:
+        """INC's accuracy criterion in words."""
+        criterion = self._strategy.config.accuracy_criterion
+        return (
+            f"{criterion.criterion} {criterion.tolerable_loss}, higher is better: "
+            f"{self._directions()}, weights: {self._strategy.metric_weight}"
+        )
+
+    def ops(self) -> Sequence[Op]:
+        """See ``Host``."""
+        return self._options.ops
+
+    def sampling_sizes(self) -> Sequence[int]:
+        """See ``Host``."""
+        return tuple(self._strategy.calib_sampling_size_lst)
+
+    def op_graph(self, ops: Sequence[OpKey]) -> dict[str, Any]:
+        """See ``Host``."""
+        return self.backend.op_graph(self._optimized_model, ops)
+
+    def calibration_data(self) -> CalibrationData:
+        """See ``Host``."""
+        return self._calibration_data
+
+    def users_model(self, model: Model) -> Any:
+        """See ``Host``."""
+        return evaluated_object(self.framework, model)
+
+    @contextlib.contextmanager
+    def session(self, doing: Doing) -> Iterator[None]:
+        """See ``Host``; INC's errors are heard inside."""
+        self._usage.batch_done = lambda done, total: doing(f"calibrating, batch {done} of {total}")
+        with (
+            self._logged,
+            self._temp_files,
+            CalibratedOnce(
+                self.framework,
+                self._usage,
+                mode=self._settings.calibration,
+                folder=self._settings.calibration_cache,
+                data_digest=self._calibration_data.digest,
+            ),
+        ):
+            self._strategy._setup_pre_tuning_algo_scheduler()
+            yield
+
+    def baseline(self) -> Baseline:
+        """See ``Host``."""
+        strategy = self._strategy
+        value, seconds = self._evaluated(strategy.model)
+        # Before INC prints it, which fails on what is no number.
+        finite_values(value[0])
+        # What INC's `_eval_baseline` does around its evaluation.
+        strategy._fp32_model = strategy.model
+        strategy.baseline = strategy.objectives.baseline = value
+        strategy._add_tuning_history()
+        strategy._prepare_tuning()
+        criterion = strategy.config.accuracy_criterion
+        bound = AccuracyBound.of(
+            value[0],
+            relative=criterion.criterion == "relative",
+            tolerable_loss=criterion.tolerable_loss,
+            higher_is_better=self._directions(),
+            weights=strategy.metric_weight,
+        )
+        return Baseline(bound, seconds)
+
+    def quantize(self, choices: Choices) -> Model:
+        """See ``Host``.
+
+        Raises:
+            TrialError: INC made no model; ``reason`` says what it logged.
+        """
+        self._temp_files.reclaim()
+        self._logged.last = None
+        strategy, scheduler = self._strategy, self._scheduler
+        strategy.trials_count += 1
+        config = self._tune_cfg(choices)
+        strategy.set_param_for_pre_quantization_algos(scheduler, config, strategy.model)
+        strategy.model = scheduler("pre_quantization")
+        model = strategy.adaptor.quantize(
+            copy.deepcopy(config), strategy.model, strategy.calib_dataloader, strategy.q_func
+        )
+        if model is None:
+            raise TrialError("Neural Compressor made no model.")
+        strategy.set_param_for_post_quantization_algos(
+            scheduler, config, strategy.adaptor.pre_optimized_model, model
+        )
+        final = scheduler("post_quantization")
+        scheduler.reset_exec_algorithms()
+        # It would hold the model until the next one is made.
+        scheduler.q_model = strategy.model
+        self._quantized = (final, config)
+        return final
+
+    def evaluate(self, model: Model) -> Evaluation:
+        """See ``Host``; written to INC's history.snapshot too."""
+        value, seconds = self._evaluated(model)
+        strategy, quantized = self._strategy, self._quantized
+        if quantized is not None and quantized[0] is model:
+            strategy.last_tune_result = value
+            strategy._add_tuning_history(
+                copy.deepcopy(quantized[1]), copy.deepcopy(value), q_config=model.q_config
+            )
+        self._quantized = None
+        return Evaluation(value[0], seconds)
+
+    def recipe(self, choices: Choices) -> Mapping[str, Any]:
+        """INC's ``op_name_dict``, with which its ``basic`` builds the same graph."""
+        return op_name_dict(self._tune_cfg(choices)["op"])
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """How often statistics served; ``None`` where INC calibrates in every trial."""
+        return None if self._settings.calibration == STOCK else self._usage.as_dict()
+
+    def reason(self, error: BaseException) -> str:
+        """See ``Host``: the exception's text, and what INC logged."""
+        return self._logged.reason(error)
+
+    @cached_property
+    def _options(self) -> IncOptions:
+        strategy = self._strategy
+        # `_prepare_tuning` finds these set and does not make them again.
+        strategy.capability = strategy.capability or strategy.adaptor.query_fw_capability(
+            strategy.model
+        )
+        strategy.tuning_space = strategy.tuning_space or strategy.build_tuning_space(
+            strategy.config
+        )
+        _, _, default = strategy.initial_tuning_cfg()
+        return IncOptions(
+            strategy.tuning_space,
+            default,
+            approach=strategy.config.approach,
+            framework=self.framework,
+            graph_order=self.backend.graph_order(self._optimized_model),
+            excluded_precisions=getattr(strategy.config, "excluded_precisions", None) or (),
+        )
+
+    @cached_property
+    def _calibration_data(self) -> CalibrationData:
+        # Compared with None: an empty dataloader of length 0 is false.
+        loader = self._strategy.calib_dataloader
+        if loader is None:
+            loader = self._strategy.eval_dataloader
+        return read_calibration_data(loader, max(self.sampling_sizes()))
+
+    @property
+    def _scheduler(self) -> Any:
+        strategy = self._strategy
+        strategy.algo_scheduler = strategy.algo_scheduler or strategy._initialize_algo_scheduler()
+        return strategy.algo_scheduler
+
+    @property
+    def _optimized_model(self) -> Any:
+        # The adaptor's own fp32 rewrite is what carries the names of the quantizable ops.
+        strategy = self._strategy
+        return getattr(strategy.adaptor, "pre_optimized_model", None) or strategy.model
+
+    def _tune_cfg(self, choices: Choices) -> dict[str, Any]:
+        config = self._options.configuration(choices)
+        return dict(self._strategy._tune_cfg_converter(config))
+
+    def _evaluated(self, model: Model) -> tuple[Any, float]:
+        """INC's result, and seconds: INC's own figure where it has one, else the wall time."""
+        begun = time.monotonic()
+        value = self._strategy._evaluate(model)
+        seconds = time.monotonic() - begun
+        names = self._strategy.objectives.representation
+        for name, result in zip(names, value[1], strict=True):
+            if name.lower().startswith("duration"):
+                return value, float(result)
+        return value, seconds
+
+    def _directions(self) -> bool | list[bool]:
+        """Per metric where INC judges each by itself, else the criterion's own."""
+        strategy = self._strategy
+        if strategy.metric_weight is not None or len(strategy.metric_criterion) < 2:
+            return bool(strategy.higher_is_better)
+        # INC repeats the user's list once per metric (strategy.py `_set_objectives`).
+        first = strategy.metric_criterion[0]
+        return list(first if isinstance(first, (list, tuple)) else strategy.metric_criterion)
+
+
+def evaluated_object(framework: str, model: Model) -> Any:
+    """What INC hands to an ``eval_func`` of this model (``TuneStrategy._evaluate``)."""
+    if "onnxrt" in framework and model.model_path and model.is_large_model:
+        return model.model_path
+    return model.model

@@ -1,0 +1,120 @@
+"""Models that are nothing but a latency and a noise, and the backend that runs them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nc_sigopt_strategy.backends.backend import Array
+from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.space.ops import OpKey
+from nc_sigopt_strategy.testing.fake_clock import FakeClock
+
+_OUTPUTS = 64
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """A model of a ``FakeHost``.
+
+    Attributes:
+        labels: Every op and how it runs.
+        latency_seconds: Of one inference on any batch.
+        noise: Of its outputs, as ``output_noise`` measures it.
+        sampling_size: How many inputs calibrated it.
+    """
+
+    labels: tuple[tuple[OpKey, str], ...]
+    latency_seconds: float
+    noise: float
+    sampling_size: int
+
+
+class FakeSession:
+    """Runs a model: the clock goes on by its latency, and the outputs are off by its noise.
+
+    Args:
+        model: What is run.
+        clock: Goes on with each run.
+        jitter: Relative standard deviation of a run's latency.
+        seed: Of the jitter.
+    """
+
+    def __init__(self, model: FakeModel, clock: FakeClock, jitter: float, seed: int) -> None:
+        self._model = model
+        self._clock = clock
+        self._jitter = jitter
+        self._rng = np.random.default_rng(seed)
+
+    def run(self, inputs: Any) -> list[Array]:
+        """Outputs of shape ``(64,)``: a signal of variance 1, off by the noise's power."""
+        slower = math.exp(self._jitter * float(self._rng.normal()))
+        self._clock.advance(self._model.latency_seconds * slower)
+        signal = np.tile([1.0, -1.0], _OUTPUTS // 2)
+        return [signal + math.sqrt(self._model.noise)]
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class FakeBackend:
+    """A ``Backend`` of ``FakeModel``.
+
+    Args:
+        clock: Goes on when models run.
+        jitter: See ``FakeSession``.
+    """
+
+    name = "fake"
+    model_suffix = ".json"
+
+    def __init__(self, clock: FakeClock, jitter: float = 0.0) -> None:
+        self._clock = clock
+        self._jitter = jitter
+        self._opened = 0
+
+    def open(self, model: FakeModel) -> FakeSession:
+        """A session of its own."""
+        self._opened += 1
+        return FakeSession(model, self._clock, self._jitter, self._opened)
+
+    def release(self, model: FakeModel) -> None:
+        """A fake model holds no session."""
+
+    def fingerprint(self, model: FakeModel) -> str:
+        """A hash of the labels and the sampling size."""
+        return hashlib.sha256(repr((model.labels, model.sampling_size)).encode()).hexdigest()
+
+    def graph_order(self, model: FakeModel) -> Mapping[str, int]:
+        """The ops are a chain."""
+        return {key[0]: position for position, (key, _) in enumerate(model.labels)}
+
+    def op_graph(self, model: FakeModel, ops: Sequence[OpKey]) -> dict[str, Any]:
+        """A chain of ops of the same size."""
+        size = 1000.0
+        return {
+            "ops": [
+                {
+                    "name": name,
+                    "op_type": kind,
+                    "multiply_adds": size,
+                    "output_elements": size,
+                    "weight_elements": size,
+                }
+                for name, kind in ops
+            ],
+            "edges": [[a[0], b[0], size] for a, b in itertools.pairwise(ops)],
+        }
+
+    def save(self, model: FakeModel, path: Path) -> Path:
+        """Write the labels as JSON."""
+        labels = [[*key, label] for key, label in model.labels]
+        return write_whole(path, json.dumps(labels) + "\n")

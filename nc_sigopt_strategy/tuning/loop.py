@@ -1,0 +1,64 @@
+"""The tuning loop, from the first suggestion to the model that is returned.
+
+Start here. A suggestion names a value for each parameter; the host makes that model; it is
+evaluated and timed; the observation tells the sampler. ``host`` is the seam to whoever owns the
+model, ``run`` says which suggestion comes next and when it is enough, ``one_trial`` what is
+measured of a model, ``ending`` which model is returned and what is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+from nc_sigopt_strategy.console.progress import TuningProgress
+from nc_sigopt_strategy.tuning.budget import Budget
+from nc_sigopt_strategy.tuning.ending import Ended, end
+from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
+from nc_sigopt_strategy.tuning.preparation import Preparation
+from nc_sigopt_strategy.tuning.run import Run
+from nc_sigopt_strategy.tuning.start import begin
+
+logger = logging.getLogger("nc_sigopt_strategy")
+
+
+def tune(preparation: Preparation, budget: Budget) -> Ended:
+    """Spend a budget on the search for the fastest model that meets the accuracy bound.
+
+    Whatever ends the run early, Ctrl-C included, ends it in order: what is known by then is
+    decided on and written.
+
+    Args:
+        preparation: What is tuned, how, and where the work is recorded; see ``prepare``.
+        budget: Trials and time.
+
+    Returns:
+        The outcome, and the model that it names; no model if none met the bound.
+    """
+    host, run, stopped = preparation.host, None, None
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(_progress(preparation, budget))
+        interrupts = stack.enter_context(InterruptWatch())
+        try:
+            stack.enter_context(host.session(progress.doing))
+            run = Run(begin(preparation, budget, interrupts), budget, progress, interrupts)
+            for suggestion in run.suggestions():
+                with run.trial(suggestion) as trial:
+                    model = host.quantize(run.space.decode(suggestion.assignments))
+                    if not trial.is_repeat_of_graph(model):
+                        trial.measured(model, host.evaluate(model))
+        except (Exception, KeyboardInterrupt) as error:
+            stopped = error
+            if isinstance(error, Exception):
+                logger.error("Tuning ended early: %s", error)
+                logger.debug("Where it ended", exc_info=True)
+        return end(preparation, run, stopped)
+
+
+def _progress(preparation: Preparation, budget: Budget) -> TuningProgress:
+    return TuningProgress(
+        "sigopt",
+        max_trials=budget.max_trials,
+        timeout_seconds=budget.timeout_seconds or None,
+        enabled=preparation.settings.progress,
+    )

@@ -1,0 +1,157 @@
+"""The start of a run: evaluate FP32, then create the experiment or continue it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+
+from nc_sigopt_strategy.errors import ExperimentError
+from nc_sigopt_strategy.experiments.definition import Definition
+from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.identity import refuse_another_bound
+from nc_sigopt_strategy.experiments.record import ExperimentRecord
+from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
+from nc_sigopt_strategy.measurement.meter import Meter
+from nc_sigopt_strategy.settings.choices import PARETO
+from nc_sigopt_strategy.space.parameter_graph import parameter_graph
+from nc_sigopt_strategy.tuning.budget import Budget
+from nc_sigopt_strategy.tuning.host import Baseline
+from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
+from nc_sigopt_strategy.tuning.preparation import Preparation, identity_of
+from nc_sigopt_strategy.tuning.reference import Reference
+from nc_sigopt_strategy.tuning.run_folder import note_experiment, prepare_run_folder
+
+logger = logging.getLogger("nc_sigopt_strategy")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the trials of a run rest on.
+
+    Attributes:
+        preparation: What the run started from.
+        experiment: Created or continued.
+        baseline: Of FP32, with the accuracy bound.
+        meter: Measures latency and output noise.
+        reference: What latencies are compared with.
+    """
+
+    preparation: Preparation
+    experiment: Experiment
+    baseline: Baseline
+    meter: Meter
+    reference: Reference
+
+
+def begin(preparation: Preparation, budget: Budget, interrupts: InterruptWatch) -> Start:
+    """Evaluate FP32, and create the experiment or continue it.
+
+    Raises:
+        ExperimentError: There is nothing to search, the server refuses the experiment, or the
+            bound is not the one that it was begun with.
+        DataError: The calibration data does not fit the model.
+        TrialError: The evaluation of FP32 returned nonsense.
+    """
+    workplace, space = preparation.workplace, preparation.space
+    with workplace.machine.held(interrupts.check):
+        baseline = preparation.host.baseline()
+    logger.info("Search space: %s.", space.summary())
+    if not space.parameters:
+        raise ExperimentError(
+            "There is nothing to search: no op of the model can be quantized in more than one "
+            "way.",
+            "Check op_type_dict, op_name_dict and locked_ops.",
+        )
+    meter = _meter(preparation, budget)
+    known = preparation.experiment
+    if known is None:
+        definition = _definition(preparation, baseline.bound, budget, meter.measures_noise)
+        experiment = workplace.create(definition)
+    else:
+        experiment = known
+        refuse_another_bound(known, baseline.bound.target)
+        _complete_record(preparation, known, baseline.bound)
+    reference = Reference(
+        meter,
+        experiment,
+        lambda: preparation.host.quantize(space.decode(space.default)),
+    )
+    if known is not None:
+        with workplace.machine.held(interrupts.check):
+            reference.restore()
+    prepare_run_folder(preparation.folder, preparation.host.backend, new=known is None)
+    note_experiment(experiment, workplace.worker, preparation.folder)
+    logger.info(
+        "Experiment %s in %s; files in %s.",
+        experiment.shown_id,
+        workplace.connections.describe(),
+        preparation.folder,
+    )
+    return Start(preparation, experiment, baseline, meter, reference)
+
+
+def _meter(preparation: Preparation, budget: Budget) -> Meter:
+    host, settings = preparation.host, preparation.settings
+    users_func = settings.latency_func
+    return Meter(
+        host.backend,
+        host.calibration_data().batches,
+        host.fp32,
+        repeats=settings.latency_repeats,
+        seed=preparation.seed,
+        latency_func=None
+        if users_func is None
+        else lambda model: users_func(host.users_model(model)),
+        latency_batch_size=settings.latency_batch_size,
+        clock=budget.clock,
+    )
+
+
+def _definition(
+    preparation: Preparation, bound: AccuracyBound, budget: Budget, stores_noise: bool
+) -> Definition:
+    settings, space = preparation.settings, preparation.space
+    whole_front = settings.goal == PARETO
+    return Definition(
+        name=settings.sigopt_experiment_name,
+        project_id=settings.sigopt_project_id,
+        parameters={p.name: p.values for p in space.parameters},
+        accuracy_threshold=None if whole_front else bound.target,
+        maximize_accuracy=bound.maximize,
+        stored_metrics=preparation.stored_metrics.names,
+        stores_noise=stores_noise,
+        observation_budget=budget.max_trials,
+        record=_with_what_the_sampler_uses(
+            ExperimentRecord(
+                identity=identity_of(preparation).fingerprints(),
+                search_space=space.describe(),
+                accuracy_target=bound.target if whole_front else None,
+            ),
+            preparation,
+            bound,
+        ),
+        parallel_bandwidth=settings.parallel_bandwidth,
+    )
+
+
+def _complete_record(
+    preparation: Preparation, experiment: Experiment, bound: AccuracyBound
+) -> None:
+    """Add what the sampler uses and a SigOpt server did not keep."""
+    record = experiment.read_record()
+    if record.op_graph is None:
+        experiment.write_record(_with_what_the_sampler_uses(record, preparation, bound))
+
+
+def _with_what_the_sampler_uses(
+    record: ExperimentRecord, preparation: Preparation, bound: AccuracyBound
+) -> ExperimentRecord:
+    """It follows from the model, and so is no part of the identity."""
+    space = preparation.space
+    graph = preparation.host.op_graph(space.ops)
+    return dataclasses.replace(
+        record,
+        op_graph=parameter_graph(graph, {p.name: p.ops for p in space.parameters}),
+        baseline_accuracy=bound.baseline_scalar,
+    )
