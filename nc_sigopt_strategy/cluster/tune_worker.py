@@ -152,7 +152,7 @@ def _begun_in(folder: Path) -> str | None:
 def _observed(strategy: StrategyConfig, run: PlannedRun) -> int:
     """How many observations the experiment has."""
     from nc_sigopt_strategy.client.connections import open_connections
-    from nc_sigopt_strategy.experiments.experiment import Experiment
+    from nc_sigopt_strategy.experiments.opening import join_on
     from nc_sigopt_strategy.settings.settings import Settings
 
     settings = Settings.from_kwargs(strategy.strategy_kwargs)
@@ -165,7 +165,7 @@ def _observed(strategy: StrategyConfig, run: PlannedRun) -> int:
     connections = open_connections(settings, seed=run.seed)
     try:
         kept_in = connections.remote or connections.local
-        return Experiment.join(kept_in, experiment_id).observed
+        return join_on(kept_in, experiment_id).observed
     finally:
         connections.local.impl.driver.close()
 

@@ -17,7 +17,7 @@ from nc_sigopt_strategy.cli import shared as cli_common
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.experiments.definition import Definition
-from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import create_on
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.version import __version__
@@ -259,9 +259,7 @@ def store(tmp_path: Path) -> str:
     connection = open_embedded(url)
     ensure_project(connection, "p")
     parameters = {"conv": ("int8", "fp32")}
-    made = Experiment.create(
-        connection, Definition("[b]odd[/b]", "p", parameters, 0.9, True, False, 5)
-    )
+    made = create_on(connection, Definition("[b]odd[/b]", "p", parameters, 0.9, True, False, 5))
     for number, label in enumerate(("int8", "fp32"), start=1):
         trial = made.suggest(number, assignments={"conv": label}, origin=f"seed: {label}")
         record = TrialRecord(

@@ -100,7 +100,7 @@ def prepare(config: RunConfig, tell: Tell = lambda line: None) -> Prepared:
 def _check_connection(strategy: StrategyConfig) -> None:
     """Reach the server and find the experiment that the strategy is to use, where it names any."""
     from nc_sigopt_strategy.client.connections import open_connections
-    from nc_sigopt_strategy.experiments.experiment import Experiment
+    from nc_sigopt_strategy.experiments.opening import join_on
 
     settings = Settings.from_kwargs(strategy.strategy_kwargs)
     # A run without a storage makes a new one, in its folder.
@@ -109,7 +109,7 @@ def _check_connection(strategy: StrategyConfig) -> None:
     try:
         if settings.sigopt_experiment_id is not None:
             kept_in = connections.remote or connections.local
-            Experiment.join(kept_in, settings.sigopt_experiment_id)
+            join_on(kept_in, settings.sigopt_experiment_id)
     finally:
         connections.local.impl.driver.close()
 
