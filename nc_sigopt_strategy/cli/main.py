@@ -31,7 +31,7 @@ from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.version import __version__
 
 if TYPE_CHECKING:
-    from nc_sigopt_benchmarks.reporting.comparison import Comparison
+    from nc_sigopt_benchmarks.judging.comparison import Comparison
 
 _LOCAL_RAY = "this machine"
 
@@ -97,7 +97,7 @@ def tune(
     Several workers share an experiment: the first runs with --workers N and says the experiment's
     ID, the others with --join ID. Through a SigOpt server, or a --storage that all of them reach.
     """
-    from nc_sigopt_benchmarks.reporting.tables import outcome_table, table_console
+    from nc_sigopt_strategy.console.outcome_table import outcome_table, table_console
 
     for option, given, needs_ray in (("--resume", resume, True), ("--worker", worker, False)):
         if given is not None and needs_ray != (ray_address is not None):
@@ -191,7 +191,8 @@ def compare(
 
 
 def _print_comparison(comparison: Comparison, folder: Path) -> None:
-    from nc_sigopt_benchmarks.reporting.tables import comparison_tables, table_console
+    from nc_sigopt_benchmarks.reporting.tables import comparison_tables
+    from nc_sigopt_strategy.console.outcome_table import table_console
 
     console = table_console()
     for table in comparison_tables(comparison):

@@ -45,7 +45,7 @@ def teller() -> Callable[[str], None]:
 
     On a descriptor of its own: while models are timed, descriptor 2 points at a log file.
     """
-    from nc_sigopt_strategy.console.progress import duplicate_of_stderr
+    from nc_sigopt_strategy.console.stderr import duplicate_of_stderr
 
     stream = duplicate_of_stderr()
 

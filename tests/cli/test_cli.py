@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_strategy.cli import main as cli
 from nc_sigopt_strategy.cli import shared as cli_common
 from nc_sigopt_strategy.client.connections import open_embedded

@@ -124,7 +124,7 @@ def landscape(file: Path, batch_size: int | None) -> None:
     FILE is what nc-sigopt record wrote. A surrogate is fitted to it; its errors are those on
     rows that it was not fitted to.
     """
-    from nc_sigopt_benchmarks.reporting.tables import table_console
+    from nc_sigopt_strategy.console.outcome_table import table_console
 
     report = benchmarks("research.landscapes.landscape_report")
     report.print_report(file, batch_size, table_console())
@@ -171,7 +171,7 @@ def race(**options: Any) -> None:
     results.json, summary.json, tables.md and plots. Called again with the same --output, it makes
     the runs that are missing.
     """
-    from nc_sigopt_benchmarks.reporting.tables import table_console
+    from nc_sigopt_strategy.console.outcome_table import table_console
 
     end, folder = benchmarks("research.racing.command").run_race(options, table_console())
     click.echo(f"Everything about this race: {folder}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.judging.accuracy_statistics import sampling_interval
-from nc_sigopt_benchmarks.reporting.comparison import Interval, StrategyResult
+from nc_sigopt_benchmarks.judging.comparison import StrategyResult
 from nc_sigopt_benchmarks.running.availability import strategy_note
 from nc_sigopt_benchmarks.running.child import ChildEnd
 from nc_sigopt_benchmarks.running.evaluation import read_events
@@ -17,6 +17,7 @@ from nc_sigopt_benchmarks.running.resource_usage import read_peak_memory
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_benchmarks.running.stock_record import outcome_from_events, trials_from_events
 from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import (
     OUTCOME_FILE,

@@ -18,6 +18,7 @@ from nc_sigopt_benchmarks.comparing.summarize import baseline_accuracy, summariz
 from nc_sigopt_benchmarks.config.run_config import SIGOPT, RunConfig, StrategyConfig
 from nc_sigopt_benchmarks.datasets import known_accuracy_warning
 from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline, check_fits
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.judging.held_out import judge_held_out
 from nc_sigopt_benchmarks.judging.side_by_side import time_side_by_side
 from nc_sigopt_benchmarks.judging.timing import FP32, Samples
@@ -25,7 +26,6 @@ from nc_sigopt_benchmarks.machine.facts import helps_int8, host_differences, hos
 from nc_sigopt_benchmarks.machine.noise import NoiseMonitor, noise_verdict
 from nc_sigopt_benchmarks.models.find import BenchmarkModel, find_model
 from nc_sigopt_benchmarks.models.model_files import session_opener
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.running.availability import skip_reason, strategy_note
 from nc_sigopt_benchmarks.running.child import LOG_FILE, ChildEnd, run_child
 from nc_sigopt_benchmarks.running.evaluation import MODELS_FOLDER

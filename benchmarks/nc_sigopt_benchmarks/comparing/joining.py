@@ -12,13 +12,13 @@ from pathlib import Path
 from nc_sigopt_benchmarks.comparing.run_folder import new_run_folder, read_comparison, write_run
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult, TimedModel
 from nc_sigopt_benchmarks.judging.side_by_side import time_side_by_side
 from nc_sigopt_benchmarks.judging.timing import FP32, timed_model
 from nc_sigopt_benchmarks.judging.verdicts import best_strategy, verdicts
 from nc_sigopt_benchmarks.machine.facts import host_differences, host_facts
 from nc_sigopt_benchmarks.models.find import find_model
 from nc_sigopt_benchmarks.models.model_files import session_opener
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult, TimedModel
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 

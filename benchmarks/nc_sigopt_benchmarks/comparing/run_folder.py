@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.reading import comparison_from_json
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.saved_models import write_saved_model
 from nc_sigopt_benchmarks.reporting import html, plots
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
 from nc_sigopt_strategy.errors import ConfigFileError, DataError, MissingExtraError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.results.run_files import RECIPE_FILE, TRIALS_FILE
@@ -60,7 +61,7 @@ def read_comparison(folder: Path) -> Comparison:
         raise DataError(
             f"{path} cannot be read: {error}.", "Name folders that nc-sigopt compare has written."
         ) from error
-    return Comparison.from_json(raw)
+    return comparison_from_json(raw)
 
 
 def write_run(

@@ -11,11 +11,11 @@ from typing import Any
 from nc_sigopt_benchmarks.comparing.collecting import model_file
 from nc_sigopt_benchmarks.comparing.run_folder import with_model_paths
 from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.judging.side_by_side import DEFAULT_INT8
 from nc_sigopt_benchmarks.judging.timing import FP32, Samples, timed_model
 from nc_sigopt_benchmarks.judging.verdicts import best_strategy, bound_text, verdicts
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
 from nc_sigopt_strategy.results.run_files import RECIPE_FILE
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 

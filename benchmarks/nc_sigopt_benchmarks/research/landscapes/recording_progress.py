@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import LandscapeRow
-from nc_sigopt_strategy.console.progress import duplicate_of_stderr
+from nc_sigopt_strategy.console.stderr import duplicate_of_stderr
 
 # Rarely: the models that are timed share the cores with what draws the bar.
 _REFRESH_PER_SECOND = 1
