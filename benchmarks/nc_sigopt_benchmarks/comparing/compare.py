@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,46 +14,26 @@ from nc_sigopt_benchmarks.comparing.collecting import collect, model_file, read_
 from nc_sigopt_benchmarks.comparing.resuming import open_run_folder, set_aside
 from nc_sigopt_benchmarks.comparing.run_folder import drop_trial_models, write_run
 from nc_sigopt_benchmarks.comparing.summarize import baseline_accuracy, summarize
-from nc_sigopt_benchmarks.config.run_config import SIGOPT, RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets import known_accuracy_warning
-from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline, check_fits
 from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.judging.held_out import judge_held_out
 from nc_sigopt_benchmarks.judging.side_by_side import time_side_by_side
 from nc_sigopt_benchmarks.judging.timing import FP32, Samples
 from nc_sigopt_benchmarks.machine.facts import helps_int8, host_differences, host_facts
 from nc_sigopt_benchmarks.machine.noise import NoiseMonitor, noise_verdict
-from nc_sigopt_benchmarks.models.find import BenchmarkModel, find_model
 from nc_sigopt_benchmarks.models.model_files import session_opener
 from nc_sigopt_benchmarks.running.availability import skip_reason, strategy_note
-from nc_sigopt_benchmarks.running.child import LOG_FILE, ChildEnd, run_child
+from nc_sigopt_benchmarks.running.child import ChildEnd, run_child
 from nc_sigopt_benchmarks.running.evaluation import MODELS_FOLDER
-from nc_sigopt_benchmarks.running.quiet import native_output_in
+from nc_sigopt_benchmarks.running.prepared import Prepared, prepare
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun, planned_runs
 from nc_sigopt_benchmarks.running.worker import Request
+from nc_sigopt_strategy.jobs.log_file import LOG_FILE
+from nc_sigopt_strategy.jobs.quiet import native_output_in
 from nc_sigopt_strategy.results.trial_record import TrialRecord
-from nc_sigopt_strategy.settings.settings import Settings
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What stays in this process between the runs; the images are the workers'.
-
-    Attributes:
-        model: What is tuned.
-        batch: What latency is timed on.
-        batch_size: Inputs in it.
-        evaluation_size: Inputs that evaluate, where known.
-        data_description: What the inputs are, in a sentence; empty for a user's own.
-    """
-
-    model: BenchmarkModel
-    batch: Any
-    batch_size: int
-    evaluation_size: int | None
-    data_description: str = ""
 
 
 @dataclass
@@ -74,44 +53,6 @@ class _Comparing:
     noise: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
-
-
-def prepare(config: RunConfig, tell: Tell = lambda line: None) -> Prepared:
-    """Find the model and the data and check them, so that mistakes show before any tuning.
-
-    Raises:
-        SigOptStrategyError: Something is missing or wrong.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    for strategy in config.strategies:
-        if strategy.name == SIGOPT:
-            _check_connection(strategy)
-    with native_output_in(None):
-        model = find_model(config.model, tell=tell)
-        pipeline = build_pipeline(config, model, tell=tell)
-        check_fits(model, pipeline, session_opener(model, config.model.session))
-    # A copy: a slice would keep all the calibration images alive.
-    batch = pipeline.batch.copy() if hasattr(pipeline.batch, "copy") else pipeline.batch
-    return Prepared(
-        model, batch, pipeline.batch_size, pipeline.evaluation_size, pipeline.description
-    )
-
-
-def _check_connection(strategy: StrategyConfig) -> None:
-    """Reach the server and find the experiment that the strategy is to use, where it names any."""
-    from nc_sigopt_strategy.client.connections import open_connections
-    from nc_sigopt_strategy.experiments.experiment import Experiment
-
-    settings = Settings.from_kwargs(strategy.strategy_kwargs)
-    # A run without a storage makes a new one, in its folder.
-    settings = dataclasses.replace(settings, storage=settings.storage or "sqlite:///:memory:")
-    connections = open_connections(settings, seed=0)
-    try:
-        if settings.sigopt_experiment_id is not None:
-            kept_in = connections.remote or connections.local
-            Experiment.join(kept_in, settings.sigopt_experiment_id)
-    finally:
-        connections.local.impl.driver.close()
 
 
 def compare(

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from nc_sigopt_strategy.hosts.inc.calibration import STOCK
+from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 
 # The strategy that this project is about; the others are Neural Compressor's own.
-SIGOPT = "sigopt"
+SIGOPT = STRATEGY_NAME
 _Section = TypeVar("_Section")
 _NOT_SHOWN = "(not shown)"
 _SECRET_WORDS = "token|password|passwd|pwd|secret"

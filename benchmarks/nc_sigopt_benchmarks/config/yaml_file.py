@@ -28,10 +28,10 @@ from nc_sigopt_benchmarks.config.run_config import (
 )
 from nc_sigopt_strategy.errors import ConfigFileError, SettingsError
 from nc_sigopt_strategy.hosts.inc.calibration import STOCK
+from nc_sigopt_strategy.jobs.sigopt_settings import OWN_KEYS
 from nc_sigopt_strategy.settings.settings import Settings
 
 KeyPath = tuple[str | int, ...]
-_HARNESS_KEYS = ("output_dir", "progress")
 _Section = TypeVar("_Section")
 
 
@@ -308,7 +308,7 @@ def _check_strategy_kwargs(
 ) -> None:
     place: KeyPath = ("strategies", position, "strategy_kwargs")
     for key in map(str, kwargs):
-        if key in _HARNESS_KEYS:
+        if key in OWN_KEYS:
             hint = "Leave it out: the run folder and the terminal decide it."
             raise wrong((*place, key), "is set by nc-sigopt itself", hint)
         # Neural Compressor prints and keeps the strategy_kwargs of its own strategies.

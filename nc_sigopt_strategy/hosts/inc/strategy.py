@@ -65,7 +65,6 @@ from nc_sigopt_strategy.winners.explaining import contributions_to
 logger = logging.getLogger("nc_sigopt_strategy")
 
 INTERRUPTED = "Interrupted."
-ENDED_EARLY = "Tuning ended early: %s"
 
 
 class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no types
@@ -162,17 +161,17 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             self._logged = stack.enter_context(LoggedErrors())
             self._interrupt = stack.enter_context(InterruptWatch())
             self._temp_files = stack.enter_context(ReclaimedTempFiles())
-            stopped = ""
+            stopped, failure = "", None
             try:
                 stack.enter_context(self._calibrated_once())
                 self._traverse_trials()
             except KeyboardInterrupt:
                 stopped = INTERRUPTED
             except Exception as error:
-                stopped = self._logged.reason(error)
-                logger.error(ENDED_EARLY, error)
+                stopped, failure = self._logged.reason(error), str(error) or repr(error)
+                logger.error("Tuning ended early: %s", error)
                 logger.debug("Where it ended", exc_info=True)
-            self._finish(stopped)
+            self._finish(stopped, failure)
 
     def stop(self, timeout: float, trials_count: int) -> bool:
         """INC asks after every trial; ``next_tune_cfg`` ends instead when it is time."""
@@ -303,11 +302,11 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
                 return float(result)
         return measured_seconds
 
-    def _finish(self, stopped: str) -> None:
+    def _finish(self, stopped: str, failure: str | None) -> None:
         """Close the open trial, decide, write the files. A second Ctrl-C ends this too."""
         run = self._run
         if run is None:
-            ended = Outcome(strategy="sigopt", found=False, stop_reason=stopped)
+            ended = Outcome(strategy="sigopt", found=False, stop_reason=stopped, error=failure)
             publish(ended, self._output_dir, {})
             return
         decided = None
@@ -337,7 +336,9 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             else self._calibration.as_dict(),
             session_options=self._settings.onnxruntime_session_options,
         )
-        outcome = dataclasses.replace(outcome, op_contributions=contributions_to(winner, run))
+        outcome = dataclasses.replace(
+            outcome, op_contributions=contributions_to(winner, run), error=failure
+        )
         folder, records = self._output_dir, run.history.records
         writers = {"trials": lambda: write_trials(records, folder)}
         if winner is not None:
