@@ -1,1 +1,1 @@
-"""The command line ``nc-sigopt``; packages add commands by entry points of ``nc_sigopt.commands``."""
+"""The command line ``nc-sigopt``; other packages add commands through entry points."""

@@ -63,7 +63,7 @@ def _loaded(entry: EntryPoint) -> click.Command:
         return _broken(entry, f"{type(error).__name__}: {error}")
     if isinstance(command, click.Command):
         return command
-    return _broken(entry, f"it is a {type(command).__name__} and no click command")
+    return _broken(entry, f"it is of type {type(command).__name__}, not a click command")
 
 
 def _broken(entry: EntryPoint, reason: str) -> click.Command:

@@ -21,11 +21,11 @@ class Fitted:
     error: Exception | None
 
 
-def fit(model: str, conf: Any, calib_dataloader: Any, eval_func: Callable[[Any], Any]) -> Fitted:
+def fit(model: Any, conf: Any, calib_dataloader: Any, eval_func: Callable[[Any], Any]) -> Fitted:
     """Call ``neural_compressor.quantization.fit``.
 
     Args:
-        model: Path of the model.
+        model: Path of the model, or a graph of TensorFlow.
         conf: A ``PostTrainingQuantConfig``.
         calib_dataloader: Yields (inputs, labels).
         eval_func: Gets the framework's model, returns its accuracy.
