@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class WorkerRequest:
     calibration_cache: Path | None = None
     timeout: int = 0
     no_new_trials: bool = False
-    options: JobOptions = JobOptions()
+    options: JobOptions = field(default_factory=JobOptions)
 
     def write(self) -> Path:
         """Write it into the folder, which is made, and return the file's path."""
