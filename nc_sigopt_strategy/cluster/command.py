@@ -123,7 +123,6 @@ def _plan(job: TuningJob, folder: Path, options: RayOptions, cluster: Cluster) -
     return Plan(
         request=WorkerRequest(
             target=job.path,
-            label=job.label,
             worker=LAST_WORKER,
             workers=options.workers,
             folder=folder,

@@ -36,7 +36,6 @@ class WorkerRequest:
 
     Attributes:
         target: What names the job, at the same place on every node.
-        label: What of it runs, for messages.
         worker: The worker's name.
         workers: How many there are.
         folder: The worker's run folder on its node.
@@ -49,7 +48,6 @@ class WorkerRequest:
     """
 
     target: Path
-    label: str
     worker: str
     workers: int
     folder: Path

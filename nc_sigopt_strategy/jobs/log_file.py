@@ -14,7 +14,8 @@ _TALKATIVE = ("neural_compressor", "nc_sigopt_strategy", "tensorflow")
 @contextmanager
 def logs_in(path: Path) -> Iterator[None]:
     """Send what is logged inside to a file, where it does not break the progress bar."""
-    import neural_compressor  # noqa: F401  it sets its logger up when imported
+    # Neural Compressor sets its logger up when it is imported.
+    from nc_sigopt_strategy.hosts.inc import fitting  # noqa: F401
 
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(message)s"))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nc_sigopt_strategy.backends import ModelSession, backend_for
 from nc_sigopt_strategy.errors import ConfigFileError, ModelError, SettingsError
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.jobs.evaluation import RecordingEvaluation
-from nc_sigopt_strategy.jobs.fitting import fit
 from nc_sigopt_strategy.jobs.job import PreparedJob, Tell
 from nc_sigopt_strategy.jobs.job_options import JobOptions
 from nc_sigopt_strategy.jobs.pipeline_file import Pipeline, check_runs, read_pipeline
@@ -31,6 +29,9 @@ from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import OUTCOME_FILE, publish, read_outcome
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
+
+if TYPE_CHECKING:
+    from nc_sigopt_strategy.hosts.inc.given_model import GivenModel
 
 DEFAULT_OUTPUT = Path("runs")
 # Neural Compressor's own defaults.
@@ -129,24 +130,17 @@ class ModelJob:
         check_connection(self.strategy_kwargs)
         pipeline = read_pipeline(Path(str(self.options.data)), named_by="--data")
         with native_output_in(None):
-            source = _loaded(self)
-            check_runs(self.path, pipeline.batch, source.session)
-        return _PreparedModel(self, pipeline, source.graph, source.ends)
+            from nc_sigopt_strategy.hosts.inc.given_model import load_model
 
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A model as it was loaded.
-
-    Attributes:
-        session: Opens a session of it.
-        graph: What ``fit`` gets.
-        ends: Names of its inputs and of its outputs, as Neural Compressor is told them.
-    """
-
-    session: Callable[[], ModelSession]
-    graph: Any
-    ends: Mapping[str, list[str]]
+            settings = Settings.from_kwargs(self.strategy_kwargs)
+            model = load_model(
+                self.path,
+                self.options.inputs,
+                self.options.outputs,
+                settings.onnxruntime_session_options,
+            )
+            check_runs(self.path, pipeline.batch, model.open)
+        return _PreparedModel(self, pipeline, model)
 
 
 @dataclass(frozen=True)
@@ -155,16 +149,20 @@ class _PreparedModel:
 
     job: ModelJob
     pipeline: Pipeline
-    graph: Any
-    ends: Mapping[str, list[str]]
+    model: GivenModel
 
     def run(self, folder: Path, *, progress: bool | None) -> RunEnd:
         """See ``PreparedJob``."""
+        # Not at the top: Neural Compressor comes with it, which takes seconds.
+        from nc_sigopt_strategy.hosts.inc.fitting import fit
+        from nc_sigopt_strategy.hosts.inc.given_model import Tuning
+
         job, pipeline = self.job, self.pipeline
         kwargs = {**own_kwargs(folder, progress), **job.strategy_kwargs}
         if pipeline.stored_metrics_func is not None:
             kwargs.setdefault("stored_metrics_func", pipeline.stored_metrics_func)
-        conf = _inc_config(job, folder, kwargs, self.ends)
+        tuning = Tuning(kwargs, job.loss, job.timeout, job.max_trials)
+        conf = tuning.config(self.model, folder / WORKSPACE_FOLDER)
         watch = InterruptWatch(job.timeout)
         evaluation = RecordingEvaluation(
             pipeline.eval_func,
@@ -173,7 +171,7 @@ class _PreparedModel:
             check_interrupt=watch.check,
         )
         with watch:
-            fitted = fit(self.graph, conf, pipeline.calib_dataloader, evaluation)
+            fitted = fit(self.model.source, conf, pipeline.calib_dataloader, evaluation)
         if (folder / OUTCOME_FILE).exists():
             return RunEnd(read_outcome(folder), watch.by_person)
         why = repr(fitted.error) if fitted.error else "the strategy left no outcome.json"
@@ -181,75 +179,6 @@ class _PreparedModel:
             strategy=STRATEGY_NAME, found=False, stop_reason=f"It failed: {why}", error=why
         )
         return RunEnd(publish(outcome, folder, {}), watch.by_person)
-
-
-def _loaded(job: ModelJob) -> _Loaded:
-    """Load the model as Neural Compressor does.
-
-    Raises:
-        ModelError: It cannot be loaded, or no backend runs it.
-        SettingsError: The settings are for another framework.
-    """
-    from neural_compressor import config as inc
-    from neural_compressor.model import Model
-
-    settings = Settings.from_kwargs(job.strategy_kwargs)
-    ends = {"inputs": list(job.options.inputs), "outputs": list(job.options.outputs)}
-    conf = inc.PostTrainingQuantConfig(**ends)
-    try:
-        model = Model(str(job.path), conf=conf)
-        backend = backend_for(conf.framework, settings.onnxruntime_session_options)
-        if job.path.suffix == _FROZEN:
-            _check_ends(job.path, model, [*ends["inputs"], *ends["outputs"]])
-        if not job.path.is_dir():
-            return _Loaded(lambda: backend.open(model), str(job.path), ends)
-        # An eval_func would get the FP32 model as another kind of object than the others.
-        ends = {"inputs": model.input_tensor_names, "outputs": model.output_tensor_names}
-        return _Loaded(lambda: backend.open(model), model.graph_def, ends)
-    except (ModelError, SettingsError):
-        raise
-    except Exception as error:  # what a framework raises for what it cannot load varies
-        said = str(error).rstrip(".") or type(error).__name__
-        raise ModelError(
-            f"The model {job.path} cannot be loaded: {said}.",
-            "Give a frozen graph (.pb) with its --inputs and --outputs, a SavedModel's folder or "
-            "an ONNX model.",
-        ) from error
-
-
-def _check_ends(path: Path, model: Any, names: list[str]) -> None:
-    """Refuse names that the graph has not: Neural Compressor would guess others."""
-    nodes = model.graph_def.node
-    ops = {node.name for node in nodes}
-    for name in names:
-        if name.split(":")[0] not in ops:
-            starts = ", ".join(node.name for node in nodes if node.op == "Placeholder")
-            raise ModelError(
-                f"The model {path} has no op {name!r}.",
-                f"Its placeholders are {starts or 'none'} and its last op is {nodes[-1].name!r}; "
-                "correct --inputs or --outputs.",
-            )
-
-
-def _inc_config(
-    job: ModelJob, folder: Path, kwargs: Mapping[str, Any], ends: Mapping[str, list[str]]
-) -> Any:
-    """Neural Compressor's ``PostTrainingQuantConfig``; what it writes goes below the folder."""
-    from neural_compressor import config as inc
-
-    inc.options.workspace = str(folder / WORKSPACE_FOLDER)
-    return inc.PostTrainingQuantConfig(
-        **ends,
-        # Left at "auto", it would be for Neural Compressor to say which strategy runs.
-        quant_level=1,
-        accuracy_criterion=inc.AccuracyCriterion(tolerable_loss=job.loss),
-        tuning_criterion=inc.TuningCriterion(
-            strategy=STRATEGY_NAME,
-            strategy_kwargs=dict(kwargs),
-            timeout=job.timeout,
-            max_trials=job.max_trials,
-        ),
-    )
 
 
 def _bound(baseline: float, loss: float) -> AccuracyBound:

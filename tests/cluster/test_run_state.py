@@ -97,7 +97,7 @@ def test_what_ray_sets_is_taken_away() -> None:
 
 
 def test_a_request_survives_its_file(tmp_path: Path) -> None:
-    request = WorkerRequest(CONFIG, "sigopt", "worker-1", 2, tmp_path, tmp_path, timeout=5)
+    request = WorkerRequest(CONFIG, "worker-1", 2, tmp_path, tmp_path, timeout=5)
     assert WorkerRequest.read(request.write()) == request
     said = JobOptions(
         data=tmp_path / "data.py",
@@ -115,7 +115,7 @@ def test_a_request_makes_an_ordinary_worker(
 ) -> None:
     monkeypatch.setenv(STORAGE_VARIABLE, "sqlite:///x.sqlite3")
     job = job_of(StrategyConfig("sigopt", "sigopt", {"sampler": "tpe"}))
-    request = WorkerRequest(CONFIG, "sigopt", "worker-1", 2, tmp_path, tmp_path)
+    request = WorkerRequest(CONFIG, "worker-1", 2, tmp_path, tmp_path)
     kwargs = {
         "sampler": "tpe",
         "worker": "worker-1",

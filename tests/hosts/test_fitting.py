@@ -8,7 +8,7 @@ import pytest
 from neural_compressor import quantization
 from neural_compressor.strategy import STRATEGIES
 
-from nc_sigopt_strategy.jobs.fitting import fit
+from nc_sigopt_strategy.hosts.inc.fitting import fit
 
 
 class Strategy:

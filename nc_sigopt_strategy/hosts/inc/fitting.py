@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from neural_compressor import quantization
+from neural_compressor.strategy import STRATEGIES
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -33,8 +36,6 @@ def fit(model: Any, conf: Any, calib_dataloader: Any, eval_func: Callable[[Any],
     Raises:
         SigOptStrategyError: The sigopt strategy cannot be set up.
     """
-    from neural_compressor import quantization
-
     with _errors_of_strategies() as errors:
         found = quantization.fit(
             model=model, conf=conf, calib_dataloader=calib_dataloader, eval_func=eval_func
@@ -45,8 +46,6 @@ def fit(model: Any, conf: Any, calib_dataloader: Any, eval_func: Callable[[Any],
 @contextlib.contextmanager
 def _errors_of_strategies() -> Iterator[list[Exception]]:
     """The exceptions that leave a strategy's ``traverse``; ``fit`` logs them and goes on."""
-    from neural_compressor.strategy import STRATEGIES
-
     errors: list[Exception] = []
 
     def heard(make: Callable[..., Any]) -> Callable[..., Any]:
