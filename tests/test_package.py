@@ -75,6 +75,10 @@ def run(code: str, **environment: str) -> str:
         "import nc_sigopt_strategy, neural_compressor, importlib; "
         "importlib.reload(nc_sigopt_strategy)",
         "import nc_sigopt_strategy.hosts.inc.strategy",
+        "import nc_sigopt_strategy.hosts.inc.inc_host",
+        "import nc_sigopt_strategy.hosts.inc.fitting",
+        "import nc_sigopt_strategy.hosts.inc.given_model",
+        "import nc_sigopt_strategy.testing.contract",
         "from nc_sigopt_strategy import SigOptTuneStrategy",
     ],
 )

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neural_compressor.strategy.utils.tuning_structs import OpTuningConfig
-
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.space.ops import PRECISIONS, Choices, Op, OpKey, least_precise_first
 
@@ -129,6 +127,9 @@ class IncOptions:
         )
 
     def _built(self, key: OpKey, label: str) -> Any:
+        # Imported late: INC's import registers the strategy, which imports this module.
+        from neural_compressor.strategy.utils.tuning_structs import OpTuningConfig
+
         option = self._options[key][label]
         return OpTuningConfig(
             key[0], key[1], option.quant_mode, self._tuning_space, kwargs=dict(option.kwargs)
