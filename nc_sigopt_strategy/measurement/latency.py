@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nc_sigopt_strategy.backends import ModelSession
+from nc_sigopt_strategy.backends.backend import ModelSession
 
 # 97.5 % quantiles of Student's t, by degrees of freedom; beyond the table the normal's will do.
 _T_975 = {

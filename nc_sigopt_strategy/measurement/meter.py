@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nc_sigopt_strategy.backends import Array, Backend, ModelSession
+from nc_sigopt_strategy.backends.backend import Array, Backend, ModelSession
 from nc_sigopt_strategy.errors import DataError, TrialError
 from nc_sigopt_strategy.measurement.batches import batch_length, first_inputs
 from nc_sigopt_strategy.measurement.latency import (

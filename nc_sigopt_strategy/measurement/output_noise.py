@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nc_sigopt_strategy.backends import Array
+from nc_sigopt_strategy.backends.backend import Array
 
 
 def output_noise(quantized: Sequence[Array], fp32: Sequence[Array]) -> float | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nc_sigopt_strategy.backends import Array
+from nc_sigopt_strategy.backends.backend import Array
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.space.ops import OpKey
 from nc_sigopt_strategy.testing.fake_clock import FakeClock

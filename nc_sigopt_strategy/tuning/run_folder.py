@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.files import write_whole

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 

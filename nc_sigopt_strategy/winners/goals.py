@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.measurement.meter import FINALIST_ROUNDS, Meter
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord
@@ -104,6 +104,7 @@ class FastestWithinBound:
             self._models.save(model)
 
     def reserved_seconds(self) -> float:
+        """See ``Decision``."""
         finalists = self._history.finalists(self._finalists)
         if len(finalists) < 2:
             return 0.0
@@ -113,12 +114,14 @@ class FastestWithinBound:
         )
 
     def so_far(self) -> str | None:
+        """See ``Decision``."""
         best = self._history.best
         if best is None or best.latency_seconds is None:
             return None
         return f"{1e3 * best.latency_seconds:.2f} ms at {best.accuracy:.4f}"
 
     def decide(self, rebuild: Rebuild) -> tuple[TrialRecord, Any] | None:
+        """See ``Decision``."""
         finalists = self._history.finalists(self._finalists)
         if not finalists:
             return None
@@ -193,9 +196,11 @@ class WholeFront:
             self._files.remove_others(numbers)
 
     def reserved_seconds(self) -> float:
+        """See ``Decision``."""
         return 0.0
 
     def so_far(self) -> str | None:
+        """See ``Decision``."""
         front = self._current()
         if not front:
             return None
@@ -207,6 +212,7 @@ class WholeFront:
         )
 
     def decide(self, rebuild: Rebuild) -> tuple[TrialRecord, Any] | None:
+        """See ``Decision``."""
         winner: tuple[TrialRecord, Any] | None = None
         front = self._current()
         self.front = front

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.backends import Backend
+from nc_sigopt_strategy.backends.backend import Backend
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

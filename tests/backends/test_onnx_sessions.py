@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from nc_sigopt_strategy.backends import backend_for
+from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.backends.onnxruntime import open_onnx_model, session_options
 from nc_sigopt_strategy.errors import ModelError, SettingsError
 from nc_sigopt_strategy.settings.session_options import that_change_something

@@ -10,7 +10,7 @@ from typing import Any
 
 from nc_sigopt_benchmarks.config.run_config import SessionConfig
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
-from nc_sigopt_strategy.backends import ModelSession
+from nc_sigopt_strategy.backends.backend import ModelSession
 from nc_sigopt_strategy.errors import ModelError
 
 TENSORFLOW = "tensorflow"

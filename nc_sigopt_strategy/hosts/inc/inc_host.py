@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from nc_sigopt_strategy.backends import Backend, backend_for
+from nc_sigopt_strategy.backends.backend import Backend
+from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.errors import TrialError
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles

@@ -7,7 +7,6 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     RecordedLatency,
 )
 from nc_sigopt_benchmarks.research.landscapes.subject import Subject
-from nc_sigopt_strategy.backends import Array, ModelSession
+from nc_sigopt_strategy.backends.backend import Array, ModelSession
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
@@ -86,12 +85,7 @@ class Bench:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def measure(self, origin: str, labels: Labels) -> LandscapeRow:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import gc
 from pathlib import Path
-from typing import ClassVar
 
-from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, absent, replaced
+from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, absent, are_replaced, replaced
 from nc_sigopt_strategy.hosts.inc.calibration.statistics import StatisticsStore
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.settings.choices import AS_PRINTED, EXACT, STOCK
@@ -32,8 +31,6 @@ class CalibratedOnce:
         data_digest: Digest of all calibration data.
     """
 
-    _serving: ClassVar[CalibratedOnce | None] = None
-
     def __init__(
         self,
         framework: str,
@@ -53,9 +50,7 @@ class CalibratedOnce:
     def __enter__(self) -> CalibratedOnce:
         if self._reaches is None:
             self._reaches = [] if self._mode == STOCK else self._find_reaches()
-        if self._reaches and CalibratedOnce._serving is None:
-            CalibratedOnce._serving = self
-            self._entered.callback(setattr, CalibratedOnce, "_serving", None)
+        if self._reaches and not are_replaced(self._reaches):
             # INC collects garbage in each trial, which would walk through every module there is.
             gc.collect()
             gc.freeze()

@@ -7,6 +7,8 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+_MARK = "_nc_sigopt_strategy"
+
 
 class Reach(NamedTuple):
     """One function that is replaced.
@@ -28,6 +30,11 @@ def absent(reaches: Sequence[Reach]) -> str:
     return ", ".join(names)
 
 
+def are_replaced(reaches: Sequence[Reach]) -> bool:
+    """Whether ``replaced`` is entered for any of them already."""
+    return any(getattr(_called(r), _MARK, False) for r in reaches)
+
+
 @contextlib.contextmanager
 def replaced(reaches: Sequence[Reach]) -> Iterator[None]:
     """While entered, the replacements run in place of INC's functions."""
@@ -43,10 +50,18 @@ def replaced(reaches: Sequence[Reach]) -> Iterator[None]:
 
 def _in_place_of(real: Any, replacement: Callable[..., Any]) -> Any:
     if isinstance(real, staticmethod):
-        return staticmethod(functools.partial(replacement, real.__func__))
+        function = functools.partial(replacement, real.__func__)
+        setattr(function, _MARK, True)
+        return staticmethod(function)
 
     @functools.wraps(real)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return replacement(real, self, *args, **kwargs)
 
+    setattr(method, _MARK, True)
     return method
+
+
+def _called(reach: Reach) -> Any:
+    found = vars(reach.owner)[reach.name]
+    return found.__func__ if isinstance(found, staticmethod) else found
