@@ -107,7 +107,8 @@ class _Watching(RandomSampler):
         self._seen = seen
 
     def sample_relative(self, study, trial, search_space):  # type: ignore[no-untyped-def]
-        states = [t.state.name for t in study.get_trials(deepcopy=False)]
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        states = [t.state.name for t in others]
         self._seen.append((states.count("RUNNING"), states.count("COMPLETE")))
         return super().sample_relative(study, trial, search_space)
 
