@@ -42,7 +42,12 @@ _FROZEN, _ONNX = ".pb", ".onnx"
 _SECRETS = {
     "sigopt_api_token": "Set SIGOPT_API_TOKEN in the environment instead.",
     "sigopt_proxy": "Set HTTPS_PROXY in the environment instead.",
-    "storage": "Use --storage.",
+}
+_OPTIONS = {
+    "storage": "--storage",
+    "sigopt_experiment_id": "--join",
+    "worker": "--worker",
+    "parallel_bandwidth": "--workers",
 }
 
 
@@ -213,6 +218,10 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
             raise SettingsError(
                 f"--set {key} is set by nc-sigopt itself.",
                 "Leave it out: the run folder and the terminal decide it.",
+            )
+        if key in _OPTIONS:
+            raise SettingsError(
+                f"--set {key} is given, which has an option of its own.", f"Use {_OPTIONS[key]}."
             )
         if key in _SECRETS:
             raise SettingsError(f"--set takes no {key}: it may hold a secret.", _SECRETS[key])

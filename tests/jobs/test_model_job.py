@@ -46,6 +46,11 @@ def test_the_same_job_is_opened_from_what_it_says_of_itself() -> None:
     assert open_job(job.path, said) == job
 
 
+def test_an_experiment_of_no_store_cannot_be_joined() -> None:
+    with pytest.raises(ConfigFileError, match="no store is named"):
+        opened().with_kwargs({"sigopt_experiment_id": "7"})
+
+
 def test_further_settings_and_another_budget() -> None:
     job = opened(settings={"seed": 3}, max_trials=9)
     assert job.with_kwargs({}) is job
@@ -69,7 +74,7 @@ def test_further_settings_and_another_budget() -> None:
         (ONNX, {"settings": {"output_dir": "x"}}, SettingsError, "set by nc-sigopt itself"),
         (ONNX, {"settings": {"sigopt_api_token": "t"}}, SettingsError, "SIGOPT_API_TOKEN"),
         (ONNX, {"settings": {"storage": "u"}}, SettingsError, "Use --storage"),
-        (ONNX, {"settings": {"sigopt_experiment_id": 7}}, ConfigFileError, "no store is named"),
+        (ONNX, {"settings": {"sigopt_experiment_id": 7}}, SettingsError, "Use --join"),
     ],
 )
 def test_what_cannot_be_used_is_refused(
