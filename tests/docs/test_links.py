@@ -21,7 +21,7 @@ _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 # Files and folders of the repository that a page names in code.
 _PATH = re.compile(
-    r"(?<![\w./-])(?:benchmarks|configs|constraints|docs|examples|tests)/[\w./-]*[\w/]"
+    r"(?<![\w./-])(?:nc_sigopt_strategy|benchmarks|configs|constraints|docs|examples|tests)/[\w./-]*[\w/]"
 )
 
 
