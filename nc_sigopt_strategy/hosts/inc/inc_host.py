@@ -107,6 +107,9 @@ class IncHost:
             self._strategy._setup_pre_tuning_algo_scheduler()
             yield
 
+    def check(self) -> None:
+        """See ``Host``."""
+
     def baseline(self) -> Baseline:
         """See ``Host``."""
         strategy = self._strategy
