@@ -1,4 +1,4 @@
-"""The start of a run: look at what there is, evaluate FP32, then create the experiment or continue it."""
+"""The start of a run: check and evaluate FP32, then create the experiment or continue it."""
 
 from __future__ import annotations
 
