@@ -7,7 +7,13 @@ the message always holds both and neither ever holds a secret.
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
+
+# Enough for what a framework says of one error, short enough for a table and a log line.
+_LONGEST = 600
+# Lines of a message that say where in somebody's source it was, not what.
+_PLACES = re.compile(r'^(Traceback |File "|\[\[\{\{node|Stack trace|-{3,}|={3,}|\^+$|~+)')
 
 
 class SigOptStrategyError(Exception):
@@ -95,3 +101,35 @@ def needed(module: str, requirement: str, *, what: str = "This") -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise missing(error, requirement, what=what, module=module) from error
+
+
+def in_one_line(error: BaseException | str) -> str:
+    """A message of several lines as one that can be read; what says something stays.
+
+    The first line of a framework's message is often the least useful: ONNX Runtime names axis,
+    got and expected on the second, TensorFlow puts the reason behind a list of source lines.
+
+    Args:
+        error: An exception, or its text.
+    """
+    lines: list[str] = []
+    for raw in str(error).splitlines():
+        line = " ".join(raw.split())
+        if line and not _PLACES.match(line) and line not in lines:
+            lines.append(line)
+    text = ""
+    for line in lines:
+        between = "" if not text else " " if text[-1] in ".:;,!?" else "; "
+        text += between + line
+    if len(text) > _LONGEST:
+        # Where it began and how it ended; the middle of a long one is a list of something.
+        text = f"{text[: _LONGEST * 2 // 3].rstrip()} ... {text[-_LONGEST // 3 :].lstrip()}"
+    return text
+
+
+def named(error: BaseException) -> str:
+    """``in_one_line`` with the exception's class in front, in words for an exit."""
+    if isinstance(error, SystemExit):
+        return f"The code that was called ended the process: exit({error.code!r})"
+    said = in_one_line(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

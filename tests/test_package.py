@@ -186,7 +186,9 @@ def test_logged_cause_is_part_of_the_reason() -> None:
         assert logged.reason(AssertionError()) == (
             "AssertionError (INC logged: Fail to quantize graph due to X.)"
         )
-    assert LoggedErrors().reason(ValueError("plain\nsecond line")) == "ValueError: plain"
+    assert (
+        LoggedErrors().reason(ValueError("plain\nsecond line")) == "ValueError: plain; second line"
+    )
 
 
 def test_held_interrupts_wait() -> None:

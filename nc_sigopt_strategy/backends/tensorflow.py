@@ -83,21 +83,20 @@ class TensorFlowBackend:
         """See ``Backend``."""
         nodes = {node.name: node for node in model.graph_def.node}
         order: dict[str, int] = {}
+        # A while loop is a cycle: a node is entered once, whether or not its inputs are done.
+        entered: set[str] = set()
         for start in nodes:
             # Iterative depth-first search: real graphs are deeper than Python's recursion limit.
             stack = [(start, False)]
             while stack:
                 name, inputs_done = stack.pop()
-                if name in order or name not in nodes:
-                    continue
                 if inputs_done:
                     order[name] = len(order)
-                    continue
-                stack.append((name, True))
-                for source in nodes[name].input:
-                    parent = source.lstrip("^").split(":")[0]
-                    if parent not in order:
-                        stack.append((parent, False))
+                elif name in nodes and name not in entered:
+                    entered.add(name)
+                    stack.append((name, True))
+                    sources = (source.lstrip("^").split(":")[0] for source in nodes[name].input)
+                    stack.extend((source, False) for source in sources)
         return order
 
     def op_graph(self, model: Any, ops: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _OP_TYPES = {
     "MaxPool3D": "pooling",
     "ConcatV2": "concat",
 }
+_PASSES_ON = frozenset({"Identity", "Enter"})
 _CONVOLUTIONS = frozenset({"conv2d", "conv3d", "depthwise_conv2d"})
 
 
@@ -73,7 +74,10 @@ def _is_constant(
     tensor: str, kinds: Mapping[str, str], inputs: Mapping[str, tuple[str, ...]]
 ) -> bool:
     name = tensor.split(":")[0]
-    while kinds.get(name) == "Identity":
+    seen: set[str] = set()
+    # Weights reach a loop's body through Enter; what it carries round comes back to where it was.
+    while kinds.get(name) in _PASSES_ON and name not in seen and inputs[name]:
+        seen.add(name)
         name = inputs[name][0].split(":")[0]
     return kinds.get(name) == "Const"
 

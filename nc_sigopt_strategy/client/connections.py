@@ -10,7 +10,8 @@ from typing import Any
 from nc_sigopt_strategy.client.server import Server, open_server
 from nc_sigopt_strategy.client.sigopt_client import Connection, client_config
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from nc_sigopt_strategy.errors import SettingsError
+from nc_sigopt_strategy.engine.database.location import sqlite_url
+from nc_sigopt_strategy.errors import SettingsError, StoreError
 from nc_sigopt_strategy.sampling import DEFAULT_SAMPLER
 from nc_sigopt_strategy.settings.choices import SERVER
 from nc_sigopt_strategy.settings.settings import Settings
@@ -82,16 +83,33 @@ def open_embedded(
         storage_url: Optuna storage URL; ``None``: one SQLite file in the user's data folder.
         sampler: Name of the sampler that answers suggestion requests.
         seed: The sampler's seed.
+
+    Raises:
+        StoreError: It cannot be used, or there is no data folder.
     """
     driver = EmbeddedDriver(storage_url or default_storage_url(), sampler=sampler, seed=seed)
     return Connection(driver=lambda **_: driver)
 
 
 def default_storage_url() -> str:
-    """The SQLite file that experiments are kept in when no storage is given."""
+    """The SQLite file that experiments are kept in when no storage is given.
+
+    Raises:
+        StoreError: There is no folder for it.
+    """
     base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    path = Path(base).expanduser() / "nc-sigopt-strategy" / "experiments.sqlite3"
-    return f"sqlite:///{path}"
+    try:
+        folder = Path(base).expanduser()
+    except RuntimeError as error:
+        raise StoreError(
+            f"There is no folder for the store: HOME is not set, and user {_user()} has none.",
+            "Set HOME or XDG_DATA_HOME, or name the store: storage=sqlite:///path/to/file.db.",
+        ) from error
+    return sqlite_url(folder.absolute() / "nc-sigopt-strategy" / "experiments.sqlite3")
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
 
 
 def open_http(token: str, settings: Settings) -> Any:

@@ -95,6 +95,12 @@ class AccuracyBound:
             )
         )
 
+    def judged(self) -> list[tuple[float, float, bool]]:
+        """FP32's value, its target and whether higher is better, for each that has a target."""
+        values = self.baseline if self.is_margin else (self._combined(self.baseline),)
+        directions = self.higher_is_better if self.is_margin else self.higher_is_better[:1]
+        return list(zip(values, self._targets(), directions, strict=True))
+
     def met(self, scalar: float) -> bool:
         """Whether a scalar meets the bound."""
         return scalar >= self.target if self.maximize else scalar <= self.target

@@ -18,6 +18,7 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 # Enough for a stable noise figure (design measurements), few enough to cost one short run.
 NOISE_INPUTS = 50
+_LABEL_KEYS = ("labels", "label")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def read_calibration_data(dataloader: Any | None, sampling_size: int) -> Calibra
     calibrating = math.ceil(sampling_size / (getattr(dataloader, "batch_size", None) or 1))
     digest = hashlib.sha256()
     for index, item in enumerate(dataloader):
-        batch = _inputs_of(item, index)
+        batch, _ = pair_of(item, index)
         for array in _arrays(batch):
             require_finite(array, index)
             digest.update(f"{array.dtype}{array.shape}".encode())
@@ -79,26 +80,41 @@ def read_calibration_data(dataloader: Any | None, sampling_size: int) -> Calibra
 
 def batch_length(batch: Any) -> int:
     """Number of inputs in a batch."""
-    array = _arrays(batch)[0]
-    return len(array) if array.ndim else 1
+    # A flag or a threshold beside the data has no axis to count along.
+    return next((len(array) for array in _arrays(batch) if array.ndim), 1)
 
 
 def first_inputs(batch: Any, count: int) -> Any:
     """The first ``count`` inputs of a batch, in the same form."""
     if isinstance(batch, Mapping):
-        return {name: value[:count] for name, value in batch.items()}
+        return {name: _first(value, count) for name, value in batch.items()}
     if isinstance(batch, (list, tuple)):
-        return [value[:count] for value in batch]
+        return [_first(value, count) for value in batch]
     return batch[:count]
 
 
-def _inputs_of(item: Any, index: int) -> Any:
+def pair_of(item: Any, index: int) -> tuple[Any, Any]:
+    """Inputs and label of what a dataloader yields.
+
+    Args:
+        item: A pair, or a mapping that holds the label among the inputs, as tokenizers give it.
+        index: Number of the batch, for the message.
+
+    Raises:
+        DataError: It is neither.
+    """
+    if isinstance(item, Mapping):
+        return item, next((item[key] for key in _LABEL_KEYS if key in item), None)
     if not isinstance(item, (tuple, list)) or len(item) != 2:
         raise DataError(
             f"Calibration batch {index} is a {type(item).__name__}, not a pair (inputs, label).",
             "The dataloader must yield (inputs, label); the label may be None.",
         )
-    return item[0]
+    return item[0], item[1]
+
+
+def _first(value: Any, count: int) -> Any:
+    return value[:count] if np.ndim(value) else value
 
 
 def _arrays(batch: Any) -> list[Any]:

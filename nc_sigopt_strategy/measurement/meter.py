@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Array, Backend, ModelSession
-from nc_sigopt_strategy.errors import DataError, TrialError
+from nc_sigopt_strategy.errors import DataError, TrialError, in_one_line
 from nc_sigopt_strategy.measurement.batches import batch_length, first_inputs
 from nc_sigopt_strategy.measurement.latency import (
     MINIMUM_ROUNDS,
@@ -190,7 +190,7 @@ class Meter:
             return [session.run(batch) for batch in self._batches]
         except Exception as error:
             raise DataError(
-                f"The calibration data does not fit the model: {_first_line(error)}",
+                f"The calibration data does not fit the model: {in_one_line(error)}",
                 "The dataloader must yield (inputs, label) with inputs of the model's own shape.",
             ) from error
         finally:
@@ -246,7 +246,3 @@ class Meter:
         if not math.isfinite(seconds) or seconds <= 0:
             raise TrialError(f"latency_func returned {seconds!r}, which is not a positive number.")
         return float(seconds)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -99,6 +99,11 @@ class HostContract:
         finally:
             session.close()
 
+    def test_a_sound_model_passes_the_check(self, host: Host) -> None:
+        with self._session(host):
+            host.check()
+            host.check()
+
     def test_the_same_choices_give_the_same_model(self, host: Host) -> None:
         default, precise = self._default(host), self._most_precise(host)
         with self._session(host):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nc_sigopt_strategy.errors import named
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.batches import CalibrationData
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
@@ -36,7 +37,8 @@ class FakeHost:
         tolerable_loss: Relative loss of accuracy that the bound allows.
         jitter: Relative standard deviation of a single timing.
         faults: ``(method, call)`` to what that call of that method raises, counted from 1; the
-            methods are ``session``, ``baseline``, ``quantize``, ``evaluate`` and ``recipe``.
+            methods are ``session``, ``check``, ``baseline``, ``quantize``, ``evaluate`` and
+            ``recipe``.
 
     Attributes:
         clock: Give it to the ``Budget``.
@@ -96,6 +98,10 @@ class FakeHost:
         doing("calibrating")
         yield
 
+    def check(self) -> None:
+        """See ``Host``."""
+        self._called("check")
+
     def baseline(self) -> Baseline:
         """See ``Host``."""
         self._called("baseline")
@@ -135,7 +141,7 @@ class FakeHost:
 
     def reason(self, error: BaseException) -> str:
         """See ``Host``."""
-        return f"{type(error).__name__}: {error}"
+        return named(error)
 
     def fail_next(self, method: str, error: BaseException) -> None:
         """Let the next call of a method raise.

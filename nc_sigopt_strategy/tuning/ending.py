@@ -11,6 +11,7 @@ from pathlib import Path
 from nc_sigopt_strategy.results.outcome import OpCost, Outcome
 from nc_sigopt_strategy.results.run_files import publish, write_recipe, write_trials
 from nc_sigopt_strategy.results.trial_record import TrialRecord
+from nc_sigopt_strategy.tuning.failures import shared_by_all, with_place
 from nc_sigopt_strategy.tuning.host import Model
 from nc_sigopt_strategy.tuning.interrupts import INTERRUPTED
 from nc_sigopt_strategy.tuning.preparation import Preparation
@@ -49,12 +50,13 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
     if run is None:
         nothing = Outcome(strategy="sigopt", found=False, stop_reason=reason, error=error)
         return Ended(publish(nothing, preparation.folder, {}), None)
-    reason = reason or run.stop_reason
+    # Why nothing came of it says more than how many trials it took to find out.
+    reason = reason or shared_by_all(run.history.records) or run.stop_reason
     decided: tuple[TrialRecord, Model] | None = None
     try:
         with preparation.workplace.machine.held():
             decided = run.decision.decide(_rebuilder(preparation))
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         reason = error = preparation.host.reason(problem)
         logger.error("The run could not be concluded: %s", problem)
     finally:
@@ -82,7 +84,7 @@ def _why(preparation: Preparation, stopped: BaseException | None) -> tuple[str, 
         return "", None
     if isinstance(stopped, KeyboardInterrupt):
         return INTERRUPTED, None
-    reason = preparation.host.reason(stopped)
+    reason = with_place(preparation.host.reason(stopped), stopped)
     return reason, reason
 
 

@@ -118,6 +118,16 @@ class Host(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Run FP32 on one batch, before anything is spent.
+
+        Raises:
+            DataError: The data do not fit the model.
+            ModelError: The model cannot be run, or what this host works on does not compute what
+                the model computes that the user gave.
+        """
+        ...
+
     def baseline(self) -> Baseline:
         """Evaluate FP32.
 

@@ -14,6 +14,7 @@ import logging
 from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.ending import Ended, end
+from nc_sigopt_strategy.tuning.failures import show_users_code
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 from nc_sigopt_strategy.tuning.preparation import Preparation
 from nc_sigopt_strategy.tuning.run import Run
@@ -47,10 +48,11 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
                     model = host.quantize(run.space.decode(suggestion.assignments))
                     if not trial.is_repeat_of_graph(model):
                         trial.measured(model, host.evaluate(model))
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
             stopped = error
-            if isinstance(error, Exception):
-                logger.error("Tuning ended early: %s", error)
+            if not isinstance(error, KeyboardInterrupt):
+                show_users_code(error)
+                logger.error("Tuning ended early: %s", host.reason(error))
                 logger.debug("Where it ended", exc_info=True)
         return end(preparation, run, stopped)
 

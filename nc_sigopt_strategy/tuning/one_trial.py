@@ -12,6 +12,7 @@ from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.tuning.budget import Budget
+from nc_sigopt_strategy.tuning.failures import REPEATED_FAILURE
 from nc_sigopt_strategy.tuning.host import Evaluation, Model
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 from nc_sigopt_strategy.tuning.start import Start
@@ -84,7 +85,7 @@ class OneTrial:
         """Observe the values of an earlier trial with the same assignments or graph."""
         first = same.number if same.duplicate_of is None else same.duplicate_of
         if same.state is TrialState.FAILED:
-            self.failed(f"The same configuration failed as trial {first}.")
+            self.failed(f"{REPEATED_FAILURE} as trial {first}.")
             return
         record = dataclasses.replace(
             same,

@@ -16,6 +16,7 @@ from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.tuning.budget import Budget
+from nc_sigopt_strategy.tuning.failures import Failures
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 from nc_sigopt_strategy.tuning.interrupts import INTERRUPTED, InterruptWatch
 from nc_sigopt_strategy.tuning.one_trial import OneTrial, Tools
@@ -75,6 +76,7 @@ class Run:
         self._tools = Tools(
             start, self.history, budget, interrupts, self._observe, self.decision.measured
         )
+        self._failures = Failures()
         self._open: OneTrial | None = None
         self._trial_seconds: list[float] = []
         first = InitialSuggestions(
@@ -113,14 +115,15 @@ class Run:
         except KeyboardInterrupt:
             self._close_interrupted(trial)
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if self._open is None:
                 raise
             if self._interrupts.fired:
                 # What looks like a failure may be a Ctrl-C that somebody caught and stumbled over.
                 self._close_interrupted(trial)
                 raise KeyboardInterrupt from error
-            trial.failed(self.start.preparation.host.reason(error))
+            reason = self.start.preparation.host.reason(error)
+            trial.failed(self._failures.explained(error, reason))
 
     def close(self, flush_seconds: float) -> None:
         """Tell a server what it missed; release the meter and the models that did not win.
@@ -197,6 +200,7 @@ class Run:
             reserved_seconds=self.decision.reserved_seconds(),
             failures_in_a_row=self.history.failures_in_a_row,
         )
+        reason = self._failures.stop_reason or reason
         if reason is None and len(self.history.by_assignments) >= self.space.size:
             return f"All {self.space.size} configurations have been tried."
         return reason
@@ -246,6 +250,7 @@ class Run:
             )
             self.history.add(record, fingerprint)
         if record.duplicate_of is None and record.state is TrialState.OBSERVED:
+            self._failures.worked()
             self._trial_seconds.append(record.ended_seconds - record.started_seconds)
         self._report(record)
         return record

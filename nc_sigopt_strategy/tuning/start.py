@@ -1,4 +1,4 @@
-"""The start of a run: evaluate FP32, then create the experiment or continue it."""
+"""The start of a run: check and evaluate FP32, then create the experiment or continue it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph
 from nc_sigopt_strategy.tuning.budget import Budget
+from nc_sigopt_strategy.tuning.first_check import first_check
 from nc_sigopt_strategy.tuning.host import Baseline
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 from nc_sigopt_strategy.tuning.preparation import Preparation, identity_of
@@ -51,11 +52,13 @@ def begin(preparation: Preparation, budget: Budget, interrupts: InterruptWatch) 
         ExperimentError: There is nothing to search, the server refuses the experiment, or the
             bound is not the one that it was begun with.
         DataError: The calibration data does not fit the model.
+        ModelError: The model cannot be run, or is not what the user gave.
+        SettingsError: FP32 itself misses the accuracy bound.
         TrialError: The evaluation of FP32 returned nonsense.
     """
     workplace, space = preparation.workplace, preparation.space
     with workplace.machine.held(interrupts.check):
-        baseline = preparation.host.baseline()
+        baseline = first_check(preparation.host, preparation.settings.goal)
     logger.info("Search space: %s.", space.summary())
     if not space.parameters:
         raise ExperimentError(

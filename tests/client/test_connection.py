@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 import trustme
 
-from nc_sigopt_strategy.client.connections import Connections, open_connections, open_http
+from nc_sigopt_strategy.client.connections import (
+    Connections,
+    default_storage_url,
+    open_connections,
+    open_embedded,
+    open_http,
+)
 from nc_sigopt_strategy.client.server import open_server
 from nc_sigopt_strategy.client.sigopt_client import (
     client_config,
@@ -20,7 +26,7 @@ from nc_sigopt_strategy.client.sigopt_client import (
     without_token,
 )
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from nc_sigopt_strategy.errors import ServerError, SettingsError, SigOptStrategyError
+from nc_sigopt_strategy.errors import ServerError, SettingsError, SigOptStrategyError, StoreError
 from nc_sigopt_strategy.server.tokens import READ, WRITE
 from nc_sigopt_strategy.settings.secret import Secret
 from nc_sigopt_strategy.settings.settings import Settings
@@ -489,3 +495,34 @@ def test_a_page_that_shows_the_request_is_cut_and_blotted(
     message = _refused(server.url)
     assert "<pre>*** x" in message
     assert len(message) < 700
+
+
+@pytest.mark.parametrize("name", ["who?", "100%", "a b", "%41"])
+def test_a_home_of_any_name_holds_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / name))
+    connection = open_embedded()
+    expected = tmp_path / name / ".local/share/nc-sigopt-strategy/experiments.sqlite3"
+    assert expected.is_file()
+    shown = connection.impl.driver.storage_url
+    connection.impl.driver.close()
+    open_embedded(shown).impl.driver.close()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "data"] == [name]
+
+
+def test_no_home_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*args: object) -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    with pytest.raises(StoreError, match="HOME is not set") as caught:
+        default_storage_url()
+    assert "storage=sqlite:///" in str(caught.value)
+
+
+def test_a_question_mark_in_a_storage_url_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="%3F"):
+        open_embedded(f"sqlite:///{tmp_path}/a?b/x.db")

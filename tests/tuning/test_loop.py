@@ -86,7 +86,7 @@ def test_ctrl_c_closes_the_open_trial_and_keeps_the_best(folder: Path, method: s
     assert (last.number, last.interrupted, last.failure) == (4, True, "Interrupted.")
 
 
-@pytest.mark.parametrize("method", ["session", "baseline"])
+@pytest.mark.parametrize("method", ["session", "check", "baseline"])
 def test_what_goes_wrong_before_the_first_trial_is_the_outcome(folder: Path, method: str) -> None:
     ended = run(FakeHost(faults={(method, 1): RuntimeError("no data today")}), folder)
     assert ended.model is None
@@ -98,7 +98,7 @@ def test_what_goes_wrong_before_the_first_trial_is_the_outcome(folder: Path, met
 def test_a_run_in_which_nothing_works_ends_early(folder: Path) -> None:
     faults = {("quantize", call): ValueError("always") for call in range(1, 40)}
     outcome = run(FakeHost(faults=faults), folder, max_trials=40).outcome
-    assert outcome.stop_reason == "The last 10 trials failed."
+    assert outcome.stop_reason == "All 10 trials failed for one reason: ValueError: always"
     assert outcome.trials == 10
 
 

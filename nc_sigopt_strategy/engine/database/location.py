@@ -156,9 +156,21 @@ class Location:
         self.path: Path | None = None
         database = url.database or ":memory:"
         if self.is_sqlite and database != ":memory:":
-            self.path = Path(database).expanduser().absolute()
+            if "?" in storage_url and not url.query:
+                raise StoreError(
+                    f"The storage URL of {database} has a '?' in the name of a folder or file, "
+                    "where its query would begin.",
+                    "Write it as %3F.",
+                )
+            try:
+                self.path = Path(database).expanduser().absolute()
+            except RuntimeError as error:
+                raise StoreError(
+                    f"The store {database} has no place: there is no home folder for its '~'.",
+                    "Set HOME, or write the whole path.",
+                ) from error
             url = url.set(database=str(self.path))
-            self.display = f"sqlite:///{self.path}"
+            self.display = sqlite_url(self.path)
         if url.drivername in _POSTGRESQL_NAMES:
             url = url.set(drivername="postgresql+psycopg")
         self.url = url
@@ -266,6 +278,12 @@ class Location:
             connection.close()
             raise
         return connection
+
+
+def sqlite_url(path: Path) -> str:
+    """The storage URL of a SQLite file, whatever characters its path has."""
+    # A "?" would begin the query, and "%" an escape of whoever unquotes.
+    return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def _log_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:

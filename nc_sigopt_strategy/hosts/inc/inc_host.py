@@ -18,9 +18,11 @@ from typing import Any
 from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.errors import TrialError
+from nc_sigopt_strategy.hosts.inc.as_given import AsGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc.options import IncOptions
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
@@ -51,9 +53,11 @@ class IncHost:
         self._logged = LoggedErrors()
         self._temp_files = ReclaimedTempFiles()
         self._quantized: tuple[Model, dict[str, Any]] | None = None
+        self._users_own = strategy.model
         self.framework = str(strategy.framework)
         self.backend: Backend = backend_for(self.framework, settings.onnxruntime_session_options)
         self.fingerprint = self.backend.fingerprint(strategy.model)
+        self._given = AsGiven(self.backend, strategy.model, self._loader)
 
     @property
     def fp32(self) -> Model:
@@ -87,7 +91,12 @@ class IncHost:
 
     def users_model(self, model: Model) -> Any:
         """See ``Host``."""
-        return evaluated_object(self.framework, model)
+        found = evaluated_object(self.framework, model)
+        if not came_from_keras(self._users_own):
+            return found
+        from nc_sigopt_strategy.hosts.inc.keras_like import keras_like
+
+        return keras_like(found, self._users_own)
 
     @contextlib.contextmanager
     def session(self, doing: Doing) -> Iterator[None]:
@@ -106,6 +115,12 @@ class IncHost:
         ):
             self._strategy._setup_pre_tuning_algo_scheduler()
             yield
+
+    def check(self) -> None:
+        """See ``Host``."""
+        # The two that trials are made from and judged by; often they are one.
+        models = {id(model): model for model in (self._strategy.model, self._optimized_model)}
+        self._given.compare(models.values())
 
     def baseline(self) -> Baseline:
         """See ``Host``."""
@@ -202,11 +217,13 @@ class IncHost:
 
     @cached_property
     def _calibration_data(self) -> CalibrationData:
+        return read_calibration_data(self._loader, max(self.sampling_sizes()))
+
+    @property
+    def _loader(self) -> Any:
         # Compared with None: an empty dataloader of length 0 is false.
         loader = self._strategy.calib_dataloader
-        if loader is None:
-            loader = self._strategy.eval_dataloader
-        return read_calibration_data(loader, max(self.sampling_sizes()))
+        return self._strategy.eval_dataloader if loader is None else loader
 
     @property
     def _scheduler(self) -> Any:

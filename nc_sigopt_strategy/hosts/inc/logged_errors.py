@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from nc_sigopt_strategy.errors import in_one_line, named
+
 
 class LoggedErrors(logging.Handler):
     """Remembers the last error that INC logged.
@@ -29,8 +31,6 @@ class LoggedErrors(logging.Handler):
 
     def reason(self, error: BaseException) -> str:
         """One line on why something failed: the exception's text, and the logged cause."""
-        said = str(error).strip().split("\n")[0]
-        text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-        if self.last is not None and self.last not in text:
-            text = f"{text} (INC logged: {self.last.strip()})"
-        return text
+        text = named(error)
+        logged = "" if self.last is None else in_one_line(self.last)
+        return f"{text} (INC logged: {logged})" if logged and logged not in text else text

@@ -19,6 +19,7 @@ STRATEGY_NAME = "sigopt"
 SUPPORTED = "neural-compressor>=2.6,<3.8"
 _MARK = "_nc_sigopt_strategy"
 _STRATEGY_MODULE = "nc_sigopt_strategy.hosts.inc.strategy"
+_HOOKS_MODULE = "nc_sigopt_strategy.hosts.inc.fit_hooks"
 
 
 def register_with_import() -> None:
@@ -48,6 +49,7 @@ def register() -> None:
     _wrap(STRATEGIES, "auto", _auto)
     _wrap(STRATEGIES, "conservative", _conservative)
     _accept_name(config.TuningCriterion)
+    importlib.import_module(_HOOKS_MODULE).hook_into_fit(_runs_here)
     _log_like_inc()
 
 
@@ -78,6 +80,13 @@ def check_version(installed: str | None = None) -> None:
 
 def _chosen(conf: Any) -> bool:
     return bool(conf.quantization.tuning_criterion.strategy == STRATEGY_NAME)
+
+
+def _runs_here(conf: Any) -> bool:
+    """Whether ``fit`` with this ``PostTrainingQuantConfig`` ends in our strategy."""
+    criterion = getattr(conf, "tuning_criterion", None)
+    named = getattr(criterion, "strategy", None) == STRATEGY_NAME
+    return named and getattr(conf, "quant_level", None) != 0
 
 
 def _auto(stock: Any, *args: Any, **kwargs: Any) -> Any:

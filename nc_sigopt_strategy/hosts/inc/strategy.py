@@ -9,6 +9,7 @@ measured is returned.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +18,19 @@ from typing import Any
 from neural_compressor.config import options
 from neural_compressor.strategy.strategy import STRATEGIES, TuneStrategy
 
+from nc_sigopt_strategy.backends.find import inputs_of
 from nc_sigopt_strategy.hosts.inc.config_checks import (
     check_criterion,
     check_measurable,
     check_objective,
     check_recipes,
 )
+from nc_sigopt_strategy.hosts.inc.fed_loader import fed
+from nc_sigopt_strategy.hosts.inc.fit_hooks import absolute_workspace, no_exit
 from nc_sigopt_strategy.hosts.inc.inc_host import IncHost
+from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.sealed_kwargs import revealed, seal
+from nc_sigopt_strategy.measurement.feeding import Feeder
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.loop import tune
@@ -44,18 +50,44 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             that cannot be used, an experiment that cannot be continued.
     """
 
-    def __init__(self, model: Any, conf: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        model: Any,
+        conf: Any,
+        q_dataloader: Any = None,
+        *args: Any,
+        eval_func: Any = None,
+        eval_dataloader: Any = None,
+        **kwargs: Any,
+    ) -> None:
         criterion = conf.quantization.tuning_criterion
         settings = Settings.from_kwargs(revealed(criterion.strategy_kwargs))
         check_criterion(criterion)
         check_objective(criterion)
         check_recipes(conf.quantization.recipes)
         seal(criterion)
-        super().__init__(model, conf, *args, **kwargs)
+        settings = _with_absolute_paths(settings)
+        framework = conf.quantization.framework
+        q_loader, eval_loader = (
+            fed(loader, lambda: Feeder(inputs_of(framework, model)))
+            for loader in (q_dataloader, eval_dataloader)
+        )
+        if eval_func is not None and came_from_keras(model):
+            # Not at the top: it needs TensorFlow, and ONNX models do not.
+            from nc_sigopt_strategy.hosts.inc.keras_like import presented
+
+            eval_func = presented(eval_func, model)
+        named = {**kwargs, "eval_func": eval_func, "eval_dataloader": eval_loader}
+        with absolute_workspace(), no_exit("looked at the model"):
+            super().__init__(model, conf, q_loader, *args, **named)
+            self._prepare(criterion, settings)
+
+    def _prepare(self, criterion: Any, settings: Settings) -> None:
         self._settings = settings
         self._winner: Any = None
         self._timeout_seconds = float(criterion.timeout)
         self._preparation = None
+        self._workspace = options.workspace
         if self._not_tuning:
             return
         if getattr(self.config, "diagnosis", None):
@@ -83,7 +115,8 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         criterion = self.config.tuning_criterion
         criterion.timeout = self._timeout_seconds
         budget = Budget(criterion.max_trials, self._timeout_seconds, self._settings.stop_at_first)
-        self._winner = tune(self._preparation, budget).model
+        with absolute_workspace(self._workspace):
+            self._winner = tune(self._preparation, budget).model
 
     def next_tune_cfg(self) -> Iterator[Any]:
         """INC's default configuration, for its own ``traverse`` where nothing is tuned."""
@@ -94,6 +127,16 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
     def get_best_qmodel(self) -> Any:
         """The winner, which is the very model that was measured; ``None`` if there is none."""
         return super().get_best_qmodel() if self._preparation is None else self._winner
+
+
+def _with_absolute_paths(settings: Settings) -> Settings:
+    """The user's functions may change the working folder, and a run writes all along."""
+    folder, cache = settings.output_dir, settings.calibration_cache
+    return dataclasses.replace(
+        settings,
+        output_dir=None if folder is None else folder.absolute(),
+        calibration_cache=None if cache is None else cache.absolute(),
+    )
 
 
 # INC's own decorator refuses a name that is taken, and INC 2.6 brings a "sigopt" of its own.

@@ -16,12 +16,12 @@ import numpy as np
 import onnx
 import onnxruntime
 from neural_compressor.adaptor.ox_utils.calibrator import CALIBRATOR, HistogramCollector
-from neural_compressor.adaptor.ox_utils.util import to_numpy
 
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.statistics import Array
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
+from nc_sigopt_strategy.measurement.feeding import as_array
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -228,11 +228,13 @@ def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
 
 def _feed(names: list[str], batch: Any) -> dict[str, Array]:
     if isinstance(batch, dict):
-        return {name: to_numpy(value) for name, value in batch.items()}
+        return {name: as_array(value, f"Input {name!r}") for name, value in batch.items()}
     parts = [batch] if len(names) == 1 else list(batch)
     if len(parts) != len(names):
         raise DataError(
             f"A calibration batch holds {len(parts)} inputs, but the model has {len(names)}.",
             "The dataloader must yield (inputs, label) with one array for each input.",
         )
-    return {name: to_numpy(part) for name, part in zip(names, parts, strict=True)}
+    return {
+        name: as_array(part, f"Input {name!r}") for name, part in zip(names, parts, strict=True)
+    }

@@ -1,0 +1,89 @@
+"""Models that came from Keras, as the user's own functions get them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager.context import eager_mode
+
+from nc_sigopt_strategy.backends.tensorflow import TensorFlowSession
+from nc_sigopt_strategy.backends.tensorflow_inputs import tensorflow_inputs
+from nc_sigopt_strategy.measurement.batches import batch_length
+from nc_sigopt_strategy.measurement.feeding import Feeder
+
+
+class KerasLike:
+    """A model that came from Keras, as the user's own functions get it: called as Keras' is.
+
+    INC would hand them a loaded SavedModel for FP32 and a graph for every other model.
+
+    Args:
+        graph_def: The model's graph.
+        inputs: Names of its input tensors.
+        outputs: Names of its output tensors.
+    """
+
+    def __init__(self, graph_def: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        self.graph_def = graph_def
+        self._feeder = Feeder(tensorflow_inputs(graph_def, inputs))
+        self._session = TensorFlowSession(graph_def, inputs, outputs)
+
+    def __call__(self, inputs: Any, training: bool = False) -> Any:
+        """The outputs of a batch as tensors; one, or a list of them."""
+        outputs = self._session.run(self._feeder.feed(inputs, 0))
+        with eager_mode():
+            tensors = [tf.constant(output) for output in outputs]
+        return tensors[0] if len(tensors) == 1 else tensors
+
+    def predict(self, inputs: Any, batch_size: int | None = None, **_: Any) -> Any:
+        """The outputs of arrays of inputs as arrays; one, or a list of them."""
+        fed = self._feeder.feed(inputs, 0)
+        if batch_size is None or batch_size >= batch_length(fed):
+            outputs = self._session.run(fed)
+        else:
+            parts = [
+                self._session.run(_rows(fed, start, start + batch_size))
+                for start in range(0, batch_length(fed), batch_size)
+            ]
+            outputs = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"A quantized model is a graph without Keras layers and has no {name!r}: it can be "
+            "called, and has predict() and graph_def."
+        )
+
+
+def _rows(fed: Any, start: int, stop: int) -> Any:
+    if isinstance(fed, Mapping):
+        return {name: array[start:stop] for name, array in fed.items()}
+    return fed[start:stop]
+
+
+def presented(evaluation: Callable[[Any], Any], given: Any) -> Callable[[Any], Any]:
+    """A user's function that gets a ``KerasLike`` of whatever INC hands it.
+
+    Args:
+        evaluation: The user's.
+        given: INC's model object of the FP32 model.
+    """
+
+    def present(model: Any) -> Any:
+        return evaluation(keras_like(model, given))
+
+    return present
+
+
+def keras_like(model: Any, given: Any) -> KerasLike:
+    """What INC hands to an ``eval_func``, as a ``KerasLike``.
+
+    Args:
+        model: A graph, or the SavedModel of ``given``.
+        given: INC's model object of the FP32 model.
+    """
+    graph_def = model.as_graph_def() if isinstance(model, tf.Graph) else given.graph_def
+    return KerasLike(graph_def, given.input_tensor_names, given.output_tensor_names)
