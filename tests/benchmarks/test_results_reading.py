@@ -24,22 +24,9 @@ def test_a_comparison_comes_back_as_it_was() -> None:
     assert comparison_from_json(written()) == many_strategies()
 
 
-def test_schema_version_1_had_less() -> None:
-    raw = written()
-    raw["schema_version"] = 1
-    for name in ("framework", "evaluation_images", "noise", "model_bytes", "joined_from"):
-        del raw[name]
-    later = (
-        "strategy", "repeat", "skipped", "accuracy_interval", "over_basic", "held_out",
-        "peak_memory_bytes", "model_bytes", "host",
-    )  # fmt: skip
-    for strategy in raw["strategies"]:
-        for name in later:
-            del strategy[name]
-    comparison = comparison_from_json(raw)
-    assert comparison.framework == "tensorflow"
-    assert [strategy.group for strategy in comparison.strategies[4:6]] == ["sigopt-1", "sigopt-2"]
-    assert comparison.strategies[4].trials == many_strategies().strategies[4].trials
+def test_schema_version_1_was_never_released() -> None:
+    with pytest.raises(DataError, match=r"schema version 1.*Run it again"):
+        comparison_from_json({**written(), "schema_version": 1})
 
 
 def test_what_was_not_finite_comes_back_as_nan() -> None:

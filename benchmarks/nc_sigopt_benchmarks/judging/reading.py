@@ -25,10 +25,10 @@ Raw = Mapping[str, Any]
 
 
 def comparison_from_json(raw: Any) -> Comparison:
-    """The inverse of ``Comparison.to_json``; of schema version 1 too, which had less.
+    """The inverse of ``Comparison.to_json``.
 
     Raises:
-        DataError: ``raw`` is no comparison, is damaged or has a later schema version.
+        DataError: ``raw`` is no comparison, is damaged or has another schema version.
     """
     version = raw.get("schema_version") if isinstance(raw, Mapping) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -36,11 +36,14 @@ def comparison_from_json(raw: Any) -> Comparison:
             f"This is no comparison: its schema_version is {version!r}.",
             "Name a results.json that nc-sigopt compare has written.",
         )
-    if version > RESULTS_SCHEMA_VERSION:
+    if version != RESULTS_SCHEMA_VERSION:
+        later = version > RESULTS_SCHEMA_VERSION
         raise DataError(
             f"The comparison has schema version {version}; this version of nc_sigopt_strategy "
-            f"reads up to {RESULTS_SCHEMA_VERSION}.",
-            "Update it: pip install --upgrade nc_sigopt_strategy",
+            f"reads up to {RESULTS_SCHEMA_VERSION}, and none before it.",
+            "Update it: pip install --upgrade nc_sigopt_strategy"
+            if later
+            else "Run it again: nc-sigopt compare CONFIG.",
         )
     try:
         return _comparison(raw)
@@ -65,8 +68,6 @@ def _comparison(raw: Raw) -> Comparison:
 def _strategy(raw: Raw) -> StrategyResult:
     values = _known(StrategyResult, raw)
     values["trials"] = tuple(map(TrialRecord.from_json, values.get("trials") or ()))
-    # Schema version 1 had one run of each strategy and no name for it but the label.
-    values["strategy"] = values.get("strategy") or values["label"]
     _convert(values, "outcome", Outcome.from_json)
     _convert(values, "timed", _timed)
     _convert(values, "accuracy_interval", _interval)
