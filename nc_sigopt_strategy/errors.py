@@ -6,6 +6,9 @@ the message always holds both and neither ever holds a secret.
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+
 
 class SigOptStrategyError(Exception):
     """Root of all errors that this package raises on purpose.
@@ -63,3 +66,32 @@ class TrialError(SigOptStrategyError):
 
 class MissingExtraError(SigOptStrategyError, ImportError):
     """A feature needs a package of one of our extras."""
+
+
+def missing(
+    error: ImportError, requirement: str, *, what: str = "This", module: str = "a package"
+) -> MissingExtraError:
+    """What to raise where a package is missing that not everybody needs.
+
+    Args:
+        error: How importing it failed.
+        requirement: What pip has to install, such as ``nc_sigopt_strategy[ray]``.
+        what: What needs it, as the subject of a sentence.
+        module: Its name, for an error that does not say it.
+    """
+    return MissingExtraError(
+        f"{what} needs {error.name or module}, which cannot be imported: {error}.",
+        f"Install it with: pip install '{requirement}'",
+    )
+
+
+def needed(module: str, requirement: str, *, what: str = "This") -> ModuleType:
+    """Import a module that not everybody needs; arguments as for ``missing``.
+
+    Raises:
+        MissingExtraError: It is not installed, or cannot be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise missing(error, requirement, what=what, module=module) from error

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from types import ModuleType
 
-from nc_sigopt_strategy.errors import MissingExtraError
+import nc_sigopt_strategy.errors
+
+# Its extras are for what even a comparison can do without.
+HARNESS = "nc_sigopt_benchmarks"
 
 
-def needed(module: str) -> Any:
-    """Import a module of the ``benchmark`` extra.
+def needed(module: str, *, what: str = "This", extra: str | None = None) -> ModuleType:
+    """Import a module that the harness needs.
+
+    Args:
+        module: Its dotted name.
+        what: What needs it, as the subject of a sentence.
+        extra: The harness's extra that installs it; ``None``: the harness always does.
 
     Raises:
         MissingExtraError: It is not installed.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"This needs {module}, which cannot be imported: {error}.",
-            "Install it with: pip install 'nc_sigopt_strategy[benchmark]'",
-        ) from error
+    requirement = HARNESS if extra is None else f"{HARNESS}[{extra}]"
+    return nc_sigopt_strategy.errors.needed(module, requirement, what=what)

@@ -22,9 +22,9 @@ from nc_sigopt_benchmarks.config.yaml_file import read_config
 from nc_sigopt_benchmarks.judging.accuracy_statistics import paired_bootstrap_drop
 from nc_sigopt_benchmarks.judging.image_by_image import Answers
 from nc_sigopt_benchmarks.judging.timing import FP32
-from nc_sigopt_benchmarks.reporting.comparison import Interval
-from nc_sigopt_benchmarks.reporting.tables import table_console
+from nc_sigopt_strategy.console.outcome_table import table_console
 from nc_sigopt_strategy.errors import SigOptStrategyError
+from nc_sigopt_strategy.results.interval import Interval
 
 
 @click.command()

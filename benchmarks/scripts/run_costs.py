@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from nc_sigopt_benchmarks.running.evaluation import EVENTS_FILE, read_events
+from nc_sigopt_strategy.jobs.evaluation import EVENTS_FILE, read_events
 from nc_sigopt_strategy.results.run_files import TRIALS_FILE, read_trials
 
 # Before this trial, caches fill; what a long run costs shows after it.

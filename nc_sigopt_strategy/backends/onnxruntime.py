@@ -49,9 +49,11 @@ class OnnxRuntimeSession:
         self._inputs = [node.name for node in self._session.get_inputs()]
 
     def run(self, inputs: Any) -> list[Array]:
+        """See ``ModelSession``."""
         return list(self._session.run(None, feed_by_position(self._inputs, inputs)))
 
     def close(self) -> None:
+        """See ``ModelSession``."""
         del self._session
 
 
@@ -110,19 +112,23 @@ class OnnxRuntimeBackend:
         self._options = session_options(options)
 
     def open(self, model: Any) -> OnnxRuntimeSession:
+        """See ``Backend``."""
         return OnnxRuntimeSession(model.model.SerializeToString(), self._options)
 
     def release(self, model: Any) -> None:
         """INC's ONNX models hold no session."""
 
     def fingerprint(self, model: Any) -> str:
+        """See ``Backend``."""
         return hashlib.sha256(model.model.SerializeToString(deterministic=True)).hexdigest()
 
     def graph_order(self, model: Any) -> Mapping[str, int]:
         # ONNX demands that nodes stand in topological order.
+        """See ``Backend``."""
         return {node.name: i for i, node in enumerate(model.model.graph.node)}
 
     def op_graph(self, model: Any, ops: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """See ``Backend``."""
         shapes: dict[str, Shape] = {}
         try:
             shapes = inferred_shapes(model.model)
@@ -131,4 +137,5 @@ class OnnxRuntimeBackend:
         return reduce_to_ops(graph_nodes(model.model, shapes), shapes, ops)
 
     def save(self, model: Any, path: Path) -> Path:
+        """See ``Backend``."""
         return write_whole(path.with_suffix(self.model_suffix), model.model.SerializeToString())

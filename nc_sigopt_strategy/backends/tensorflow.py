@@ -37,10 +37,12 @@ class TensorFlowSession:
         self._call = self._session.make_callable(self._fetches, feed_list=self._feeds)
 
     def run(self, inputs: Any) -> list[Array]:
+        """See ``ModelSession``."""
         feed = feed_by_position(self._inputs, inputs)
         return list(self._call(*(feed[name] for name in self._inputs)))
 
     def close(self) -> None:
+        """See ``ModelSession``."""
         self._session.close()
         del self._call, self._session, self._feeds, self._fetches
 
@@ -52,6 +54,7 @@ class TensorFlowBackend:
     model_suffix = ".pb"
 
     def open(self, model: Any) -> TensorFlowSession:
+        """See ``Backend``."""
         return TensorFlowSession(
             model.graph_def, model.input_tensor_names, model.output_tensor_names
         )
@@ -59,6 +62,7 @@ class TensorFlowBackend:
     def release(self, model: Any) -> None:
         # INC rebuilds a session from `_model` on demand; checked in INC 2.6 and 3.7.1,
         # model/tensorflow_model.py. Models whose graph lives only in the session keep it.
+        """See ``Backend``."""
         session = getattr(model, "_sess", None)
         if session is None or model.model_type not in ("graph_def", "graph", "frozen_pb"):
             return
@@ -68,6 +72,7 @@ class TensorFlowBackend:
         model._sess = None
 
     def fingerprint(self, model: Any) -> str:
+        """See ``Backend``."""
         graph_def = model.graph_def
         digest = hashlib.sha256()
         for node in sorted(graph_def.node, key=lambda node: node.name):
@@ -75,6 +80,7 @@ class TensorFlowBackend:
         return digest.hexdigest()
 
     def graph_order(self, model: Any) -> Mapping[str, int]:
+        """See ``Backend``."""
         nodes = {node.name: node for node in model.graph_def.node}
         order: dict[str, int] = {}
         for start in nodes:
@@ -95,6 +101,7 @@ class TensorFlowBackend:
         return order
 
     def op_graph(self, model: Any, ops: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """See ``Backend``."""
         graph_def = model.graph_def
         shapes: dict[str, Shape] = {}
         try:
@@ -104,6 +111,7 @@ class TensorFlowBackend:
         return reduce_to_ops(graph_nodes(graph_def, shapes), shapes, ops)
 
     def save(self, model: Any, path: Path) -> Path:
+        """See ``Backend``."""
         return write_whole(
             path.with_suffix(self.model_suffix), model.graph_def.SerializeToString()
         )

@@ -1,0 +1,1 @@
+"""The command line ``nc-sigopt``; other packages add commands through entry points."""

@@ -28,8 +28,8 @@ _STORAGE = click.option(
 @errors_as_one_line
 def list_experiments(storage: str | None) -> None:
     """List all experiments: id, name, state, observations, budget."""
-    from nc_sigopt_benchmarks.reporting.tables import table_console
     from nc_sigopt_strategy.console.experiments import print_experiments
+    from nc_sigopt_strategy.console.outcome_table import table_console
 
     print_experiments(_connection(storage), table_console())
 
@@ -40,8 +40,8 @@ def list_experiments(storage: str | None) -> None:
 @errors_as_one_line
 def show_experiment(experiment_id: str, storage: str | None) -> None:
     """Show one experiment: its metrics, its best assignments, its observations."""
-    from nc_sigopt_benchmarks.reporting.tables import table_console
     from nc_sigopt_strategy.console.experiments import print_experiment
+    from nc_sigopt_strategy.console.outcome_table import table_console
 
     print_experiment(_connection(storage), experiment_id, table_console())
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nc_sigopt_strategy.cli.shared import errors_as_one_line
-from nc_sigopt_strategy.errors import MissingExtraError
+from nc_sigopt_strategy.errors import missing
 
 _STORAGE = click.option(
     "--storage",
@@ -79,7 +79,7 @@ def serve(storage: str | None, **options: Any) -> None:
         from nc_sigopt_strategy.server.command import ServeCommand
         from nc_sigopt_strategy.server.options import MIB, ServerOptions
     except ModuleNotFoundError as error:
-        raise _missing("server", error) from error
+        raise missing(error, "nc_sigopt_strategy[server]", what="This command") from error
 
     ServeCommand(
         storage_url=storage or default_storage_url(),
@@ -137,7 +137,7 @@ def list_tokens(storage: str | None) -> None:
     """List all tokens: id, name, scope, when made and last used, whether revoked."""
     from rich.table import Table
 
-    from nc_sigopt_benchmarks.reporting.tables import table_console
+    from nc_sigopt_strategy.console.outcome_table import table_console
 
     table = Table(box=None)
     for heading in ("id", "name", "scope", "created", "last used", "revoked"):
@@ -181,7 +181,7 @@ def dashboard(storage: str | None, host: str, port: int) -> None:
     try:
         from nc_sigopt_strategy.server.dashboard import run_dashboard
     except ModuleNotFoundError as error:
-        raise _missing("dashboard", error) from error
+        raise missing(error, "nc_sigopt_strategy[dashboard]", what="This command") from error
 
     run_dashboard(
         storage or default_storage_url(),
@@ -205,10 +205,3 @@ def _when(seconds: int | None) -> str:
     if seconds is None:
         return "never"
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def _missing(extra: str, error: ModuleNotFoundError) -> MissingExtraError:
-    return MissingExtraError(
-        f"This command needs {error.name}, which is not installed.",
-        f"Install it with: pip install 'nc_sigopt_strategy[{extra}]'",
-    )

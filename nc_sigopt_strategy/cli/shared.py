@@ -1,19 +1,15 @@
-"""What all commands of ``nc-sigopt`` share: exit codes, errors, how the harness is reached."""
+"""What all commands of ``nc-sigopt`` share: exit codes, errors, where they tell what goes on."""
 
 from __future__ import annotations
 
 import functools
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from nc_sigopt_strategy.errors import MissingExtraError, SigOptStrategyError
-
-if TYPE_CHECKING:
-    from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_strategy.errors import SigOptStrategyError
 
 FOUND, NOTHING_FOUND, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -45,7 +41,7 @@ def teller() -> Callable[[str], None]:
 
     On a descriptor of its own: while models are timed, descriptor 2 points at a log file.
     """
-    from nc_sigopt_strategy.console.progress import duplicate_of_stderr
+    from nc_sigopt_strategy.console.stderr import duplicate_of_stderr
 
     stream = duplicate_of_stderr()
 
@@ -54,22 +50,3 @@ def teller() -> Callable[[str], None]:
         stream.flush()
 
     return tell
-
-
-def read_run_config(path: Path, output: Path | None) -> RunConfig:
-    import dataclasses
-
-    config: RunConfig = benchmarks("config.yaml_file").read_config(path)
-    return config if output is None else dataclasses.replace(config, output=output)
-
-
-def benchmarks(module: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(f"nc_sigopt_benchmarks.{module}")
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"This command needs {error.name}, which is not installed.",
-            "Install it with: pip install 'nc_sigopt_strategy[benchmark]'",
-        ) from error

@@ -14,7 +14,7 @@ from typing import Any
 
 from nc_sigopt_strategy.cluster.errors import RayError
 from nc_sigopt_strategy.cluster.worker_host import WorkerHost
-from nc_sigopt_strategy.errors import MissingExtraError
+from nc_sigopt_strategy.errors import needed
 
 NAMESPACE = "nc-sigopt"
 # Only calibration statistics pass through it: megabytes.
@@ -47,13 +47,7 @@ def import_ray() -> Any:
     Raises:
         MissingExtraError: It is not installed.
     """
-    try:
-        return importlib.import_module("ray")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"--ray needs the package ray, which cannot be imported: {error}.",
-            "Install it with: pip install 'nc_sigopt_strategy[ray]'",
-        ) from error
+    return needed("ray", "nc_sigopt_strategy[ray]", what="--ray")
 
 
 @contextlib.contextmanager

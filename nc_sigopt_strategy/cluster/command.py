@@ -1,21 +1,15 @@
-"""``nc-sigopt tune CONFIG --ray``: many workers on a cluster, one outcome."""
+"""``nc-sigopt tune --ray``: many workers on a cluster, one outcome."""
 
 from __future__ import annotations
 
 import dataclasses
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.comparing.run_folder import new_run_folder
-from nc_sigopt_benchmarks.config.run_config import SIGOPT, RunConfig, StrategyConfig
-from nc_sigopt_benchmarks.running.child import LOG_FILE, SAVING_SECONDS, worker_environment
-from nc_sigopt_benchmarks.running.inc_config import STORE_FILE
-from nc_sigopt_benchmarks.running.run_end import RunEnd
-from nc_sigopt_benchmarks.running.run_plan import planned_run
 from nc_sigopt_strategy.cluster.child_process import ChildProcess
 from nc_sigopt_strategy.cluster.cluster import Cluster, connected, import_ray
 from nc_sigopt_strategy.cluster.errors import RayError
@@ -31,10 +25,16 @@ from nc_sigopt_strategy.cluster.requests import (
 from nc_sigopt_strategy.cluster.run_state import RunState, only_driver
 from nc_sigopt_strategy.cluster.worker_host import WORKER_PROGRAM, start_worker
 from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
+from nc_sigopt_strategy.jobs.job import Tell, TuningJob
+from nc_sigopt_strategy.jobs.log_file import LOG_FILE
+from nc_sigopt_strategy.jobs.run_end import RunEnd
+from nc_sigopt_strategy.jobs.run_folder import new_run_folder
+from nc_sigopt_strategy.jobs.sigopt_settings import STORE_FILE
+from nc_sigopt_strategy.jobs.worker_process import SAVING_SECONDS, worker_environment
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import read_outcome, write_outcome
 
-Tell = Callable[[str], None]
 INTERRUPTED_REASON = "Interrupted."
 
 
@@ -46,9 +46,9 @@ class RayOptions:
         workers: How many.
         address: Of the cluster; ``None`` starts one on this machine.
         output: Run folder; one that is there is gone on with. ``None``: a new one where the
-            configuration says.
+            job says.
         join: Id of an experiment that is gone on with, instead of a new one.
-        storage: Storage URL that all workers share, instead of the configuration's.
+        storage: Storage URL that all workers share, instead of the job's.
         restarts: How often a worker is started again after a failure.
         restart_seconds: How long it is waited before that at first; each time twice as long.
         program: What runs as a worker, behind the Python interpreter; other than the ordinary one
@@ -65,55 +65,46 @@ class RayOptions:
     program: Sequence[str] = WORKER_PROGRAM
 
 
-def tune_on_ray(config: RunConfig, tell: Tell, options: RayOptions) -> tuple[RunEnd, Path]:
+def tune_on_ray(job: TuningJob, tell: Tell, options: RayOptions) -> tuple[RunEnd, Path]:
     """Tune one model with many workers.
 
     Returns:
         How it ended, decided among the trials of all workers, and the run folder.
 
     Raises:
-        SigOptStrategyError: The configuration, the model or the data cannot be used.
+        SigOptStrategyError: The job, the model or the data cannot be used.
         RayError: Ray cannot be used, or no worker is left.
         MissingExtraError: Ray is not installed.
     """
     import_ray()
-    strategy = _sigopt_strategy(config)
+    _check_strategy(job)
     if options.output is None:
-        folder = new_run_folder(config)
+        folder = new_run_folder(job.name, job.output, job.path)
     else:
         folder = options.output.expanduser().resolve()
         _make(folder)
     tell(f"Run folder: {folder}")
     with only_driver(folder):
-        run = planned_run(config, strategy)
         state = RunState.begin(
-            folder,
-            config.path.resolve(),
-            strategy.label,
-            max_trials=run.max_trials,
-            workers=options.workers,
+            folder, job.path, job.label, max_trials=job.max_trials, workers=options.workers
         )
         if state.experiment_id is None:
-            given = strategy.strategy_kwargs.get("sigopt_experiment_id")
+            given = job.strategy_kwargs.get("sigopt_experiment_id")
             state.experiment_id = options.join or (None if given is None else str(given))
         if state.finished:
             tell("This run is finished. Raise max_trials to go on with it.")
             return RunEnd(read_outcome(folder), False), folder
         with connected(options.address) as cluster:
-            plan = _plan(config, strategy, run.timeout, folder, options, cluster)
+            plan = _plan(job, folder, options, cluster)
             return _run(cluster, plan, state, tell), folder
 
 
-def _sigopt_strategy(config: RunConfig) -> StrategyConfig:
-    from nc_sigopt_benchmarks.comparing.tune import choose_strategy
-
-    strategy = choose_strategy(config)
-    if strategy.name != SIGOPT:
+def _check_strategy(job: TuningJob) -> None:
+    if job.strategy != STRATEGY_NAME:
         raise ConfigFileError(
-            f"{config.path}: only the sigopt strategy has workers, the file runs {strategy.name}.",
+            f"{job.path}: only the sigopt strategy has workers, the file runs {job.strategy}.",
             "List sigopt under strategies.",
         )
-    return strategy
 
 
 def _make(folder: Path) -> None:
@@ -126,38 +117,31 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _plan(
-    config: RunConfig,
-    strategy: StrategyConfig,
-    timeout: int,
-    folder: Path,
-    options: RayOptions,
-    cluster: Cluster,
-) -> Plan:
-    kwargs: dict[str, Any] = dict(strategy.strategy_kwargs)
+def _plan(job: TuningJob, folder: Path, options: RayOptions, cluster: Cluster) -> Plan:
+    kwargs = job.strategy_kwargs
     own_cache = "calibration_cache" not in kwargs
     return Plan(
         request=WorkerRequest(
-            config=config.path.resolve(),
-            label=strategy.label,
+            target=job.path,
             worker=LAST_WORKER,
             workers=options.workers,
             folder=folder,
             working_folder=Path.cwd(),
             calibration_cache=folder / "calibration" if own_cache else None,
+            options=job.options,
         ),
         handover=handover_for(kwargs, _storage(kwargs, folder, options, cluster)),
         program=tuple(options.program),
         restarts=options.restarts,
         restart_seconds=options.restart_seconds,
-        timeout=timeout,
+        timeout=job.timeout,
     )
 
 
 def _storage(
-    kwargs: dict[str, Any], folder: Path, options: RayOptions, cluster: Cluster
+    kwargs: Mapping[str, Any], folder: Path, options: RayOptions, cluster: Cluster
 ) -> str | None:
-    """The store that all workers share, where the configuration does not say.
+    """The store that all workers share, where the job does not say.
 
     Raises:
         ConfigFileError: It is a file, and there are nodes on other machines.
@@ -188,7 +172,7 @@ def _run(cluster: Cluster, plan: Plan, state: RunState, tell: Tell) -> RunEnd:
         interrupted = True
     if state.experiment_id is None:
         why = INTERRUPTED_REASON if interrupted else "No worker began the experiment."
-        outcome = Outcome(strategy=SIGOPT, found=False, stop_reason=why)
+        outcome = Outcome(strategy=STRATEGY_NAME, found=False, stop_reason=why)
         write_outcome(outcome, state.folder)
         return RunEnd(outcome, interrupted)
     tell("Deciding among the trials of all workers.")

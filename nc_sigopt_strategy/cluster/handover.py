@@ -54,7 +54,7 @@ def handover_for(strategy_kwargs: Mapping[str, Any], storage: str | None) -> Han
 
     Args:
         strategy_kwargs: Of the sigopt strategy that runs.
-        storage: Storage URL that takes precedence over the configuration's.
+        storage: Storage URL that takes precedence over the strategy's.
     """
     # Not at the top: actors import this module and need no engine.
     from nc_sigopt_strategy.client.connections import find_token

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.running.child import GRACE_SECONDS, SAVING_SECONDS
 from nc_sigopt_strategy.cluster.calibration_files import read_files, write_missing
 from nc_sigopt_strategy.cluster.cluster import Cluster
 from nc_sigopt_strategy.cluster.errors import RayError
@@ -19,6 +18,7 @@ from nc_sigopt_strategy.cluster.handover import Handover
 from nc_sigopt_strategy.cluster.requests import IN_ORDER, INTERRUPTED, WorkerRequest, WorkerStatus
 from nc_sigopt_strategy.cluster.run_state import RunState, Standing
 from nc_sigopt_strategy.cluster.slot import Slot
+from nc_sigopt_strategy.jobs.worker_process import GRACE_SECONDS, SAVING_SECONDS
 
 Tell = Callable[[str], None]
 # How long a started worker may wait for its node's CPUs before that is said.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.running.evaluation import read_events
-from nc_sigopt_benchmarks.running.worker import ERROR_FILE, REQUEST_FILE
 from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.jobs.evaluation import read_events
+from nc_sigopt_strategy.jobs.job_options import JobOptions
+from nc_sigopt_strategy.jobs.worker_process import ERROR_FILE, REQUEST_FILE
 from nc_sigopt_strategy.results.run_files import OUTCOME_FILE
 from nc_sigopt_strategy.tuning.run_folder import EXPERIMENT_FILE
 
@@ -34,20 +35,19 @@ class WorkerRequest:
     """One start of one worker. It holds no secret: those come in the environment.
 
     Attributes:
-        config: The run configuration file, at the same place on every node.
-        label: Which of its strategies.
+        target: What names the job, at the same place on every node.
         worker: The worker's name.
         workers: How many there are.
         folder: The worker's run folder on its node.
-        working_folder: What relative paths of the configuration start at.
+        working_folder: What relative paths start at.
         experiment_id: What it joins; ``None``: what its folder names, else it creates one.
-        calibration_cache: Where it keeps calibration statistics; ``None``: as configured.
+        calibration_cache: Where it keeps calibration statistics; ``None``: as its settings say.
         timeout: Seconds that are left of the budget; 0 leaves the end to the trials.
         no_new_trials: Whether it only decides among the trials that there are.
+        options: What is said of the job beside ``target``.
     """
 
-    config: Path
-    label: str
+    target: Path
     worker: str
     workers: int
     folder: Path
@@ -56,19 +56,21 @@ class WorkerRequest:
     calibration_cache: Path | None = None
     timeout: int = 0
     no_new_trials: bool = False
+    options: JobOptions = field(default_factory=JobOptions)
 
     def write(self) -> Path:
         """Write it into the folder, which is made, and return the file's path."""
-        text = json.dumps(dataclasses.asdict(self), default=str, indent=2)
+        plain = {**dataclasses.asdict(self), "options": self.options.to_json()}
+        text = json.dumps(plain, default=str, indent=2)
         return write_whole(self.folder / REQUEST_FILE, text + "\n")
 
     @classmethod
     def read(cls, path: Path) -> WorkerRequest:
         """The inverse of ``write``."""
         values = json.loads(path.read_text(encoding="utf-8"))
-        for key in ("config", "folder", "working_folder", "calibration_cache"):
+        for key in ("target", "folder", "working_folder", "calibration_cache"):
             values[key] = None if values[key] is None else Path(values[key])
-        return cls(**values)
+        return cls(**{**values, "options": JobOptions.from_json(values["options"])})
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from nc_sigopt_strategy.files import write_whole
 STATE_FILE = "ray_run.json"
 _LOCK_FILE = "ray_run.lock"
 _VERSION = 1
+_TARGET_KEY = "config"
 
 
 class Standing(str, Enum):
@@ -42,8 +43,8 @@ class RunState:
 
     Attributes:
         folder: Run folder.
-        config: The run configuration file.
-        label: Which of its strategies.
+        target: What names the job; ``config`` in the file.
+        label: What of it runs.
         run_id: Marks the actors of this run among others of the cluster.
         max_trials: Budget of the experiment.
         experiment_id: SigOpt's id, once the first worker knows it.
@@ -52,7 +53,7 @@ class RunState:
     """
 
     folder: Path
-    config: Path
+    target: Path
     label: str
     max_trials: int
     run_id: str = field(default_factory=lambda: secrets.token_hex(6))
@@ -62,22 +63,22 @@ class RunState:
 
     @classmethod
     def begin(
-        cls, folder: Path, config: Path, label: str, *, max_trials: int, workers: int
+        cls, folder: Path, target: Path, label: str, *, max_trials: int, workers: int
     ) -> RunState:
         """Go on with the run of a folder, or begin one there.
 
         Workers that ended because the budget was used stay done, unless it was raised since.
 
         Raises:
-            ConfigFileError: The folder holds the run of another configuration.
+            ConfigFileError: The folder holds the run of another job.
             DataError: Its ``ray_run.json`` cannot be read.
         """
         state = cls.read(folder)
         if state is None:
-            state = cls(folder, config, label, max_trials)
-        if (state.config, state.label) != (config, label):
+            state = cls(folder, target, label, max_trials)
+        if (state.target, state.label) != (target, label):
             raise ConfigFileError(
-                f"{folder} holds a run of {state.config} ({state.label}), not of {config} "
+                f"{folder} holds a run of {state.target} ({state.label}), not of {target} "
                 f"({label}).",
                 "Leave --resume out to begin another run.",
             )
@@ -109,7 +110,8 @@ class RunState:
             if raw.pop("version") != _VERSION:
                 raise ValueError("it is of another version of this package")
             raw["workers"] = {name: Standing(word) for name, word in raw["workers"].items()}
-            return cls(**{**raw, "folder": folder, "config": Path(raw["config"])})
+            target = Path(raw.pop(_TARGET_KEY))
+            return cls(**{**raw, "folder": folder, "target": target})
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -121,6 +123,7 @@ class RunState:
         """Write ``ray_run.json``."""
         plain = dataclasses.asdict(self)
         del plain["folder"]
+        plain[_TARGET_KEY] = plain.pop("target")
         text = json.dumps({"version": _VERSION, **plain}, default=str, indent=2)
         write_whole(self.folder / STATE_FILE, text + "\n")
 

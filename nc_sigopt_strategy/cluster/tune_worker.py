@@ -1,4 +1,4 @@
-"""An ordinary worker, as ``nc-sigopt tune CONFIG --join ID --worker NAME`` runs it.
+"""An ordinary worker, as ``nc-sigopt tune --join ID --worker NAME`` runs it.
 
 ``python -m nc_sigopt_strategy.cluster.tune_worker REQUEST.json``; see ``requests`` for the
 exit codes. An error that ended it is in ``error.json``.
@@ -12,16 +12,12 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import filelock
 
-from nc_sigopt_benchmarks.config.run_config import RunConfig, StrategyConfig
-from nc_sigopt_benchmarks.config.yaml_file import read_config
-from nc_sigopt_benchmarks.running.run_end import RunEnd
-from nc_sigopt_benchmarks.running.run_plan import PlannedRun, planned_run
-from nc_sigopt_benchmarks.running.worker import ERROR_FILE, describe_error
 from nc_sigopt_strategy.cluster.child_process import PARENT_VARIABLE
 from nc_sigopt_strategy.cluster.environment import end_with, release_signals, usual_priority
 from nc_sigopt_strategy.cluster.errors import WorkerError
@@ -34,6 +30,10 @@ from nc_sigopt_strategy.cluster.requests import (
     WorkerRequest,
 )
 from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.jobs.job import TuningJob
+from nc_sigopt_strategy.jobs.opening import open_job
+from nc_sigopt_strategy.jobs.run_end import RunEnd
+from nc_sigopt_strategy.jobs.worker_process import ERROR_FILE, describe_error
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import OUTCOME_FILE, write_outcome
 from nc_sigopt_strategy.tuning.run_folder import EXPERIMENT_FILE
@@ -86,47 +86,31 @@ def run_worker(request: WorkerRequest) -> RunEnd:
     """Work on the experiment until its budget is used.
 
     Raises:
-        SigOptStrategyError: The configuration, the model or the data cannot be used.
+        SigOptStrategyError: The job, the model or the data cannot be used.
         WorkerError: Tuning ended early because of an error.
     """
-    config = read_config(request.config)
-    strategy = as_worker(config, request)
-    config = dataclasses.replace(config, strategies=(strategy,))
-    run = dataclasses.replace(planned_run(config, strategy), timeout=request.timeout)
+    job = as_worker(open_job(request.target, request.options), request)
+    job = job.with_budget(timeout=request.timeout)
     if request.no_new_trials:
-        observed = _observed(strategy, run)
+        observed = _observed(job.strategy_kwargs)
         if not observed:
-            return RunEnd(_nothing(request, strategy), False)
-        run = dataclasses.replace(run, timeout=0, max_trials=min(run.max_trials, observed))
+            return RunEnd(_nothing(request, job), False)
+        job = job.with_budget(timeout=0, max_trials=min(job.max_trials, observed))
     # An outcome of an earlier process must not be taken for this one's.
     (request.folder / OUTCOME_FILE).unlink(missing_ok=True)
-    from nc_sigopt_benchmarks.comparing.compare import prepare
-    from nc_sigopt_benchmarks.running.dispatch import run_here
-
-    model = prepare(config, logger.info).model
-    # Not before INC is there: importing the strategy imports it.
-    from nc_sigopt_strategy.hosts.inc.strategy import ENDED_EARLY
-
-    given_up = _GivenUp(ENDED_EARLY)
-    logger.addHandler(given_up)
-    try:
-        end = run_here(config, run, model, request.folder)
-    finally:
-        logger.removeHandler(given_up)
-    if given_up.reason is not None and not end.interrupted:
-        raise WorkerError(given_up.reason)
+    end = job.prepare(logger.info).run(request.folder, progress=False)
+    if end.outcome.error is not None and not end.interrupted:
+        raise WorkerError(f"Tuning ended early: {end.outcome.error}")
     return end
 
 
-def as_worker(config: RunConfig, request: WorkerRequest) -> StrategyConfig:
-    """The strategy of the configuration with what makes it this worker.
+def as_worker(job: TuningJob, request: WorkerRequest) -> TuningJob:
+    """The job with what makes it this worker's.
 
     Raises:
         ConfigFileError: It is not the sigopt strategy, or joins an experiment of no store.
         SettingsError: A value cannot be used.
     """
-    from nc_sigopt_benchmarks.comparing.tune import with_kwargs
-
     given: dict[str, Any] = {
         "worker": request.worker,
         "parallel_bandwidth": request.workers,
@@ -137,7 +121,7 @@ def as_worker(config: RunConfig, request: WorkerRequest) -> StrategyConfig:
         "finalists": None if request.worker == LAST_WORKER else 1,
     }
     kwargs = {key: value for key, value in given.items() if value is not None}
-    return with_kwargs(config, config.strategy(request.label), kwargs)
+    return job.with_kwargs(kwargs)
 
 
 def _begun_in(folder: Path) -> str | None:
@@ -149,49 +133,36 @@ def _begun_in(folder: Path) -> str | None:
     return str(raw["experiment_id"])
 
 
-def _observed(strategy: StrategyConfig, run: PlannedRun) -> int:
+def _observed(strategy_kwargs: Mapping[str, Any]) -> int:
     """How many observations the experiment has."""
     from nc_sigopt_strategy.client.connections import open_connections
-    from nc_sigopt_strategy.experiments.experiment import Experiment
+    from nc_sigopt_strategy.experiments.opening import join_on
     from nc_sigopt_strategy.settings.settings import Settings
 
-    settings = Settings.from_kwargs(strategy.strategy_kwargs)
+    settings = Settings.from_kwargs(strategy_kwargs)
     experiment_id = settings.sigopt_experiment_id
     if experiment_id is None:
         return 0
     if settings.storage is None:
         # With a server: its copy is made by the run itself.
         settings = dataclasses.replace(settings, storage="sqlite:///:memory:")
-    connections = open_connections(settings, seed=run.seed)
+    connections = open_connections(settings, seed=0)
     try:
         kept_in = connections.remote or connections.local
-        return Experiment.join(kept_in, experiment_id).observed
+        return join_on(kept_in, experiment_id).observed
     finally:
         connections.local.impl.driver.close()
 
 
-def _nothing(request: WorkerRequest, strategy: StrategyConfig) -> Outcome:
+def _nothing(request: WorkerRequest, job: TuningJob) -> Outcome:
     outcome = Outcome(
-        strategy=strategy.name,
+        strategy=job.strategy,
         found=False,
         stop_reason="No trial was observed.",
         experiment_id=request.experiment_id,
     )
     write_outcome(outcome, request.folder)
     return outcome
-
-
-class _GivenUp(logging.Handler):
-    """Notes that the strategy gave up, which ``fit`` does not tell its caller."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(level=logging.ERROR)
-        self._message = message
-        self.reason: str | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.msg == self._message:
-            self.reason = record.getMessage()
 
 
 def end_process(code: int) -> NoReturn:

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nc_sigopt_benchmarks.running.child import LOG_FILE, worker_environment
-from nc_sigopt_benchmarks.running.worker import ERROR_FILE
 from nc_sigopt_strategy.cluster.calibration_files import read_files, write_missing
 from nc_sigopt_strategy.cluster.child_process import ChildProcess
 from nc_sigopt_strategy.cluster.environment import without_ray
 from nc_sigopt_strategy.cluster.handover import STORAGE_VARIABLE, TOKEN_VARIABLE, Handover
 from nc_sigopt_strategy.cluster.requests import WorkerRequest, WorkerStatus
+from nc_sigopt_strategy.jobs.log_file import LOG_FILE
+from nc_sigopt_strategy.jobs.worker_process import ERROR_FILE, worker_environment
 
 WORKER_PROGRAM = ("-m", "nc_sigopt_strategy.cluster.tune_worker")
 

@@ -1,0 +1,1 @@
+"""What a person at a prompt or in a notebook sees: progress, tables, exports."""

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.errors import DataError, MissingExtraError
+from nc_sigopt_strategy.errors import DataError, needed
 from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.files import write_whole
 
 EXPORT_SCHEMA_VERSION = 1
 STANDARD_OUTPUT = Path("-")
 _CSV, _PARQUET = ".csv", ".parquet"
+_EXTRA = "nc_sigopt_strategy[export]"
 Row = dict[str, Any]
 
 
@@ -111,21 +112,15 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def _write_parquet(rows: Sequence[Row], path: Path) -> None:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            f"Parquet needs pyarrow, which cannot be imported: {error}.",
-            "Install it with: pip install 'nc_sigopt_strategy[export]', or write a .csv file.",
-        ) from error
+    pyarrow = needed("pyarrow", _EXTRA, what="A .parquet file, unlike a .csv file,")
+    parquet = needed("pyarrow.parquet", _EXTRA, what="A .parquet file, unlike a .csv file,")
     columns = {name: [row.get(name) for row in rows] for name in _columns(rows)}
     table = pyarrow.table(columns).replace_schema_metadata(
         {"nc_sigopt_strategy.schema_version": str(EXPORT_SCHEMA_VERSION)}
     )
     partial = path.with_name(f".{path.name}.partial")
     try:
-        parquet.write_table(table, partial)  # type: ignore[no-untyped-call]
+        parquet.write_table(table, partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

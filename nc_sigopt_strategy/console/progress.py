@@ -11,11 +11,9 @@ bar is an output of the cell, redrawn in place through the kernel's own channel.
 
 from __future__ import annotations
 
-import io
-import os
-import sys
+import contextlib
 import time
-from typing import IO, cast
+from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
@@ -23,7 +21,8 @@ from rich.progress import TextColumn as ProgressText
 from rich.table import Column
 from rich.text import Text
 
-from nc_sigopt_benchmarks.reporting.notebook import LiveText, in_notebook
+from nc_sigopt_strategy.console.notebook_cell import LiveText, in_notebook
+from nc_sigopt_strategy.console.stderr import duplicate_of_stderr
 
 # Twice a second is smooth enough, and costs the model that is being timed next to nothing.
 _REFRESH_PER_SECOND = 2
@@ -107,7 +106,7 @@ class TuningProgress:
         self._messages: tuple[str, ...] = ()
         self._ended = False
         self._stream: IO[str] | None = None
-        self._console: Console | None = None
+        self._opened = contextlib.ExitStack()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._notebook: LiveText | None = None
@@ -118,23 +117,17 @@ class TuningProgress:
             return self
         if in_notebook():
             self._notebook = LiveText(self._notebook_lines)
+            self._opened.callback(self._notebook.close)
             return self
-        self._stream = duplicate_of_stderr()
+        self._stream = self._opened.enter_context(duplicate_of_stderr())
         if self._enabled or self._stream.isatty():
             self._start_bar(self._stream)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-        if self._notebook is not None:
-            self._ended = True
-            self._notebook.close()
-            self._notebook = None
+        self._ended = True
+        self._opened.close()
+        self._progress = self._stream = self._notebook = None
 
     def trial_done(self, number: int, best: str | None, *, note: str = "") -> None:
         """Show that a trial has ended.
@@ -196,7 +189,7 @@ class TuningProgress:
             redirect_stderr=False,
         )
         self._task = self._progress.add_task(self._title, total=_STEPS, note="")
-        self._progress.start()
+        self._opened.enter_context(self._progress)
 
     def _notebook_lines(self) -> list[str]:
         messages = [f"{self._title}: {message}" for message in self._messages]
@@ -252,27 +245,3 @@ class _StatusColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         task.completed = max(task.completed, self._owner._completed())
         return Text(self._owner._status(), no_wrap=True, overflow="ellipsis")
-
-
-def duplicate_of_stderr() -> IO[str]:
-    """A text stream on a descriptor of its own that leads to where standard error leads now."""
-    try:
-        descriptor = os.dup(sys.stderr.fileno())
-    except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
-        # No descriptor behind sys.stderr (a test's capture): nothing can be redirected under it
-        # either, so a plain pass-through will do.
-        return cast("IO[str]", _PassThrough())
-    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    return os.fdopen(descriptor, "w", encoding=encoding, errors="replace")
-
-
-class _PassThrough(io.TextIOBase):
-    """Writes to whatever ``sys.stderr`` is; closing it leaves that open."""
-
-    def write(self, text: str) -> int:
-        if sys.stderr is not None:
-            sys.stderr.write(text)
-        return len(text)
-
-    def isatty(self) -> bool:
-        return False

@@ -1,4 +1,4 @@
-"""What every route handler gets: the store, the sampler's name and its seed."""
+"""What every route handler gets: the store, and who names the next assignments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from nc_sigopt_strategy.engine.api_error import not_found
 from nc_sigopt_strategy.engine.documents import CLIENT_ID
+from nc_sigopt_strategy.engine.proposal import Proposer
 from nc_sigopt_strategy.engine.store import Store, StoredExperiment
 
 JsonObject = dict[str, Any]
@@ -26,14 +27,12 @@ class Engine:
 
     Attributes:
         store: Where experiments are kept.
-        sampler: Name of the sampler for experiments of type ``offline``.
-        seed: Its seed; ``None`` for none.
+        proposer: Who names the next assignments.
         clock: How long the sampler has taken.
     """
 
     store: Store
-    sampler: str
-    seed: int | None
+    proposer: Proposer
     clock: SamplerClock = field(default_factory=SamplerClock)
     _turns: dict[int, threading.Lock] = field(default_factory=dict)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nc_sigopt_strategy.engine.history.description import (
+    ExperimentDescription,
+    Metric,
+    ParameterDomain,
+)
 from nc_sigopt_strategy.engine.history.history import Progress
-from nc_sigopt_strategy.engine.history.model import Experiment, Metric, Parameter
 from nc_sigopt_strategy.engine.history.point import Point
 
 JsonObject = dict[str, Any]
@@ -90,7 +94,7 @@ def project(stored: Mapping[str, Any], experiment_count: int) -> JsonObject:
     }
 
 
-def experiment(experiment_id: int, found: Experiment, progress: Progress) -> JsonObject:
+def experiment(experiment_id: int, found: ExperimentDescription, progress: Progress) -> JsonObject:
     """An experiment with its progress."""
     return {
         "object": "experiment",
@@ -119,7 +123,7 @@ def experiment(experiment_id: int, found: Experiment, progress: Progress) -> Jso
 
 def suggestion(
     experiment_id: int,
-    found: Experiment,
+    found: ExperimentDescription,
     point: Point,
     changed: Mapping[int, JsonObject | None],
 ) -> JsonObject:
@@ -147,7 +151,9 @@ def suggestion(
     }
 
 
-def queued_suggestion(experiment_id: int, found: Experiment, point: Point) -> JsonObject:
+def queued_suggestion(
+    experiment_id: int, found: ExperimentDescription, point: Point
+) -> JsonObject:
     """A queued suggestion."""
     return {
         "object": "queued_suggestion",
@@ -158,7 +164,7 @@ def queued_suggestion(experiment_id: int, found: Experiment, point: Point) -> Js
     }
 
 
-def observation(experiment_id: int, found: Experiment, point: Point) -> JsonObject:
+def observation(experiment_id: int, found: ExperimentDescription, point: Point) -> JsonObject:
     """An observation."""
     made = point.observation or {}
     return {
@@ -174,7 +180,7 @@ def observation(experiment_id: int, found: Experiment, point: Point) -> JsonObje
     }
 
 
-def best_assignments(found: Experiment, point: Point) -> JsonObject:
+def best_assignments(found: ExperimentDescription, point: Point) -> JsonObject:
     """One of the best observations."""
     made = point.observation or {}
     return {
@@ -186,7 +192,7 @@ def best_assignments(found: Experiment, point: Point) -> JsonObject:
     }
 
 
-def assignments(found: Experiment, point: Point) -> JsonObject:
+def assignments(found: ExperimentDescription, point: Point) -> JsonObject:
     """Parameter name to value, in the experiment's order."""
     return {parameter.name: point.assignments[parameter.name] for parameter in found.parameters}
 
@@ -205,7 +211,7 @@ def _metric(metric: Metric) -> JsonObject:
     }
 
 
-def _parameter(parameter: Parameter) -> JsonObject:
+def _parameter(parameter: ParameterDomain) -> JsonObject:
     bounds = None
     if parameter.low is not None:
         bounds = {"object": "bounds", "min": parameter.low, "max": parameter.high}
@@ -231,7 +237,7 @@ def _parameter(parameter: Parameter) -> JsonObject:
     return document
 
 
-def _progress(experiment_id: int, found: Experiment, progress: Progress) -> JsonObject:
+def _progress(experiment_id: int, found: ExperimentDescription, progress: Progress) -> JsonObject:
     def shown(point: Point | None) -> JsonObject | None:
         return None if point is None else observation(experiment_id, found, point)
 

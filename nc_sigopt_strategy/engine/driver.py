@@ -9,7 +9,9 @@ from typing import Any
 from nc_sigopt_strategy.engine import validation
 from nc_sigopt_strategy.engine.api_error import ApiError, bad_request
 from nc_sigopt_strategy.engine.context import Engine
-from nc_sigopt_strategy.engine.database.opening import DATABASE_ERRORS
+from nc_sigopt_strategy.engine.database.location import Location
+from nc_sigopt_strategy.engine.database.opening import DATABASE_ERRORS, open_storage
+from nc_sigopt_strategy.engine.proposal import Proposer
 from nc_sigopt_strategy.engine.routes.fields import read_fields, select_fields
 from nc_sigopt_strategy.engine.routes.table import find_route
 from nc_sigopt_strategy.engine.store import Store
@@ -25,10 +27,12 @@ class EmbeddedDriver:
     one experiment are made one after the other; everything else goes on meanwhile.
 
     Args:
-        storage_url: Database URL; a SQLite file and its folder are created when missing.
+        storage: Database URL; a SQLite file and its folder are created when missing. Or a store
+            that is open, which is closed with the driver.
         sampler: One of ``sampling.SAMPLER_NAMES``.
         seed: With the same seed and the same history the same suggestion follows, in whatever
             process; ``None`` for another one each time.
+        proposer: Who names the next assignments, instead of this sampler with this seed.
 
     Attributes:
         storage_url: The URL without a password, for messages.
@@ -39,13 +43,21 @@ class EmbeddedDriver:
     """
 
     def __init__(
-        self, storage_url: str, *, sampler: str = DEFAULT_SAMPLER, seed: int | None = None
+        self,
+        storage: str | Store,
+        *,
+        sampler: str = DEFAULT_SAMPLER,
+        seed: int | None = None,
+        proposer: Proposer | None = None,
     ) -> None:
         check_sampler_name(sampler)
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise SettingsError(f"The seed is {seed!r}.", "Give an integer or leave it out.")
-        self._store = Store(storage_url)
-        self._engine = Engine(self._store, sampler, seed)
+        if isinstance(storage, str):
+            location = Location(storage)
+            storage = Store(location, open_storage(location))
+        self._store = storage
+        self._engine = Engine(storage, proposer or Proposer(sampler, seed))
         self.storage_url = self._store.location.display
 
     def request(

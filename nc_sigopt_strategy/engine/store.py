@@ -16,16 +16,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from nc_sigopt_strategy.engine.database.database import MAX_ID, Database
 from nc_sigopt_strategy.engine.database.location import Location
-from nc_sigopt_strategy.engine.database.opening import open_storage
 from nc_sigopt_strategy.engine.database.own_tables import SuggestionMetadata, Tags
 from nc_sigopt_strategy.engine.database.studies import Studies
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, finish_trial, start_trial
+from nc_sigopt_strategy.engine.history.description import FORMAT_VERSION, ExperimentDescription
 from nc_sigopt_strategy.engine.history.history import History
-from nc_sigopt_strategy.engine.history.model import FORMAT_VERSION, Experiment
 from nc_sigopt_strategy.engine.history.point import (
     OBSERVATION_ATTR,
     QUEUED_ATTR,
@@ -59,35 +59,33 @@ class StoredExperiment:
 
     id: int
     study_name: str
-    experiment: Experiment
+    experiment: ExperimentDescription
 
 
 class Store:
     """The engine's only access to the database. Threads may share it.
 
     Args:
-        storage_url: Database URL.
-
-    Raises:
-        StoreError: See ``open_storage``.
+        location: Where it is.
+        storage: Optuna's storage there, opened by ``open_storage``; it is closed with the store.
     """
 
-    def __init__(self, storage_url: str) -> None:
-        self.location = Location(storage_url)
-        self._backend = open_storage(self.location)
-        in_memory = self.location.is_sqlite and self.location.path is None
-        self._database = Database(self._backend.engine, in_memory=in_memory)
-        self._studies = Studies(self._backend, self._database)
+    def __init__(self, location: Location, storage: RDBStorage) -> None:
+        self.location = location
+        self._storage = storage
+        in_memory = location.is_sqlite and location.path is None
+        self._database = Database(storage.engine, in_memory=in_memory)
+        self._studies = Studies(storage, self._database)
         self._metadata = SuggestionMetadata(self._database)
         self.tags = Tags(self._database)
         self._lock = threading.Lock()
-        self._parsed: dict[int, tuple[str, Experiment]] = {}
+        self._parsed: dict[int, tuple[str, ExperimentDescription]] = {}
         self._histories: OrderedDict[int, History] = OrderedDict()
 
     def close(self) -> None:
         """Close all connections; SQLite then folds the write-ahead log into the file."""
-        self._backend.remove_session()
-        self._backend.engine.dispose()
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     # Experiments and projects
 
@@ -120,7 +118,7 @@ class Store:
             for study_id, name, text in self._studies.with_user_attr(EXPERIMENT_ATTR)
         ]
 
-    def save_experiment(self, study_id: int, experiment: Experiment) -> None:
+    def save_experiment(self, study_id: int, experiment: ExperimentDescription) -> None:
         """Replace the description of an experiment."""
         self._studies.set_user_attr(study_id, EXPERIMENT_ATTR, experiment.to_stored())
 
@@ -234,7 +232,7 @@ class Store:
         """Replace the metadata of a suggestion."""
         self._metadata.write(history.study_name, point.id, metadata)
 
-    def _read(self, study_id: int, text: str) -> Experiment:
+    def _read(self, study_id: int, text: str) -> ExperimentDescription:
         known = self._parsed.get(study_id)
         if known is not None and known[0] == text:
             return known[1]
@@ -245,6 +243,6 @@ class Store:
                 f"{stored.get('format')}, this version reads {FORMAT_VERSION}.",
                 "Update this package, or name another store.",
             )
-        experiment = Experiment.from_stored(stored)
+        experiment = ExperimentDescription.from_stored(stored)
         self._parsed[study_id] = (text, experiment)
         return experiment

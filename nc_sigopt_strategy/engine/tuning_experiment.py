@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from nc_sigopt_strategy.engine.history.model import Experiment, Metric
+from nc_sigopt_strategy.engine.history.description import ExperimentDescription, Metric
 from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR
 from nc_sigopt_strategy.sampling import Reading, TuningExperiment
 
@@ -19,7 +19,7 @@ OP_GRAPH, BASELINE_ACCURACY = "op_graph", "baseline_accuracy"
 
 
 def tuning_experiment(
-    experiment: Experiment, record: Mapping[str, Any] | None
+    experiment: ExperimentDescription, record: Mapping[str, Any] | None
 ) -> TuningExperiment | None:
     """What an experiment tells a sampler; ``None`` where it does not tune a model.
 
@@ -51,7 +51,9 @@ def tuning_experiment(
     )
 
 
-def _latency_and_accuracy(experiment: Experiment) -> tuple[Metric, Metric | None] | None:
+def _latency_and_accuracy(
+    experiment: ExperimentDescription,
+) -> tuple[Metric, Metric | None] | None:
     """The two metrics that matter; ``None`` where they are not those of tuning."""
     if len(experiment.optimized) == 2 and not experiment.limited:
         by_name = {metric.name: metric for metric in experiment.optimized}

@@ -156,15 +156,7 @@ def check_json(value: Any, where: str = "json", depth: int = 0) -> None:
     """
     if depth > MAX_DEPTH:
         raise bad_request(f"The request is nested more than {MAX_DEPTH} levels deep")
-    if isinstance(value, str):
-        _check_text(value, where)
-    elif isinstance(value, bool) or value is None:
-        return
-    elif isinstance(value, (int, float)):
-        if not _is_finite(value):
-            shown = value if isinstance(value, float) else "an integer beyond a double"
-            raise bad_request(f"{where} holds {shown}, which is not a finite number")
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for key, entry in value.items():
             if not isinstance(key, str):
                 raise bad_request(f"{where} has a key that is not a string: {show(key)}")
@@ -174,7 +166,7 @@ def check_json(value: Any, where: str = "json", depth: int = 0) -> None:
         for entry in value:
             check_json(entry, where, depth + 1)
     else:
-        raise bad_request(f"{where} holds {show(value)}, which is not JSON")
+        _check_single(value, where)
 
 
 def is_storable(text: str) -> bool:
@@ -192,6 +184,18 @@ def show(value: Any) -> str:
         return f"an object with {len(value)} keys"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check_single(value: Any, where: str) -> None:
+    """Refuse a value that is neither an object nor an array and that JSON would not carry."""
+    if isinstance(value, str):
+        _check_text(value, where)
+    elif isinstance(value, (int, float)):  # booleans are finite integers
+        if not _is_finite(value):
+            shown = value if isinstance(value, float) else "an integer beyond a double"
+            raise bad_request(f"{where} holds {shown}, which is not a finite number")
+    elif value is not None:
+        raise bad_request(f"{where} holds {show(value)}, which is not JSON")
 
 
 def _check_text(text: str, where: str) -> None:

@@ -12,119 +12,92 @@ observe, is copied into it, so that the local sampler learns from it and does no
 from __future__ import annotations
 
 import dataclasses
-import logging
+import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from nc_sigopt_strategy.experiments.definition import Definition
-from nc_sigopt_strategy.experiments.documents import plain_metadata, record_of
-from nc_sigopt_strategy.experiments.experiment import Experiment, Place, Trial, list_experiments
-from nc_sigopt_strategy.experiments.lease import Standing, Worker
+from nc_sigopt_strategy.experiments.lease import Standing
 from nc_sigopt_strategy.experiments.outbox import KEY, Entry, Outbox
 from nc_sigopt_strategy.experiments.record import ExperimentRecord
+from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
+from nc_sigopt_strategy.experiments.suggestion import Place, Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
-logger = logging.getLogger("nc_sigopt_strategy")
-
-_URL, _ID, _WORKER = "server_url", "server_experiment", "server_worker"
 # Metadata of local suggestions that stand for another worker's.
 _SUGGESTION, _OBSERVATION = "server_suggestion", "server_observation"
 SERVER_ORIGIN = "server"
 
 
-class MirroredExperiment(Experiment):
-    """An ``Experiment`` of the local store with a copy on a SigOpt server.
+class MirroredExperiment:
+    """An ``Experiment`` that lives in the local store and has a copy on a SigOpt server.
 
     Args:
         local: The experiment in the local store.
         remote: Its copy on the server.
         server_suggests: Whether the server's engine is asked for assignments.
+        clock: As for ``Outbox``.
     """
 
-    def __init__(self, local: Experiment, remote: Experiment, *, server_suggests: bool) -> None:
-        super().__init__(local.connection, local.document, local.worker)
+    def __init__(
+        self,
+        local: SigOptExperiment,
+        remote: SigOptExperiment,
+        *,
+        server_suggests: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.local = local
         self.remote = remote
+        self.id = local.id
         self.shown_id = remote.id
+        self.name = local.name
         self._server_suggests = server_suggests
         self._record_due = False
         self._has_reference = False
         self._keys: dict[str, str] = {}
         # Local suggestions that stand for what others have open on the server, by its id there.
-        self._copies: dict[str, Trial] = {}
+        self._copies: dict[str, Suggestion] = {}
         entries, imported = self._in_local_store()
-        self._outbox = Outbox(remote, entries, imported)
+        self._outbox = Outbox(remote, entries, imported, clock)
         self._outbox.deliver()
 
     @property
-    def missed_updates(self) -> int:
-        return self._outbox.pending + self._outbox.refused
+    def threshold(self) -> float | None:
+        """What the accuracy has to reach, by the local store."""
+        return self.local.threshold
 
     @property
     def is_shared(self) -> bool:
-        return (self.remote.document.parallel_bandwidth or 1) > 1
+        """Whether several workers may be at work: they meet on the server."""
+        return self.remote.is_shared
 
-    @classmethod
-    def create_both(
-        cls,
-        local: Any,
-        remote: Any,
-        definition: Definition,
-        server_url: str,
-        worker: Worker,
-        *,
-        server_suggests: bool = False,
-    ) -> MirroredExperiment:
-        """Create the experiment on the server, then in the local store.
+    @property
+    def observed(self) -> int:
+        """Observations that the local store knows."""
+        return self.local.observed
 
-        Args:
-            local: Connection to the embedded engine.
-            remote: Connection to the server.
-            definition: What the experiment is made of.
-            server_url: Kept in the local store, to find it again.
-            worker: Who works on it.
-            server_suggests: Whether the server's engine is asked for assignments.
-        """
-        copy = Experiment.create(remote, definition, worker)
-        link = _link(server_url, copy.id, worker)
-        own = Experiment.create(local, dataclasses.replace(definition, metadata=link), worker)
-        return cls(own, copy, server_suggests=server_suggests)
+    @property
+    def missed_updates(self) -> int:
+        """Trials that the server has not been told of, or refused."""
+        return self._outbox.pending + self._outbox.refused
 
-    @classmethod
-    def join_both(
-        cls,
-        local: Any,
-        copy: Experiment,
-        server_url: str,
-        worker: Worker,
-        *,
-        server_suggests: bool = False,
-    ) -> MirroredExperiment:
-        """Work on an experiment of the server, with what this worker's local store has of it.
-
-        Args:
-            local: Connection to the embedded engine.
-            copy: The experiment on the server.
-            server_url: As for ``create_both``.
-            worker: Who works on it.
-            server_suggests: As for ``create_both``.
-        """
-        link = _link(server_url, copy.id, worker)
-        for document in list_experiments(local):
-            if plain_metadata(document.metadata) == link:
-                return cls(
-                    Experiment(local, document, worker), copy, server_suggests=server_suggests
-                )
-        definition = Definition.of_document(copy.document, copy.read_record())
-        own = Experiment.create(local, dataclasses.replace(definition, metadata=link), worker)
-        return cls(own, copy, server_suggests=server_suggests)
+    def refresh(self) -> None:
+        """Read the local document again."""
+        self.local.refresh()
 
     def share_among(self, workers: int) -> None:
-        super().share_among(workers)
+        """Let at least this many workers ask at the same time."""
+        self.local.share_among(workers)
         self._outbox.call(lambda: self.remote.share_among(workers))
 
+    def read_record(self) -> ExperimentRecord:
+        """The whole record, which the local store has."""
+        return self.local.read_record()
+
     def write_record(self, record: ExperimentRecord) -> None:
-        super().write_record(record)
+        """Replace the record; the server, if it does not answer, gets it with the next news."""
+        self.local.write_record(record)
         self._record_due = not self._outbox.call(lambda: self.remote.write_record(record))
 
     def suggest(
@@ -135,11 +108,12 @@ class MirroredExperiment(Experiment):
         origin: str,
         reruns: int = 0,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Trial:
+    ) -> Suggestion:
+        """Open a suggestion, of the server's engine if that is to suggest and answers."""
         key = uuid.uuid4().hex
         server_suggestion = None
         if assignments is None and self._server_suggests:
-            asked: Trial | None = self._outbox.call(
+            asked: Suggestion | None = self._outbox.call(
                 lambda: self.remote.suggest(number, origin=SERVER_ORIGIN, metadata={KEY: key})
             )
             if asked is not None:
@@ -148,17 +122,61 @@ class MirroredExperiment(Experiment):
             else:
                 # Should the server have made one after all, it is of other assignments.
                 key = uuid.uuid4().hex
-        trial = super().suggest(
+        suggestion = self.local.suggest(
             number,
             assignments=assignments,
             origin=origin,
             reruns=reruns,
             metadata={**(metadata or {}), KEY: key},
         )
-        self._keys[trial.suggestion_id] = key
-        self._outbox.put(Entry(key, trial, server_suggestion=server_suggestion))
+        self._keys[suggestion.suggestion_id] = key
+        self._outbox.put(Entry(key, suggestion, server_suggestion=server_suggestion))
         self._outbox.deliver()
-        return trial
+        return suggestion
+
+    def open_suggestions(self) -> list[Suggestion]:
+        """This worker's from the local store, the others' from the server."""
+        own = [s for s in self.local.open_suggestions() if _SUGGESTION not in s.metadata]
+        return [*own, *(self._outbox.call(self._copy_open) or [])]
+
+    def suggestions(self) -> list[Suggestion]:
+        """All that the local store knows, copies of other workers' included."""
+        return self.local.suggestions()
+
+    def take_over(self, suggestion: Suggestion) -> Suggestion:
+        """Note that a suggestion of this worker's own is run again after a process died."""
+        return self.local.take_over(suggestion)
+
+    def renew(self, suggestion_id: str) -> None:
+        """Renew the lease of a suggestion of this worker's, here and on the server."""
+        self.local.renew(suggestion_id)
+        self._outbox.renew(self._keys.get(suggestion_id, ""))
+
+    def withdraw(self, suggestion: Suggestion) -> bool:
+        """Take an open suggestion of this worker's back, here and on the server."""
+        done = self.local.withdraw(suggestion)
+        entry = self._outbox.entry(self._keys.get(suggestion.suggestion_id, ""))
+        if done and entry is not None:
+            entry.withdrawn = True
+            self._outbox.deliver()
+        return done
+
+    def reclaim(self, suggestion: Suggestion) -> bool:
+        """Take back another worker's on the server, where all workers look."""
+        done = self._outbox.call(lambda: self.remote.withdraw(suggestion)) is True
+        copied = self._copies.pop(suggestion.suggestion_id, None) if done else None
+        if copied is not None:
+            self.local.withdraw(copied)
+        return done
+
+    def place_of(self, suggestion: Suggestion) -> Place:
+        """Where a suggestion stands on the server; as if alone while that does not answer."""
+        entry = self._outbox.entry(self._keys.get(suggestion.suggestion_id, ""))
+        if entry is None or entry.server_suggestion is None:
+            return Place()
+        on_server = suggestion.with_id(entry.server_suggestion)
+        place: Place | None = self._outbox.call(lambda: self.remote.place_of(on_server))
+        return place or Place()
 
     def observe(
         self,
@@ -166,110 +184,89 @@ class MirroredExperiment(Experiment):
         fingerprint: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> str:
-        observation_id = super().observe(record, fingerprint, metadata)
+        """Report a trial; it is durable in the local store, and the server is told if it can."""
+        observation_id = self.local.observe(record, fingerprint, metadata)
         entry = self._outbox.entry(self._keys.get(record.suggestion_id or "", ""))
         if entry is not None:
             entry.record, entry.fingerprint = record, fingerprint
         self._outbox.deliver()
         return observation_id
 
-    def withdraw(self, trial: Trial) -> bool:
-        done = super().withdraw(trial)
-        entry = self._outbox.entry(self._keys.get(trial.suggestion_id, ""))
-        if done and entry is not None:
-            entry.withdrawn = True
-            self._outbox.deliver()
-        return done
-
-    def renew(self, suggestion_id: str) -> None:
-        super().renew(suggestion_id)
-        self._outbox.renew(self._keys.get(suggestion_id, ""))
-
-    def open_suggestions(self) -> list[Trial]:
-        """This worker's from the local store, the others' from the server."""
-        own = [t for t in super().open_suggestions() if _SUGGESTION not in t.metadata]
-        return [*own, *(self._outbox.call(self._copy_open) or [])]
-
-    def reclaim(self, trial: Trial) -> bool:
-        done = self._outbox.call(lambda: self.remote.withdraw(trial)) is True
-        copied = self._copies.pop(trial.suggestion_id, None) if done else None
-        if copied is not None:
-            super().withdraw(copied)
-        return done
-
-    def place_of(self, trial: Trial) -> Place:
-        entry = self._outbox.entry(self._keys.get(trial.suggestion_id, ""))
-        if entry is None or entry.server_suggestion is None:
-            return Place()
-        on_server = trial.with_id(entry.server_suggestion)
-        place: Place | None = self._outbox.call(lambda: self.remote.place_of(on_server))
-        return place or Place()
+    def trials(self) -> list[tuple[TrialRecord, str | None]]:
+        """All observed trials that the local store knows, other workers' included."""
+        return self.local.trials()
 
     def news(self, known: Collection[str]) -> list[tuple[TrialRecord, str | None]]:
+        """Trials that other workers observed, once they have been copied from the server."""
         self._outbox.call(self._pull)
-        return super().news(known)
+        return self.local.news(known)
 
     def flush(self, patience_seconds: float) -> None:
+        """Try for some time to tell the server what it missed."""
         self._outbox.flush(patience_seconds)
+
+    def best(self) -> Mapping[str, str] | None:
+        """Assignments of the best observation, by the local engine's word."""
+        return self.local.best()
 
     def _pull(self) -> None:
         """Copy what others observed on the server, and the reference they measured against."""
         if self._record_due:
-            self.remote.write_record(self.read_record())
+            self.remote.write_record(self.local.read_record())
             self._record_due = False
         self.remote.refresh()
         if self.remote.observed > len(self._outbox.known):
-            threshold = self.threshold
+            threshold = self.local.threshold
             for document in reversed(list(self.remote.observation_documents())):
                 if str(document.id) not in self._outbox.known:
                     self._import(document, threshold)
         if not self._has_reference:
             self._pull_reference()
 
-    def _copy_open(self) -> list[Trial]:
+    def _copy_open(self) -> list[Suggestion]:
         """What other workers have open on the server; the local store has the same afterwards."""
-        there = [t for t in self.remote.open_suggestions() if not self._is_mine(t)]
-        for trial in there:
-            if trial.suggestion_id not in self._copies:
-                self._copies[trial.suggestion_id] = super().suggest(
+        there = [s for s in self.remote.open_suggestions() if not self._is_mine(s)]
+        for suggestion in there:
+            if suggestion.suggestion_id not in self._copies:
+                self._copies[suggestion.suggestion_id] = self.local.suggest(
                     0,
-                    assignments=trial.assignments,
-                    origin=trial.origin,
-                    metadata={_SUGGESTION: trial.suggestion_id},
+                    assignments=suggestion.assignments,
+                    origin=suggestion.origin,
+                    metadata={_SUGGESTION: suggestion.suggestion_id},
                 )
-        still_open = {trial.suggestion_id for trial in there}
+        still_open = {suggestion.suggestion_id for suggestion in there}
         for suggestion_id in self._copies.keys() - still_open:
             # Observed trials were imported before; this one was taken back.
-            super().withdraw(self._copies.pop(suggestion_id))
+            self.local.withdraw(self._copies.pop(suggestion_id))
         return there
 
     def _pull_reference(self) -> None:
-        record = self.read_record()
+        record = self.local.read_record()
         if record.reference is None:
             record = dataclasses.replace(record, reference=self.remote.read_record().reference)
             if record.reference is not None:
-                super().write_record(record)
+                self.local.write_record(record)
         self._has_reference = record.reference is not None
 
     def _import(self, document: Any, threshold: float | None) -> None:
-        record, fingerprint = record_of(document, lambda accuracy: self._met(accuracy, threshold))
+        record, fingerprint = self.local.trial_of(document, threshold)
         copied = self._copies.pop(str(document.suggestion), None)
-        trial = copied or super().suggest(
+        suggestion = copied or self.local.suggest(
             0, assignments=record.assignments, origin=record.origin, metadata={_SUGGESTION: ""}
         )
-        self._suggestions(trial.suggestion_id).update(
-            metadata={**trial.metadata, _OBSERVATION: str(document.id)}
-        )
+        self.local.annotate(suggestion, {_OBSERVATION: str(document.id)})
         if record.duplicate_of is not None:
             # The number means a trial of another worker's count.
             record = dataclasses.replace(record, duplicate_of=self._first_like(record))
-        own = dataclasses.replace(record, number=trial.number, suggestion_id=trial.suggestion_id)
-        super().observe(own, fingerprint)
+        own = dataclasses.replace(
+            record, number=suggestion.number, suggestion_id=suggestion.suggestion_id
+        )
+        self.local.observe(own, fingerprint)
         self._outbox.known.add(str(document.id))
 
     def _first_like(self, record: TrialRecord) -> int | None:
         """Number of the earliest trial with the very values of this one."""
-        for other, _ in self.trials():
+        for other, _ in self.local.trials():
             if (other.latency_seconds, other.accuracy) == (
                 record.latency_seconds,
                 record.accuracy,
@@ -281,28 +278,24 @@ class MirroredExperiment(Experiment):
         """This worker's own trials, any of which the server may lack; ids of imported ones."""
         imported_ids: set[str] = set()
         entries: dict[str, Entry] = {}
-        for trial in self.suggestions():
-            if (imported := trial.metadata.get(_OBSERVATION)) is not None:
-                if trial.is_open:  # the process died in the middle of an import
-                    super().withdraw(trial)
+        for suggestion in self.local.suggestions():
+            if (imported := suggestion.metadata.get(_OBSERVATION)) is not None:
+                if suggestion.is_open:  # the process died in the middle of an import
+                    self.local.withdraw(suggestion)
                 else:
                     imported_ids.add(str(imported))
-            elif (copied := trial.metadata.get(_SUGGESTION)) is not None:
-                if trial.is_open:
-                    self._copies[str(copied)] = trial
-            elif (key := trial.metadata.get(KEY)) is not None:
-                entries[trial.suggestion_id] = Entry(str(key), trial)
-                self._keys[trial.suggestion_id] = str(key)
-        for record, fingerprint in self.trials():
+            elif (copied := suggestion.metadata.get(_SUGGESTION)) is not None:
+                if suggestion.is_open:
+                    self._copies[str(copied)] = suggestion
+            elif (key := suggestion.metadata.get(KEY)) is not None:
+                entries[suggestion.suggestion_id] = Entry(str(key), suggestion)
+                self._keys[suggestion.suggestion_id] = str(key)
+        for record, fingerprint in self.local.trials():
             entry = entries.get(record.suggestion_id or "")
             if entry is not None:
                 entry.record, entry.fingerprint = record, fingerprint
         return list(entries.values()), imported_ids
 
-    def _is_mine(self, trial: Trial) -> bool:
-        return self.worker is not None and self.worker.standing(trial.lease) is Standing.MINE
-
-
-def _link(server_url: str, experiment_id: str, worker: Worker) -> dict[str, str]:
-    """Metadata that ties a local experiment to its copy on a server, for one worker."""
-    return {_URL: server_url, _ID: experiment_id, _WORKER: worker.name}
+    def _is_mine(self, suggestion: Suggestion) -> bool:
+        worker = self.local.worker
+        return worker is not None and worker.standing(suggestion.lease) is Standing.MINE

@@ -17,8 +17,9 @@ from typing import Any
 from nc_sigopt_strategy.client.sigopt_client import ApiException, SigOptException, without_token
 from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.documents import plain_metadata
-from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Standing
+from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -45,7 +46,7 @@ class Entry:
     """
 
     key: str
-    trial: Trial
+    suggestion: Suggestion
     record: TrialRecord | None = None
     fingerprint: str | None = None
     server_suggestion: str | None = None
@@ -64,7 +65,7 @@ class Outbox:
 
     def __init__(
         self,
-        remote: Experiment,
+        remote: SigOptExperiment,
         entries: Iterable[Entry] = (),
         known: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
@@ -176,12 +177,12 @@ class Outbox:
             del self._entries[entry.key]
             return
         if entry.server_suggestion is None:
-            trial = entry.trial
+            suggestion = entry.suggestion
             entry.server_suggestion = self.remote.suggest(
-                trial.number,
-                assignments=trial.assignments,
-                origin=trial.origin,
-                reruns=trial.reruns,
+                suggestion.number,
+                assignments=suggestion.assignments,
+                origin=suggestion.origin,
+                reruns=suggestion.reruns,
                 metadata={KEY: entry.key},
             ).suggestion_id
         if entry.record is not None:
@@ -198,32 +199,32 @@ class Outbox:
             if key in self._entries and self._entries[key].record is not None:
                 self.known.add(str(document.id))
                 del self._entries[key]
-        for trial in self.remote.suggestions():
-            found = self._entries.get(trial.metadata.get(KEY, ""))
-            if found is not None and found.server_suggestion in (None, trial.suggestion_id):
-                found.server_suggestion = trial.suggestion_id
-            elif trial.is_open and self._is_mine(trial):
+        for suggestion in self.remote.suggestions():
+            found = self._entries.get(suggestion.metadata.get(KEY, ""))
+            if found is not None and found.server_suggestion in (None, suggestion.suggestion_id):
+                found.server_suggestion = suggestion.suggestion_id
+            elif suggestion.is_open and self._is_mine(suggestion):
                 # Asked for with an answer that never came, asked for twice because the first
                 # request took its time, or of a local store that is gone.
-                self.remote.withdraw(trial)
+                self.remote.withdraw(suggestion)
 
-    def _is_mine(self, trial: Trial) -> bool:
+    def _is_mine(self, suggestion: Suggestion) -> bool:
         worker = self.remote.worker
         return (
             worker is not None
-            and trial.lease is not None
-            and worker.standing(trial.lease) is Standing.MINE
+            and suggestion.lease is not None
+            and worker.standing(suggestion.lease) is Standing.MINE
         )
 
-    def _on_server(self, entry: Entry) -> Trial:
-        return entry.trial.with_id(str(entry.server_suggestion))
+    def _on_server(self, entry: Entry) -> Suggestion:
+        return entry.suggestion.with_id(str(entry.server_suggestion))
 
     def _refuse(self, entry: Entry, error: Any) -> None:
         self.refused += 1
         del self._entries[entry.key]
         logger.warning(
             "The SigOpt server refuses trial %d for good (%s). It is in the local store.",
-            entry.trial.number,
+            entry.suggestion.number,
             without_token(self.remote.connection, error.message),
         )
 

@@ -1,0 +1,1 @@
+"""Hosts: who owns a model and turns choices into models."""

@@ -1,0 +1,1 @@
+"""A trial and a run as data, and as the files of a run folder."""

@@ -18,8 +18,6 @@ from nc_sigopt_strategy.server.tokens import LAST_USED_SECONDS, READ, Token, dig
 CACHE_SECONDS = 5.0
 _CACHE_SIZE = 4096
 _LOG = logging.getLogger(__name__)
-# A name of its own, so that a test can let time pass for it and for nothing else.
-clock = time.monotonic
 _Result = TypeVar("_Result")
 
 
@@ -46,11 +44,15 @@ class Doorkeeper:
     Args:
         book: Where tokens are looked up.
         in_thread: Runs a lookup without holding up the loop.
+        clock: Seconds, by which a token is remembered.
     """
 
-    def __init__(self, book: TokenBook, in_thread: InThread) -> None:
+    def __init__(
+        self, book: TokenBook, in_thread: InThread, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._book = book
         self._in_thread = in_thread
+        self._clock = clock
         self._known: OrderedDict[str, tuple[float, Token | None]] = OrderedDict()
         self._touched: dict[int, float] = {}
 
@@ -81,7 +83,7 @@ class Doorkeeper:
         return text, found
 
     async def _find(self, digest: str) -> Token | None:
-        now = clock()
+        now = self._clock()
         until, found = self._known.get(digest, (0.0, None))
         if until > now:
             return found

@@ -53,15 +53,22 @@ class Api:
         driver: The engine; called from several threads at once.
         tokens: Where tokens are looked up.
         options: Limits.
+        clock: Seconds, by which a token is remembered.
     """
 
-    def __init__(self, driver: Answering, tokens: TokenBook, options: ServerOptions) -> None:
+    def __init__(
+        self,
+        driver: Answering,
+        tokens: TokenBook,
+        options: ServerOptions,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._driver = driver
         self._options = options
         self._pool = ThreadPoolExecutor(options.concurrency, thread_name_prefix="engine")
         # A thread of its own: a flood of unknown tokens must not keep the engine's threads busy.
         self._token_pool = ThreadPoolExecutor(1, thread_name_prefix="tokens")
-        self._doorkeeper = Doorkeeper(tokens, functools.partial(_run, self._token_pool))
+        self._doorkeeper = Doorkeeper(tokens, functools.partial(_run, self._token_pool), clock)
         self._reads = RateLimit(options.reads_per_second)
         self._writes = RateLimit(options.writes_per_second)
         self._held = Room(options.max_waiting)

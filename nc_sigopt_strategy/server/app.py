@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,13 +26,18 @@ class App:
         driver: The engine.
         tokens: Where tokens are looked up.
         options: Limits.
+        clock: Seconds, by which a token is remembered.
     """
 
     def __init__(
-        self, driver: Answering, tokens: TokenBook, options: ServerOptions | None = None
+        self,
+        driver: Answering,
+        tokens: TokenBook,
+        options: ServerOptions | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options or ServerOptions()
-        self._api = Api(driver, tokens, self._options)
+        self._api = Api(driver, tokens, self._options, clock)
         self._open = {
             "/": home_page(self._options.dashboard_url),
             "/health": json_response({"status": "ok"}, 200),

@@ -49,8 +49,8 @@ experiments, suggestions and observations, kept in an Optuna store.</p>
 <code>nc-sigopt token create NAME</code> and point SigOpt's Python client here:</p>
 <p><code>sigopt.Connection(client_token=TOKEN, api_url=URL)</code></p>
 {dashboard}
-<p>How to run it, its limits and what it leaves out: <code>docs/server.md</code> and
-<code>docs/embedded_engine.md</code> of the project.</p>
+<p>How to run it, its limits and what it leaves out: <code>docs/guide/server.md</code> and
+<code>docs/guide/rest_api.md</code> of the project.</p>
 </main>
 </body>
 </html>

@@ -20,7 +20,7 @@ _LINGER_SECONDS = 10.0
 _GOODBYE_SECONDS = 1.0
 
 
-class Connections:
+class OpenConnections:
     """The open connections of a server: how many, whose, and whose client is to send something.
 
     Args:
@@ -79,7 +79,7 @@ class GuardedProtocol(H11Protocol):
     connection itself.
     """
 
-    guard: Connections
+    guard: OpenConnections
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -223,6 +223,6 @@ def guarded(options: ServerOptions) -> type[GuardedProtocol]:
     """A protocol class whose connections are counted together."""
 
     class Protocol(GuardedProtocol):
-        guard = Connections(options)
+        guard = OpenConnections(options)
 
     return Protocol

@@ -21,6 +21,7 @@ class ServerOptions:
         head_seconds: How long a client may take to send a request's head.
         keep_alive_seconds: How long an idle connection stays open. SigOpt's client drops its
             own after 30 s, so a server that waits longer never closes one that is being used.
+        handshake_seconds: How long a client may take over the TLS handshake.
         answer_seconds: How long a client may take to read an answer.
         max_connections: Open connections in all; beyond, the one that has waited longest for its
             client gives way.
@@ -38,6 +39,7 @@ class ServerOptions:
     body_seconds: float = 30.0
     head_seconds: float = 10.0
     keep_alive_seconds: float = 75.0
+    handshake_seconds: float = 10.0
     answer_seconds: float = 60.0
     max_connections: int = 512
     connections_per_peer: int = 128

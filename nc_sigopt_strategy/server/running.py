@@ -22,7 +22,6 @@ from nc_sigopt_strategy.server.options import ServerOptions
 # How long a clean end waits for requests that are being worked on.
 _GRACE_SECONDS = 30
 _MAX_HEAD_BYTES = 16 * 1024
-TLS_HANDSHAKE_SECONDS = 10.0
 
 
 class Server(uvicorn.Server):
@@ -63,6 +62,7 @@ class Server(uvicorn.Server):
         _load(config, certificate, key)
         super().__init__(config)
         self._on_start = on_start
+        self._handshake_seconds = options.handshake_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
             # uvicorn has no setting for it, and asyncio's own would let a client hold a
             # connection for a minute before it counts as one.
             loop.create_server = functools.partial(
-                loop.create_server, ssl_handshake_timeout=TLS_HANDSHAKE_SECONDS
+                loop.create_server, ssl_handshake_timeout=self._handshake_seconds
             )
         await super().startup(sockets)
         if self.started and self._on_start is not None:

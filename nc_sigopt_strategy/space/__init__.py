@@ -1,0 +1,1 @@
+"""Ops to categorical parameters, and assignments back."""

@@ -10,6 +10,7 @@ class FakeClock:
         self._now = 0.0
 
     def __call__(self) -> float:
+        """Seconds since the clock was made."""
         return self._now
 
     def advance(self, seconds: float) -> None:

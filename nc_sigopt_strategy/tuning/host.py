@@ -57,26 +57,30 @@ class Host(Protocol):
     model whenever they are asked for. A ``quantize`` or ``evaluate`` that raises leaves the host
     as usable as it was: that trial has failed, and the next one comes. A ``KeyboardInterrupt``
     passes through. A host keeps no model that it has handed out.
-
-    Attributes:
-        backend: Runs, fingerprints and saves the models.
-        fp32: The FP32 model; what latency and noise are compared with.
-        fingerprint: Of the model as the user gave it, before anybody changed it in place.
-        criterion: The accuracy criterion in words: two runs with the same words have the same
-            bound if their baselines are equal.
     """
 
     @property
-    def backend(self) -> Backend: ...
+    def backend(self) -> Backend:
+        """Runs, fingerprints and saves the models."""
+        ...
 
     @property
-    def fp32(self) -> Model: ...
+    def fp32(self) -> Model:
+        """The FP32 model; what latency and noise are compared with."""
+        ...
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Of the model as the user gave it, before anybody changed it in place."""
+        ...
 
     @property
-    def criterion(self) -> str: ...
+    def criterion(self) -> str:
+        """The accuracy criterion in words.
+
+        Two runs with the same words have the same bound if their baselines are equal.
+        """
+        ...
 
     def ops(self) -> Sequence[Op]:
         """The quantizable ops in graph order, from the input on.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nc_sigopt_strategy.errors import TrialError
-from nc_sigopt_strategy.experiments.experiment import Trial
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.tuning.budget import Budget
@@ -50,7 +50,7 @@ class OneTrial:
         started: Seconds from the start of the run.
     """
 
-    def __init__(self, suggestion: Trial, tools: Tools, started: float) -> None:
+    def __init__(self, suggestion: Suggestion, tools: Tools, started: float) -> None:
         self._suggestion = suggestion
         self._tools = tools
         self._started = started

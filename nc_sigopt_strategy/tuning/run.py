@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.errors import SuggestionLostError
-from nc_sigopt_strategy.experiments.experiment import Trial
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory, is_faster
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.choices import PARETO
@@ -102,7 +102,7 @@ class Run:
             start.experiment.renew, worker.lease_seconds / RENEWALS_PER_LEASE
         )
 
-    def suggestions(self) -> Iterator[Trial]:
+    def suggestions(self) -> Iterator[Suggestion]:
         """Open one suggestion after the other that has to be quantized, until it is enough.
 
         Each must be ended, within ``trial``, before the next is asked for. Those whose assignments
@@ -116,7 +116,7 @@ class Run:
             yield suggestion
 
     @contextlib.contextmanager
-    def trial(self, suggestion: Trial) -> Iterator[OneTrial]:
+    def trial(self, suggestion: Suggestion) -> Iterator[OneTrial]:
         """Inside, a suggestion is quantized and measured; it is observed whatever happens.
 
         Args:
@@ -193,7 +193,7 @@ class Run:
             finalists=preparation.settings.finalists,
         )
 
-    def _next(self) -> Trial | None:
+    def _next(self) -> Suggestion | None:
         while True:
             started = self.budget.elapsed_seconds
             waited = self._machine.take(self._interrupts.check)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
+from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.lease import Standing, Worker
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.space.assignments import AssignmentsKey, assignments_key
@@ -42,8 +43,8 @@ class TrialSource:
         self._sampler = sampler
         self._worker = worker
         # Left by an earlier process, whoever's; read once where nobody else is at work.
-        self._left: list[Trial] | None = None
-        self._others: list[Trial] = []
+        self._left: list[Suggestion] | None = None
+        self._others: list[Suggestion] = []
 
     @property
     def others(self) -> int:
@@ -59,7 +60,7 @@ class TrialSource:
                 alive = self._worker.standing(trial.lease) is Standing.ALIVE
                 (self._others if alive else self._left).append(trial)
 
-    def open_next(self, max_trials: int, *, first: bool) -> Trial | None:
+    def open_next(self, max_trials: int, *, first: bool) -> Suggestion | None:
         """Open a suggestion.
 
         Args:
@@ -90,7 +91,7 @@ class TrialSource:
         for record, fingerprint in self._experiment.news(self._history.observation_ids):
             self._history.merge(record, fingerprint)
 
-    def _taken_up(self) -> Trial | None:
+    def _taken_up(self) -> Suggestion | None:
         while self._left:
             left = self._left.pop(0)
             if self._worker.standing(left.lease) is Standing.MINE:
@@ -104,7 +105,7 @@ class TrialSource:
                 )
         return None
 
-    def _new(self) -> Trial:
+    def _new(self) -> Suggestion:
         seed = self._seeds.next(self._tried())
         if seed is None:
             return self._experiment.suggest(self._next_number, origin=f"sampler: {self._sampler}")

@@ -16,10 +16,10 @@ from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.results.outcome import OpContribution
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel
-from nc_sigopt_strategy.sampling.quantization.history import USUAL_ERROR
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.noise_model import NoiseModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import USUAL_ERROR
 from nc_sigopt_strategy.space.search_space import Parameter
 
 logger = logging.getLogger("nc_sigopt_strategy")

@@ -140,6 +140,7 @@ class FastestWithinBound:
             self._models.save(model)
 
     def reserved_seconds(self) -> float:
+        """See ``Decision``."""
         finalists = self._finalists()
         if not finalists:
             return 0.0
@@ -151,12 +152,14 @@ class FastestWithinBound:
         return self._final.seconds(finalists) + again
 
     def so_far(self) -> str | None:
+        """See ``Decision``."""
         best = next(iter(self._finalists()), None)
         if best is None or best.latency_seconds is None:
             return None
         return f"{1e3 * best.latency_seconds:.2f} ms at {best.accuracy:.4f}"
 
     def decide(self, rebuild: Rebuild, *, hurried: bool = False) -> tuple[TrialRecord, Any] | None:
+        """See ``Decision``."""
         finalists = self._finalists()
         if not finalists:
             return None
@@ -242,10 +245,12 @@ class WholeFront:
             self._files.remove_others(numbers)
 
     def reserved_seconds(self) -> float:
+        """See ``Decision``."""
         best = by_preference(self._current())[:1]
         return self._final.seconds(best) if best else 0.0
 
     def so_far(self) -> str | None:
+        """See ``Decision``."""
         front = self._current()
         if not front:
             return None
@@ -257,6 +262,7 @@ class WholeFront:
         )
 
     def decide(self, rebuild: Rebuild, *, hurried: bool = False) -> tuple[TrialRecord, Any] | None:
+        """See ``Decision``."""
         winner: tuple[TrialRecord, Any] | None = None
         front = self._current()
         self.front = front

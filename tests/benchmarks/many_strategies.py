@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from nc_sigopt_benchmarks.reporting.comparison import (
+from nc_sigopt_benchmarks.judging.comparison import (
     Comparison,
     HeldOut,
-    Interval,
     PairedComparison,
     StrategyResult,
     TimedModel,
 )
+from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import OpContribution, OpCost, Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 

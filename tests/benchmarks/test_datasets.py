@@ -456,7 +456,7 @@ def test_a_missing_package_is_named_with_its_extra(
     for name in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=rf"{package}.*nc_sigopt_strategy\[benchmark\]"):
+    with pytest.raises(MissingExtraError, match=rf"{package}.*nc_sigopt_benchmarks"):
         load_splits(DataConfig(), DIGITS_MODEL)
 
 

@@ -29,7 +29,8 @@ from nc_sigopt_benchmarks.research.landscapes.record import (
     measure_missing,
     rows_expected,
 )
-from nc_sigopt_strategy.cli import main as cli
+from nc_sigopt_strategy.cli.main import cli
+from nc_sigopt_strategy.cli.shared import WRONG_USE
 from nc_sigopt_strategy.errors import DataError
 
 NAMES = [f"op{i}" for i in range(12)]
@@ -227,7 +228,7 @@ def test_failures_are_rows(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_one_line(arguments: list[str], said: str) -> None:
-    ended = CliRunner().invoke(cli.cli, arguments)
-    assert ended.exit_code == cli.WRONG_USE
+    ended = CliRunner().invoke(cli, arguments)
+    assert ended.exit_code == WRONG_USE
     assert said in ended.output
     assert len(ended.output.strip().splitlines()) == 1

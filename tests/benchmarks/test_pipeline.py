@@ -22,8 +22,9 @@ from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline, check_fits
 from nc_sigopt_benchmarks.datasets.top_one import TopOneAccuracy
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import session_opener
-from nc_sigopt_benchmarks.running.evaluation import RecordingEvaluation, read_events
+from nc_sigopt_benchmarks.running.evaluation import recording_evaluation
 from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.jobs.evaluation import read_events
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 from tests.integration.small_onnx import write_small_onnx
 
@@ -143,13 +144,13 @@ def test_neural_compressor_accepts_our_evaluation(tmp_path: Path) -> None:
     utility = pytest.importorskip("neural_compressor.utils.utility")
     if not hasattr(utility, "secure_check_eval_func"):
         pytest.skip("this version of Neural Compressor does not check eval_func")
-    evaluate = RecordingEvaluation(len, tmp_path, CriterionConfig(), keep_models=False)
+    evaluate = recording_evaluation(len, tmp_path, CriterionConfig(), keep_models=False)
     assert utility.secure_check_eval_func(evaluate) in (evaluate, None)
 
 
 def test_every_evaluation_is_a_line_at_once(tmp_path: Path) -> None:
     answers = iter([0.9, 0.895, 0.5, float("nan"), "0.9x"])
-    evaluate = RecordingEvaluation(
+    evaluate = recording_evaluation(
         lambda model: next(answers), tmp_path, CriterionConfig(), keep_models=True
     )
     for count in range(1, 6):
@@ -168,7 +169,7 @@ def test_a_half_written_event_is_left_out(tmp_path: Path) -> None:
 
 def test_a_swallowed_interrupt_is_raised_at_the_next_evaluation(tmp_path: Path) -> None:
     watch = InterruptWatch(timeout_seconds=0)
-    evaluate = RecordingEvaluation(
+    evaluate = recording_evaluation(
         lambda model: 0.9,
         tmp_path,
         CriterionConfig(),

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from nc_sigopt_benchmarks.judging.comparison import Comparison
+from nc_sigopt_benchmarks.judging.reading import comparison_from_json
 from nc_sigopt_benchmarks.reporting import html, plots
-from nc_sigopt_benchmarks.reporting.comparison import Comparison
 from nc_sigopt_benchmarks.reporting.op_plot import winner
 from nc_sigopt_benchmarks.reporting.plot_style import strategy_styles
 from tests.benchmarks.many_strategies import contributions, many_strategies, result
@@ -185,7 +186,7 @@ def test_what_is_not_finite_is_left_out(comparison: Comparison, tmp_path: Path) 
     )
     run = dataclasses.replace(run, trials=(odd, *run.trials[1:]))
     alone = dataclasses.replace(comparison, strategies=(run,))
-    alone = Comparison.from_json(json.loads(json.dumps(alone.to_json())))
+    alone = comparison_from_json(json.loads(json.dumps(alone.to_json())))
     pictures = plots.draw_all(alone, tmp_path)
     assert "The stored metric top 5 against latency." in pictures
     assert "The stored metric F1 against latency." not in pictures

@@ -8,7 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.reporting.summary import Spread, spread
 from nc_sigopt_benchmarks.reporting.tables import comparison_tables, report_tables
 from nc_sigopt_strategy.winners.front import non_dominated

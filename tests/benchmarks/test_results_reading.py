@@ -1,4 +1,4 @@
-"""``Comparison.from_json`` undoes ``to_json``."""
+"""``comparison_from_json`` undoes ``to_json``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison
+from nc_sigopt_benchmarks.judging.reading import comparison_from_json
 from nc_sigopt_strategy.errors import DataError
 from tests.benchmarks.many_strategies import many_strategies
 
@@ -21,7 +21,7 @@ def written() -> dict[str, Any]:
 
 
 def test_a_comparison_comes_back_as_it_was() -> None:
-    assert Comparison.from_json(written()) == many_strategies()
+    assert comparison_from_json(written()) == many_strategies()
 
 
 def test_schema_version_1_had_less() -> None:
@@ -36,7 +36,7 @@ def test_schema_version_1_had_less() -> None:
     for strategy in raw["strategies"]:
         for name in later:
             del strategy[name]
-    comparison = Comparison.from_json(raw)
+    comparison = comparison_from_json(raw)
     assert comparison.framework == "tensorflow"
     assert [strategy.group for strategy in comparison.strategies[4:6]] == ["sigopt-1", "sigopt-2"]
     assert comparison.strategies[4].trials == many_strategies().strategies[4].trials
@@ -45,7 +45,7 @@ def test_schema_version_1_had_less() -> None:
 def test_what_was_not_finite_comes_back_as_nan() -> None:
     raw = written()
     raw["strategies"][0]["timed"]["speedup"]["high"] = None
-    timed = Comparison.from_json(raw).strategies[0].timed
+    timed = comparison_from_json(raw).strategies[0].timed
     assert timed is not None
     assert math.isnan(timed.speedup.high)
 
@@ -53,18 +53,18 @@ def test_what_was_not_finite_comes_back_as_nan() -> None:
 def test_unknown_keys_are_dropped() -> None:
     raw = written()
     raw["later"] = raw["strategies"][0]["later"] = 1
-    assert Comparison.from_json(raw) == many_strategies()
+    assert comparison_from_json(raw) == many_strategies()
 
 
 def test_a_later_schema_version_says_what_to_do() -> None:
     with pytest.raises(DataError, match=r"schema version 3.*reads up to 2.*pip install --upgrade"):
-        Comparison.from_json({**written(), "schema_version": 3})
+        comparison_from_json({**written(), "schema_version": 3})
 
 
 @pytest.mark.parametrize("raw", [{}, {"schema_version": "2"}, {"schema_version": True}, [], None])
 def test_other_json_is_no_comparison(raw: Any) -> None:
     with pytest.raises(DataError, match="no comparison"):
-        Comparison.from_json(raw)
+        comparison_from_json(raw)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_other_json_is_no_comparison(raw: Any) -> None:
 )
 def test_a_damaged_comparison_is_named(broken: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"damaged.*--resume"):
-        Comparison.from_json({**written(), **broken})
+        comparison_from_json({**written(), **broken})
 
 
 def test_a_comparison_without_its_strategies_is_damaged() -> None:
     raw = written()
     del raw["strategies"]
     with pytest.raises(DataError, match="damaged: KeyError"):
-        Comparison.from_json(raw)
+        comparison_from_json(raw)

@@ -6,25 +6,27 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
-from nc_sigopt_strategy.cli import main as cli
-from nc_sigopt_strategy.cli import shared as cli_common
+from nc_sigopt_strategy.cli.main import cli
+from nc_sigopt_strategy.cli.shared import FOUND, INTERRUPTED, NOTHING_FOUND, WRONG_USE
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.experiments.definition import Definition
-from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import create_on
+from nc_sigopt_strategy.jobs.run_end import RunEnd
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.version import __version__
+from tests.cli.plugged import plug_in
 
 
 def invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.cli, list(arguments))
+    return CliRunner().invoke(cli, list(arguments))
 
 
 def wrong_use(*arguments: str) -> str:
@@ -37,7 +39,7 @@ def wrong_use(*arguments: str) -> str:
         check=False,
         env=_environment(),
     )
-    assert process.returncode == cli.WRONG_USE, process.stderr
+    assert process.returncode == WRONG_USE, process.stderr
     assert "Traceback" not in process.stderr
     lines = process.stderr.strip().splitlines()
     assert len(lines) == 1, process.stderr
@@ -70,36 +72,40 @@ def outcome(found: bool) -> Outcome:
     )
 
 
-def comparison(found: bool, interrupted: bool = False, wrong_use: bool = False) -> Comparison:
-    return Comparison(
-        name="x",
-        started="now",
-        model="m",
-        accuracy_note="Accuracy is of a small data set.",
-        bound="accuracy at least 0.9",
-        baseline_accuracy=0.9,
-        accuracy_target=0.9,
-        higher_is_better=True,
-        batch_size=20,
-        strategies=(StrategyResult("sigopt", outcome(found), wrong_use=wrong_use),),
-        verdicts=("basic and sigopt tie.",),
-        interrupted=interrupted,
-    )
+class FakeJob:
+    """A job whose run takes no time; it notes what it is told."""
 
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "any.fake"
+        self.name = "any"
+        self.output = folder / "runs"
+        self.told: list[Any] = []
+        self.end = RunEnd(outcome(True), False)
+        self.error: BaseException | None = None
 
-class Fake:
-    """Stands in for a module of the harness."""
+    def with_kwargs(self, kwargs: Any) -> FakeJob:
+        self.told.append(kwargs)
+        return self
 
-    def __init__(self, **functions: Any) -> None:
-        self.__dict__.update(functions)
+    def prepare(self, tell: Any) -> FakeJob:
+        return self
+
+    def run(self, folder: Path, *, progress: bool | None) -> RunEnd:
+        if self.error is not None:
+            raise self.error
+        return self.end
 
 
 @pytest.fixture
-def harness(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    functions: dict[str, Any] = {"read_config": lambda path: path}
-    for module in (cli, cli_common):
-        monkeypatch.setattr(module, "benchmarks", lambda name: Fake(**functions))
-    return functions
+def job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeJob:
+    """What files of the suffix .fake name, as another package would plug it in."""
+    made = FakeJob(tmp_path)
+    module = ModuleType("fake_jobs")
+    module.read = lambda path, options: made  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fake_jobs", module)
+    plug_in(tmp_path / "plugged", "[nc_sigopt.jobs]\nfake = fake_jobs:read\n")
+    monkeypatch.syspath_prepend(tmp_path / "plugged")
+    return made
 
 
 def test_version() -> None:
@@ -126,63 +132,30 @@ def test_help_does_not_import_the_heavy_packages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "code"), [(True, cli.FOUND), (False, cli.NOTHING_FOUND)], ids=["found", "none"]
+    ("found", "code"), [(True, FOUND), (False, NOTHING_FOUND)], ids=["found", "none"]
 )
-def test_tune_exits_by_what_it_found(found: bool, code: int, harness: dict[str, Any]) -> None:
-    end = Fake(outcome=outcome(found), interrupted=False)
-    harness["tune"] = lambda config, tell, **_: (end, Path("runs/x"))
-    result = invoke("tune", "any.yaml")
+def test_tune_exits_by_what_it_found(found: bool, code: int, job: FakeJob) -> None:
+    job.end = RunEnd(outcome(found), False)
+    result = invoke("tune", "any.fake")
     assert result.exit_code == code
     assert "The time is up." in result.output
 
 
-@pytest.mark.parametrize(
-    ("found", "interrupted", "code"),
-    [
-        (True, False, cli.FOUND),
-        (False, False, cli.NOTHING_FOUND),
-        (True, True, cli.INTERRUPTED),
-    ],
-    ids=["found", "none", "interrupted"],
-)
-def test_compare_exits_by_what_it_found(
-    found: bool, interrupted: bool, code: int, harness: dict[str, Any]
-) -> None:
-    harness["compare"] = lambda config, tell, **_: (comparison(found, interrupted), Path("runs/x"))
-    result = invoke("compare", "any.yaml")
-    assert result.exit_code == code
-    assert "basic and sigopt tie." in result.output
-    assert "Accuracy is of a small data set." in result.output
+def test_an_unexpected_exception_is_not_hidden(job: FakeJob) -> None:
+    job.error = ZeroDivisionError()
+    assert isinstance(invoke("tune", "any.fake").exception, ZeroDivisionError)
 
 
-def test_compare_exits_with_2_when_no_strategy_could_be_used(harness: dict[str, Any]) -> None:
-    made = comparison(False, wrong_use=True)
-    harness["compare"] = lambda config, tell, **_: (made, Path("runs/x"))
-    assert invoke("compare", "any.yaml").exit_code == cli.WRONG_USE
-
-
-def test_an_unexpected_exception_is_not_hidden(harness: dict[str, Any]) -> None:
-    def broken(config: Any, tell: Any, **_: Any) -> Any:
-        raise ZeroDivisionError
-
-    harness["compare"] = broken
-    assert isinstance(invoke("compare", "any.yaml").exception, ZeroDivisionError)
-
-
-def test_an_interrupted_tune_shows_what_it_found(harness: dict[str, Any]) -> None:
-    end = Fake(outcome=outcome(True), interrupted=True)
-    harness["tune"] = lambda config, tell, **_: (end, Path("runs/x"))
-    result = invoke("tune", "any.yaml")
-    assert result.exit_code == cli.INTERRUPTED
+def test_an_interrupted_tune_shows_what_it_found(job: FakeJob) -> None:
+    job.end = RunEnd(outcome(True), True)
+    result = invoke("tune", "any.fake")
+    assert result.exit_code == INTERRUPTED
     assert "yes, trial 1" in result.output
 
 
-def test_ctrl_c_exits_with_130(harness: dict[str, Any]) -> None:
-    def interrupted(config: Any, tell: Any, **_: Any) -> Any:
-        raise KeyboardInterrupt
-
-    harness["tune"] = interrupted
-    assert invoke("tune", "any.yaml").exit_code == cli.INTERRUPTED
+def test_ctrl_c_exits_with_130(job: FakeJob) -> None:
+    job.error = KeyboardInterrupt()
+    assert invoke("tune", "any.fake").exit_code == INTERRUPTED
 
 
 def test_an_unknown_key(tmp_path: Path) -> None:
@@ -259,9 +232,7 @@ def store(tmp_path: Path) -> str:
     connection = open_embedded(url)
     ensure_project(connection, "p")
     parameters = {"conv": ("int8", "fp32")}
-    made = Experiment.create(
-        connection, Definition("[b]odd[/b]", "p", parameters, 0.9, True, False, 5)
-    )
+    made = create_on(connection, Definition("[b]odd[/b]", "p", parameters, 0.9, True, False, 5))
     for number, label in enumerate(("int8", "fp32"), start=1):
         trial = made.suggest(number, assignments={"conv": label}, origin=f"seed: {label}")
         record = TrialRecord(
@@ -322,18 +293,10 @@ def test_looking_at_a_store_does_not_make_one(arguments: tuple[str, ...], tmp_pa
     assert not (tmp_path / "data").exists()
 
 
-def test_tune_hands_on_what_a_worker_is_told(harness: dict[str, Any]) -> None:
-    end = Fake(outcome=outcome(True), interrupted=False)
-    told: list[Any] = []
-
-    def tune(config: Any, tell: Any, *, sigopt_kwargs: Any) -> Any:
-        told.append(sigopt_kwargs)
-        return end, Path("runs/x")
-
-    harness["tune"] = tune
-    invoke("tune", "any.yaml")
-    invoke("tune", "any.yaml", "--join", "7", "--worker", "w", "--workers", "3", "--storage", "u")
-    assert told == [
+def test_tune_hands_on_what_a_worker_is_told(job: FakeJob) -> None:
+    invoke("tune", "any.fake")
+    invoke("tune", "any.fake", "--join", "7", "--worker", "w", "--workers", "3", "--storage", "u")
+    assert job.told == [
         {},
         {"sigopt_experiment_id": "7", "worker": "w", "parallel_bandwidth": 3, "storage": "u"},
     ]

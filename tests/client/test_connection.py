@@ -21,10 +21,6 @@ from nc_sigopt_strategy.client.sigopt_client import (
 )
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import ServerError, SettingsError, SigOptStrategyError
-from nc_sigopt_strategy.experiments.server_suggestions import (
-    MAX_COMBINATIONS,
-    refuse_server_suggestions,
-)
 from nc_sigopt_strategy.server.tokens import READ, WRITE
 from nc_sigopt_strategy.settings.secret import Secret
 from nc_sigopt_strategy.settings.settings import Settings
@@ -463,21 +459,6 @@ def test_server_suggestions_need_a_server() -> None:
         open_connections(Settings.from_kwargs({"suggestions": "server"}), seed=0)
     assert "sigopt_api_token" in caught.value.hint
     assert Connections(None).server is None
-
-
-def test_where_a_server_would_hang() -> None:
-    at_the_limit = {"a": ["x"] * 1000, "b": ["y"] * (MAX_COMBINATIONS // 1000)}
-    beyond = {"a": ["x"] * 11, "b": ["y"] * 9091}
-    refuse_server_suggestions(at_the_limit, server_is_ours=False)
-    refuse_server_suggestions({}, server_is_ours=False)
-    refuse_server_suggestions(beyond, server_is_ours=True)
-    with pytest.raises(ServerError, match="1e\\+05 combinations") as caught:
-        refuse_server_suggestions(beyond, server_is_ours=False)
-    assert "our sampler proposes" in caught.value.hint
-    with pytest.raises(ServerError, match="60 categorical parameters"):
-        refuse_server_suggestions(
-            {f"p{i}": ["a", "b", "c"] for i in range(60)}, server_is_ours=False
-        )
 
 
 # Secrets in what others say

@@ -18,12 +18,12 @@ import filelock
 import sigopt
 
 from nc_sigopt_benchmarks.config.yaml_file import read_config
-from nc_sigopt_benchmarks.running.evaluation import read_events
-from nc_sigopt_benchmarks.running.run_end import RunEnd
 from nc_sigopt_strategy.cluster import tune_worker
 from nc_sigopt_strategy.cluster.handover import STORAGE_VARIABLE, TOKEN_VARIABLE
 from nc_sigopt_strategy.cluster.requests import LAST_WORKER, WorkerRequest
 from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.jobs.evaluation import read_events
+from nc_sigopt_strategy.jobs.run_end import RunEnd
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import write_outcome
 
@@ -39,8 +39,8 @@ class FakeWorker:
     def __init__(self, request: WorkerRequest) -> None:
         self.request = request
         self.stopped = ""
-        self.lock = filelock.FileLock(request.config.with_name("fake.lock"))
-        self.budget = read_config(request.config).tuning.max_trials
+        self.lock = filelock.FileLock(request.target.with_name("fake.lock"))
+        self.budget = read_config(request.target).tuning.max_trials
         self.connection = connect(os.environ[STORAGE_VARIABLE])
         self.trials = len(read_events(request.folder))
         self.id = request.experiment_id or tune_worker._begun_in(request.folder) or self.create()

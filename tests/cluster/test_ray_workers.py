@@ -18,11 +18,12 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_benchmarks.config.yaml_file import read_config
 from nc_sigopt_strategy.cluster.command import RayOptions, tune_on_ray
 from nc_sigopt_strategy.cluster.errors import RayError
 from nc_sigopt_strategy.cluster.handover import TOKEN_VARIABLE
 from nc_sigopt_strategy.cluster.run_state import RunState, Standing, only_driver
+from nc_sigopt_strategy.jobs.job_options import JobOptions
+from nc_sigopt_strategy.jobs.opening import open_job
 from nc_sigopt_strategy.results.run_files import read_outcome
 from tests.cluster.ray_fake_worker import connect
 
@@ -39,14 +40,16 @@ strategies: [{{name: sigopt}}]
 DRIVER = """
 import sys
 from pathlib import Path
-from nc_sigopt_benchmarks.config.yaml_file import read_config
+from nc_sigopt_strategy.jobs.job_options import JobOptions
+from nc_sigopt_strategy.jobs.opening import open_job
 from nc_sigopt_strategy.cluster.command import RayOptions, tune_on_ray
 
 config, output, program, address = sys.argv[1:]
 options = RayOptions(
     2, address, Path(output), restart_seconds=0.1, program=(program,)
 )
-end, _ = tune_on_ray(read_config(Path(config)), lambda line: print(line, flush=True), options)
+job = open_job(Path(config), JobOptions())
+end, _ = tune_on_ray(job, lambda line: print(line, flush=True), options)
 sys.exit(130 if end.interrupted else 0)
 """
 
@@ -89,7 +92,7 @@ class Run:
     def go(self, workers: int = 2, **options: Any) -> Any:
         options = {"restart_seconds": 0.1, "program": FAKE, **options}
         chosen = RayOptions(workers, output=self.output, **options)
-        return tune_on_ray(read_config(self.config), self.tell, chosen)[0]
+        return tune_on_ray(open_job(self.config, JobOptions()), self.tell, chosen)[0]
 
     def folder_of(self, worker: str) -> Path:
         return self.output / "workers" / worker

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig, StrategyConfig
-from nc_sigopt_benchmarks.running.worker import ERROR_FILE
+from nc_sigopt_benchmarks.running.config_job import ConfigJob
 from nc_sigopt_strategy.cluster.calibration_files import read_files, write_missing
 from nc_sigopt_strategy.cluster.cluster import Cluster, Node, connected
 from nc_sigopt_strategy.cluster.command import RayOptions, _storage, tune_on_ray
@@ -26,12 +27,18 @@ from nc_sigopt_strategy.cluster.requests import WorkerRequest, WorkerStatus
 from nc_sigopt_strategy.cluster.run_state import STATE_FILE, RunState, Standing
 from nc_sigopt_strategy.cluster.tune_worker import as_worker
 from nc_sigopt_strategy.errors import ConfigFileError, DataError, MissingExtraError
+from nc_sigopt_strategy.jobs.job_options import JobOptions
+from nc_sigopt_strategy.jobs.worker_process import ERROR_FILE
 
 CONFIG = Path("/somewhere/run.yaml")
 
 
 def begin(folder: Path, *, trials: int = 8, workers: int = 2, label: str = "sigopt") -> RunState:
     return RunState.begin(folder, CONFIG, label, max_trials=trials, workers=workers)
+
+
+def job_of(strategy: StrategyConfig) -> ConfigJob:
+    return ConfigJob(RunConfig(CONFIG, (strategy,)), strategy)
 
 
 def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
@@ -90,16 +97,25 @@ def test_what_ray_sets_is_taken_away() -> None:
 
 
 def test_a_request_survives_its_file(tmp_path: Path) -> None:
-    request = WorkerRequest(CONFIG, "sigopt", "worker-1", 2, tmp_path, tmp_path, timeout=5)
+    request = WorkerRequest(CONFIG, "worker-1", 2, tmp_path, tmp_path, timeout=5)
     assert WorkerRequest.read(request.write()) == request
+    said = JobOptions(
+        data=tmp_path / "data.py",
+        inputs=("x",),
+        loss=0.02,
+        max_trials=7,
+        settings={"search_space": "full", "locked_ops": {"a": "fp32"}},
+    )
+    of_a_model = replace(request, options=said)
+    assert WorkerRequest.read(of_a_model.write()) == of_a_model
 
 
 def test_a_request_makes_an_ordinary_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(STORAGE_VARIABLE, "sqlite:///x.sqlite3")
-    config = RunConfig(CONFIG, (StrategyConfig("sigopt", "sigopt", {"sampler": "tpe"}),))
-    request = WorkerRequest(CONFIG, "sigopt", "worker-1", 2, tmp_path, tmp_path)
+    job = job_of(StrategyConfig("sigopt", "sigopt", {"sampler": "tpe"}))
+    request = WorkerRequest(CONFIG, "worker-1", 2, tmp_path, tmp_path)
     kwargs = {
         "sampler": "tpe",
         "worker": "worker-1",
@@ -107,10 +123,10 @@ def test_a_request_makes_an_ordinary_worker(
         "storage": "sqlite:///x.sqlite3",
         "finalists": 1,
     }
-    assert as_worker(config, request).strategy_kwargs == kwargs
+    assert as_worker(job, request).strategy_kwargs == kwargs
     # An experiment that an earlier process created, and nobody was told of.
     (tmp_path / "experiment.json").write_text('{"experiment_id": "4"}')
-    assert as_worker(config, request).strategy_kwargs["sigopt_experiment_id"] == "4"
+    assert as_worker(job, request).strategy_kwargs["sigopt_experiment_id"] == "4"
 
 
 def test_what_a_worker_says_about_its_end(tmp_path: Path) -> None:
@@ -149,16 +165,16 @@ def test_a_file_is_no_store_for_several_machines(tmp_path: Path, kwargs: dict[st
 
 def test_only_sigopt_has_workers() -> None:
     pytest.importorskip("ray")
-    config = RunConfig(CONFIG, (StrategyConfig("basic", "basic"),))
+    job = job_of(StrategyConfig("basic", "basic"))
     with pytest.raises(ConfigFileError, match="only the sigopt strategy has workers"):
-        tune_on_ray(config, lambda line: None, RayOptions(2))
+        tune_on_ray(job, lambda line: None, RayOptions(2))
 
 
 def test_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    config = RunConfig(CONFIG, (StrategyConfig("sigopt", "sigopt"),))
+    job = job_of(StrategyConfig("sigopt", "sigopt"))
     with pytest.raises(MissingExtraError, match=r"nc_sigopt_strategy\[ray\]"):
-        tune_on_ray(config, lambda line: None, RayOptions(2))
+        tune_on_ray(job, lambda line: None, RayOptions(2))
 
 
 def test_rays_own_client_is_refused() -> None:

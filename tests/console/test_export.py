@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from nc_sigopt_strategy.cli import main as cli
+from nc_sigopt_strategy.cli.main import cli
+from nc_sigopt_strategy.cli.shared import WRONG_USE
 from nc_sigopt_strategy.client.connections import open_connections
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.lease import Worker
@@ -70,7 +71,7 @@ def store(tmp_path: Path) -> tuple[str, str]:
 def export(store: tuple[str, str], output: str, experiment_id: str | None = None) -> Any:
     url, known = store
     arguments = ["experiments", "export", experiment_id or known, "--storage", url]
-    return CliRunner().invoke(cli.cli, [*arguments, "--output", output])
+    return CliRunner().invoke(cli, [*arguments, "--output", output])
 
 
 def test_csv_has_a_row_per_observation(store: tuple[str, str], tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_wrong_use(
     store: tuple[str, str], output: str, experiment_id: str | None, said: str
 ) -> None:
     result = export(store, output, experiment_id)
-    assert result.exit_code == cli.WRONG_USE
+    assert result.exit_code == WRONG_USE
     assert said in result.output
 
 
@@ -127,5 +128,5 @@ def test_parquet_without_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     result = export(store, str(tmp_path / "out.parquet"))
-    assert result.exit_code == cli.WRONG_USE
+    assert result.exit_code == WRONG_USE
     assert "nc_sigopt_strategy[export]" in result.output

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nc_sigopt_benchmarks.reporting.notebook import LiveText, in_notebook
+from nc_sigopt_strategy.console.notebook_cell import LiveText, in_notebook
 from nc_sigopt_strategy.console.progress import TuningProgress, format_seconds, seconds_left
 from nc_sigopt_strategy.errors import MissingExtraError
 
@@ -108,9 +108,10 @@ def test_ipython_without_a_kernel_is_no_notebook() -> None:
 
 
 def test_what_only_a_notebook_shows_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "IPython", None)
+    for name in ("IPython", "IPython.display"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert not in_notebook()
-    with pytest.raises(MissingExtraError, match=r"nc_sigopt_strategy\[notebook\]"):
+    with pytest.raises(MissingExtraError, match="pip install 'ipykernel'"):
         LiveText(lambda: ["a line"])
 
 

@@ -1,4 +1,4 @@
-"""Experiments that the tests are made of, and the check that a request is refused."""
+"""Experiments that the tests are made of, drivers, and the check that a request is refused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from optuna.storages import RDBStorage
 from sigopt.exception import ApiException
 from sigopt.ratelimit import failed_status_rate_limit
+
+from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.engine.database.location import Location
+from nc_sigopt_strategy.engine.database.opening import open_storage
+from nc_sigopt_strategy.engine.store import Store
 
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "conv", "type": "categorical", "categorical_values": ["int8", "bf16", "fp32"]},
@@ -66,6 +72,13 @@ def values(
         {"name": "accuracy", "value": accuracy},
         {"name": "noise", "value": noise},
     ]
+
+
+def opened(where: str | Location, **options: Any) -> tuple[RDBStorage, EmbeddedDriver]:
+    """A driver, and Optuna's storage that it works on."""
+    location = Location(where) if isinstance(where, str) else where
+    storage = open_storage(location)
+    return storage, EmbeddedDriver(Store(location, storage), **options)
 
 
 def refused(call: Callable[[], Any], status: int, *words: str) -> None:

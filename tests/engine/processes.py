@@ -14,6 +14,7 @@ import sigopt
 import sqlalchemy
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.engine.store import Store
 
 
 class Child:
@@ -53,9 +54,9 @@ def die_at(step: int) -> None:
     sqlalchemy.event.listen(sqlalchemy.Engine, "commit", tick)
 
 
-def connect(storage_url: str, **options: Any) -> tuple[Any, EmbeddedDriver]:
+def connect(storage: str | Store, **options: Any) -> tuple[Any, EmbeddedDriver]:
     """A client on a driver of its own."""
-    driver = EmbeddedDriver(storage_url, **options)
+    driver = EmbeddedDriver(storage, **options)
     return sigopt.Connection(driver=lambda **_: driver), driver
 
 

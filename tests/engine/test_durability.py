@@ -7,13 +7,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from nc_sigopt_strategy.engine.database.location import Location
+from nc_sigopt_strategy.engine.database.opening import open_storage
+from nc_sigopt_strategy.engine.history.history import History
+from nc_sigopt_strategy.engine.store import Store, StoredExperiment
 from tests.engine.examples import ASSIGNMENTS, body, discrete, refused, values
 from tests.engine.processes import Child, Journal, connect, die_at
 
@@ -90,8 +96,9 @@ def test_optuna_reads_the_store(storage_url: str) -> None:
     driver.close()
 
     storage = RDBStorage(storage_url)
-    (study,) = storage.get_all_studies()
-    trials = storage.get_all_trials(study._study_id)
+    (name,) = optuna.get_all_study_names(storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    trials = study.trials
     assert [trial.number for trial in trials] == [0, 1, 2, 3]
     assert [trial.state for trial in trials] == [
         TrialState.COMPLETE,
@@ -103,8 +110,8 @@ def test_optuna_reads_the_store(storage_url: str) -> None:
     assert trials[0].params == ASSIGNMENTS
     assert trials[0].system_attrs["constraints"] == pytest.approx([0.2])
     assert trials[1].system_attrs["constraints"] == [0.0]
-    for trial in trials:
-        trial._validate()
+    # What adds a trial to a study checks it first.
+    optuna.create_study(directions=study.directions).add_trials(trials)
     storage.engine.dispose()
 
 
@@ -306,28 +313,37 @@ def test_two_processes_observe_the_same_suggestions(any_storage_url: str) -> Non
     driver.close()
 
 
+class _OvertakenStore(Store):
+    """Lets something happen just after a history was read, once."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def history(self, stored: StoredExperiment, *, refresh: bool = True) -> History:
+        found = super().history(stored, refresh=refresh)
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
+        return found
+
+
 @pytest.mark.parametrize("other_does", ["observe", "delete"])
-def test_another_driver_is_faster(
-    any_storage_url: str, monkeypatch: pytest.MonkeyPatch, other_does: str
-) -> None:
+def test_another_driver_is_faster(any_storage_url: str, other_does: str) -> None:
     """It finishes the suggestion just after this one has seen that it is open."""
-    client, driver = connect(any_storage_url)
+    location = Location(any_storage_url)
+    store = _OvertakenStore(location, open_storage(location))
+    client, driver = connect(store)
     other, faster = connect(any_storage_url)
     experiment = client.experiments().create(**discrete(3)).id
     suggestion = client.experiments(experiment).suggestions().create().id
     theirs = other.experiments(experiment)
-    read = driver._store.history
 
-    def history(stored: Any) -> Any:
-        found = read(stored)
-        monkeypatch.undo()
+    def meanwhile() -> None:
         if other_does == "observe":
             theirs.observations().create(suggestion=suggestion, values=_score(1))
         else:
             theirs.suggestions(suggestion).delete()
-        return found
 
-    monkeypatch.setattr(driver._store, "history", history)
+    store.meanwhile = meanwhile
     observe = client.experiments(experiment).observations().create
     if other_does == "observe":
         observe(suggestion=suggestion, values=_score(2))

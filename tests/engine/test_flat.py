@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from tests.engine.examples import discrete
+from tests.engine.examples import discrete, opened
 
 SCORE = [{"name": "score", "value": 1.0}]
 
@@ -56,8 +56,8 @@ def _costs(driver: EmbeddedDriver, path: list[str], cost: Cost) -> dict[str, int
 
 
 def test_statements_do_not_grow(any_storage_url: str) -> None:
-    driver = EmbeddedDriver(any_storage_url, seed=1, sampler="random")
-    cost = Cost(driver._store._backend.engine)
+    storage, driver = opened(any_storage_url, seed=1, sampler="random")
+    cost = Cost(storage.engine)
     path = ["experiments", driver.answer("POST", ["experiments"], discrete(30, 30))["id"]]
     few = _costs(driver, path, cost)
     batch = [{"assignments": {"p0": "v1", "p1": "v1"}, "values": SCORE}] * 300
@@ -73,8 +73,8 @@ def test_statements_do_not_grow(any_storage_url: str) -> None:
 
 
 def test_a_trial_takes_one_statement_per_table(any_storage_url: str) -> None:
-    driver = EmbeddedDriver(any_storage_url)
-    cost = Cost(driver._store._backend.engine)
+    storage, driver = opened(any_storage_url)
+    cost = Cost(storage.engine)
     counts = []
     for parameters in (2, 60):
         request = discrete(*[2] * parameters)
@@ -122,7 +122,7 @@ def test_another_driver_reads_it_all_the_same(any_storage_url: str) -> None:
 
 def test_an_id_that_is_given_again(storage_url: str) -> None:
     """SQLite gives the ids of a deleted study, and of its trials, to the next one."""
-    driver = EmbeddedDriver(storage_url)
+    storage, driver = opened(storage_url)
 
     def experiment() -> list[str]:
         return ["experiments", driver.answer("POST", ["experiments"], discrete(9))["id"]]
@@ -132,7 +132,7 @@ def test_an_id_that_is_given_again(storage_url: str) -> None:
     driver.answer("PUT", [*first, "suggestions", made["id"]], {"metadata": {"old": 1}})
     driver.answer("POST", [*first, "observations"], {"suggestion": made["id"], "values": SCORE})
     driver.answer("GET", first, {})
-    driver._store._backend.delete_study(int(first[1]))  # as the dashboard does
+    storage.delete_study(int(first[1]))  # as the dashboard does
 
     second = experiment()
     assert second == first

@@ -9,6 +9,7 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.storages import RDBStorage
 
@@ -90,8 +91,8 @@ def test_optuna_tells_the_same_time(storage_url: str, monkeypatch: pytest.Monkey
         driver.answer("POST", [*path, "observations"], report)
         driver.close()
         storage = RDBStorage(storage_url)
-        (study,) = storage.get_all_studies()
-        (trial,) = storage.get_all_trials(study._study_id)
+        (name,) = optuna.get_all_study_names(storage)
+        (trial,) = optuna.load_study(study_name=name, storage=storage).trials
         storage.engine.dispose()
         for told in (trial.datetime_start, trial.datetime_complete):
             assert told is not None

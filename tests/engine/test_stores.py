@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sigopt
 from sigopt.exception import SigOptException
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.errors import SettingsError, StoreError
-from tests.engine.examples import discrete
+from tests.engine.examples import discrete, opened
 from tests.engine.processes import Child, connect
 
 SCORE = [{"name": "score", "value": 1.0}]
 
 
-def _refused(url: str, *words: str) -> StoreError:
+def _refused(where: str | Location, *words: str) -> StoreError:
     with pytest.raises(StoreError) as caught:
-        EmbeddedDriver(url)
+        EmbeddedDriver(where) if isinstance(where, str) else opened(where)
     for word in words:
         assert word in str(caught.value)
     assert caught.value.hint
@@ -42,11 +43,11 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
 
 def test_folders_are_created_and_the_file_uses_wal(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "store with {braces}.db"
-    driver = EmbeddedDriver(f"sqlite:///{path}")
+    storage, driver = opened(f"sqlite:///{path}")
     assert driver.storage_url == f"sqlite:///{path}"
     with _database(path) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    with driver._store._backend.engine.connect() as connection:
+    with storage.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
     driver.close()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -127,38 +128,39 @@ def test_experiment_of_a_later_format(tmp_path: Path) -> None:
     driver.close()
 
 
-def test_full_disk_loses_nothing_observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class _FullDisk(Location):
+    """Connections to a file that cannot grow."""
+
+    def connect(self) -> sqlite3.Connection:
+        connection = super().connect()
+        connection.execute("PRAGMA max_page_count = 1")  # no page more than there are
+        return connection
+
+
+def test_full_disk_loses_nothing_observed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     client, driver = connect(url)
     experiment = client.experiments().create(**discrete(3)).id
     driver.close()
 
-    real = Location.connect
+    _, driver = opened(_FullDisk(url))
+    client = sigopt.Connection(driver=lambda **_: driver)
+    endpoint = client.experiments(experiment)
+    stored: list[str] = []
 
-    def tight(self: Location) -> sqlite3.Connection:
-        connection = real(self)
-        connection.execute("PRAGMA max_page_count = 1")  # no page more than there are
-        return connection
+    def fill_the_disk() -> None:
+        for _ in range(1000):
+            observation = endpoint.observations().create(
+                assignments={"p0": "v0"}, values=SCORE, metadata={"k": "v" * 500}
+            )
+            stored.append(observation.id)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Location, "connect", tight)
-        client, driver = connect(url)
-        endpoint = client.experiments(experiment)
-        stored: list[str] = []
-
-        def fill_the_disk() -> None:
-            for _ in range(1000):
-                observation = endpoint.observations().create(
-                    assignments={"p0": "v0"}, values=SCORE, metadata={"k": "v" * 500}
-                )
-                stored.append(observation.id)
-
-        with pytest.raises(SigOptException, match="disk is full") as caught:
-            fill_the_disk()
-        assert isinstance(caught.value.__cause__, StoreError)
-        assert str(tmp_path / "store.db") in str(caught.value)
-        assert "Free some space" in str(caught.value)
-        driver.close()
+    with pytest.raises(SigOptException, match="disk is full") as caught:
+        fill_the_disk()
+    assert isinstance(caught.value.__cause__, StoreError)
+    assert str(tmp_path / "store.db") in str(caught.value)
+    assert "Free some space" in str(caught.value)
+    driver.close()
 
     client, driver = connect(url)
     endpoint = client.experiments(experiment)
@@ -168,13 +170,13 @@ def test_full_disk_loses_nothing_observed(tmp_path: Path, monkeypatch: pytest.Mo
     driver.close()
 
 
-def test_locked_by_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locked_by_another_process(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     EmbeddedDriver(f"sqlite:///{path}").close()
-    monkeypatch.setattr("nc_sigopt_strategy.engine.database.location.SQLITE_BUSY_SECONDS", 0.1)
     with _database(path) as other:
         other.execute("BEGIN IMMEDIATE")
-        _refused(f"sqlite:///{path}", str(path), "locked by another process")
+        location = Location(f"sqlite:///{path}", busy_seconds=0.1)
+        _refused(location, str(path), "locked by another process")
 
 
 def test_passwords_are_never_shown() -> None:

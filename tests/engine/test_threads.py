@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from nc_sigopt_strategy.engine.routes import suggestions as suggestion_routes
+from nc_sigopt_strategy.engine.proposal import Proposer
+from nc_sigopt_strategy.sampling import DEFAULT_SAMPLER
 from tests.engine.examples import discrete
 
 THREADS, STEPS = 8, 6
@@ -57,26 +58,31 @@ def test_threads_share_a_driver(threads_url: str) -> None:
     driver.close()
 
 
-def test_a_thinking_sampler_stops_only_its_own_experiment(
-    threads_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    driver = EmbeddedDriver(threads_url, seed=1)
+class _Thinking(Proposer):
+    """Takes its time over one experiment."""
+
+    def __init__(self) -> None:
+        super().__init__(DEFAULT_SAMPLER, seed=1)
+        self.about = "none yet"
+        self.thinking, self.go_on = threading.Event(), threading.Event()
+
+    def propose(self, experiment: Any, history: Any, *rest: Any) -> Any:
+        if str(history.study_id) == self.about:
+            self.thinking.set()
+            assert self.go_on.wait(60)
+        return super().propose(experiment, history, *rest)
+
+
+def test_a_thinking_sampler_stops_only_its_own_experiment(threads_url: str) -> None:
+    proposer = _Thinking()
+    driver = EmbeddedDriver(threads_url, proposer=proposer)
     slow, other = _new(driver, 9), _new(driver, 9)
     left_open = driver.answer("POST", [*slow, "suggestions"], {})
-    thinking, go_on = threading.Event(), threading.Event()
-    propose = suggestion_routes.propose
-
-    def think(experiment: Any, history: Any, *rest: Any) -> Any:
-        if str(history.study_id) == slow[1]:
-            thinking.set()
-            assert go_on.wait(60)
-        return propose(experiment, history, *rest)
-
-    monkeypatch.setattr(suggestion_routes, "propose", think)
+    proposer.about = slow[1]
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(driver.answer, "POST", [*slow, "suggestions"], {})
         try:
-            assert thinking.wait(60)
+            assert proposer.thinking.wait(60)
             report = {"suggestion": left_open["id"], "values": SCORE}
             driver.answer("POST", [*slow, "observations"], report)
             given = {"assignments": {"p0": "v8"}}
@@ -88,6 +94,6 @@ def test_a_thinking_sampler_stops_only_its_own_experiment(
             assert driver.sampler_seconds == 0
             assert not asked.done()
         finally:
-            go_on.set()
+            proposer.go_on.set()
         assert asked.result()["id"] not in (left_open["id"], None)
     driver.close()

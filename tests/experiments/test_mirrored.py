@@ -16,13 +16,17 @@ import sigopt
 from sigopt.exception import ApiException, ConnectionException
 
 from nc_sigopt_strategy.client.checked_driver import CheckedDriver
+from nc_sigopt_strategy.client.connections import Connections
+from nc_sigopt_strategy.client.server import Server
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.experiments.definition import Definition
-from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.mirrored import MirroredExperiment
+from nc_sigopt_strategy.experiments.opening import create_experiment, join_experiment, join_on
 from nc_sigopt_strategy.experiments.record import ExperimentRecord, Reference
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.settings.address import parse_address
 from tests.conftest import logged
 
 URL = "https://sigopt.test"
@@ -85,22 +89,34 @@ class Rig:
     def remote(self) -> Any:
         return sigopt.Connection(driver=lambda **_: CheckedDriver(self.server))
 
-    def create(self, name: str = "me", budget: int = 20, **options: Any) -> MirroredExperiment:
-        definition = Definition(
-            "run", None, SPACE, 0.5, True, False, budget, ExperimentRecord(identity={"a": "b"})
+    def connections(self, name: str) -> Connections:
+        address = parse_address(URL)
+        assert address is not None
+        return Connections(self.local(name), Server(self.remote(), address, is_ours=True))
+
+    def create(
+        self,
+        name: str = "me",
+        budget: int = 20,
+        definition: Definition | None = None,
+        **options: Any,
+    ) -> MirroredExperiment:
+        record = ExperimentRecord(identity={"a": "b"})
+        made = create_experiment(
+            self.connections(name),
+            definition or Definition("run", None, SPACE, 0.5, True, False, budget, record),
+            Worker(name),
+            clock=lambda: self.clock,
+            **options,
         )
-        made = MirroredExperiment.create_both(
-            self.local(name), self.remote(), definition, URL, Worker(name), **options
-        )
-        return self.timed(made)
+        assert isinstance(made, MirroredExperiment)
+        return made
 
     def join(self, known: str, name: str = "me", **options: Any) -> MirroredExperiment:
-        copy = Experiment.join(self.remote(), known, Worker(name))
-        made = MirroredExperiment.join_both(self.local(name), copy, URL, Worker(name), **options)
-        return self.timed(made)
-
-    def timed(self, made: MirroredExperiment) -> MirroredExperiment:
-        made._outbox._clock = lambda: self.clock
+        made = join_experiment(
+            self.connections(name), known, Worker(name), clock=lambda: self.clock, **options
+        )
+        assert isinstance(made, MirroredExperiment)
         return made
 
     def later(self) -> None:
@@ -108,10 +124,10 @@ class Rig:
 
     def on_server(self, known: str) -> list[TrialRecord]:
         self.server.mend()
-        return [record for record, _ in Experiment.join(self.connection, known).trials()]
+        return [record for record, _ in join_on(self.connection, known).trials()]
 
-    def open_on_server(self, known: str) -> list[Trial]:
-        return Experiment.join(self.connection, known).open_suggestions()
+    def open_on_server(self, known: str) -> list[Suggestion]:
+        return join_on(self.connection, known).open_suggestions()
 
 
 @pytest.fixture
@@ -119,7 +135,7 @@ def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
 
 
-def measured(trial: Trial, latency: float = 0.5, **changes: Any) -> TrialRecord:
+def measured(trial: Suggestion, latency: float = 0.5, **changes: Any) -> TrialRecord:
     values: dict[str, Any] = {
         "state": TrialState.OBSERVED,
         "accuracy": 0.9,
@@ -298,11 +314,7 @@ def test_what_others_have_open_is_not_proposed(rig: Rig) -> None:
         "run", None, {"a": ("int8", "fp32"), "b": ("int8", "fp32")}, 0.5, True, False, 9,
         parallel_bandwidth=2,
     )  # fmt: skip
-    one = rig.timed(
-        MirroredExperiment.create_both(
-            rig.local("one"), rig.remote(), definition, URL, Worker("one")
-        )
-    )
+    one = rig.create("one", definition=definition)
     other = rig.join(one.shown_id, "other")
     taken = [one.suggest(0, origin="sampler: random") for _ in range(2)]
     other.news(())
@@ -348,7 +360,7 @@ def test_another_workers_suggestion_is_reclaimed_by_one_only(rig: Rig) -> None:
     assert two.reclaim(left)
     assert not three.reclaim(same)
     # Nor does the local sampler go on believing that somebody is at it.
-    assert Experiment.open_suggestions(two) == []
+    assert two.local.open_suggestions() == []
 
 
 def test_the_servers_suggestions(rig: Rig) -> None:

@@ -13,9 +13,9 @@ import sigopt
 from nc_sigopt_strategy.client.connections import open_connections
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.experiments.definition import Definition
-from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Worker
-from nc_sigopt_strategy.experiments.opening import create_experiment, join_experiment
+from nc_sigopt_strategy.experiments.opening import create_experiment, join_experiment, join_on
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.settings import Settings
 from tests.faults.broken_server import BrokenServer, Fault
@@ -45,12 +45,11 @@ class Rig:
                 "sampler": "random",
             }
         )
-        self.experiment = self._timed(
-            create_experiment(
-                open_connections(self._settings, seed=1),
-                Definition("run", "nc-tune", SPACE, 0.5, True, False, 50),
-                Worker("me"),
-            )
+        self.experiment: Any = create_experiment(
+            open_connections(self._settings, seed=1),
+            Definition("run", "nc-tune", SPACE, 0.5, True, False, 50),
+            Worker("me"),
+            clock=lambda: self.clock,
         )
         self.done = 0
 
@@ -64,7 +63,9 @@ class Rig:
         """The process dies and another one goes on."""
         known = self.experiment.shown_id
         connections = open_connections(self._settings, seed=1)
-        self.experiment = self._timed(join_experiment(connections, known, Worker("me")))
+        self.experiment = join_experiment(
+            connections, known, Worker("me"), clock=lambda: self.clock
+        )
         for trial in self.experiment.open_suggestions():
             self._finish(self.experiment.take_over(trial))
 
@@ -79,13 +80,13 @@ class Rig:
         self.experiment.flush(0.0)
         assert self.experiment.missed_updates == 0
         here = [record for record, _ in self.experiment.trials()]
-        there = Experiment.join(self._direct, self.experiment.shown_id)
+        there = join_on(self._direct, self.experiment.shown_id)
         assert len(here) == self.done
         assert [_key(r) for r in here] == [_key(r) for r, _ in there.trials()]
         assert there.open_suggestions() == []
         assert len(there.suggestions()) == self.done
 
-    def _finish(self, trial: Trial) -> None:
+    def _finish(self, trial: Suggestion) -> None:
         self.done += 1
         failed = self.done % 5 == 0
         values: dict[str, Any] = {"failure": "no kernel"}
@@ -101,10 +102,6 @@ class Rig:
                 **values,
             )
         )
-
-    def _timed(self, experiment: Any) -> Any:
-        experiment._outbox._clock = lambda: self.clock
-        return experiment
 
 
 def _key(record: TrialRecord) -> tuple[Any, ...]:

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison
+from nc_sigopt_benchmarks.judging.comparison import Comparison
+from nc_sigopt_benchmarks.judging.reading import comparison_from_json
 from tests.integration.test_compare import PIPELINE, only_run, results_of, run, write_config
 
 pytestmark = pytest.mark.integration
 
 
 def _comparison(folder: Path) -> Comparison:
-    return Comparison.from_json(json.loads((folder / "results.json").read_text()))
+    return comparison_from_json(json.loads((folder / "results.json").read_text()))
 
 
 def _labels(raw: dict[str, Any]) -> list[str]:

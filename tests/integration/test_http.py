@@ -16,6 +16,7 @@ from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import create_on, join_on
 from nc_sigopt_strategy.results.run_files import read_trials
 from nc_sigopt_strategy.settings.settings import Settings
 from tests.conftest import logged
@@ -44,13 +45,13 @@ def _shift_the_ids() -> None:
     """Make the local store count on, so that its ids are not by chance the server's."""
     ensure_project(open_embedded(), "other")
     for _ in range(3):
-        Experiment.create(
+        create_on(
             open_embedded(), Definition("other", "other", {"a": ("x", "y")}, 0.5, True, False, 5)
         )
 
 
 def _on_server(kwargs: dict[str, Any], experiment_id: str) -> Experiment:
-    return Experiment.join(open_http(TOKEN, Settings.from_kwargs(kwargs)), experiment_id)
+    return join_on(open_http(TOKEN, Settings.from_kwargs(kwargs)), experiment_id)
 
 
 def test_server_records_every_trial(

@@ -12,7 +12,7 @@ import pytest
 
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.errors import ExperimentError
-from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import join_on
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from tests.conftest import Loader
 from tests.integration.fitting import configure, fit, outcome
@@ -77,7 +77,7 @@ def test_tunes_in_either_format(
     assert calibration["stock"] == {}
     known = outcome().experiment_id
     assert known is not None
-    graph = Experiment.join(open_embedded(), known).read_record().op_graph
+    graph = join_on(open_embedded(), known).read_record().op_graph
     assert graph is not None
     work = {
         p["multiply_adds"]: p["weight_elements"]

@@ -14,7 +14,9 @@ from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.cluster.run_state import RunState, Standing
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from nc_sigopt_strategy.results.trial_record import TrialState
+from tests.integration.small_onnx import write_small_onnx
 from tests.integration.test_compare import PIPELINE, ROOT, write_config
+from tests.integration.test_model_job import ONNX_PIPELINE
 
 pytestmark = pytest.mark.integration
 pytest.importorskip("ray")
@@ -73,6 +75,36 @@ def test_two_workers_one_of_which_is_killed(small_model: Path, tmp_path: Path) -
     other = read_outcome(output / "workers" / "worker-2").calibration
     assert other is not None
     assert other["passes"] == 0
+
+
+def test_a_model_and_its_data(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    write_small_onnx(tmp_path / "small.onnx")
+    (tmp_path / "data.py").write_text(ONNX_PIPELINE)
+    budget = ("--max-trials", "3", "--loss", "0.5", "--set", "latency_repeats=4")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "nc_sigopt_strategy.cli.main", "tune", "small.onnx"),
+            *("--data", "data.py", *budget, "--ray", "--workers", "1"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SIGOPT_PROJECT": "small"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (output,) = (tmp_path / "runs").iterdir()
+    state = RunState.read(output)
+    assert state is not None
+    assert state.finished
+    assert state.target == tmp_path / "small.onnx"
+    trials = read_trials(output)
+    assert [trial.worker for trial in trials] == ["worker-1"] * 3
+    assert trials[0].stored_metrics["nodes"] > 0
+    assert read_outcome(output).accuracy_target == 0.5
+    assert (output / "best_model.onnx").stat().st_size > 0
 
 
 def worker_process(folder: Path) -> int:

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from nc_sigopt_strategy.client.connections import open_embedded
-from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import join_on
+from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
 from nc_sigopt_strategy.results.run_files import read_trials
 from tests.integration.fitting import configure, fit, outcome
 
@@ -77,7 +78,7 @@ def test_continued_experiment_runs_no_observed_trial_again(
     fastest = min(
         (t for t in trials if t.meets_bound), key=lambda trial: trial.latency_seconds or 0.0
     )
-    assert Experiment.join(open_embedded(), known).best() == fastest.assignments
+    assert join_on(open_embedded(), known).best() == fastest.assignments
 
 
 @pytest.mark.parametrize("die_at", [1, 2, 4])
@@ -107,7 +108,7 @@ def test_kill_loses_no_observed_trial(
     if die_at == 1:  # the baseline: there is no experiment yet
         assert listed == []
         return
-    experiment = Experiment(connection, listed[0])
+    experiment = SigOptExperiment(connection, listed[0])
     before = [record for record, _ in experiment.trials()]
     assert len(before) == observed
     assert len(experiment.open_suggestions()) == 1
@@ -128,7 +129,7 @@ def test_configuration_that_kills_twice_counts_as_failed(
     fit(small_model, configure(tmp_path, max_trials=2), small_loader, small_accuracy)
     known = outcome().experiment_id
     assert known is not None
-    experiment = Experiment.join(open_embedded(), known)
+    experiment = join_on(open_embedded(), known)
     values = {name: options[-1] for name, options in experiment.parameters.items()}
     orphan = experiment.suggest(3, assignments={**values, next(iter(values)): "int8"}, origin="t")
     experiment.take_over(orphan)
@@ -222,13 +223,13 @@ def test_fp32_reference_is_restored_as_such(
     fit(small_model, configure(tmp_path, max_trials=2), small_loader, default_fails)
     known = outcome().experiment_id
     assert known is not None
-    before = Experiment.join(open_embedded(), known).read_record().reference
+    before = join_on(open_embedded(), known).read_record().reference
     assert before is not None
     assert before.model == "fp32"
     conf = configure(tmp_path, {"sigopt_experiment_id": known}, max_trials=4)
     fit(small_model, conf, small_loader, small_accuracy)
     assert outcome().fp32_latency_seconds == pytest.approx(before.seconds, rel=0.5)
-    assert Experiment.join(open_embedded(), known).read_record().reference == before
+    assert join_on(open_embedded(), known).read_record().reference == before
 
 
 def test_changed_evaluation_is_refused(
@@ -246,7 +247,7 @@ def test_op_graph_is_recorded_and_experiments_without_one_go_on(
     fit(small_model, configure(tmp_path, max_trials=1), small_loader, small_accuracy)
     known = outcome().experiment_id
     assert known is not None
-    experiment = Experiment.join(open_embedded(), known)
+    experiment = join_on(open_embedded(), known)
     record = experiment.read_record()
     graph = record.op_graph
     assert graph is not None

@@ -9,7 +9,7 @@ import pytest
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import ExperimentError, SettingsError
-from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import join_on
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from tests.integration.fitting import configure, fit, outcome
 
@@ -50,7 +50,7 @@ def test_metrics_are_kept_with_each_trial(
     assert known is not None
     document = connection.experiments(known).fetch()
     assert {m.name: m.strategy for m in document.metrics}["half"] == "store"
-    kept = [record.stored_metrics for record, _ in Experiment.join(connection, known).trials()]
+    kept = [record.stored_metrics for record, _ in join_on(connection, known).trials()]
     assert kept == [t.stored_metrics for t in trials]
     joined = {"storage": store, "sigopt_experiment_id": known}
     for other in ({}, {"stored_metrics_func": count_nodes}):

@@ -13,6 +13,7 @@ import pytest
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import join_on
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 from tests.engine.http_server import serve_driver
 from tests.integration.workers import WorkerProcess
@@ -66,7 +67,7 @@ def test_two_workers_in_one_store(
     )
     one.wait()
     two.wait()
-    records = _check(Experiment.join(open_embedded(url), known), [one, two], BUDGET)
+    records = _check(join_on(open_embedded(url), known), [one, two], BUDGET)
     assert len({record.worker for record in records}) == 2
     spans = sorted(one.evaluations + two.evaluations)
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans)), (
@@ -83,12 +84,12 @@ def test_a_killed_workers_trial_is_run_by_the_other(
     one = WorkerProcess(tmp_path / "one", small_model, data, kwargs, max_trials=BUDGET, die_at=4)
     known = one.experiment_id()
     one.wait(-signal.SIGKILL)
-    experiment = Experiment.join(open_embedded(url), known)
+    experiment = join_on(open_embedded(url), known)
     (left,) = experiment.open_suggestions()
     joined = {**kwargs, "sigopt_experiment_id": known}
     two = WorkerProcess(tmp_path / "two", small_model, data, joined, max_trials=BUDGET)
     two.wait()
-    experiment = Experiment.join(open_embedded(url), known)
+    experiment = join_on(open_embedded(url), known)
     records = _check(experiment, [two], BUDGET)
     again = next(r for r in records if r.assignments == left.assignments)
     assert again.worker != records[0].worker
@@ -131,7 +132,7 @@ def test_workers_through_a_server_with_stores_of_their_own(
         import sigopt
 
         remote = sigopt.Connection(driver=lambda **_: driver)
-        records = _check(Experiment.join(remote, known), workers, BUDGET)
+        records = _check(join_on(remote, known), workers, BUDGET)
         assert len({record.worker for record in records}) >= 2
     driver.close()
     for path in tmp_path.rglob("*"):

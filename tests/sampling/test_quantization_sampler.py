@@ -23,11 +23,11 @@ from nc_sigopt_strategy.sampling.quantization import QuantizationSampler
 from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel
 from nc_sigopt_strategy.sampling.quantization.assignment_problem import AssignmentProblem, solve
 from nc_sigopt_strategy.sampling.quantization.damage import learn_damage
-from nc_sigopt_strategy.sampling.quantization.history import History, key
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.noise_model import NoiseModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.suggestion import suggest
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays, key
 
 TYPES = ("int8", "bf16", "fp32")
 
@@ -55,11 +55,11 @@ def _random_choices(landscape: Landscape, count: int, seed: int) -> Integers:
 
 def _history(
     landscape: Landscape, choices: Integers, seed: int = 0, *, with_noise: bool = True
-) -> History:
+) -> TrialArrays:
     rng = np.random.default_rng(seed)
     looks = [landscape.look(choice, rng) for choice in choices]
     none = np.empty((0, choices.shape[1]), np.int64)
-    return History(
+    return TrialArrays(
         choices=choices,
         latency=np.array([look.latency for look in looks]),
         latency_stderr=np.array([look.latency_stderr for look in looks]),
@@ -223,7 +223,7 @@ def test_without_a_bound_it_minimizes_latency() -> None:
     space = _space(landscape)
     choices = _random_choices(landscape, 30, 1)
     history = _history(landscape, choices)
-    free = History(
+    free = TrialArrays(
         **{**vars(history), "accuracy": None, "bound": None, "noise": None},
     )
     experiment = _experiment(landscape, accuracy_threshold=None)
@@ -238,7 +238,7 @@ def test_open_trials_count() -> None:
     pending: list[Integers] = []
     for _ in range(6):
         waiting = np.array(pending, np.int64).reshape(-1, len(landscape.optimum))
-        with_open = History(**{**vars(history), "pending": waiting})
+        with_open = TrialArrays(**{**vars(history), "pending": waiting})
         # The same random numbers each time: only what is open makes the difference.
         pending.append(suggest(space, with_open, experiment, np.random.default_rng(7)))
     assert len({key(choice) for choice in pending}) == 6
@@ -253,7 +253,7 @@ def test_what_failed_is_avoided() -> None:
     history = _history(landscape, choices)
     failed = _random_choices(landscape, 3, 2)
     failed[:, 4] = 1
-    with_failures = History(**{**vars(history), "failed": failed})
+    with_failures = TrialArrays(**{**vars(history), "failed": failed})
     problem_op = [
         suggest(space, with_failures, experiment, np.random.default_rng(n))[4] for n in range(8)
     ]
@@ -397,7 +397,7 @@ def test_a_small_space_is_used_up() -> None:
         accuracy = 0.9 - 0.02 * (rows == 0).sum(axis=1)
         latency = 1.0 + rows.sum(axis=1)
         noise = 0.1 * (rows == 0).sum(axis=1)
-        history = History(rows, latency, 0.01 * latency, accuracy, noise, none, none, 0.89)
+        history = TrialArrays(rows, latency, 0.01 * latency, accuracy, noise, none, none, 0.89)
         experiment = TuningExperiment(read=lambda trial: Reading(1.0), accuracy_threshold=0.89)
         choices.append(suggest(space, history, experiment, np.random.default_rng(n)))
     assert len({key(choice) for choice in choices}) == 9
@@ -418,12 +418,12 @@ def test_what_is_remembered_of_trials_changes_nothing() -> None:
     ]
     experiment = TuningExperiment(read=lambda trial: Reading(1.0), accuracy_threshold=None)
     space = OpSpace.of(domains, None)
-    first = History.of(trials, space, experiment).choices
+    first = TrialArrays.of(trials, space, experiment).choices
     assert [[TYPES[v] for v in row] for row in first] == [
         [trial.params[name] for name in space.names] for trial in trials
     ]
-    assert (History.of(trials, space, experiment).choices == first).all()
-    assert (History.of(copy.deepcopy(trials), space, experiment).choices == first).all()
+    assert (TrialArrays.of(trials, space, experiment).choices == first).all()
+    assert (TrialArrays.of(copy.deepcopy(trials), space, experiment).choices == first).all()
     # The same trials where the values are in another order.
     turned = OpSpace.of(other, None)
-    assert (History.of(trials, turned, experiment).choices == 2 - first).all()
+    assert (TrialArrays.of(trials, turned, experiment).choices == 2 - first).all()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -71,6 +71,7 @@ def serve_in_thread(
     *,
     tokens: Any = None,
     options: ServerOptions | None = None,
+    clock: Callable[[], float] = time.monotonic,
     **tls: Any,
 ) -> Iterator[tuple[str, str]]:
     """Serve a driver until the block ends, without limits on rates unless told otherwise.
@@ -80,13 +81,14 @@ def serve_in_thread(
         token: A token with scope write that is let in.
         tokens: Instead of it, a ``TokenStore`` or the like.
         options: Limits.
+        clock: Seconds, by which a token is remembered.
         tls: ``certificate`` and ``key``, two paths.
 
     Yields:
         The URL to give the client as ``api_url``, and the token.
     """
     options = options or ServerOptions(writes_per_second=0, reads_per_second=0)
-    app = App(driver, tokens or FixedTokens({token: WRITE}), options)
+    app = App(driver, tokens or FixedTokens({token: WRITE}), options, clock)
     with run_app(app, options, **tls) as url:
         yield url, token
 

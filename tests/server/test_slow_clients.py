@@ -14,7 +14,7 @@ import requests
 import sigopt
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from nc_sigopt_strategy.server.http_protocol import Connections
+from nc_sigopt_strategy.server.http_protocol import OpenConnections
 from nc_sigopt_strategy.server.options import ServerOptions
 from tests.server.serving import serve_in_thread
 from tests.server.sockets import (
@@ -172,7 +172,7 @@ class _Connection:
 
 
 def test_connections_are_counted_per_address_but_not_on_loopback() -> None:
-    connections = Connections(
+    connections = OpenConnections(
         dataclasses.replace(FREE, connections_per_peer=2, max_connections=100)
     )
 
@@ -190,7 +190,7 @@ def test_connections_are_counted_per_address_but_not_on_loopback() -> None:
 
 
 def test_busy_connections_do_not_give_way() -> None:
-    connections = Connections(dataclasses.replace(FREE, max_connections=2))
+    connections = OpenConnections(dataclasses.replace(FREE, max_connections=2))
     first, second, third = (_Connection("127.0.0.1") for _ in range(3))
     everything: Any = connections
     assert everything.enter(first, "127.0.0.1")

@@ -13,7 +13,6 @@ import sigopt
 import trustme
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from nc_sigopt_strategy.server import running
 from nc_sigopt_strategy.server.options import ServerOptions
 from tests.server.serving import ServerProcess, make_token, serve_in_thread
 from tests.server.sockets import closed_by_peer, open_socket
@@ -63,11 +62,8 @@ def test_plain_http_gets_nowhere_and_stops_nobody(
     assert "Traceback" not in server.log
 
 
-def test_handshakes_that_never_end(
-    driver: EmbeddedDriver, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(running, "TLS_HANDSHAKE_SECONDS", 1.0)
-    options = dataclasses.replace(ServerOptions(), head_seconds=1.0)
+def test_handshakes_that_never_end(driver: EmbeddedDriver, files: dict[str, Path]) -> None:
+    options = dataclasses.replace(ServerOptions(), handshake_seconds=1.0, head_seconds=1.0)
     with serve_in_thread(
         driver, options=options, certificate=files["certificate"], key=files["key"]
     ) as (url, _):

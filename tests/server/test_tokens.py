@@ -18,7 +18,7 @@ from nc_sigopt_strategy.cli.main import cli
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SettingsError, StoreError
 from nc_sigopt_strategy.server import access
-from nc_sigopt_strategy.server.tokens import TokenStore, digest_of
+from nc_sigopt_strategy.server.tokens import Token, TokenStore, digest_of
 from tests.server.serving import serve_in_thread
 
 
@@ -168,14 +168,13 @@ def test_health_and_the_description_need_no_token(shared: tuple[str, str]) -> No
 
 
 def test_a_revoked_token_is_let_in_no_longer_than_the_cache_keeps_it(
-    driver: EmbeddedDriver, storage_url: str, monkeypatch: pytest.MonkeyPatch
+    driver: EmbeddedDriver, storage_url: str
 ) -> None:
-    assert access.CACHE_SECONDS == 5.0, "docs/server.md says so"
+    assert access.CACHE_SECONDS == 5.0, "docs/guide/server.md says so"
     now = 1000.0
-    monkeypatch.setattr(access, "clock", lambda: now)
     store = TokenStore(storage_url)
     token = store.create("one")
-    with serve_in_thread(driver, tokens=store) as (url, _):
+    with serve_in_thread(driver, tokens=store, clock=lambda: now) as (url, _):
         assert ask(url, token).status_code == 200
         store.revoke("one")
         now += 4.9
@@ -233,16 +232,18 @@ def test_a_store_that_fails_is_status_500(
         assert "The store postgresql://u:***@h/d failed" in caplog.text
 
 
-def test_a_use_that_cannot_be_noted_does_not_matter(
-    driver: EmbeddedDriver, storage_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = TokenStore(storage_url)
-    token = store.create("one")
+class _ReadOnly(TokenStore):
+    """A token store that cannot be written any more."""
 
-    def fail(*_: object) -> None:
+    def touch(self, token: Token, now: int) -> None:
         raise StoreError("read-only")
 
-    monkeypatch.setattr(store, "touch", fail)
+
+def test_a_use_that_cannot_be_noted_does_not_matter(
+    driver: EmbeddedDriver, storage_url: str
+) -> None:
+    store = _ReadOnly(storage_url)
+    token = store.create("one")
     with serve_in_thread(driver, tokens=store) as (url, _):
         assert ask(url, token).status_code == 200
     store.close()

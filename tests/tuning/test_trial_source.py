@@ -14,8 +14,9 @@ import sigopt
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.definition import Definition
-from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
 from nc_sigopt_strategy.experiments.lease import Lease, Worker
+from nc_sigopt_strategy.experiments.opening import create_on, join_on
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.space.assignments import assignments_key
@@ -37,19 +38,19 @@ def create(folder: Path, workers: int, budget: int = 20) -> str:
     definition = Definition(
         "run", None, SPACE, 0.5, True, False, budget, parallel_bandwidth=workers
     )
-    return Experiment.create(connect(folder), definition).id
+    return create_on(connect(folder), definition).id
 
 
 def join(folder: Path, known: str, name: str, lease_seconds: float = 60.0) -> TrialSource:
     worker = Worker(name, lease_seconds)
-    experiment = Experiment.join(connect(folder), known, worker)
+    experiment = join_on(connect(folder), known, worker)
     history = TrialHistory(DEFAULT, experiment.trials())
     parameters = [Parameter(n, ((n, "conv2d"),), VALUES) for n in SPACE]
     seeds = InitialSuggestions(parameters, DEFAULT, whole_front=True)
     return TrialSource(experiment, history, seeds, "random", worker)
 
 
-def measured(trial: Trial) -> TrialRecord:
+def measured(trial: Suggestion) -> TrialRecord:
     return TrialRecord(
         trial.number,
         TrialState.OBSERVED,
@@ -61,13 +62,15 @@ def measured(trial: Trial) -> TrialRecord:
     )
 
 
-def observe(source: TrialSource, trial: Trial) -> None:
+def observe(source: TrialSource, trial: Suggestion) -> None:
     observation = source._experiment.observe(measured(trial))
     record = TrialRecord(**{**measured(trial).__dict__, "observation_id": observation})
     source._history.add(record, None)
 
 
-def open_first(source: TrialSource, max_trials: int = 20, *, first: bool = False) -> Trial | None:
+def open_first(
+    source: TrialSource, max_trials: int = 20, *, first: bool = False
+) -> Suggestion | None:
     source.look_around()
     return source.open_next(max_trials, first=first)
 
@@ -156,7 +159,7 @@ def test_a_worker_takes_its_own_up_again(tmp_path: Path) -> None:
 def test_many_workers_share_a_budget(tmp_path: Path, workers: int) -> None:
     budget = 30
     known = create(tmp_path, workers, budget)
-    observed: list[Trial] = []
+    observed: list[Suggestion] = []
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -183,7 +186,7 @@ def test_many_workers_share_a_budget(tmp_path: Path, workers: int) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    experiment = Experiment.join(connect(tmp_path), known)
+    experiment = join_on(connect(tmp_path), known)
     assert experiment.observed == budget
     assert experiment.open_suggestions() == []
     tried = [assignments_key(record.assignments) for record, _ in experiment.trials()]

@@ -1,0 +1,1 @@
+"""Commands that the harness adds to ``nc-sigopt``: compare, record, landscape, race."""

@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
+from nc_sigopt_benchmarks.commands.run_configs import read_run_config
 from nc_sigopt_strategy.cli.shared import (
     INTERRUPTED,
-    benchmarks,
     errors_as_one_line,
-    read_run_config,
     teller,
 )
 
@@ -87,8 +86,10 @@ def record(config: Path, output: Path, check_optimum: int | None, **options: Any
     With --check-optimum (and the other options as the file was recorded with) the claimed
     optimum is built and measured; the result is appended to FILE.checks.ndjson.
     """
-    run = benchmarks("research.landscapes.record")
-    design = benchmarks("research.landscapes.design").DesignOptions(
+    from nc_sigopt_benchmarks.research.landscapes import design, optimum_check
+    from nc_sigopt_benchmarks.research.landscapes import record as run
+
+    designed = design.DesignOptions(
         fallbacks=tuple(filter(None, options["fallbacks"].split(","))),
         only_int8=options["only_int8"],
         mixes=options["mixes"],
@@ -102,15 +103,15 @@ def record(config: Path, output: Path, check_optimum: int | None, **options: Any
         with_accuracy=options["accuracy"],
         noise_images=options["noise_images"],
         rounds=options["rounds"],
-        design=design,
+        design=designed,
     )
     if check_optimum is not None:
-        check = benchmarks("research.landscapes.optimum_check").check_optimum(
-            read_run_config(config, None), output, how, check_optimum, teller()
+        check = optimum_check.check_optimum(
+            read_run_config(config), output, how, check_optimum, teller()
         )
         click.echo("\n".join(check.sentences()))
         return
-    rows = run.record(read_run_config(config, None), output, how, teller())
+    rows = run.record(read_run_config(config), output, how, teller())
     click.echo(f"{output}: {rows} rows")
 
 
@@ -124,10 +125,10 @@ def landscape(file: Path, batch_size: int | None) -> None:
     FILE is what nc-sigopt record wrote. A surrogate is fitted to it; its errors are those on
     rows that it was not fitted to.
     """
-    from nc_sigopt_benchmarks.reporting.tables import table_console
+    from nc_sigopt_benchmarks.research.landscapes import landscape_report
+    from nc_sigopt_strategy.console.outcome_table import table_console
 
-    report = benchmarks("research.landscapes.landscape_report")
-    report.print_report(file, batch_size, table_console())
+    landscape_report.print_report(file, batch_size, table_console())
 
 
 @click.command()
@@ -171,9 +172,10 @@ def race(**options: Any) -> None:
     results.json, summary.json, tables.md and plots. Called again with the same --output, it makes
     the runs that are missing.
     """
-    from nc_sigopt_benchmarks.reporting.tables import table_console
+    from nc_sigopt_benchmarks.research.racing import command
+    from nc_sigopt_strategy.console.outcome_table import table_console
 
-    end, folder = benchmarks("research.racing.command").run_race(options, table_console())
+    end, folder = command.run_race(options, table_console())
     click.echo(f"Everything about this race: {folder}")
     if end.interrupted:
         click.echo("nc-sigopt: interrupted; call it again with --output to go on", err=True)

@@ -9,14 +9,19 @@ from typing import Any
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.judging.accuracy_statistics import sampling_interval
-from nc_sigopt_benchmarks.reporting.comparison import Interval, StrategyResult
+from nc_sigopt_benchmarks.judging.comparison import StrategyResult
 from nc_sigopt_benchmarks.running.availability import strategy_note
 from nc_sigopt_benchmarks.running.child import ChildEnd
-from nc_sigopt_benchmarks.running.evaluation import read_events
 from nc_sigopt_benchmarks.running.resource_usage import read_peak_memory
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
-from nc_sigopt_benchmarks.running.stock_record import outcome_from_events, trials_from_events
+from nc_sigopt_benchmarks.running.stock_record import (
+    Ending,
+    outcome_from_events,
+    trials_from_events,
+)
 from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.jobs.evaluation import read_events
+from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import (
     OUTCOME_FILE,
@@ -79,8 +84,7 @@ def collect(
             folder,
             framework=framework,
             batch_size=batch_size,
-            failure=failure,
-            interrupted=failure is None,
+            ending=Ending(failure, interrupted=failure is None),
         )
         with contextlib.suppress(OSError):  # results.json has it too
             write_outcome(outcome, folder)
@@ -89,8 +93,8 @@ def collect(
     else:
         trials = trials_from_events(events, run.name)
     # `fit` swallows what tuning raises, so a worker may end well with a strategy that did not.
-    if failure is None and not outcome.found and outcome.stop_reason.startswith("It failed: "):
-        failure = outcome.stop_reason.removeprefix("It failed: ")
+    if failure is None and not outcome.found:
+        failure = outcome.error
     resident = [event["resident_bytes"] for event in events if event.get("resident_bytes")]
     return StrategyResult(
         run.label,

@@ -3,115 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from nc_sigopt_benchmarks.comparing.collecting import collect, model_file, read_end, write_end
+from nc_sigopt_benchmarks.comparing.in_progress import InProgress
 from nc_sigopt_benchmarks.comparing.resuming import open_run_folder, set_aside
 from nc_sigopt_benchmarks.comparing.run_folder import drop_trial_models, write_run
 from nc_sigopt_benchmarks.comparing.summarize import baseline_accuracy, summarize
-from nc_sigopt_benchmarks.config.run_config import SIGOPT, RunConfig, StrategyConfig
+from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets import known_accuracy_warning
-from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline, check_fits
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.judging.held_out import judge_held_out
 from nc_sigopt_benchmarks.judging.side_by_side import time_side_by_side
-from nc_sigopt_benchmarks.judging.timing import FP32, Samples
+from nc_sigopt_benchmarks.judging.timing import FP32
 from nc_sigopt_benchmarks.machine.facts import helps_int8, host_differences, host_facts
 from nc_sigopt_benchmarks.machine.noise import NoiseMonitor, noise_verdict
-from nc_sigopt_benchmarks.models.find import BenchmarkModel, find_model
 from nc_sigopt_benchmarks.models.model_files import session_opener
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.running.availability import skip_reason, strategy_note
-from nc_sigopt_benchmarks.running.child import LOG_FILE, ChildEnd, run_child
+from nc_sigopt_benchmarks.running.child import ChildEnd, run_child
 from nc_sigopt_benchmarks.running.evaluation import MODELS_FOLDER
-from nc_sigopt_benchmarks.running.quiet import native_output_in
+from nc_sigopt_benchmarks.running.prepared import prepare
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun, planned_runs
 from nc_sigopt_benchmarks.running.worker import Request
-from nc_sigopt_strategy.results.trial_record import TrialRecord
-from nc_sigopt_strategy.settings.settings import Settings
+from nc_sigopt_strategy.jobs.log_file import LOG_FILE
+from nc_sigopt_strategy.jobs.quiet import native_output_in
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What stays in this process between the runs; the images are the workers'.
-
-    Attributes:
-        model: What is tuned.
-        batch: What latency is timed on.
-        batch_size: Inputs in it.
-        evaluation_size: Inputs that evaluate, where known.
-        data_description: What the inputs are, in a sentence; empty for a user's own.
-    """
-
-    model: BenchmarkModel
-    batch: Any
-    batch_size: int
-    evaluation_size: int | None
-    data_description: str = ""
-
-
-@dataclass
-class _Comparing:
-    """A comparison in the making."""
-
-    config: RunConfig
-    prepared: Prepared
-    folder: Path
-    host: dict[str, Any]
-    runs: list[PlannedRun]
-    started: datetime = field(default_factory=datetime.now)
-    clock: float = field(default_factory=time.monotonic)
-    results: list[StrategyResult] = field(default_factory=list)
-    samples: Samples | None = None
-    default_trial: TrialRecord | None = None
-    noise: Mapping[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    interrupted: bool = False
-
-
-def prepare(config: RunConfig, tell: Tell = lambda line: None) -> Prepared:
-    """Find the model and the data and check them, so that mistakes show before any tuning.
-
-    Raises:
-        SigOptStrategyError: Something is missing or wrong.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    for strategy in config.strategies:
-        if strategy.name == SIGOPT:
-            _check_connection(strategy)
-    with native_output_in(None):
-        model = find_model(config.model, tell=tell)
-        pipeline = build_pipeline(config, model, tell=tell)
-        check_fits(model, pipeline, session_opener(model, config.model.session))
-    # A copy: a slice would keep all the calibration images alive.
-    batch = pipeline.batch.copy() if hasattr(pipeline.batch, "copy") else pipeline.batch
-    return Prepared(
-        model, batch, pipeline.batch_size, pipeline.evaluation_size, pipeline.description
-    )
-
-
-def _check_connection(strategy: StrategyConfig) -> None:
-    """Reach the server and find the experiment that the strategy is to use, where it names any."""
-    from nc_sigopt_strategy.client.connections import open_connections
-    from nc_sigopt_strategy.experiments.experiment import Experiment
-
-    settings = Settings.from_kwargs(strategy.strategy_kwargs)
-    # A run without a storage makes a new one, in its folder.
-    settings = dataclasses.replace(settings, storage=settings.storage or "sqlite:///:memory:")
-    connections = open_connections(settings, seed=0)
-    try:
-        if settings.sigopt_experiment_id is not None:
-            kept_in = connections.remote or connections.local
-            Experiment.join(kept_in, settings.sigopt_experiment_id)
-    finally:
-        connections.local.impl.driver.close()
 
 
 def compare(
@@ -136,8 +55,9 @@ def compare(
     # First of all: the load should be the machine's, not that of our own preparation.
     host = host_facts()
     prepared = prepare(config, tell)
+    clock = time.monotonic()
     folder = open_run_folder(config, resume)
-    now = _Comparing(config, prepared, folder, host, planned_runs(config))
+    now = InProgress(config, prepared, folder, host, planned_runs(config))
     tell(f"Run folder: {folder}")
     _tell_of_host(now, tell)
     with NoiseMonitor() as monitor:
@@ -151,7 +71,7 @@ def compare(
     if not now.interrupted:
         drop_trial_models(folder / result.label / MODELS_FOLDER for result in now.results)
     now.notes.extend(_known_accuracy(now))
-    comparison = _summary(now)
+    comparison = summarize(now, time.monotonic() - clock)
     with native_output_in(folder / LOG_FILE):
         sentences = write_run(comparison, folder, prepared.model)
     for sentence in sentences:
@@ -159,7 +79,7 @@ def compare(
     return comparison, folder
 
 
-def _tell_of_host(now: _Comparing, tell: Tell) -> None:
+def _tell_of_host(now: InProgress, tell: Tell) -> None:
     if now.host["busy"]:
         load = now.host["load_average_1_minute"]
         tell(f"The machine is busy (load average {load}): latencies will be less certain.")
@@ -169,7 +89,7 @@ def _tell_of_host(now: _Comparing, tell: Tell) -> None:
         now.notes.append(sentence)
 
 
-def _make_run(now: _Comparing, run: PlannedRun, tell: Tell, progress: bool | None) -> None:
+def _make_run(now: InProgress, run: PlannedRun, tell: Tell, progress: bool | None) -> None:
     folder = now.folder / run.label
     reason = skip_reason(run, now.prepared.model)
     if reason is not None:
@@ -201,7 +121,7 @@ def _make_run(now: _Comparing, run: PlannedRun, tell: Tell, progress: bool | Non
     now.results.append(result)
 
 
-def _start(now: _Comparing, run: PlannedRun, folder: Path, progress: bool | None) -> ChildEnd:
+def _start(now: InProgress, run: PlannedRun, folder: Path, progress: bool | None) -> ChildEnd:
     config = now.config
     request = Request(
         config.path.resolve(), run.strategy.label, run.repeat, folder, now.prepared.model
@@ -225,7 +145,7 @@ def _skipped(run: PlannedRun, reason: str) -> StrategyResult:
     )
 
 
-def _time_and_judge(now: _Comparing, tell: Tell) -> None:
+def _time_and_judge(now: InProgress, tell: Tell) -> None:
     model, config = now.prepared.model, now.config
     open_session = session_opener(model, config.model.session)
     folders = {run.label: now.folder / run.label for run in now.runs}
@@ -269,7 +189,7 @@ def _time_and_judge(now: _Comparing, tell: Tell) -> None:
         ]
 
 
-def _known_accuracy(now: _Comparing) -> Iterator[str]:
+def _known_accuracy(now: InProgress) -> Iterator[str]:
     """A warning where the FP32 accuracy shows that the images are fed wrongly."""
     baseline = baseline_accuracy(now.results)
     images = now.prepared.evaluation_size
@@ -281,24 +201,3 @@ def _known_accuracy(now: _Comparing) -> Iterator[str]:
 
 def _reason(error: Exception) -> str:
     return str(error).rstrip(".") or repr(error)
-
-
-def _summary(now: _Comparing) -> Comparison:
-    prepared = now.prepared
-    return summarize(
-        now.config,
-        prepared.model,
-        now.results,
-        now.folder,
-        samples=now.samples,
-        default_trial=now.default_trial,
-        notes=now.notes,
-        batch_size=prepared.batch_size,
-        evaluation_size=prepared.evaluation_size,
-        data_description=prepared.data_description,
-        host=now.host,
-        noise=now.noise,
-        started=now.started,
-        total_seconds=time.monotonic() - now.clock,
-        interrupted=now.interrupted,
-    )

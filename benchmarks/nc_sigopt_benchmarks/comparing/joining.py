@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from nc_sigopt_benchmarks.comparing.run_folder import new_run_folder, read_comparison, write_run
+from nc_sigopt_benchmarks.comparing.run_folder import read_comparison, write_run
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult, TimedModel
 from nc_sigopt_benchmarks.judging.side_by_side import time_side_by_side
 from nc_sigopt_benchmarks.judging.timing import FP32, timed_model
 from nc_sigopt_benchmarks.judging.verdicts import best_strategy, verdicts
 from nc_sigopt_benchmarks.machine.facts import host_differences, host_facts
 from nc_sigopt_benchmarks.models.find import find_model
 from nc_sigopt_benchmarks.models.model_files import session_opener
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult, TimedModel
 from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.jobs.run_folder import new_run_folder
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 Tell = Callable[[str], None]
@@ -62,9 +63,7 @@ def redraw(
         folder = earlier[0].folder
     else:
         name = comparison.name if len(earlier) == 1 else "joined"
-        folder = new_run_folder(
-            dataclasses.replace(config, name=name, output=output or config.output)
-        )
+        folder = new_run_folder(name, output or config.output, config.path)
         comparison = _joined(earlier, folder, name)
     if retime:
         comparison = _retimed(comparison, config, folder, tell)

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.comparing.run_folder import new_run_folder
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.jobs.run_folder import new_run_folder
 
 CONFIG_FILE = "config.json"
 # What may change in between: where the file lies, and how the models found are timed.
@@ -26,7 +26,7 @@ def open_run_folder(config: RunConfig, resume: Path | None) -> Path:
         ConfigFileError: There is no comparison in ``resume``, or one with other settings.
     """
     if resume is None:
-        folder = new_run_folder(config)
+        folder = new_run_folder(config.name, config.output, config.path)
         write_whole(folder / CONFIG_FILE, json.dumps(_fixed(config), indent=2) + "\n")
         return folder
     folder = resume.resolve()

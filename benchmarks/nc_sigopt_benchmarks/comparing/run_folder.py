@@ -6,45 +6,19 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 
-from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.reading import comparison_from_json
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.saved_models import write_saved_model
 from nc_sigopt_benchmarks.reporting import html, plots
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
-from nc_sigopt_strategy.errors import ConfigFileError, DataError, MissingExtraError
+from nc_sigopt_strategy.errors import DataError, MissingExtraError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.results.run_files import RECIPE_FILE, TRIALS_FILE
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 RESULTS_FILE = "results.json"
-
-
-def new_run_folder(config: RunConfig) -> Path:
-    """Make ``<output>/<name>-<timestamp>``, with a number behind it if it is there already.
-
-    Raises:
-        ConfigFileError: The output folder cannot be written.
-    """
-    stem = f"{config.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    for attempt in range(1, 100):
-        folder = config.output / (stem if attempt == 1 else f"{stem}-{attempt}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise ConfigFileError(
-                f"{config.path}: the run folder {folder} cannot be made: {error}.",
-                "Set the key output to a folder that can be written.",
-            ) from error
-        return folder.resolve()
-    raise ConfigFileError(
-        f"{config.path}: {config.output} holds 99 folders called {stem} already.",
-        "Set the key output to another folder.",
-    )
 
 
 def read_comparison(folder: Path) -> Comparison:
@@ -60,7 +34,7 @@ def read_comparison(folder: Path) -> Comparison:
         raise DataError(
             f"{path} cannot be read: {error}.", "Name folders that nc-sigopt compare has written."
         ) from error
-    return Comparison.from_json(raw)
+    return comparison_from_json(raw)
 
 
 def write_run(

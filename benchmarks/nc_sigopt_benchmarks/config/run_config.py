@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.settings.choices import STOCK
 
 # The strategy that this project is about; the others are Neural Compressor's own.
-SIGOPT = "sigopt"
+SIGOPT = STRATEGY_NAME
 _Section = TypeVar("_Section")
 _NOT_SHOWN = "(not shown)"
 _SECRET_WORDS = "token|password|passwd|pwd|secret"

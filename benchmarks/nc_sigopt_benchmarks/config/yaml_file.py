@@ -1,4 +1,4 @@
-"""YAML run configurations: read, checked, and turned into typed values.
+"""YAML run configurations: read, and checked against the schema.
 
 Every complaint names the file, the key as a dotted path and the line, because these files are
 edited by hand.
@@ -10,29 +10,14 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
-from nc_sigopt_benchmarks.config.run_config import (
-    SIGOPT,
-    CriterionConfig,
-    DataConfig,
-    ModelConfig,
-    RunConfig,
-    SessionConfig,
-    StrategyConfig,
-    TimingConfig,
-    TuningConfig,
-)
-from nc_sigopt_strategy.errors import ConfigFileError, SettingsError
-from nc_sigopt_strategy.settings.choices import STOCK
-from nc_sigopt_strategy.settings.settings import Settings
-
-KeyPath = tuple[str | int, ...]
-_HARNESS_KEYS = ("output_dir", "progress")
-_Section = TypeVar("_Section")
+from nc_sigopt_benchmarks.config.places import KeyPath, Places
+from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_benchmarks.config.typed_config import typed_config
+from nc_sigopt_strategy.errors import ConfigFileError
 
 
 def read_config(path: Path) -> RunConfig:
@@ -41,13 +26,13 @@ def read_config(path: Path) -> RunConfig:
     Raises:
         ConfigFileError: The file is missing, is not YAML, or a key or value in it is wrong.
     """
-    values, lines = _parse(path)
-    _check_schema(path, values, lines)
-    return _build(path, values, lines)
+    values, places = _parse(path)
+    _check_schema(values, places)
+    return typed_config(values, places)
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], Any]:
-    """The values as plain Python objects, and the same tree with line numbers."""
+def _parse(path: Path) -> tuple[dict[str, Any], Places]:
+    """The values as plain Python objects, and where each of them stands."""
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -89,10 +74,10 @@ def _parse(path: Path) -> tuple[dict[str, Any], Any]:
             f"{path}: the file holds {_kind(values)}, not a mapping of keys to values.",
             "See configs/demo.yaml for a whole example.",
         )
-    return values, lines
+    return values, Places(path, lines)
 
 
-def _check_schema(path: Path, values: dict[str, Any], lines: Any) -> None:
+def _check_schema(values: dict[str, Any], places: Places) -> None:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
@@ -105,10 +90,10 @@ def _check_schema(path: Path, values: dict[str, Any], lines: Any) -> None:
     problems = []
     for error in validator(json.loads(text)).iter_errors(values):
         key, fact, hint = _explain(error)
-        problems.append((_line_of(lines, key), key, fact, hint))
+        problems.append((places.line_of(key), key, fact, hint))
     if problems:
-        line, key, fact, hint = min(problems, key=lambda problem: problem[0])
-        raise ConfigFileError(f"{path}, line {line}: {_dotted(key)} {fact}.", hint)
+        _, key, fact, hint = min(problems, key=lambda problem: problem[0])
+        raise places.wrong(key, fact, hint)
 
 
 def _is_whole(checker: Any, value: Any) -> bool:
@@ -180,154 +165,3 @@ def _kind(value: Any) -> str:
         return "a list" if value else "an empty list"
     kind = {bool: "true or false", int: "a number", float: "a number", str: "text"}
     return kind.get(type(value), type(value).__name__)
-
-
-def _dotted(key: KeyPath) -> str:
-    return ".".join(str(part) for part in key) or "the file"
-
-
-def _line_of(lines: Any, key: KeyPath) -> int:
-    """Line of a key, from 1; of the innermost part of the path that is there, if it is not."""
-    line, node = 0, lines
-    for part in key:
-        try:
-            line = (node.lc.item(part) if isinstance(part, int) else node.lc.key(part))[0]
-            node = node[part]
-        except (AttributeError, KeyError, IndexError, TypeError):
-            break
-    return line + 1
-
-
-def _build(path: Path, values: dict[str, Any], lines: Any) -> RunConfig:
-    """Typed values, with the rules that a schema cannot say."""
-
-    def wrong(key: KeyPath, fact: str, hint: str) -> ConfigFileError:
-        return ConfigFileError(
-            f"{path}, line {_line_of(lines, key)}: {_dotted(key)} {fact}.", hint
-        )
-
-    def relative(text: str) -> Path:
-        return (path.parent / Path(text).expanduser()).resolve()
-
-    model, data = dict(values.get("model", {})), dict(values.get("data", {}))
-    _check_model_and_data(model, data, wrong)
-    criterion = _typed(CriterionConfig, values.get("accuracy_criterion", {}))
-    if criterion.criterion == "relative" and criterion.tolerable_loss >= 1:
-        hint = "It is a share: write 0.01 for one per cent."
-        key: KeyPath = ("accuracy_criterion", "tolerable_loss")
-        raise wrong(key, f"is {criterion.tolerable_loss}, which every model meets", hint)
-    strategies: list[StrategyConfig] = []
-    for position, entry in enumerate(values["strategies"]):
-        label = entry.get("label", entry["name"])
-        if any(label == other.label for other in strategies):
-            hint = "Give one of the two a label of its own."
-            raise wrong(("strategies", position), f"is the second one called {label!r}", hint)
-        if label == "fp32":
-            hint = "Choose another: the results table has a row of that name for reference."
-            raise wrong(("strategies", position, "label"), "is 'fp32'", hint)
-        kwargs = entry.get("strategy_kwargs", {})
-        if entry["name"] == SIGOPT and "calibration" in entry:
-            hint = "Write it under strategy_kwargs; exact is the default there."
-            raise wrong(("strategies", position, "calibration"), "is given to sigopt", hint)
-        _check_strategy_kwargs(entry["name"], kwargs, position, wrong)
-        calibration = entry.get("calibration", STOCK)
-        budget = {key: entry.get(key) for key in ("timeout", "max_trials")}
-        strategies.append(StrategyConfig(entry["name"], label, kwargs, calibration, **budget))
-    for mapping, name in ((model, "path"), (data, "python"), (data, "path"), (data, "labels")):
-        if name in mapping:
-            mapping[name] = relative(mapping[name])
-    model["session"] = SessionConfig(**model.get("session", {}))
-    for name in ("inputs", "outputs"):
-        model[name] = tuple(model.get(name, ()))
-    return RunConfig(
-        path=path,
-        strategies=tuple(strategies),
-        name=values.get("name", path.stem),
-        model=_typed(ModelConfig, model),
-        data=_typed(DataConfig, data),
-        accuracy_criterion=criterion,
-        tuning=_typed(TuningConfig, values.get("tuning", {})),
-        timing=_typed(TimingConfig, values.get("timing", {})),
-        output=Path(values.get("output", "runs")).expanduser(),
-    )
-
-
-def _check_model_and_data(
-    model: Mapping[str, Any],
-    data: Mapping[str, Any],
-    wrong: Callable[[KeyPath, str, str], ConfigFileError],
-) -> None:
-    """Refuse keys that another key's value makes meaningless, and miss those that it needs."""
-    source, own_data = model.get("source", "auto"), data.get("source", "auto")
-    if source == "path" and "path" not in model:
-        hint = "Name the file or the folder of the model."
-        raise wrong(("model", "path"), "is missing", hint)
-    if source == "path" and str(model["path"]).endswith(".pb"):
-        for needed in ("inputs", "outputs"):
-            if needed not in model:
-                hint = "A frozen graph does not say which of its ops they are: list them."
-                raise wrong(("model", needed), "is missing", hint)
-    for key in ("path", "inputs", "outputs"):
-        if source != "path" and key in model:
-            hint = "Set model.source to 'path' to tune a model of your own, or drop the key."
-            raise wrong(("model", key), f"is given although model.source is {source!r}", hint)
-    if source in ("keras", "path") and own_data == "auto" and "python" not in data:
-        hint = "Set it to imagenet or imagenette, or name your own Python file in data.python."
-        raise wrong(("data", "source"), f"is missing, and model.source is {source!r}", hint)
-    if own_data != "auto" and "python" in data:
-        hint = "Your Python file brings its own data: leave one of the two out."
-        raise wrong(("data", "source"), "is given beside data.python", hint)
-    if data.get("held_out_images") and "python" in data:
-        hint = "Only the images that nc-sigopt loads itself can be held out: drop one of the two."
-        raise wrong(("data", "held_out_images"), "is given beside data.python", hint)
-    if own_data == "imagenet" and "path" not in data:
-        hint = "Name the folder of the images; ImageNet cannot be downloaded without an account."
-        raise wrong(("data", "path"), "is missing", hint)
-    for key in ("path", "labels"):
-        if key in data and own_data not in ("imagenet", "imagenette"):
-            hint = "It is for data.source imagenet (or imagenette): set that, or drop the key."
-            raise wrong(("data", key), f"is given although data.source is {own_data!r}", hint)
-    if model.get("format") != "onnx" and not str(model.get("path", "")).endswith(".onnx"):
-        for key in ("quant_format", "session"):
-            if key in model:
-                hint = "Set model.format to onnx, or drop the key."
-                raise wrong(("model", key), "is given for a TensorFlow model", hint)
-
-
-def _typed(section: type[_Section], values: Mapping[str, Any]) -> _Section:
-    """A section as its dataclass; YAML's ``1`` becomes ``1.0`` where a float is meant."""
-    types = get_type_hints(section)
-    return section(**{k: float(v) if types[k] is float else v for k, v in values.items()})
-
-
-def _check_strategy_kwargs(
-    name: str,
-    kwargs: Mapping[str, Any],
-    position: int,
-    wrong: Callable[[KeyPath, str, str], ConfigFileError],
-) -> None:
-    place: KeyPath = ("strategies", position, "strategy_kwargs")
-    for key in map(str, kwargs):
-        if key in _HARNESS_KEYS:
-            hint = "Leave it out: the run folder and the terminal decide it."
-            raise wrong((*place, key), "is set by nc-sigopt itself", hint)
-        # Neural Compressor prints and keeps the strategy_kwargs of its own strategies.
-        if name != SIGOPT and (key.startswith("sigopt_") or key == "storage"):
-            hint = "Only the sigopt strategy takes it: leave it out here, or correct the name."
-            raise wrong((*place, key), f"is given to the strategy {name!r}", hint)
-    if name != SIGOPT:
-        return
-    try:
-        settings = Settings.from_kwargs(kwargs)
-    except SettingsError as error:
-        raise wrong(place, f"cannot be used: {error.fact.rstrip('.')}", error.hint) from error
-    # Imported only here: with the engine comes Optuna, which is slow to import and has to say
-    # something in a notebook.
-    if settings.sigopt_experiment_id is None:
-        return
-    from nc_sigopt_strategy.client.connections import names_no_store
-
-    if names_no_store(settings):
-        hint = "Add storage: each run has a store of its own unless told otherwise."
-        key = "sigopt_experiment_id"
-        raise wrong((*place, key), "is given without the store that it is in", hint)

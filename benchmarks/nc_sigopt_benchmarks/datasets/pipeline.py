@@ -1,63 +1,37 @@
-"""Calibration data and evaluation of a run: those of its model's source, or the user's own.
-
-A user's own pipeline is checked here, before Neural Compressor sees it: its message for a
-mistake in it is often a bare AssertionError.
-"""
+"""Calibration data and evaluation of a run: those of its model's source, or the user's own."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import Any
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets import CalibrationLoader, load_splits
 from nc_sigopt_benchmarks.datasets.top_one import TopOneAccuracy
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import OpenSession
-from nc_sigopt_strategy.errors import DataError
-from nc_sigopt_strategy.measurement.stored_metrics import StoredMetricsFunc
-
-_EXAMPLE = (
-    "The file must define calib_dataloader (an object with batch_size that yields (inputs, "
-    "labels) each time it is iterated) and eval_func (gets the model, returns its accuracy)."
-)
+from nc_sigopt_strategy.jobs.pipeline_file import Pipeline, check_runs, read_pipeline
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """What ``fit`` needs besides the model.
+class DataPipeline(Pipeline):
+    """A pipeline of which the harness knows more where it loads the data itself.
 
     Attributes:
-        calib_dataloader: Yields (inputs, labels), as often as it is iterated.
-        eval_func: Gets the framework's model, returns its accuracy.
-        batch: Inputs of the first calibration batch; latency is timed on them.
-        batch_size: How many inputs that batch holds.
         calibration_size: How many inputs calibrate; ``None`` when the user's loader knows.
         evaluation_size: How many inputs evaluate; ``None`` when only the user knows.
         description: One sentence on the data; empty for the user's own, and where the model's
             says it.
-        stored_metrics_func: Gets the framework's model, returns further metrics of a trial by
-            name; the user's, if there is one.
     """
 
-    calib_dataloader: Any
-    eval_func: Callable[[Any], Any]
-    batch: Any
-    batch_size: int
     calibration_size: int | None = None
     evaluation_size: int | None = None
     description: str = ""
-    stored_metrics_func: StoredMetricsFunc | None = None
 
 
 def build_pipeline(
     config: RunConfig, model: BenchmarkModel, *, tell: Callable[[str], None] = lambda line: None
-) -> Pipeline:
+) -> DataPipeline:
     """The pipeline of a run configuration.
 
     Args:
@@ -70,10 +44,10 @@ def build_pipeline(
     """
     data = config.data
     if data.python is not None:
-        return _from_module(data.python)
+        return DataPipeline(**vars(read_pipeline(data.python, named_by="data.python")))
     splits = load_splits(data, model, tell=tell)
     batch = splits.calibration.images[: data.batch_size]
-    return Pipeline(
+    return DataPipeline(
         calib_dataloader=CalibrationLoader(splits.calibration, data.batch_size),
         eval_func=TopOneAccuracy(
             splits.evaluation,
@@ -102,82 +76,4 @@ def check_fits(model: BenchmarkModel, pipeline: Pipeline, open_session: OpenSess
         DataError: The model cannot take the batch.
         ModelError: The model cannot be opened.
     """
-    session = open_session(model.path)
-    try:
-        session.run(pipeline.batch)
-    except Exception as error:  # ONNX Runtime has a class of its own for each way to fail
-        shape = getattr(pipeline.batch, "shape", None)
-        shown = f" of shape {tuple(shape)}" if shape is not None else ""
-        raise DataError(
-            f"The model {model.path} cannot run on the first calibration batch{shown}: "
-            f"{str(error).rstrip('.')}.",
-            "Make calib_dataloader yield inputs of the shape and type that the model takes.",
-        ) from error
-    finally:
-        session.close()
-
-
-def _from_module(path: Path) -> Pipeline:
-    module = _load_module(path)
-    missing = [name for name in ("calib_dataloader", "eval_func") if not hasattr(module, name)]
-    if missing:
-        raise DataError(f"{path} does not define {' and '.join(missing)}.", _EXAMPLE)
-    loader, eval_func = module.calib_dataloader, module.eval_func
-    if not callable(eval_func):
-        raise DataError(f"eval_func in {path} is {eval_func!r}, not a function.", _EXAMPLE)
-    if not hasattr(loader, "__iter__") or not hasattr(loader, "batch_size"):
-        raise DataError(
-            f"calib_dataloader in {path} is a {type(loader).__name__} without __iter__ or "
-            "batch_size.",
-            _EXAMPLE,
-        )
-    stored_metrics = getattr(module, "stored_metrics_func", None)
-    if stored_metrics is not None and not callable(stored_metrics):
-        raise DataError(
-            f"stored_metrics_func in {path} is {stored_metrics!r}, not a function.",
-            "It gets the model and returns metrics by name, such as {'f1': 0.8}; or leave it out.",
-        )
-    inputs = _first_inputs(loader, path)
-    size = len(inputs) if hasattr(inputs, "__len__") and not isinstance(inputs, dict) else 1
-    return Pipeline(loader, eval_func, inputs, size, stored_metrics_func=stored_metrics)
-
-
-def _first_inputs(loader: Any, path: Path) -> Any:
-    first = list(islice(iter(loader), 1))
-    if not first:
-        raise DataError(f"calib_dataloader in {path} yields nothing.", _EXAMPLE)
-    if not isinstance(first[0], (tuple, list)) or len(first[0]) != 2:
-        raise DataError(
-            f"calib_dataloader in {path} yields a {type(first[0]).__name__}, not a pair "
-            "(inputs, labels).",
-            _EXAMPLE,
-        )
-    # A generator, or an iterator that is its own: the second pass goes on where the first ended.
-    if iter(loader) is iter(loader) or not list(islice(iter(loader), 1)):
-        raise DataError(
-            f"calib_dataloader in {path} can be iterated only once, but each trial calibrates.",
-            "Let its __iter__ start afresh: write it as a class whose __iter__ is a generator.",
-        )
-    return first[0][0]
-
-
-def _load_module(path: Path) -> Any:
-    if not path.is_file():
-        raise DataError(f"The pipeline file {path} does not exist.", "Correct data.python.")
-    spec = importlib.util.spec_from_file_location(f"nc_sigopt_pipeline_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise DataError(f"The pipeline file {path} is not a Python file.", _EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's code raises is the user's to know
-        raise DataError(
-            f"The pipeline file {path} failed while it was imported: "
-            f"{type(error).__name__}: {str(error).rstrip('.')}.",
-            "Run it with python to see where.",
-        ) from error
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
+    check_runs(model.path, pipeline.batch, lambda: open_session(model.path))

@@ -1,0 +1,1 @@
+"""What a comparison found, and how sure that is: timing, intervals, verdicts."""

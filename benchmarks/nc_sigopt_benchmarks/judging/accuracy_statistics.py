@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nc_sigopt_benchmarks.reporting.comparison import Interval
+from nc_sigopt_strategy.results.interval import Interval
 
 _NORMAL_975 = 1.959964
 BoolArray = npt.NDArray[np.bool_]

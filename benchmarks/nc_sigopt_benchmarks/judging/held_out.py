@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets import load_splits
+from nc_sigopt_benchmarks.judging.comparison import HeldOut
 from nc_sigopt_benchmarks.judging.image_by_image import (
     Answers,
     image_numbers,
@@ -16,7 +17,6 @@ from nc_sigopt_benchmarks.judging.image_by_image import (
 from nc_sigopt_benchmarks.judging.timing import FP32
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import OpenSession
-from nc_sigopt_benchmarks.reporting.comparison import HeldOut
 
 
 def judge_held_out(

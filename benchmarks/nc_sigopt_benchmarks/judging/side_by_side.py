@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_benchmarks.judging.comparison import StrategyResult
 from nc_sigopt_benchmarks.judging.timing import (
     FP32,
     Samples,
@@ -18,7 +19,6 @@ from nc_sigopt_benchmarks.judging.timing import (
     timed_model,
 )
 from nc_sigopt_benchmarks.models.model_files import OpenSession
-from nc_sigopt_benchmarks.reporting.comparison import StrategyResult
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 DEFAULT_INT8 = "default int8"

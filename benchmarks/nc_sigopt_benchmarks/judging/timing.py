@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_benchmarks.judging.comparison import PairedComparison, TimedModel
 from nc_sigopt_benchmarks.models.model_files import OpenSession, file_fingerprint
-from nc_sigopt_benchmarks.reporting.comparison import Interval, PairedComparison, TimedModel
 from nc_sigopt_strategy.backends.backend import ModelSession
 from nc_sigopt_strategy.measurement.latency import (
     RatioEstimate,
@@ -23,6 +23,7 @@ from nc_sigopt_strategy.measurement.latency import (
     paired_ratio,
     time_side_by_side,
 )
+from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 FP32 = "fp32"

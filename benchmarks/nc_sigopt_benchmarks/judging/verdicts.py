@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from nc_sigopt_benchmarks.config.run_config import CriterionConfig
+from nc_sigopt_benchmarks.judging.comparison import StrategyResult
 from nc_sigopt_benchmarks.judging.timing import Samples, ratio
-from nc_sigopt_benchmarks.reporting.comparison import StrategyResult
 
 _ALL_PAIRS_OF = 3
 

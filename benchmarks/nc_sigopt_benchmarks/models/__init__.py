@@ -1,0 +1,1 @@
+"""The models that are tuned: found, downloaded, trained or converted."""

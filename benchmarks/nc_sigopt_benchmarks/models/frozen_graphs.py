@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nc_sigopt_strategy.errors import MissingExtraError, ModelError
+from nc_sigopt_strategy.errors import ModelError, needed
 
 Shape = tuple[int | None, ...]
 
@@ -107,14 +107,12 @@ def _read(path: Path) -> Any:
         raise ModelError(f"The model {path} does not exist.", "Correct the path of the model.")
     if path.is_dir():
         raise ModelError(f"The model {path} is a folder.", _WANTED)
+    tensorflow = needed(
+        "nc_sigopt_strategy.backends.tensorflow",
+        "nc_sigopt_strategy[tensorflow]",
+        what="A frozen graph",
+    )
     try:
-        from nc_sigopt_strategy.backends.tensorflow import read_graph_def
-    except ImportError as error:
-        raise MissingExtraError(
-            f"TensorFlow cannot be imported: {error}.",
-            "Install it with: pip install 'nc_sigopt_strategy[tensorflow]'",
-        ) from error
-    try:
-        return read_graph_def(path)
+        return tensorflow.read_graph_def(path)
     except ModelError as error:
         raise ModelError(error.fact, error.hint or _WANTED) from error

@@ -8,7 +8,7 @@ then give chance-level accuracy (0.10, against 0.93 in fp32, for MobileNet_v1 on
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -134,45 +134,59 @@ class _Emitter:
         self.values: dict[int, Any] = {}
         self._consumers: dict[int, list[Any]] = {}
         self._same_padded: set[int] = set()
+        self._writers: dict[str, Callable[..., Any]] = {
+            "InputLayer": self._input,
+            "Conv2D": self._convolution,
+            "DepthwiseConv2D": self._convolution,
+            "ReLU": self._relu,
+            "Activation": self._activation,
+            "Add": self._add,
+            "ZeroPadding2D": self._padding,
+            "MaxPooling2D": self._max_pooling,
+            "GlobalAveragePooling2D": self._mean_pooling,
+            "Dense": self._dense,
+        }
         for layer in model.layers:
             for tensor in _inputs(layer):
                 self._consumers.setdefault(id(tensor), []).append(layer)
 
     def emit(self, layer: Any) -> None:
+        """Write the ops of a layer, unless they were written with an earlier one's.
+
+        Raises:
+            UnknownLayerError: The layer, or a setting of it, is not known here.
+        """
         if id(layer.output) in self.values:
             return
-        kind, tf = type(layer).__name__, self._tf
+        kind = type(layer).__name__
         values = [self.values[id(tensor)] for tensor in _inputs(layer)]
-        value: Any = values[0] if values else None
-        if kind == "InputLayer":
-            value = tf.compat.v1.placeholder(tf.float32, layer.output.shape, name=INPUT)
-        elif kind in ("Conv2D", "DepthwiseConv2D"):
-            value = self._convolution(layer, value)
-        elif kind == "ReLU":
-            value = self._relu(layer, value)
-        elif kind == "Activation":
-            value = self._activated(layer, value, layer.name)
-        elif kind == "Add":
-            value = tf.add(*values, name=layer.name)
-        elif kind == "ZeroPadding2D":
-            value = self._padding(layer, value)
-        elif kind == "MaxPooling2D":
-            value = tf.nn.max_pool2d(
-                value, layer.pool_size, layer.strides, layer.padding.upper(), name=layer.name
-            )
-        elif kind == "GlobalAveragePooling2D":
-            # What TF-Slim's models have here, and an op that can run in int8.
-            value = tf.nn.avg_pool2d(
-                value, value.shape[1:3], strides=1, padding="VALID", name=layer.name
-            )
-        elif kind == "Dense":
-            value = self._dense(layer, value)
-        elif kind not in _NOTHING_TO_INFER:
+        if kind not in self._writers and kind not in _NOTHING_TO_INFER:
             raise UnknownLayerError(
                 f"The Keras model has a layer of kind {kind} that is not known here.",
                 "Install the TensorFlow version of the constraints file.",
             )
-        self.values[id(layer.output)] = value
+        writer = self._writers.get(kind)
+        self.values[id(layer.output)] = values[0] if writer is None else writer(layer, *values)
+
+    def _input(self, layer: Any) -> Any:
+        return self._tf.compat.v1.placeholder(self._tf.float32, layer.output.shape, name=INPUT)
+
+    def _add(self, layer: Any, *values: Any) -> Any:
+        return self._tf.add(*values, name=layer.name)
+
+    def _max_pooling(self, layer: Any, value: Any) -> Any:
+        return self._tf.nn.max_pool2d(
+            value, layer.pool_size, layer.strides, layer.padding.upper(), name=layer.name
+        )
+
+    def _mean_pooling(self, layer: Any, value: Any) -> Any:
+        # What TF-Slim's models have here, and an op that can run in int8.
+        return self._tf.nn.avg_pool2d(
+            value, value.shape[1:3], strides=1, padding="VALID", name=layer.name
+        )
+
+    def _activation(self, layer: Any, value: Any) -> Any:
+        return self._activated(layer, value, layer.name)
 
     def _relu(self, layer: Any, value: Any) -> Any:
         if layer.max_value not in (None, 6) or layer.negative_slope or layer.threshold:

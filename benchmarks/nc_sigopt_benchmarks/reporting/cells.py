@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from nc_sigopt_benchmarks.reporting.comparison import Interval
-
-NOTHING = "–"
+from nc_sigopt_strategy.console.cells import NOTHING
+from nc_sigopt_strategy.results.interval import Interval
 
 
 def interval_text(interval: Interval) -> str:
@@ -20,21 +19,6 @@ def interval_text(interval: Interval) -> str:
 def milliseconds_text(interval: Interval) -> str:
     """An interval in seconds, in milliseconds."""
     return interval_text(Interval(interval.value * 1e3, interval.low * 1e3, interval.high * 1e3))
-
-
-def accuracy_text(value: float | None, interval: Interval | None = None) -> str:
-    """Four digits; the sampling interval has as many as it is good for."""
-    if value is None or not math.isfinite(value):
-        return NOTHING
-    if interval is None:
-        return f"{value:.4f}"
-    digits = 3 if interval.high - interval.low > 0.01 else 4
-    return f"{value:.4f} [{interval.low:.{digits}f}–{interval.high:.{digits}f}]"
-
-
-def seconds_text(value: float | None, digits: int = 0) -> str:
-    """Seconds without their unit, which the column's name has."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
 
 
 def mebibytes_text(size: int | None) -> str:

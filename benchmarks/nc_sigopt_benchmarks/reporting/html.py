@@ -6,11 +6,12 @@ import base64
 import json
 from pathlib import Path
 
+from nc_sigopt_benchmarks.extras import needed
+from nc_sigopt_benchmarks.judging.comparison import Comparison
 from nc_sigopt_benchmarks.machine.facts import describe_host
-from nc_sigopt_benchmarks.reporting.comparison import Comparison
 from nc_sigopt_benchmarks.reporting.summary import metric_names, stored_metrics, strategy_notes
-from nc_sigopt_benchmarks.reporting.tables import calibration_text, report_tables
-from nc_sigopt_strategy.errors import MissingExtraError
+from nc_sigopt_benchmarks.reporting.tables import report_tables
+from nc_sigopt_strategy.console.outcome_table import calibration_text
 
 REPORT_FILE = "report.html"
 _TEMPLATE = "report.html.j2"
@@ -27,18 +28,12 @@ def write_report(comparison: Comparison, images: dict[str, Path], path: Path) ->
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingExtraError(
-            f"The HTML report needs jinja2, which cannot be imported: {error}.",
-            "Install it with: pip install 'nc_sigopt_strategy[report]'",
-        ) from error
+    jinja2 = needed("jinja2", what="The HTML report")
     # Names of ops and models, and messages of exceptions, are text and never markup.
-    environment = Environment(
-        loader=PackageLoader("nc_sigopt_benchmarks.reporting", "."),
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("nc_sigopt_benchmarks.reporting", "."),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from nc_sigopt_benchmarks.reporting.cells import NOTHING, accuracy_text, short, yes_or_no
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, HeldOut, Interval
+from nc_sigopt_benchmarks.judging.comparison import Comparison, HeldOut
+from nc_sigopt_benchmarks.reporting.cells import short, yes_or_no
 from nc_sigopt_benchmarks.reporting.result_table import HostMarks
 from nc_sigopt_benchmarks.reporting.summary import front, metric_names, stored_metrics
 from nc_sigopt_benchmarks.reporting.table_data import ReportTable, Row
+from nc_sigopt_strategy.console.cells import NOTHING, accuracy_text
+from nc_sigopt_strategy.results.interval import Interval
 
 HELD_OUT_COLUMNS: dict[str, str] = {
     "strategy": "The run whose model was judged.",

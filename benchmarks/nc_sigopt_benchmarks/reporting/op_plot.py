@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.reporting.plot_style import COLOURS, legend_below, new_figure, plain
 from nc_sigopt_strategy.results.outcome import OpContribution
 

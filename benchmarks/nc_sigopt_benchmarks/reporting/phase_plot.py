@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison
+from nc_sigopt_benchmarks.judging.comparison import Comparison
 from nc_sigopt_benchmarks.reporting.plot_style import (
     COLOURS,
     group_name,

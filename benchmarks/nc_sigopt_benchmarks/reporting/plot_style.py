@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison
-from nc_sigopt_strategy.errors import MissingExtraError
+from nc_sigopt_benchmarks.extras import needed
+from nc_sigopt_benchmarks.judging.comparison import Comparison
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_COLOUR = "#555555"
@@ -56,23 +56,25 @@ def group_name(comparison: Comparison, group: str) -> str:
     return f"{group} *" if elsewhere else group
 
 
+def bare_figure(**options: Any) -> Any:
+    """A figure that can be saved, and nothing on it; options as for matplotlib's ``Figure``.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    # Not pyplot: it looks for a display and keeps every figure alive.
+    figure = needed("matplotlib.figure", what="A plot").Figure(layout="constrained", **options)
+    needed("matplotlib.backends.backend_agg", what="A plot").FigureCanvasAgg(figure)
+    return figure
+
+
 def new_figure(height: float = _HEIGHT_INCHES, panels: int = 1) -> tuple[Any, list[Any]]:
     """A figure, and axes side by side on it that share the vertical scale.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        # Not pyplot: it looks for a display and keeps every figure alive.
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            f"Plots need matplotlib, which cannot be imported: {error}.",
-            "Install it with: pip install 'nc_sigopt_strategy[report]'",
-        ) from error
-    figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DOTS_PER_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = bare_figure(figsize=(_WIDTH_INCHES, height), dpi=_DOTS_PER_INCH)
     all_axes = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
     for axes in all_axes:
         axes.grid(color="#dddddd", linewidth=0.6)

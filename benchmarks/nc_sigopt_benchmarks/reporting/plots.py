@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison
+from nc_sigopt_benchmarks.judging.comparison import Comparison
 from nc_sigopt_benchmarks.reporting.op_plot import op_figure, winner
 from nc_sigopt_benchmarks.reporting.phase_plot import phase_figure
 from nc_sigopt_benchmarks.reporting.plot_style import save

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nc_sigopt_benchmarks.reporting.cells import NOTHING, accuracy_text, seconds_text
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.reporting.table_data import ReportTable, Row
+from nc_sigopt_strategy.console.cells import NOTHING, accuracy_text, seconds_text
 
 
 @dataclass(frozen=True)

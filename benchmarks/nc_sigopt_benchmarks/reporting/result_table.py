@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult, TimedModel
 from nc_sigopt_benchmarks.machine.facts import host_differences
-from nc_sigopt_benchmarks.reporting.cells import (
-    NOTHING,
-    accuracy_text,
-    interval_text,
-    milliseconds_text,
-    seconds_text,
-    yes_or_no,
-)
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult, TimedModel
+from nc_sigopt_benchmarks.reporting.cells import interval_text, milliseconds_text, yes_or_no
 from nc_sigopt_benchmarks.reporting.table_data import ReportTable, Row
+from nc_sigopt_strategy.console.cells import NOTHING, accuracy_text, seconds_text
 
 COLUMN_MEANINGS: dict[str, str] = {
     "strategy": "Neural Compressor's tuning strategy; fp32 and default int8 are for reference.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult, TimedModel
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult, TimedModel
 from nc_sigopt_benchmarks.reporting.plot_style import (
     REFERENCE_COLOUR,
     key,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nc_sigopt_benchmarks.reporting.cells import NOTHING, mebibytes_text, seconds_text, short
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.reporting.cells import mebibytes_text, short
 from nc_sigopt_benchmarks.reporting.result_table import HostMarks
 from nc_sigopt_benchmarks.reporting.summary import (
     Reached,
@@ -19,6 +19,7 @@ from nc_sigopt_benchmarks.reporting.summary import (
     spread,
 )
 from nc_sigopt_benchmarks.reporting.table_data import ReportTable, Row
+from nc_sigopt_strategy.console.cells import NOTHING, seconds_text
 
 SEARCH_COLUMNS: dict[str, str] = {
     "strategy": "The run.",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from nc_sigopt_benchmarks.reporting.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 PHASES = ("suggest", "quantize", "evaluate", "stored_metrics", "latency", "observe")

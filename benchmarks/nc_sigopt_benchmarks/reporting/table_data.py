@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nc_sigopt_benchmarks.reporting.cells import NOTHING
+from nc_sigopt_strategy.console.cells import NOTHING
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console, JustifyMethod
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from nc_sigopt_benchmarks.reporting.cells import accuracy_text, seconds_text
-from nc_sigopt_benchmarks.reporting.comparison import Comparison
+from nc_sigopt_benchmarks.judging.comparison import Comparison
 from nc_sigopt_benchmarks.reporting.judged_tables import front_table, held_out_table, metric_tables
 from nc_sigopt_benchmarks.reporting.published import published_table
 from nc_sigopt_benchmarks.reporting.result_table import COLUMN_MEANINGS, result_table
@@ -23,21 +21,15 @@ from nc_sigopt_benchmarks.reporting.search_tables import (
 )
 from nc_sigopt_benchmarks.reporting.summary import strategy_notes
 from nc_sigopt_benchmarks.reporting.table_data import ReportTable, Row
-from nc_sigopt_strategy.results.outcome import Outcome
 
 __all__ = [
     "COLUMN_MEANINGS",
     "Row",
-    "calibration_text",
     "comparison_rows",
     "comparison_table",
     "comparison_tables",
-    "outcome_table",
     "report_tables",
-    "table_console",
 ]
-# Where nobody's window bounds it (a file, a CI log), tables get the width they look best in.
-_WIDTH_OUTSIDE_TERMINALS = 100
 _ROW_STYLES = {True: "bold green", False: "yellow", None: "dim"}
 # A label beyond this is broken where it reads best, so that the columns of figures fit beside it.
 _LABEL_WIDTH = 11
@@ -65,12 +57,6 @@ _ALWAYS = frozenset(COLUMN_MEANINGS) - {"over basic"}
 def comparison_rows(comparison: Comparison) -> list[Row]:
     """The rows of the results table, cells as ``COLUMN_MEANINGS``: references, then strategies."""
     return list(result_table(comparison).rows)
-
-
-def table_console() -> Console:
-    """A console on standard output for tables; names and errors are text to it, not markup."""
-    width = None if Console().is_terminal else _WIDTH_OUTSIDE_TERMINALS
-    return Console(width=width, markup=False, highlight=False, emoji=False)
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -131,53 +117,3 @@ def _narrow_label(label: str) -> str:
             lines.append("")
         lines[-1] += part
     return "\n".join(line.rstrip() for line in lines)
-
-
-def outcome_table(outcome: Outcome) -> Table:
-    """What one tuning run ended with, as a two-column table."""
-    table = Table(
-        title=Text(f"strategy {outcome.strategy}"), title_justify="left", show_header=False
-    )
-    table.add_column()
-    table.add_column()
-    for name, value in _outcome_rows(outcome):
-        table.add_row(name, Text(value))
-    return table
-
-
-def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
-    shown = outcome.best or outcome.nearest_miss
-    met = f"yes, trial {shown.number}" if outcome.best and shown else "no"
-    name = "int8 accuracy" if outcome.best else "nearest accuracy"
-    rows = [
-        ("met the bound?", met),
-        ("FP32 baseline", accuracy_text(outcome.baseline_accuracy)),
-        ("accuracy bound", accuracy_text(outcome.accuracy_target)),
-        (name, accuracy_text(shown.accuracy if shown else None)),
-        ("int8 duration (s)", seconds_text(shown.duration_seconds if shown else None, 2)),
-    ]
-    latency = shown.latency_seconds if shown else None
-    if latency is not None:
-        rows.append(("latency (ms)", f"{latency * 1e3:.3g}"))
-        if outcome.fp32_latency_seconds:
-            rows.append(("speed-up over FP32", f"{outcome.fp32_latency_seconds / latency:.2f}"))
-    rows.append(("trials", str(outcome.trials)))
-    if outcome.trials_by_worker:
-        shares = (f"{worker} {count}" for worker, count in outcome.trials_by_worker.items())
-        rows.append(("trials by worker", ", ".join(shares)))
-    rows.append(("tuning (s)", seconds_text(outcome.tuning_seconds)))
-    rows.append(("ended because", outcome.stop_reason))
-    if outcome.calibration is not None:
-        rows.append(("calibration", calibration_text(outcome.calibration)))
-    if outcome.costliest_ops:
-        costs = ", ".join(f"{c.op} ({c.accuracy_cost:+.4f})" for c in outcome.costliest_ops)
-        rows.append(("costliest ops in int8", costs))
-    return rows
-
-
-def calibration_text(usage: Mapping[str, Any]) -> str:
-    """How often calibration was answered from statistics, and how often not and why."""
-    passes = f"{usage['passes']} pass{'' if usage['passes'] == 1 else 'es'} over the data"
-    text = f"statistics gathered in {passes}, {usage['seconds']:.1f} s, used {usage['fed']} times"
-    left = [f"{count} times by INC itself: {why}" for why, count in usage["stock"].items()]
-    return "; ".join([text, *left])

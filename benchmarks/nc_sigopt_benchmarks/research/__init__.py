@@ -1,0 +1,1 @@
+"""What the strategy was built and is judged by: landscapes, races, parallel workers."""

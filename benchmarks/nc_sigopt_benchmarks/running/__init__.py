@@ -1,0 +1,1 @@
+"""One run of one strategy: planned, started, watched, recorded."""

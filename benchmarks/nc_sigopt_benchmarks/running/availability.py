@@ -26,7 +26,7 @@ def skip_reason(run: PlannedRun, model: BenchmarkModel) -> str | None:
     Neural Compressor installs what its "tpe" needs by itself, in the middle of a run, or fails.
     """
     if run.name == "tpe" and find_spec("hyperopt") is None:
-        return "hyperopt is not installed (pip install 'nc_sigopt_strategy[strategies]')"
+        return "hyperopt is not installed (pip install 'nc_sigopt_benchmarks[strategies]')"
     if run.name == "hawq_v2" and model.framework == TENSORFLOW:
         return "Neural Compressor has it for PyTorch only"
     if run.name in ONE_SHOTS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,20 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import nc_sigopt_benchmarks
-import nc_sigopt_strategy
 from nc_sigopt_benchmarks.config.run_config import RunConfig
-from nc_sigopt_benchmarks.running.evaluation import read_events
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
-from nc_sigopt_benchmarks.running.worker import ERROR_FILE, Request
+from nc_sigopt_benchmarks.running.worker import Request
 from nc_sigopt_strategy.console.progress import TuningProgress
+from nc_sigopt_strategy.jobs.evaluation import read_events
+from nc_sigopt_strategy.jobs.log_file import LOG_FILE
+from nc_sigopt_strategy.jobs.worker_process import (
+    ERROR_FILE,
+    GRACE_SECONDS,
+    SAVING_SECONDS,
+    worker_environment,
+)
 
-LOG_FILE = "log.txt"
 POLL_SECONDS = 0.5
-# Imports and data before the budget starts, and the last trial, which native code may be in the
-# middle of, after it: a worker that is this much over its budget hangs.
-GRACE_SECONDS = 90.0
-# What an interrupted worker gets to close its open suggestion and save its best model.
-SAVING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def run_child(
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=worker_environment(),
+            env=worker_environment(nc_sigopt_benchmarks),
             start_new_session=True,
         )
         try:
@@ -160,14 +159,3 @@ def _end(code: int, overdue: bool, folder: Path) -> ChildEnd:
     else:
         return ChildEnd()
     return ChildEnd(failure)
-
-
-def worker_environment() -> dict[str, str]:
-    """The worker's environment: it must find the packages that this process runs, wherever."""
-    packages = (nc_sigopt_benchmarks, nc_sigopt_strategy)
-    roots = [str(Path(package.__file__ or "").resolve().parent.parent) for package in packages]
-    inherited = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([*roots, *([inherited] if inherited else [])])
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    return environment

@@ -9,8 +9,8 @@ from typing import Any
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.running.one_shot import ONE_SHOTS
-from nc_sigopt_benchmarks.running.run_end import RunEnd
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
+from nc_sigopt_strategy.jobs.run_end import RunEnd
 
 
 def run_here(

@@ -10,10 +10,9 @@ from nc_sigopt_benchmarks.config.run_config import SIGOPT, RunConfig
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import ONNXRUNTIME
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
-from nc_sigopt_benchmarks.running.stock_record import WORKSPACE_FOLDER
 from nc_sigopt_strategy.errors import UnsupportedVersionError
+from nc_sigopt_strategy.jobs.sigopt_settings import WORKSPACE_FOLDER
 
-STORE_FILE = "experiments.sqlite3"
 # What the number in Neural Compressor's quant_level makes of the strategy's name.
 _QUANT_LEVELS: dict[str, int | str] = {"auto": "auto", "conservative": 0}
 # ONNX Runtime's names of its formats to Neural Compressor's.
@@ -52,7 +51,7 @@ def inc_config(
     level = _QUANT_LEVELS.get(run.name, 1)
     kwargs = dict(run.strategy.strategy_kwargs)
     if run.name == SIGOPT:
-        kwargs = _sigopt_kwargs(config, run, model, folder, own_kwargs)
+        kwargs = _sigopt_kwargs(config, run, model, own_kwargs)
     criterion = config.accuracy_criterion
     try:
         tuning = inc.TuningCriterion(
@@ -90,18 +89,12 @@ def _sigopt_kwargs(
     config: RunConfig,
     run: PlannedRun,
     model: BenchmarkModel,
-    folder: Path,
     own_kwargs: Mapping[str, Any],
 ) -> dict[str, Any]:
     given = dict(run.strategy.strategy_kwargs)
     if "seed" in given:
         given["seed"] += run.repeat - 1
-    kwargs = {
-        "seed": run.seed,
-        "storage": f"sqlite:///{folder.resolve() / STORE_FILE}",
-        "output_dir": str(folder),
-        **own_kwargs,
-    }
+    kwargs: dict[str, Any] = {"seed": run.seed, **own_kwargs}
     if model.framework == ONNXRUNTIME:
         kwargs["onnxruntime_session_options"] = config.model.session.as_mapping()
     return {**kwargs, **given}

@@ -12,17 +12,19 @@ from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import best_model_file, evaluated_model
-from nc_sigopt_benchmarks.running.evaluation import RecordingEvaluation, read_events
+from nc_sigopt_benchmarks.running.evaluation import recording_evaluation
 from nc_sigopt_benchmarks.running.one_shot import build_one_shot
-from nc_sigopt_benchmarks.running.run_end import RunEnd
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_benchmarks.running.stock_record import (
-    WORKSPACE_FOLDER,
+    Ending,
     drop_leftovers,
     outcome_from_events,
     trials_from_events,
 )
 from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.jobs.evaluation import read_events
+from nc_sigopt_strategy.jobs.run_end import RunEnd
+from nc_sigopt_strategy.jobs.sigopt_settings import WORKSPACE_FOLDER
 from nc_sigopt_strategy.results.run_files import publish, write_recipe, write_trials
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 
@@ -47,7 +49,7 @@ def run_one_shot(
     pipeline = build_pipeline(config, model)
     started = time.monotonic()
     watch = InterruptWatch()
-    evaluation = RecordingEvaluation(
+    evaluation = recording_evaluation(
         pipeline.eval_func,
         folder,
         config.accuracy_criterion,
@@ -89,9 +91,8 @@ def run_one_shot(
         config,
         folder,
         framework=model.framework,
-        tuning_seconds=time.monotonic() - started,
         batch_size=pipeline.batch_size,
-        interrupted=watch.by_person,
+        ending=Ending(interrupted=watch.by_person, seconds=time.monotonic() - started),
     )
     drop_leftovers(folder)
     outcome = dataclasses.replace(outcome, files=files)

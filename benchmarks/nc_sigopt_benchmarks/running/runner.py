@@ -18,11 +18,11 @@ from nc_sigopt_benchmarks.config.run_config import SIGOPT, RunConfig
 from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import best_model_file
-from nc_sigopt_benchmarks.running.evaluation import RecordingEvaluation, read_events
+from nc_sigopt_benchmarks.running.evaluation import recording_evaluation
 from nc_sigopt_benchmarks.running.inc_config import inc_config
-from nc_sigopt_benchmarks.running.run_end import RunEnd
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_benchmarks.running.stock_record import (
+    Ending,
     drop_leftovers,
     outcome_from_events,
     trials_from_events,
@@ -31,6 +31,9 @@ from nc_sigopt_benchmarks.running.stock_record import (
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.jobs.evaluation import read_events
+from nc_sigopt_strategy.jobs.run_end import RunEnd
+from nc_sigopt_strategy.jobs.sigopt_settings import own_kwargs
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import (
     OUTCOME_FILE,
@@ -67,53 +70,43 @@ def run_strategy(
         SigOptStrategyError: A wrong key in ``strategy_kwargs``, data that cannot be used.
     """
     pipeline = build_pipeline(config, model)
-    own_kwargs: dict[str, Any] = {"progress": progress}
-    if run.name == SIGOPT and pipeline.stored_metrics_func is not None:
-        own_kwargs["stored_metrics_func"] = pipeline.stored_metrics_func
+    is_sigopt = run.name == SIGOPT
+    kwargs = own_kwargs(folder, progress)
+    if pipeline.stored_metrics_func is not None:
+        kwargs["stored_metrics_func"] = pipeline.stored_metrics_func
     conf = inc_config(
         config,
         run,
         model,
         folder,
         calibration_size=pipeline.calibration_size,
-        own_kwargs=own_kwargs,
+        own_kwargs=kwargs,
     )
-    from neural_compressor import quantization
-
-    failures = _FailureLog()
     # The clock starts after the imports, which take seconds and are no part of tuning.
+    from nc_sigopt_strategy.hosts.inc.fitting import fit
+
     started = time.monotonic()
     watch = InterruptWatch(run.timeout)
-    evaluation = RecordingEvaluation(
+    evaluation = recording_evaluation(
         pipeline.eval_func,
         folder,
         config.accuracy_criterion,
-        keep_models=run.name != SIGOPT,
-        stored_metrics_func=None if run.name == SIGOPT else pipeline.stored_metrics_func,
+        keep_models=not is_sigopt,
+        stored_metrics_func=None if is_sigopt else pipeline.stored_metrics_func,
         on_event=on_event,
         check_interrupt=watch.check,
     )
-    logger = logging.getLogger("neural_compressor")
-    logger.addHandler(failures)
     usage = CalibrationUsage()
-    try:
-        with watch, CalibratedOnce(model.framework, usage, mode=run.strategy.calibration):
-            found = quantization.fit(
-                model=str(model.path),
-                conf=conf,
-                calib_dataloader=pipeline.calib_dataloader,
-                eval_func=evaluation,
-            )
-    finally:
-        logger.removeHandler(failures)
+    with watch, CalibratedOnce(model.framework, usage, mode=run.strategy.calibration):
+        fitted = fit(str(model.path), conf, pipeline.calib_dataloader, evaluation)
     tuning_seconds = time.monotonic() - started
-    if run.name == SIGOPT:
-        outcome = _own_outcome(folder, config, run, model.framework, failures.cause)
+    failure = None if fitted.error is None else repr(fitted.error)
+    if is_sigopt:
+        outcome = _own_outcome(folder, config, run, model.framework, failure)
         return RunEnd(outcome, watch.by_person)
-    failure = failures.cause
-    if found is not None:
+    if fitted.model is not None:
         try:
-            _save_despite_timeout(found, folder / best_model_file(model.framework))
+            _save_despite_timeout(fitted.model, folder / best_model_file(model.framework))
         except OSError as error:
             failure = f"The best model could not be saved: {error}."
     trials = trials_from_events(read_events(folder), run.name)
@@ -123,10 +116,8 @@ def run_strategy(
         config,
         folder,
         framework=model.framework,
-        tuning_seconds=tuning_seconds,
         batch_size=pipeline.batch_size,
-        failure=failure,
-        interrupted=watch.by_person,
+        ending=Ending(failure, watch.by_person, tuning_seconds),
     )
     if run.strategy.calibration != STOCK:
         outcome = dataclasses.replace(outcome, calibration=usage.as_dict())
@@ -148,7 +139,7 @@ def _own_outcome(
         config,
         folder,
         framework=framework,
-        failure=failure or "the strategy left no outcome.json",
+        ending=Ending(failure or "the strategy left no outcome.json"),
     )
     return publish(outcome, folder, {})
 
@@ -178,18 +169,3 @@ def _save(model: Any, path: Path) -> None:
     # INC's model objects: TensorFlow's have a graph, ONNX's the model itself.
     kept = model.graph_def if hasattr(model, "graph_def") else model.model
     write_whole(path, kept.SerializeToString())
-
-
-class _FailureLog(logging.Handler):
-    """Keeps why ``fit`` gave up: it logs the exception that ended it and returns ``None``."""
-
-    def __init__(self) -> None:
-        super().__init__(level=logging.ERROR)
-        self.cause: str | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if "Unexpected exception" in text:
-            self.cause = text.removesuffix(" happened during tuning.").removeprefix(
-                "Unexpected exception "
-            )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,30 @@ from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.models.model_files import best_model_file, file_fingerprint
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
+from nc_sigopt_strategy.jobs.sigopt_settings import WORKSPACE_FOLDER
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import write_recipe
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
-WORKSPACE_FOLDER = "nc_workspace"
 # Neural Compressor leaves calibration graphs and printed activations of tens of megabytes in its
 # workspace; what is worth keeping there is small.
 _LEFTOVER_BYTES = 1 << 20
 Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended, as far as its evaluations do not tell.
+
+    Attributes:
+        failure: What ended it early, if anything did.
+        interrupted: Whether Ctrl-C ended it.
+        seconds: Wall time of the run; ``None``: the last event's time.
+    """
+
+    failure: str | None = None
+    interrupted: bool = False
+    seconds: float | None = None
 
 
 def trials_from_events(events: Sequence[Event], strategy: str) -> list[TrialRecord]:
@@ -65,10 +81,8 @@ def outcome_from_events(
     folder: Path,
     *,
     framework: str,
-    tuning_seconds: float | None = None,
+    ending: Ending,
     batch_size: int | None = None,
-    failure: str | None = None,
-    interrupted: bool = False,
 ) -> Outcome:
     """How the run ended, as far as the calls of the evaluation tell.
 
@@ -78,10 +92,8 @@ def outcome_from_events(
         config: The run configuration.
         folder: The run's folder; the best model's file in it counts as the model found.
         framework: ``tensorflow`` or ``onnxruntime``.
-        tuning_seconds: Wall time of the run; the last event's time when unknown.
+        ending: How it ended.
         batch_size: Inputs in a batch.
-        failure: The exception that ended the run, if one did.
-        interrupted: Whether Ctrl-C ended the run.
     """
     criterion = config.accuracy_criterion
     trials = trials_from_events(events, run.name)
@@ -96,14 +108,15 @@ def outcome_from_events(
     sign = 1.0 if criterion.higher_is_better else -1.0
     measured = [trial for trial in trials if trial.accuracy is not None]
     nearest = max(measured, key=lambda trial: sign * (trial.accuracy or 0.0), default=None)
-    if tuning_seconds is None:
-        tuning_seconds = events[-1]["ended_seconds"] if events else 0.0
+    seconds = ending.seconds
+    if seconds is None:
+        seconds = events[-1]["ended_seconds"] if events else 0.0
     return Outcome(
         strategy=run.name,
         found=best is not None,
         stop_reason="It was interrupted."
-        if interrupted
-        else _stop_reason(run, len(trials), tuning_seconds, best is not None, failure),
+        if ending.interrupted
+        else _stop_reason(run, len(trials), seconds, best is not None, ending.failure),
         baseline_accuracy=accuracy,
         baseline_duration_seconds=baseline["duration_seconds"] if baseline else None,
         accuracy_target=target,
@@ -112,9 +125,10 @@ def outcome_from_events(
         best=best,
         nearest_miss=None if best else nearest,
         trials=len(trials),
-        tuning_seconds=tuning_seconds,
+        tuning_seconds=seconds,
         files={"model": saved.name} if best else {},
         seconds_to_first_feasible=feasible[0].ended_seconds if feasible else None,
+        error=None if ending.interrupted else ending.failure,
     )
 
 

@@ -27,10 +27,8 @@ from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.running.dispatch import run_here
 from nc_sigopt_benchmarks.running.resource_usage import write_usage
 from nc_sigopt_benchmarks.running.run_plan import planned_run
-from nc_sigopt_strategy.errors import SigOptStrategyError
+from nc_sigopt_strategy.jobs.worker_process import ERROR_FILE, REQUEST_FILE, describe_error
 
-REQUEST_FILE = "request.json"
-ERROR_FILE = "error.json"
 _PARENT_CHECK_SECONDS = 2.0
 
 
@@ -93,15 +91,6 @@ def main(arguments: list[str]) -> int:
     finally:
         write_usage(request.folder)
     return 0
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """An error as plain data, for the process that started this one."""
-    return {
-        "kind": type(error).__name__,
-        "message": str(error) or repr(error),
-        "wrong_use": isinstance(error, SigOptStrategyError),
-    }
 
 
 def _end_with_parent() -> None:

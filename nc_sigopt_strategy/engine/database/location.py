@@ -13,8 +13,7 @@ import sqlalchemy
 
 from nc_sigopt_strategy.errors import StoreError
 
-# How long one process waits for another one's write to the same SQLite file. A write takes
-# milliseconds; a minute covers a machine that swaps.
+# A write takes milliseconds; a minute covers a machine that swaps.
 SQLITE_BUSY_SECONDS = 60.0
 
 _SECRET_QUERY_WORDS = ("password", "passwd", "pwd", "secret", "token")
@@ -43,7 +42,7 @@ _SQLITE_REASONS = (
     ),
     (
         "locked",
-        f"The store {{store}} has been locked by another process for {SQLITE_BUSY_SECONDS:.0f} s.",
+        "The store {store} has been locked by another process for {busy:.0f} s.",
         "Wait for that process or end it, or name another file.",
     ),
     (
@@ -130,6 +129,7 @@ class Location:
 
     Args:
         storage_url: A database URL that SQLAlchemy understands, such as ``sqlite:///runs.db``.
+        busy_seconds: How long one process waits for another one's write to the same SQLite file.
 
     Attributes:
         url: The URL to connect with, SQLite paths made absolute.
@@ -141,7 +141,8 @@ class Location:
         StoreError: It is not a URL.
     """
 
-    def __init__(self, storage_url: str) -> None:
+    def __init__(self, storage_url: str, *, busy_seconds: float = SQLITE_BUSY_SECONDS) -> None:
+        self._busy_seconds = busy_seconds
         try:
             url = sqlalchemy.make_url(storage_url)
         except (sqlalchemy.exc.ArgumentError, ValueError, TypeError, AttributeError):
@@ -194,7 +195,12 @@ class Location:
             reasons = _POSTGRESQL_REASONS
         for sign, fact, hint in reasons:
             if sign in text:
-                names = {"store": place, "database": self.url.database, "user": self.url.username}
+                names = {
+                    "store": place,
+                    "database": self.url.database,
+                    "user": self.url.username,
+                    "busy": self._busy_seconds,
+                }
                 return StoreError(fact.format(**names), hint.format(**names))
         if self.url.password:
             for shown in {str(self.url.password), quote_plus(str(self.url.password))}:
@@ -250,11 +256,11 @@ class Location:
         # one thread only ever uses it is off.
         connection = sqlite3.connect(
             str(self.path or ":memory:"),
-            timeout=SQLITE_BUSY_SECONDS,
+            timeout=self._busy_seconds,
             check_same_thread=False,
         )
         try:
-            _log_ahead(connection)
+            _log_ahead(connection, self._busy_seconds)
             connection.execute("PRAGMA synchronous=FULL")
         except sqlite3.Error:
             connection.close()
@@ -262,12 +268,12 @@ class Location:
         return connection
 
 
-def _log_ahead(connection: sqlite3.Connection) -> None:
+def _log_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:
     """Switch to write-ahead logging, waiting for processes that open the new file as well.
 
     SQLite does not apply its busy timeout to this switch: it answers "locked" at once.
     """
-    deadline = time.monotonic() + SQLITE_BUSY_SECONDS
+    deadline = time.monotonic() + busy_seconds
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 
-from nc_sigopt_strategy.engine.history.model import Experiment
+from nc_sigopt_strategy.engine.history.description import ExperimentDescription
 from nc_sigopt_strategy.engine.history.point import Point
 
 Costs = tuple[float, ...]
@@ -15,7 +15,7 @@ def metric_values(point: Point) -> dict[str | None, float]:
     return {value["name"]: value["value"] for value in (point.observation or {}).get("values", [])}
 
 
-def costs_of(experiment: Experiment, values: dict[str | None, float]) -> Costs:
+def costs_of(experiment: ExperimentDescription, values: dict[str | None, float]) -> Costs:
     """Optimized values, turned so that less is better."""
     return tuple(
         -values[metric.name] if metric.objective == "maximize" else values[metric.name]
@@ -30,7 +30,7 @@ class BestSoFar:
         experiment: Its metrics.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: ExperimentDescription) -> None:
         self._experiment = experiment
         self._regardless = _Front()
         self._within = _Front()

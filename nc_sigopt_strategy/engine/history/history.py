@@ -20,7 +20,7 @@ from nc_sigopt_strategy.engine.database.database import Database
 from nc_sigopt_strategy.engine.database.trial_reader import read_trials
 from nc_sigopt_strategy.engine.database.trial_writer import TrialTemplate
 from nc_sigopt_strategy.engine.history.best import BestSoFar
-from nc_sigopt_strategy.engine.history.model import Experiment, Metric
+from nc_sigopt_strategy.engine.history.description import ExperimentDescription, Metric
 from nc_sigopt_strategy.engine.history.point import Point, made_at, point_of
 from nc_sigopt_strategy.engine.history.stagnation import (
     LOOKBACK_PER_PARAMETER,
@@ -76,7 +76,7 @@ class History:
         database: Database,
         study_id: int,
         study_name: str,
-        experiment: Experiment,
+        experiment: ExperimentDescription,
     ) -> None:
         self.study_id = study_id
         self.study_name = study_name
@@ -143,7 +143,7 @@ class History:
         with self._lock:
             return Selection(self._points, list(self._observed))
 
-    def progress(self, experiment: Experiment) -> Progress:
+    def progress(self, experiment: ExperimentDescription) -> Progress:
         """How far the experiment is."""
         with self._lock:
             # With one optimized metric a server names the best value, thresholds or not.
@@ -156,12 +156,12 @@ class History:
                 best=best[0] if best else None,
             )
 
-    def best(self, experiment: Experiment) -> list[Point]:
+    def best(self, experiment: ExperimentDescription) -> list[Point]:
         """The best observations, as ``best.BestSoFar.within_thresholds``."""
         with self._lock:
             return self._best_of(experiment).within_thresholds()
 
-    def is_stagnating(self, experiment: Experiment) -> bool:
+    def is_stagnating(self, experiment: ExperimentDescription) -> bool:
         """Whether the latest observations have brought nothing; see ``stagnation``."""
         lookback = LOOKBACK_PER_PARAMETER * len(self.space)
         with self._lock:
@@ -245,7 +245,7 @@ class History:
         if not self._taken[key]:
             del self._taken[key]
 
-    def _best_of(self, experiment: Experiment) -> BestSoFar:
+    def _best_of(self, experiment: ExperimentDescription) -> BestSoFar:
         # Thresholds may change, and the other metrics' objectives not: then all are compared anew.
         if self._best is None or self._metrics != experiment.metrics:
             self._metrics = experiment.metrics

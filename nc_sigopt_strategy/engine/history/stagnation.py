@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 
 from nc_sigopt_strategy.engine.history.best import costs_of, metric_values
-from nc_sigopt_strategy.engine.history.model import Experiment
+from nc_sigopt_strategy.engine.history.description import ExperimentDescription
 from nc_sigopt_strategy.engine.history.point import Point
 
 LOOKBACK_PER_PARAMETER = 5
@@ -27,7 +27,7 @@ class Costs:
         self._in_order: list[float] = []
         self._sorted: list[float] = []
 
-    def insert(self, position: int, experiment: Experiment, point: Point) -> None:
+    def insert(self, position: int, experiment: ExperimentDescription, point: Point) -> None:
         """Take an observation in.
 
         Args:
@@ -52,7 +52,7 @@ class Costs:
 
 
 def is_front_stagnating(
-    experiment: Experiment, front: Sequence[Point], earlier: Sequence[bool], count: int
+    experiment: ExperimentDescription, front: Sequence[Point], earlier: Sequence[bool], count: int
 ) -> bool:
     """Whether the latest observations have added nothing to a Pareto set.
 

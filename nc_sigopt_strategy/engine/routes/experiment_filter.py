@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nc_sigopt_strategy.engine import validation
-from nc_sigopt_strategy.engine.history.model import Experiment
+from nc_sigopt_strategy.engine.history.description import ExperimentDescription
 
 SORTS = ("id", "recent")
 LIST_KEYS = (
@@ -18,7 +18,7 @@ LIST_KEYS = (
 
 def experiment_filter(
     query: dict[str, Any], project_id: str | None
-) -> Callable[[Experiment], bool]:
+) -> Callable[[ExperimentDescription], bool]:
     """Tells for an experiment whether it belongs into the list.
 
     Args:
@@ -40,7 +40,7 @@ def experiment_filter(
     if query.get("user") is not None:
         none_at_all = True
 
-    def wanted(experiment: Experiment) -> bool:
+    def wanted(experiment: ExperimentDescription) -> bool:
         return (
             not none_at_all
             and state in ("all", experiment.state)

@@ -9,7 +9,11 @@ from typing import Any, TypeVar
 
 from nc_sigopt_strategy.engine import validation
 from nc_sigopt_strategy.engine.api_error import bad_request
-from nc_sigopt_strategy.engine.history.model import Experiment, Metric, Parameter
+from nc_sigopt_strategy.engine.history.description import (
+    ExperimentDescription,
+    Metric,
+    ParameterDomain,
+)
 from nc_sigopt_strategy.sampling import Enumeration
 
 EXPERIMENT_TYPES = ("offline", "random", "grid")
@@ -35,10 +39,10 @@ _CREATE_KEYS = (
     "parallel_bandwidth", "num_solutions", "metadata", *_NOT_OFFERED,
 )  # fmt: skip
 
-_Named = TypeVar("_Named", Metric, Parameter)
+_Named = TypeVar("_Named", Metric, ParameterDomain)
 
 
-def new_experiment(data: dict[str, Any], now: int) -> Experiment:
+def new_experiment(data: dict[str, Any], now: int) -> ExperimentDescription:
     """The experiment that the body of a create request describes.
 
     Args:
@@ -55,7 +59,7 @@ def new_experiment(data: dict[str, Any], now: int) -> Experiment:
     solutions = data.get("num_solutions")
     if solutions is not None and validation.integer(solutions, "num_solutions", 1) != 1:
         raise bad_request("num_solutions above 1 is not offered by the embedded engine")
-    experiment = Experiment(
+    experiment = ExperimentDescription(
         name=validation.name(validation.required(data, "name"), ".name"),
         type=validation.one_of(
             "offline" if data.get("type") is None else data["type"], EXPERIMENT_TYPES, ".type"
@@ -162,14 +166,14 @@ def _metric(entry: Any, total: int) -> Metric:
     )
 
 
-def _parameters(value: Any) -> tuple[Parameter, ...]:
+def _parameters(value: Any) -> tuple[ParameterDomain, ...]:
     raw = validation.array(value, "parameters")
     if not raw:
         raise bad_request("An experiment needs at least one parameter")
     return _sorted_unique([_parameter(entry) for entry in raw], "parameter")
 
 
-def _parameter(entry: Any) -> Parameter:
+def _parameter(entry: Any) -> ParameterDomain:
     # Unknown keys inside a parameter are ignored, as a server does.
     raw = validation.object_(entry, "parameters[]")
     name = validation.name(validation.required(raw, "name"), "parameter name")
@@ -183,9 +187,9 @@ def _parameter(entry: Any) -> Parameter:
         if raw.get(key) and kind not in kinds:
             raise bad_request(f"Parameter {name}: {key} does not go with type {kind}")
     if kind == "categorical":
-        parameter = Parameter(name, kind, categories=_categories(raw, name))
+        parameter = ParameterDomain(name, kind, categories=_categories(raw, name))
     elif raw.get("grid") is not None:
-        parameter = Parameter(name, kind, grid=_grid(raw, name, kind))
+        parameter = ParameterDomain(name, kind, grid=_grid(raw, name, kind))
     else:
         parameter = _bounded(raw, name, kind)
     default = raw.get("default_value")
@@ -203,7 +207,7 @@ _ONLY_FOR = {
 }
 
 
-def _bounded(raw: dict[str, Any], name: str, kind: str) -> Parameter:
+def _bounded(raw: dict[str, Any], name: str, kind: str) -> ParameterDomain:
     bounds = validation.object_(validation.required(raw, "bounds"), f"bounds of {name}")
     check = _number_check(kind)
     low = check(validation.required(bounds, "min"), f"bounds.min of {name}")
@@ -214,7 +218,7 @@ def _bounded(raw: dict[str, Any], name: str, kind: str) -> Parameter:
     log = validation.one_of(transformation, ("none", "log"), f"transformation of {name}") == "log"
     if log and low <= 0:
         raise bad_request(f"Parameter {name}: a log transformation needs min above 0, got {low}")
-    return Parameter(name, kind, low=low, high=high, log=log)
+    return ParameterDomain(name, kind, low=low, high=high, log=log)
 
 
 def _categories(raw: dict[str, Any], name: str) -> tuple[str, ...]:
@@ -263,7 +267,7 @@ def _number_check(kind: str) -> Callable[[Any, str], float]:
     return check
 
 
-def _with_required_budget(experiment: Experiment) -> Experiment:
+def _with_required_budget(experiment: ExperimentDescription) -> ExperimentDescription:
     several = len(experiment.optimized) > 1
     if experiment.observation_budget is None and (several or experiment.limited):
         raise bad_request(
@@ -273,7 +277,7 @@ def _with_required_budget(experiment: Experiment) -> Experiment:
     return experiment
 
 
-def _with_grid_budget(experiment: Experiment) -> Experiment:
+def _with_grid_budget(experiment: ExperimentDescription) -> ExperimentDescription:
     """A grid's budget is the number of its combinations, whatever was asked for."""
     space = experiment.search_space()
     if not Enumeration.is_finite(space):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from nc_sigopt_strategy.engine import documents, validation
 from nc_sigopt_strategy.engine.api_error import ApiError, bad_request
 from nc_sigopt_strategy.engine.context import Engine, JsonObject, check_client, unix_now
+from nc_sigopt_strategy.engine.history.description import ExperimentDescription, Metric
 from nc_sigopt_strategy.engine.history.history import NOTHING_YET
-from nc_sigopt_strategy.engine.history.model import Experiment, Metric
 from nc_sigopt_strategy.engine.routes import experiment_rules
 from nc_sigopt_strategy.engine.routes.account import check_project, fetch_project
 from nc_sigopt_strategy.engine.routes.experiment_filter import LIST_KEYS, SORTS, experiment_filter
@@ -19,11 +20,6 @@ from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
 from nc_sigopt_strategy.engine.store import EXPERIMENT_ATTR, StoredExperiment
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
-
-_UPDATE_KEYS = (
-    "name", "state", "project", "observation_budget", "metrics", "metadata",
-    "parallel_bandwidth", "no_optimize",
-)  # fmt: skip
 
 
 def create_experiment(engine: Engine, data: JsonObject, client_id: str = "1") -> JsonObject:
@@ -69,27 +65,13 @@ def update_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> J
             "Parameters cannot be changed: the embedded engine compares all observations of an "
             "experiment with each other. Create a new experiment.",
         )
-    validation.check_keys(data, _UPDATE_KEYS)
+    validation.check_keys(data, (*_CHANGES, "no_optimize"))
     if data.get("no_optimize") is not None:
         validation.boolean(data["no_optimize"], "no_optimize")
     changes: JsonObject = {"updated": unix_now()}
-    if "name" in data:
-        changes["name"] = validation.name(data["name"], ".name")
-    if "state" in data:
-        changes["state"] = validation.one_of(data["state"], ("active", "deleted"), ".state")
-    if "project" in data:
-        changes["project"] = experiment_rules.project_id(data["project"])
-        check_project(engine, changes["project"])
-    if "observation_budget" in data:
-        changes["observation_budget"] = experiment_rules.budget(data["observation_budget"])
-        if changes["observation_budget"] is None and experiment.observation_budget is not None:
-            raise bad_request("observation_budget cannot be taken away")
-    if "metadata" in data:
-        changes["metadata"] = validation.metadata(data["metadata"])
-    if "parallel_bandwidth" in data:
-        changes["parallel_bandwidth"] = experiment_rules.bandwidth(data["parallel_bandwidth"])
-    if "metrics" in data:
-        changes["metrics"] = _with_thresholds(experiment, data["metrics"])
+    for key, change in _CHANGES.items():
+        if key in data:
+            changes[key] = change(engine, experiment, data[key])
     changed = dataclasses.replace(experiment, **changes)
     engine.store.save_experiment(stored.id, changed)
     return _document(engine, dataclasses.replace(stored, experiment=changed))
@@ -168,7 +150,7 @@ def _page(engine: Engine, data: JsonObject, project_id: str | None) -> JsonObjec
     return page.document(lambda stored: _document(engine, stored))
 
 
-def _with_thresholds(experiment: Experiment, value: Any) -> tuple[Metric, ...]:
+def _with_thresholds(experiment: ExperimentDescription, value: Any) -> tuple[Metric, ...]:
     """The metrics with other thresholds; nothing else about them can change."""
     metrics = {metric.name: metric for metric in experiment.metrics}
     for entry in validation.array(value, "metrics"):
@@ -191,3 +173,31 @@ def _with_thresholds(experiment: Experiment, value: Any) -> tuple[Metric, ...]:
         experiment_rules.check_threshold(changed, len(experiment.optimized))
         metrics[metric.name] = changed
     return tuple(metrics.values())
+
+
+def _new_project(engine: Engine, experiment: ExperimentDescription, value: Any) -> str | None:
+    project = experiment_rules.project_id(value)
+    check_project(engine, project)
+    return project
+
+
+def _new_budget(engine: Engine, experiment: ExperimentDescription, value: Any) -> int | None:
+    budget = experiment_rules.budget(value)
+    if budget is None and experiment.observation_budget is not None:
+        raise bad_request("observation_budget cannot be taken away")
+    return budget
+
+
+# What of an experiment can be changed, and the check of its new value; the first one that is
+# wrong is named, in this order.
+_CHANGES: dict[str, Callable[[Engine, ExperimentDescription, Any], Any]] = {
+    "name": lambda engine, experiment, value: validation.name(value, ".name"),
+    "state": lambda engine, experiment, value: validation.one_of(
+        value, ("active", "deleted"), ".state"
+    ),
+    "project": _new_project,
+    "observation_budget": _new_budget,
+    "metadata": lambda engine, experiment, value: validation.metadata(value),
+    "parallel_bandwidth": lambda engine, experiment, value: experiment_rules.bandwidth(value),
+    "metrics": lambda engine, experiment, value: _with_thresholds(experiment, value),
+}

@@ -7,14 +7,14 @@ from typing import Any
 
 from nc_sigopt_strategy.engine import validation
 from nc_sigopt_strategy.engine.api_error import bad_request
-from nc_sigopt_strategy.engine.history.model import Experiment
+from nc_sigopt_strategy.engine.history.description import ExperimentDescription
 from nc_sigopt_strategy.engine.history.point import Point, made_at
 
 # Sorts by what is there, then by what is looked for, then by id: any two points compare.
 Order = Callable[[Point], tuple[Any, ...]]
 
 
-def observation_order(experiment: Experiment, sort: Any) -> Order | None:
+def observation_order(experiment: ExperimentDescription, sort: Any) -> Order | None:
     """The key to sort observations by, ascending; ``None`` for the order of ids.
 
     Args:
@@ -42,7 +42,7 @@ def observation_order(experiment: Experiment, sort: Any) -> Order | None:
     )
 
 
-def _by_metric(experiment: Experiment, kind: str, name: str) -> Order:
+def _by_metric(experiment: ExperimentDescription, kind: str, name: str) -> Order:
     wanted: str | None = name
     if not name:
         wanted = (experiment.optimized or experiment.metrics)[0].name

@@ -12,8 +12,8 @@ from nc_sigopt_strategy.engine import documents, validation
 from nc_sigopt_strategy.engine.api_error import ApiError, bad_request, not_found
 from nc_sigopt_strategy.engine.context import Engine, JsonObject, unix_now
 from nc_sigopt_strategy.engine.database.trial_writer import Finish
+from nc_sigopt_strategy.engine.history.description import ExperimentDescription
 from nc_sigopt_strategy.engine.history.history import History
-from nc_sigopt_strategy.engine.history.model import Experiment
 from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR, Point
 from nc_sigopt_strategy.engine.routes.observation_order import observation_order
 from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
@@ -169,7 +169,7 @@ def _check(data: JsonObject, stored: StoredExperiment, history: History) -> _Rep
     return _Report(point, assignments, finish)
 
 
-def _values(experiment: Experiment, value: Any) -> list[JsonObject]:
+def _values(experiment: ExperimentDescription, value: Any) -> list[JsonObject]:
     """Checked values of all metrics, sorted by metric name."""
     found: dict[str | None, JsonObject] = {}
     names = [metric.name for metric in experiment.metrics]

@@ -73,11 +73,7 @@ def paginate(
     Raises:
         ApiError: 400.
     """
-    limit = MAX_LIMIT
-    if query.get("limit") is not None:
-        limit = validation.query_integer(query["limit"], "limit")
-    if not 0 <= limit <= MAX_LIMIT:
-        raise bad_request(f"limit must be from 0 to {MAX_LIMIT}, got {limit}")
+    limit = _limit(query)
     before, after = _marker(query, "before"), _marker(query, "after")
     if before is not None and after is not None:
         raise bad_request("Only one of before and after may be given")
@@ -108,6 +104,15 @@ def paginate(
         before=str(shown[-1].id) if shown and later_left else None,
         after=str(shown[0].id) if shown and earlier_left else None,
     )
+
+
+def _limit(query: Mapping[str, Any]) -> int:
+    limit = MAX_LIMIT
+    if query.get("limit") is not None:
+        limit = validation.query_integer(query["limit"], "limit")
+    if not 0 <= limit <= MAX_LIMIT:
+        raise bad_request(f"limit must be from 0 to {MAX_LIMIT}, got {limit}")
+    return limit
 
 
 def _around(items: Sequence[HasId], marker: int, *, by_id: bool) -> tuple[int, int]:

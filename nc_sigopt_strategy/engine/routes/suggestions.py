@@ -13,7 +13,6 @@ from nc_sigopt_strategy.engine.context import Engine, JsonObject, unix_now
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, OvertakenError
 from nc_sigopt_strategy.engine.history.history import History
 from nc_sigopt_strategy.engine.history.point import SUGGESTION_ATTR, Point
-from nc_sigopt_strategy.engine.proposal import propose
 from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
 from nc_sigopt_strategy.engine.store import StoredExperiment
 from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
@@ -162,9 +161,7 @@ def _sampled(
     record = engine.store.record(stored.id)
     for race in range(_RACES):
         asked = time.perf_counter()
-        assignments = propose(
-            stored.experiment, history, engine.sampler, engine.seed, race, record
-        )
+        assignments = engine.proposer.propose(stored.experiment, history, race, record)
         engine.clock.seconds += time.perf_counter() - asked
         while True:
             expected = history.next_number

@@ -17,6 +17,7 @@ class LoggedErrors(logging.Handler):
         self.last: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Remember the message of an error."""
         self.last = record.getMessage()
 
     def __enter__(self) -> LoggedErrors:

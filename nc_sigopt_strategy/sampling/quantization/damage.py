@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from nc_sigopt_strategy.sampling.conventions import TuningExperiment
 from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel
-from nc_sigopt_strategy.sampling.quantization.history import History
 from nc_sigopt_strategy.sampling.quantization.noise_model import NoiseModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays
 
 # Where only accuracy is known: its error, as a share of the drop that is allowed and of the drop.
 _ACCURACY_ERROR, _ACCURACY_MISFIT = 0.3, 0.15
@@ -45,7 +45,7 @@ class Damage:
 
 def learn_damage(
     space: OpSpace,
-    history: History,
+    history: TrialArrays,
     experiment: TuningExperiment,
     rng: np.random.Generator,
     draws: int,

@@ -14,11 +14,11 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.sampling.conventions import Reading, TuningExperiment
-from nc_sigopt_strategy.sampling.quantization.history import USUAL_ERROR, History
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.sampler import one_blas_thread
 from nc_sigopt_strategy.sampling.quantization.suggestion import expected_gain
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import USUAL_ERROR, TrialArrays
 
 _MAD_TO_SD = 1.4826
 
@@ -65,7 +65,7 @@ class Outlook:
         noise = np.array(
             [np.nan if r.output_noise is None else r.output_noise for r in readings], float
         )
-        self._history = History(
+        self._history = TrialArrays(
             choices=self._positions([assignments for assignments, _ in measured]),
             latency=latency,
             latency_stderr=np.maximum(stderr, 1e-4 * latency),

@@ -17,9 +17,9 @@ from threadpoolctl import ThreadpoolController
 
 from nc_sigopt_strategy.sampling.conventions import TuningExperiment
 from nc_sigopt_strategy.sampling.quantization.front_threshold import draw_threshold
-from nc_sigopt_strategy.sampling.quantization.history import History
 from nc_sigopt_strategy.sampling.quantization.op_space import OpSpace, is_type_choice
 from nc_sigopt_strategy.sampling.quantization.suggestion import suggest
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
@@ -92,7 +92,7 @@ class QuantizationSampler(BaseSampler):
         space = OpSpace.of(self._search_space, self._experiment.op_graph)
         others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
         experiment = self._bounded(others)
-        history = History.of(others, space, experiment)
+        history = TrialArrays.of(others, space, experiment)
         with one_blas_thread():
             choice = suggest(space, history, experiment, self._rng)
         return space.assignments(choice)

@@ -17,9 +17,9 @@ from nc_sigopt_strategy.sampling.quantization.assignment_problem import (
     solve,
 )
 from nc_sigopt_strategy.sampling.quantization.damage import Damage, learn_damage
-from nc_sigopt_strategy.sampling.quantization.history import History, key
 from nc_sigopt_strategy.sampling.quantization.latency_model import CostTables, LatencyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays, key
 
 # Draws from the posterior, candidates made of them, steps uphill from the best candidates.
 DRAWS = 32
@@ -33,7 +33,7 @@ FAILURE_COST = 2.0
 
 
 def suggest(
-    space: OpSpace, history: History, experiment: TuningExperiment, rng: np.random.Generator
+    space: OpSpace, history: TrialArrays, experiment: TuningExperiment, rng: np.random.Generator
 ) -> Integers:
     """Value positions of the next configuration, shape (P,)."""
     tried = history.tried
@@ -54,7 +54,7 @@ def suggest(
 
 
 def expected_gain(
-    space: OpSpace, history: History, experiment: TuningExperiment, rng: np.random.Generator
+    space: OpSpace, history: TrialArrays, experiment: TuningExperiment, rng: np.random.Generator
 ) -> float:
     """What the most promising untried configuration is expected to save, as a share of latency.
 
@@ -87,7 +87,7 @@ class _Learned:
 
 
 def _learn(
-    space: OpSpace, history: History, experiment: TuningExperiment, rng: np.random.Generator
+    space: OpSpace, history: TrialArrays, experiment: TuningExperiment, rng: np.random.Generator
 ) -> _Learned:
     latency = LatencyModel(space, history.choices, history.latency, history.latency_stderr)
     damage = learn_damage(space, history, experiment, rng, DRAWS)
@@ -100,7 +100,7 @@ def _learn(
 
 
 def _to_choose_from(
-    space: OpSpace, history: History, learned: _Learned, rng: np.random.Generator
+    space: OpSpace, history: TrialArrays, learned: _Learned, rng: np.random.Generator
 ) -> tuple[Acquisition, Integers]:
     """What configurations promise, and where to look for the best; shape (N, P)."""
     acquisition, incumbent = _acquisition(space, history, learned, rng)
@@ -109,7 +109,7 @@ def _to_choose_from(
 
 
 def _acquisition(
-    space: OpSpace, history: History, learned: _Learned, rng: np.random.Generator
+    space: OpSpace, history: TrialArrays, learned: _Learned, rng: np.random.Generator
 ) -> tuple[Acquisition, Integers]:
     """What is to be improved on: the fastest that met the bound, and likely does so by right."""
     latency, damage = learned.latency, learned.damage
@@ -174,7 +174,7 @@ def problem_of(
     return AssignmentProblem(cost, weight, limit, space.edges, costs.edges), value_of
 
 
-def _blame(space: OpSpace, history: History) -> Floats:
+def _blame(space: OpSpace, history: TrialArrays) -> Floats:
     """How much each op and type is to blame for failed trials, shape (P, T).
 
     A failure is blamed evenly on those of its values that no measured trial has.
@@ -189,7 +189,7 @@ def _blame(space: OpSpace, history: History) -> Floats:
 
 def _with_pending(
     space: OpSpace,
-    history: History,
+    history: TrialArrays,
     experiment: TuningExperiment,
     latency: LatencyModel,
     damage: Damage,

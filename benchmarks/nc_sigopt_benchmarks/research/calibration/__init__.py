@@ -1,0 +1,1 @@
+"""Calibration once for all trials, held against calibration in each."""

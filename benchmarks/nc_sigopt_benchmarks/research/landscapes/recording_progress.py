@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,7 +13,7 @@ from rich.progress import (
 )
 
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import LandscapeRow
-from nc_sigopt_strategy.console.progress import duplicate_of_stderr
+from nc_sigopt_strategy.console.stderr import duplicate_of_stderr
 
 # Rarely: the models that are timed share the cores with what draws the bar.
 _REFRESH_PER_SECOND = 1
@@ -52,12 +50,7 @@ class RecordingProgress:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
         self._stream.close()

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
-from types import TracebackType
 
 from nc_sigopt_benchmarks.research.parallel.timed_client import Order, Sample
 from nc_sigopt_strategy.errors import SigOptStrategyError
@@ -42,12 +41,7 @@ class Clients:
             self._line(process)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for process in self._processes:
             process.terminate()
             process.wait()

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import threading
-from types import TracebackType
 
 from nc_sigopt_strategy.errors import SigOptStrategyError
 
@@ -61,12 +60,7 @@ class Serving:
         self._end()
         raise ServerDiedError(f"nc-sigopt serve did not start: {self.log[-2000:]}")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     @property

@@ -13,9 +13,10 @@ from typing import Any
 
 from nc_sigopt_benchmarks.research.parallel.workload import Workload
 from nc_sigopt_strategy.client.connections import open_connections
-from nc_sigopt_strategy.experiments.experiment import Experiment, Trial
+from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper, Worker
 from nc_sigopt_strategy.experiments.opening import join_experiment
+from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.settings.address import parse_address
 from nc_sigopt_strategy.settings.choices import LOCAL, SERVER
@@ -165,7 +166,7 @@ class _SleepingWorker:
             requests=self._counted.requests - requests,
         )
 
-    def _open(self) -> tuple[Trial, int]:
+    def _open(self) -> tuple[Suggestion, int]:
         tries = 0
         while True:
             self._source.look_around()

@@ -11,7 +11,7 @@ from nc_sigopt_benchmarks.research.parallel.postgresql import PostgreSQL
 from nc_sigopt_benchmarks.research.parallel.table_copy import copy_tables
 from nc_sigopt_benchmarks.research.parallel.workload import Workload
 from nc_sigopt_strategy.client.connections import open_embedded
-from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import create_on
 
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 _WORKERS = 16
@@ -57,7 +57,7 @@ class Stores:
             return
         connection = open_embedded(self._url(storage, name), seed=0)
         definition = self._workload.definition(observations + _MORE, _WORKERS)
-        experiment = Experiment.create(connection, definition)
+        experiment = create_on(connection, definition)
         endpoint = connection.experiments(experiment.id)
         for batch in self._workload.batches(observations):
             endpoint.observations().create_batch(observations=batch)

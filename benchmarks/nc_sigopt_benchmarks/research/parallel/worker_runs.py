@@ -29,7 +29,7 @@ from nc_sigopt_benchmarks.research.parallel.sleeping_worker import (
 from nc_sigopt_benchmarks.research.parallel.workload import Workload
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.errors import SigOptStrategyError
-from nc_sigopt_strategy.experiments.experiment import Experiment
+from nc_sigopt_strategy.experiments.opening import create_on
 
 _PRELOAD = [
     "nc_sigopt_benchmarks.research.parallel.sleeping_worker",
@@ -137,7 +137,7 @@ def _run(setting: Setting, repeat: int, plan: RunPlan, postgresql: PostgreSQL) -
     url = postgresql.database("shared")
     connection = open_embedded(url, seed=0)
     definition = workload.definition(BUDGET, setting.workers)
-    experiment = Experiment.create(connection, definition)
+    experiment = create_on(connection, definition)
     for batch in workload.batches(plan.held):
         connection.experiments(experiment.id).observations().create_batch(observations=batch)
     load = os.getloadavg()[0]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nc_sigopt_benchmarks.extras import needed
 from nc_sigopt_benchmarks.research.racing.result import RunResult
 from nc_sigopt_benchmarks.research.racing.summary import (
     ALL,
@@ -23,7 +24,6 @@ from nc_sigopt_benchmarks.research.racing.summary import (
     quantile,
     ratio_after,
 )
-from nc_sigopt_strategy.errors import MissingExtraError
 
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
@@ -137,16 +137,10 @@ def _file_name(text: str) -> str:
 
 
 def _new_figure() -> tuple[Any, Any]:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            f"The plots need matplotlib: {error}.",
-            "Install it with: pip install 'nc_sigopt_strategy[report]'",
-        ) from error
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = needed("matplotlib.figure", what="A plot").Figure(
+        figsize=_SIZE_INCHES, layout="constrained"
+    )
+    needed("matplotlib.backends.backend_agg", what="A plot").FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.grid(alpha=0.3)
     return figure, axes

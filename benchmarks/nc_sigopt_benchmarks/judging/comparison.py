@@ -8,19 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 RESULTS_SCHEMA_VERSION = 2
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -156,7 +148,7 @@ class StrategyResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A whole comparison; ``to_json`` is ``results.json``.
+    """A whole comparison; ``to_json`` is ``results.json``, ``reading`` its inverse.
 
     Attributes:
         name: The run's name.
@@ -234,19 +226,6 @@ class Comparison:
         if trial.latency_ratio is not None and self.default_int8 is not None:
             return trial.latency_ratio * self.default_int8.latency_seconds.value
         return trial.latency_seconds
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Comparison:
-        """The inverse of ``to_json``; of schema version 1 too, which had less.
-
-        Raises:
-            DataError: ``raw`` is no comparison, is damaged or has a later schema version.
-        """
-        from nc_sigopt_benchmarks.reporting.reading import (
-            comparison_from_json,  # it needs the classes of this module
-        )
-
-        return comparison_from_json(raw)
 
     def with_own_latencies(self, strategy: StrategyResult) -> StrategyResult:
         """The same result with ``trial_latency`` in its trials, fit for another comparison."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from operator import getitem
@@ -19,10 +18,12 @@ from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, 
 USUAL_ERROR = 0.03
 # Measured trials that a suggestion learns from at most, and how many of them are the first ones.
 LEARNED_FROM, FIRST = 150, 20
+# Trials of one space that are remembered at most.
+REMEMBERED = 20_000
 
 
 @dataclass(frozen=True)
-class History:
+class TrialArrays:
     """What was tried and what was found; N trials are measured.
 
     Attributes:
@@ -48,9 +49,9 @@ class History:
     @classmethod
     def of(
         cls, trials: Iterable[FrozenTrial], space: OpSpace, experiment: TuningExperiment
-    ) -> History:
+    ) -> TrialArrays:
         """Sort trials by state; those taken back, or of other parameters, do not count."""
-        choice_of = _choices_in(space)
+        choice_of = _choices(tuple(space.names), tuple(map(tuple, space.labels)))
         measured, pending, failed, readings = [], [], [], []
         for trial in trials:
             choice = choice_of(trial)
@@ -99,7 +100,7 @@ class History:
         result: npt.NDArray[np.bool_] = self.accuracy >= self.bound
         return result
 
-    def recent(self) -> History:
+    def recent(self) -> TrialArrays:
         """At most ``LEARNED_FROM`` measured trials: the first few, which span all, and the latest.
 
         The latest are the nearest to the optimum; more would cost time and add little.
@@ -110,7 +111,7 @@ class History:
         kept = np.r_[:FIRST, latest : len(self.latency)]
         return self._of_rows(kept)
 
-    def with_pending(self, latency: Floats, damage: Floats) -> History:
+    def with_pending(self, latency: Floats, damage: Floats) -> TrialArrays:
         """Open trials as if measured, with these latencies and damages, each of shape (M,)."""
         stderr = np.full(len(latency), USUAL_ERROR) * latency
         believed = replace(
@@ -123,7 +124,7 @@ class History:
             believed = replace(believed, noise=np.concatenate([self.noise, damage]))
         return believed
 
-    def _of_rows(self, rows: Integers) -> History:
+    def _of_rows(self, rows: Integers) -> TrialArrays:
         return replace(
             self,
             choices=self.choices[rows],
@@ -152,12 +153,13 @@ class _Choices:
     Working them out anew would take most of the time of a suggestion after thousands of trials.
 
     Args:
-        space: Whose values.
+        names: The parameters.
+        labels: The values of each.
     """
 
-    def __init__(self, space: OpSpace) -> None:
-        self._names = space.names
-        self._positions = [{label: v for v, label in enumerate(row)} for row in space.labels]
+    def __init__(self, names: tuple[str, ...], labels: tuple[tuple[str, ...], ...]) -> None:
+        self._names = names
+        self._positions = [{label: v for v, label in enumerate(row)} for row in labels]
         # By identity, with the trial itself, so that its id is not given to another one.
         self._known: dict[int, tuple[FrozenTrial, Integers]] = {}
 
@@ -179,20 +181,10 @@ class _Choices:
         return choice
 
 
-# Trials of one space that are remembered at most, and spaces.
-REMEMBERED, _SPACES = 20_000, 8
-_LOCK = threading.Lock()
-_KNOWN: OrderedDict[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], _Choices] = OrderedDict()
-
-
-def _choices_in(space: OpSpace) -> _Choices:
-    which = tuple(space.names), tuple(map(tuple, space.labels))
-    with _LOCK:
-        found = _KNOWN.pop(which, None) or _Choices(space)
-        _KNOWN[which] = found
-        if len(_KNOWN) > _SPACES:
-            _KNOWN.popitem(last=False)
-    return found
+@functools.lru_cache(maxsize=8)
+def _choices(names: tuple[str, ...], labels: tuple[tuple[str, ...], ...]) -> _Choices:
+    """One for all samplers of a space: each suggestion has a sampler of its own."""
+    return _Choices(names, labels)
 
 
 def _rows(choices: list[Integers], width: int) -> Integers:

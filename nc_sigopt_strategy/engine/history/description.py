@@ -48,7 +48,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Parameter:
+class ParameterDomain:
     """One parameter; ``type`` is ``double``, ``int`` or ``categorical``.
 
     Attributes:
@@ -114,7 +114,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class ExperimentDescription:
     """One experiment, without its observations. Metrics and parameters are sorted by name."""
 
     name: str
@@ -123,7 +123,7 @@ class Experiment:
     created: int
     updated: int
     metrics: tuple[Metric, ...]
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[ParameterDomain, ...]
     project: str | None = None
     metadata: Mapping[str, Any] | None = None
     observation_budget: int | None = None
@@ -190,7 +190,7 @@ class Experiment:
         return {"format": FORMAT_VERSION, **dataclasses.asdict(self)}
 
     @classmethod
-    def from_stored(cls, stored: Mapping[str, Any]) -> Experiment:
+    def from_stored(cls, stored: Mapping[str, Any]) -> ExperimentDescription:
         """The inverse of ``to_stored``."""
         fields = {key: value for key, value in stored.items() if key != "format"}
         fields["metrics"] = tuple(Metric(**metric) for metric in stored["metrics"])
@@ -198,6 +198,6 @@ class Experiment:
         return cls(**fields)
 
 
-def _parameter(raw: Mapping[str, Any]) -> Parameter:
+def _parameter(raw: Mapping[str, Any]) -> ParameterDomain:
     lists: Mapping[str, Sequence[Any]] = {key: raw[key] for key in ("categories", "grid")}
-    return Parameter(**{**raw, **{key: tuple(values) for key, values in lists.items()}})
+    return ParameterDomain(**{**raw, **{key: tuple(values) for key, values in lists.items()}})

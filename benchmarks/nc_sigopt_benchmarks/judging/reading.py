@@ -7,16 +7,16 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from nc_sigopt_benchmarks.reporting.comparison import (
+from nc_sigopt_benchmarks.judging.comparison import (
     RESULTS_SCHEMA_VERSION,
     Comparison,
     HeldOut,
-    Interval,
     PairedComparison,
     StrategyResult,
     TimedModel,
 )
 from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
@@ -25,7 +25,11 @@ Raw = Mapping[str, Any]
 
 
 def comparison_from_json(raw: Any) -> Comparison:
-    """Read a comparison of this or an earlier schema version; see ``Comparison.from_json``."""
+    """The inverse of ``Comparison.to_json``; of schema version 1 too, which had less.
+
+    Raises:
+        DataError: ``raw`` is no comparison, is damaged or has a later schema version.
+    """
     version = raw.get("schema_version") if isinstance(raw, Mapping) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise DataError(

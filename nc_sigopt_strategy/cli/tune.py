@@ -1,0 +1,162 @@
+"""``nc-sigopt tune``: a model and its data, or whatever names a job; here or on a Ray cluster."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nc_sigopt_strategy.cli.shared import (
+    EXIT_CODES,
+    FOUND,
+    INTERRUPTED,
+    NOTHING_FOUND,
+    errors_as_one_line,
+    teller,
+)
+from nc_sigopt_strategy.errors import ConfigFileError
+
+if TYPE_CHECKING:
+    from nc_sigopt_strategy.jobs.job import TuningJob
+    from nc_sigopt_strategy.jobs.run_end import RunEnd
+
+_LOCAL_RAY = "this machine"
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("target", metavar="MODEL|CONFIG", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE.py",
+    help="For a MODEL: a Python file that defines calib_dataloader and eval_func.",
+)
+@click.option("--inputs", metavar="NAMES", help="Of a frozen graph, with commas between.")
+@click.option("--outputs", metavar="NAMES", help="Of a frozen graph, with commas between.")
+@click.option(
+    "--loss",
+    type=float,
+    metavar="FRACTION",
+    help="Loss of accuracy that is tolerable, as a share of FP32's.  [default: 0.01]",
+)
+@click.option("--timeout", type=click.IntRange(1), metavar="SECONDS", help="Budget in time.")
+@click.option(
+    "--max-trials", type=click.IntRange(1), metavar="N", help="Budget in trials.  [default: 100]"
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the strategy, as in strategy_kwargs; VALUE is JSON or text. Repeatable.",
+)
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.")
+@click.option("--join", metavar="ID", help="Work on this experiment, beside its other workers.")
+@click.option("--storage", metavar="URL", help="Optuna storage URL that all workers share.")
+@click.option("--worker", metavar="NAME", help="This worker's own name, the same after a restart.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many will work on the experiment at the same time.",
+)
+@click.option(
+    "--ray",
+    is_flag=False,
+    flag_value=_LOCAL_RAY,
+    metavar="[ADDRESS]",
+    help="Start those workers on this Ray cluster; without ADDRESS on this machine.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --ray: go on with the run in this run folder.",
+)
+@errors_as_one_line
+def tune(target: Path, **options: Any) -> None:
+    """Tune one model with one strategy.
+
+    MODEL is a frozen TensorFlow graph (.pb), the folder of a SavedModel, or an ONNX model; --data
+    names a Python file that calibrates and evaluates it.
+
+    CONFIG is a YAML file (see configs/), which the benchmark harness reads. Of its strategies the
+    sigopt one runs, or the only one.
+
+    Leaves a run folder with outcome.json, trials.jsonl, recipe.json and best_model.pb.
+
+    Several workers share an experiment: the first runs with --workers N and says the experiment's
+    ID, the others with --join ID. Through a SigOpt server, or a --storage that all of them reach.
+    """
+    from nc_sigopt_strategy.console.outcome_table import outcome_table, table_console
+
+    _check_ray_options(options)
+    job = _job(target, options)
+    end, folder = _on_ray(job, options) if options["ray"] is not None else _here(job, options)
+    table_console().print(outcome_table(end.outcome))
+    click.echo(f"Everything about this run: {folder}")
+    if end.interrupted:
+        sys.exit(INTERRUPTED)
+    sys.exit(FOUND if end.outcome.found else NOTHING_FOUND)
+
+
+def _check_ray_options(options: dict[str, Any]) -> None:
+    for option, given, needs_ray in (
+        ("--resume", options["resume"], True),
+        ("--worker", options["worker"], False),
+    ):
+        if given is not None and needs_ray != (options["ray"] is not None):
+            raise ConfigFileError(
+                f"{option} {given} does not go {'without' if needs_ray else 'with'} --ray.",
+                "Ray names its workers itself." if not needs_ray else "Add --ray.",
+            )
+
+
+def _job(target: Path, options: dict[str, Any]) -> TuningJob:
+    from nc_sigopt_strategy.jobs.job_options import JobOptions, parsed_settings
+    from nc_sigopt_strategy.jobs.opening import open_job
+
+    said = JobOptions(
+        output=options["output"],
+        data=options["data"],
+        inputs=_names(options["inputs"]),
+        outputs=_names(options["outputs"]),
+        loss=options["loss"],
+        timeout=options["timeout"],
+        max_trials=options["max_trials"],
+        settings=parsed_settings(options["settings"]),
+    )
+    return open_job(target, said)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _here(job: TuningJob, options: dict[str, Any]) -> tuple[RunEnd, Path]:
+    from nc_sigopt_strategy.jobs.tune import tune as run
+
+    kwargs = {
+        "sigopt_experiment_id": options["join"],
+        "storage": options["storage"],
+        "worker": options["worker"],
+        "parallel_bandwidth": options["workers"],
+    }
+    given = {key: value for key, value in kwargs.items() if value is not None}
+    return run(job.with_kwargs(given), teller())
+
+
+def _on_ray(job: TuningJob, options: dict[str, Any]) -> tuple[RunEnd, Path]:
+    ray = importlib.import_module("nc_sigopt_strategy.cluster.command")
+    chosen = ray.RayOptions(
+        workers=options["workers"] or 1,
+        address=None if options["ray"] == _LOCAL_RAY else options["ray"],
+        output=options["resume"],
+        join=options["join"],
+        storage=options["storage"],
+    )
+    end: tuple[RunEnd, Path] = ray.tune_on_ray(job, teller(), chosen)
+    return end

@@ -1,0 +1,32 @@
+"""Standard error as it leads now, whatever descriptor 2 is pointed at later."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import IO, cast
+
+
+def duplicate_of_stderr() -> IO[str]:
+    """A text stream on a descriptor of its own that leads to where standard error leads now."""
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
+        # No descriptor behind sys.stderr (a test's capture): nothing can be redirected under it
+        # either, so a plain pass-through will do.
+        return cast("IO[str]", _PassThrough())
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    return os.fdopen(descriptor, "w", encoding=encoding, errors="replace")
+
+
+class _PassThrough(io.TextIOBase):
+    """Writes to whatever ``sys.stderr`` is; closing it leaves that open."""
+
+    def write(self, text: str) -> int:
+        if sys.stderr is not None:
+            sys.stderr.write(text)
+        return len(text)
+
+    def isatty(self) -> bool:
+        return False

@@ -1,0 +1,138 @@
+"""A model that somebody gives as a path, loaded as ``fit`` loads it, and how it is to be tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neural_compressor import config as inc
+from neural_compressor.model import Model
+
+from nc_sigopt_strategy.backends.backend import ModelSession
+from nc_sigopt_strategy.backends.find import backend_for
+from nc_sigopt_strategy.errors import ModelError, SettingsError, needed
+from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
+
+_FROZEN, _ONNX = ".pb", ".onnx"
+
+
+@dataclass(frozen=True)
+class GivenModel:
+    """A model that could be loaded.
+
+    Attributes:
+        source: What ``fit`` gets: the path; the graph of a SavedModel.
+        inputs: Names of its inputs, as INC is told them.
+        outputs: Names of its outputs, as INC is told them.
+        open: Opens a session of it.
+    """
+
+    source: Any
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+    open: Callable[[], ModelSession]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a model is tuned by the sigopt strategy.
+
+    Attributes:
+        strategy_kwargs: All of the strategy's.
+        loss: Relative loss of accuracy that is tolerable.
+        timeout: Seconds; 0 leaves the end to ``max_trials``.
+        max_trials: Observation budget.
+    """
+
+    strategy_kwargs: Mapping[str, Any]
+    loss: float
+    timeout: int
+    max_trials: int
+
+    def config(self, model: GivenModel, workspace: Path) -> Any:
+        """INC's ``PostTrainingQuantConfig``; INC's own files go into the workspace."""
+        inc.options.workspace = str(workspace)
+        return inc.PostTrainingQuantConfig(
+            inputs=list(model.inputs),
+            outputs=list(model.outputs),
+            # Left at "auto", it would be for INC to say which strategy runs.
+            quant_level=1,
+            accuracy_criterion=inc.AccuracyCriterion(tolerable_loss=self.loss),
+            tuning_criterion=inc.TuningCriterion(
+                strategy=STRATEGY_NAME,
+                strategy_kwargs=dict(self.strategy_kwargs),
+                timeout=self.timeout,
+                max_trials=self.max_trials,
+            ),
+        )
+
+
+def load_model(
+    path: Path,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    session_options: Mapping[str, Any] | None,
+) -> GivenModel:
+    """Load a model as INC does.
+
+    Args:
+        path: Of a frozen graph, a SavedModel's folder or an ONNX model.
+        inputs: Names of its inputs; empty for those that it names itself.
+        outputs: Names of its outputs; empty for those that it names itself.
+        session_options: As ``backend_for`` takes them.
+
+    Raises:
+        ModelError: It cannot be loaded, has no op of such a name, or no backend runs it.
+        SettingsError: Session options were given for another framework.
+        MissingExtraError: Its framework is not installed.
+    """
+    _import_framework(path)
+    conf = inc.PostTrainingQuantConfig(inputs=list(inputs), outputs=list(outputs))
+    try:
+        model = Model(str(path), conf=conf)
+        backend = backend_for(conf.framework, session_options)
+        if path.suffix == _FROZEN:
+            _check_has_ops(path, model.graph_def.node, [*inputs, *outputs])
+        if not path.is_dir():
+            return GivenModel(str(path), inputs, outputs, lambda: backend.open(model))
+        # Given the folder, INC would hand the FP32 model to eval_func as another kind of object
+        # than the quantized ones.
+        return GivenModel(
+            model.graph_def,
+            model.input_tensor_names,
+            model.output_tensor_names,
+            lambda: backend.open(model),
+        )
+    except (ModelError, SettingsError):
+        raise
+    except Exception as error:  # what a framework raises for what it cannot load varies
+        said = str(error).rstrip(".") or type(error).__name__
+        raise ModelError(
+            f"The model {path} cannot be loaded: {said}.",
+            "Give a frozen graph (.pb) with its --inputs and --outputs, a SavedModel's folder or "
+            "an ONNX model.",
+        ) from error
+
+
+def _import_framework(path: Path) -> None:
+    """Without its framework INC would only say that it does not know such a model."""
+    if path.suffix == _ONNX:
+        for module in ("onnx", "onnxruntime"):
+            needed(module, "nc_sigopt_strategy[onnxruntime]", what="An ONNX model")
+    elif path.is_dir() or path.suffix == _FROZEN:
+        needed("tensorflow", "nc_sigopt_strategy[tensorflow]", what="A TensorFlow model")
+
+
+def _check_has_ops(path: Path, nodes: Any, names: Sequence[str]) -> None:
+    """Refuse names that the graph has not: INC would guess others."""
+    ops = {node.name for node in nodes}
+    for name in names:
+        if name.split(":")[0] not in ops:
+            starts = ", ".join(node.name for node in nodes if node.op == "Placeholder")
+            raise ModelError(
+                f"The model {path} has no op {name!r}.",
+                f"Its placeholders are {starts or 'none'} and its last op is {nodes[-1].name!r}; "
+                "correct --inputs or --outputs.",
+            )

@@ -1,0 +1,139 @@
+"""``nc-sigopt tune MODEL --data FILE.py`` for real, where the harness is not installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
+from tests.cli.plugged import WITHOUT_HARNESS
+from tests.integration.small_onnx import write_small_onnx
+from tests.integration.test_compare import PIPELINE, ROOT, only_run
+
+pytestmark = pytest.mark.integration
+ONNX_PIPELINE = """
+import numpy as np
+
+images = np.random.default_rng(0).normal(size=(64, 3, 12, 12)).astype(np.float32)
+state = {}
+
+
+class Loader:
+    batch_size = 8
+
+    def __iter__(self):
+        for start in range(0, 32, 8):
+            yield images[start : start + 8], np.zeros(8)
+
+
+calib_dataloader = Loader()
+
+
+def eval_func(model):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    answers = session.run(None, {"input": images})[0].argmax(axis=1)
+    state.setdefault("fp32", answers)  # the first call is the baseline's
+    return float((answers == state["fp32"]).mean())
+
+
+def stored_metrics_func(model):
+    return {"nodes": len(model.graph.node)}
+"""
+
+
+def tune(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run the command line without the harness; exit code, standard output and error."""
+    program = f"{WITHOUT_HARNESS}\nfrom nc_sigopt_strategy.cli.main import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "tune", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_an_onnx_model(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    write_small_onnx(tmp_path / "small.onnx")
+    (tmp_path / "data.py").write_text(ONNX_PIPELINE)
+    options = ("--max-trials", "4", "--loss", "0.5", "--set", "latency_repeats=4")
+    code, out, err = tune(tmp_path, "small.onnx", "--data", "data.py", *options)
+    assert code == 0, err
+    assert "sigopt: trial 4 of 4" in err
+    folder = only_run(tmp_path)
+    assert folder.name.startswith("small-")
+    assert f"Run folder: {folder}" in err
+    assert out.splitlines()[-1] == f"Everything about this run: {folder}"
+    outcome = read_outcome(folder)
+    assert outcome.best is not None
+    assert outcome.accuracy_target == 0.5
+    assert outcome.error is None
+    assert outcome.storage == f"sqlite:///{folder / 'experiments.sqlite3'}"
+    trials = read_trials(folder)
+    assert len(trials) == 4
+    assert all(trial.stored_metrics["nodes"] > 0 for trial in trials)
+    for name in ("best_model.onnx", "recipe.json", "events.jsonl", "log.txt"):
+        assert (folder / name).stat().st_size > 0, name
+
+
+def test_a_frozen_graph(tmp_path: Path, small_model: Path) -> None:
+    (tmp_path / "data.py").write_text(PIPELINE)
+    ends = ("--inputs", "input", "--outputs", "logits")
+    options = ("--max-trials", "2", "--loss", "0.5", "--output", str(tmp_path / "runs"))
+    code, _, err = tune(tmp_path, str(small_model), "--data", "data.py", *ends, *options)
+    assert code == 0, err
+    assert (only_run(tmp_path) / "best_model.pb").stat().st_size > 0
+
+
+def test_the_folder_of_a_saved_model(tmp_path: Path, small_model: Path) -> None:
+    import tensorflow as tf
+
+    from nc_sigopt_strategy.backends.tensorflow import read_graph_def
+
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(read_graph_def(small_model), name="")
+        with tf.compat.v1.Session() as session:
+            tf.compat.v1.saved_model.simple_save(
+                session,
+                str(tmp_path / "saved"),
+                {"input": graph.get_tensor_by_name("input:0")},
+                {"logits": graph.get_tensor_by_name("logits:0")},
+            )
+    (tmp_path / "data.py").write_text(PIPELINE)
+    options = ("--max-trials", "2", "--loss", "0.5")
+    code, _, err = tune(tmp_path, "saved", "--data", "data.py", *options)
+    assert code == 0, err
+    assert only_run(tmp_path).name.startswith("saved-")
+
+
+@pytest.mark.parametrize(
+    ("content", "ends", "said"),
+    [
+        (PIPELINE, "absent", "has no op 'absent'. Its placeholders are input and its last op"),
+        (PIPELINE.replace("12, 12, 3", "12, 12, 2"), "logits", "cannot run on the first calib"),
+        ("calib_dataloader = 1", "logits", "does not define eval_func"),
+    ],
+    ids=["op", "shape", "data"],
+)
+def test_mistakes_show_before_any_tuning(
+    content: str, ends: str, said: str, tmp_path: Path, small_model: Path
+) -> None:
+    (tmp_path / "data.py").write_text(content)
+    options = ("--data", "data.py", "--inputs", "input", "--outputs", ends)
+    code, _, err = tune(tmp_path, str(small_model), *options)
+    assert code == 2
+    (line,) = err.strip().splitlines()
+    assert line.startswith("nc-sigopt: error: ")
+    assert said in line
+    assert not (tmp_path / "runs").exists()
