@@ -16,8 +16,8 @@ FP32 = "fp32"
 LATER_LOOKS = (2, 4, 8)
 # Where no deadline ends it sooner; a comparison must not take longer than the search.
 MOST_SECONDS = 60.0
-# Scales a median absolute deviation to the standard deviation of a normal distribution.
-_MAD_TO_SD = 1.4826
+# How many standard deviations lie between the quartiles of a normal distribution.
+_QUARTILES_TO_SD = 1.349
 
 # Times all models in turn: how many rounds, and how many of them whatever the clock says.
 TimeRounds = Callable[[int, int], Mapping[str, Sequence[float]]]
@@ -30,8 +30,7 @@ class Comparison:
     Attributes:
         ratios: ``[a][b]``: latency of model a over b's, by trial number.
         speedups: FP32's latency over each model's.
-        timing_noise: How far FP32's own timings lie apart: their standard deviation over their
-            median, estimated from the median absolute deviation.
+        timing_noise: How far FP32's own timings lie apart, see ``relative_spread``.
         rounds: Samples of each.
     """
 
@@ -85,7 +84,9 @@ def compare_until(
 
 
 def relative_spread(samples: Sequence[float]) -> float:
-    """Standard deviation over median of timings, as robust as the median."""
-    values = np.asarray(samples, float)
-    median = float(np.median(values))
-    return float(_MAD_TO_SD * np.median(np.abs(values - median))) / median if median else 0.0
+    """Standard deviation over median of timings, from their quartiles.
+
+    So a few outliers do not count, and a machine that disturbs every third timing does.
+    """
+    low, median, high = np.quantile(np.asarray(samples, float), (0.25, 0.5, 0.75))
+    return float((high - low) / (_QUARTILES_TO_SD * median)) if median else 0.0

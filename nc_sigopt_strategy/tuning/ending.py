@@ -107,10 +107,10 @@ def _writers(run: Run, winner: TrialRecord | None) -> dict[str, Callable[[], Pat
 
     if run.decision.front_files is not None:
         run.decision.front_files.write_recipes(run.decision.front, recipe)
-    writers = {"trials": lambda: write_trials(records, folder)}
-    if winner is not None:
-        writers["recipe"] = lambda: write_recipe(recipe(winner), folder)
-    return writers
+    trials = {"trials": lambda: write_trials(records, folder)}
+    if winner is None:
+        return trials
+    return {"recipe": lambda: write_recipe(recipe(winner), folder), **trials}
 
 
 def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
