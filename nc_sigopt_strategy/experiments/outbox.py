@@ -164,7 +164,7 @@ class Outbox:
                 logger.info("%s", error.fact)
                 del self._entries[entry.key]
             except ApiException as error:
-                if error.status_code not in _REFUSALS:
+                if error.status_code not in _REFUSALS or self._is_archived():
                     raise
                 self._refuse(entry, error)
             self._unsure = False
@@ -191,6 +191,14 @@ class Outbox:
                 self.remote.observe(record, entry.fingerprint, metadata={KEY: entry.key})
             )
             del self._entries[entry.key]
+
+    def _is_archived(self) -> bool:
+        """Whether the experiment was archived on the server, which can be undone.
+
+        What is refused meanwhile is kept, and posted once the experiment is active again.
+        """
+        self.remote.refresh()
+        return str(self.remote.document.state) == "deleted"
 
     def _look(self) -> None:
         """Find out what the server has of the entries, and what it has that nobody waits for."""

@@ -38,6 +38,8 @@ _T_975 = {
 TRIM = 0.2
 # With fewer pairs the interval is so wide that everything ties with everything.
 MINIMUM_ROUNDS = 8
+# Untimed runs of a model before the first that counts.
+WARMUP = 3
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ def time_side_by_side(
     batch: Any,
     *,
     rounds: int,
-    warmup: int = 3,
+    warmup: int = WARMUP,
     seed: int = 0,
     deadline: float | None = None,
+    minimum: int = MINIMUM_ROUNDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, list[float]]:
     """Seconds per inference of each model, one sample of each a round, in shuffled order.
@@ -68,8 +71,9 @@ def time_side_by_side(
         rounds: Samples per model.
         warmup: Untimed runs per model before the first round.
         seed: Seed of the order within rounds.
-        deadline: The clock's reading after which no further round starts, once enough are done
-            for an interval that means something.
+        deadline: The clock's reading after which no further round starts, once ``minimum`` are
+            done.
+        minimum: By default enough for an interval that means something.
         clock: Monotonic seconds.
 
     Returns:
@@ -83,6 +87,7 @@ def time_side_by_side(
         rounds=rounds,
         seed=seed,
         deadline=deadline,
+        minimum=minimum,
         clock=clock,
     )
 
@@ -93,6 +98,7 @@ def time_calls(
     rounds: int,
     seed: int = 0,
     deadline: float | None = None,
+    minimum: int = MINIMUM_ROUNDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, list[float]]:
     """``time_side_by_side`` for calls that return their own seconds; nothing is warmed up."""
@@ -100,7 +106,7 @@ def time_calls(
     shuffle = random.Random(seed).shuffle
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for done in range(rounds):
-        if deadline is not None and done >= MINIMUM_ROUNDS and clock() > deadline:
+        if deadline is not None and done >= minimum and clock() > deadline:
             break
         shuffle(order)
         for name in order:

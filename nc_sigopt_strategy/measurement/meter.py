@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Array, Backend, ModelSession
 from nc_sigopt_strategy.errors import DataError, TrialError, in_one_line
 from nc_sigopt_strategy.measurement.batches import batch_length, first_inputs
+from nc_sigopt_strategy.measurement.comparison import (
+    FP32,
+    MOST_SECONDS,
+    Comparison,
+    compare_until,
+)
 from nc_sigopt_strategy.measurement.latency import (
     MINIMUM_ROUNDS,
+    WARMUP,
     RatioEstimate,
     paired_ratio,
     time_calls,
@@ -58,6 +66,11 @@ class Meter:
         latency_func: The user's own timing of a model, in seconds.
         latency_batch_size: Inputs of the timed batch; ``None``: the whole first batch.
         clock: Monotonic seconds; deadlines are readings of it.
+
+    Attributes:
+        reference_seconds: The reference's latency; ``None`` before it is fixed.
+        fp32_seconds: FP32's latency; ``None`` before the reference is fixed.
+        fp32_stderr: Its standard error; 0 where a ``latency_func`` says it.
     """
 
     def __init__(
@@ -86,6 +99,7 @@ class Meter:
         self._fp32_outputs = self._outputs_of_fp32()
         self.reference_seconds: float | None = None
         self.fp32_seconds: float | None = None
+        self.fp32_stderr = 0.0
 
     @property
     def batch_size(self) -> int | None:
@@ -124,8 +138,9 @@ class Meter:
         finally:
             fp32.close()
         self.reference_seconds = reference_seconds or statistics.median(samples["reference"])
-        ratio = paired_ratio(samples["fp32"], samples["reference"]).ratio
-        self.fp32_seconds = ratio * self.reference_seconds
+        estimate = paired_ratio(samples["fp32"], samples["reference"])
+        self.fp32_seconds = estimate.ratio * self.reference_seconds
+        self.fp32_stderr = estimate.stderr * self.reference_seconds
 
     def measure(self, model: Any) -> Measurement:
         """Latency and output noise of an INC model.
@@ -148,39 +163,73 @@ class Meter:
         self,
         models: Mapping[int, Any],
         *,
-        rounds: int = FINALIST_ROUNDS,
+        decided: Callable[[Comparison], bool],
         deadline: float | None = None,
-    ) -> dict[int, dict[int, RatioEstimate]]:
-        """Time models side by side; the result holds ``[a][b]``: latency of a over b's."""
-        if self._latency_func is not None:
-            calls = {
-                str(number): functools.partial(self._call_latency_func, model)
-                for number, model in models.items()
-            }
-            samples = time_calls(
-                calls,
-                rounds=MINIMUM_ROUNDS,
-                seed=self._seed,
-                deadline=deadline,
-                clock=self._clock,
-            )
-        else:
-            sessions = {str(number): self._backend.open(model) for number, model in models.items()}
-            try:
-                samples = self._time(sessions, rounds, deadline)
-            finally:
-                for session in sessions.values():
-                    session.close()
-        return {
-            a: {b: paired_ratio(samples[str(a)], samples[str(b)]) for b in models if b != a}
-            for a in models
+    ) -> Comparison:
+        """Time models and FP32 side by side until they can be told apart.
+
+        Args:
+            models: By trial number.
+            decided: Whether a comparison says enough; if not, more rounds are timed.
+            deadline: The clock's reading when no more are.
+        """
+        until = self._clock() + MOST_SECONDS
+        until = until if deadline is None else min(until, deadline)
+        named = {
+            **{str(number): model for number, model in models.items()},
+            FP32: self._fp32_model,
         }
+        with self._opened(named) as time_rounds:
+            return compare_until(
+                decided,
+                lambda rounds, minimum: time_rounds(
+                    rounds, minimum, deadline if minimum else until
+                ),
+                rounds=MINIMUM_ROUNDS if self.uses_latency_func else FINALIST_ROUNDS,
+                minimum=MINIMUM_ROUNDS,
+                is_time=lambda: self._clock() < until,
+            )
 
     def close(self) -> None:
         """Give back the reference's memory."""
         if self._reference is not None:
             self._reference.close()
             self._reference = None
+
+    @contextlib.contextmanager
+    def _opened(
+        self, models: Mapping[str, Any]
+    ) -> Iterator[Callable[[int, int, float | None], dict[str, list[float]]]]:
+        """Inside, models are open and warm: time some rounds, so many at least, until then."""
+        if self._latency_func is not None:
+            calls = {
+                name: functools.partial(self._call_latency_func, model)
+                for name, model in models.items()
+            }
+            yield lambda rounds, minimum, until: time_calls(
+                calls,
+                rounds=rounds,
+                seed=self._seed,
+                deadline=until,
+                minimum=minimum,
+                clock=self._clock,
+            )
+            return
+        with contextlib.ExitStack() as stack:
+            sessions = {}
+            for name, model in models.items():
+                sessions[name] = self._backend.open(model)
+                stack.callback(sessions[name].close)
+            yield lambda rounds, minimum, until: time_side_by_side(
+                sessions,
+                self._timed_batch,
+                rounds=rounds,
+                warmup=WARMUP if minimum else 0,
+                seed=self._seed,
+                deadline=until,
+                minimum=minimum,
+                clock=self._clock,
+            )
 
     def _outputs_of_fp32(self) -> list[list[Array]]:
         if not self._batches:
@@ -211,15 +260,13 @@ class Meter:
         samples = self._time({"model": session, "reference": self._reference}, rounds)
         return paired_ratio(samples["model"], samples["reference"])
 
-    def _time(
-        self, sessions: Mapping[str, ModelSession], rounds: int, deadline: float | None = None
-    ) -> dict[str, list[float]]:
+    def _time(self, sessions: Mapping[str, ModelSession], rounds: int) -> dict[str, list[float]]:
         return time_side_by_side(
             sessions,
             self._timed_batch,
             rounds=rounds,
+            warmup=WARMUP,
             seed=self._seed,
-            deadline=deadline,
             clock=self._clock,
         )
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.trial_record import TrialRecord, json_safe
 
 SCHEMA_VERSION = 1
@@ -64,6 +65,11 @@ class Outcome:
         found: Whether some trial met the accuracy bound; with the goal "pareto" whether there is
             a front.
         stop_reason: Why it ended, as a sentence.
+        verdict: What came of it, as a sentence or two; empty where nothing was judged.
+        faster_than_fp32: Whether the model that is returned is quantized and faster than FP32
+            beyond the noise; ``None`` without a model, and where they were not timed.
+        speedup: FP32's latency over the returned model's, timed side by side at the end.
+        timing_noise: How far FP32's own timings lay apart meanwhile, as a share of their median.
         baseline_accuracy: Accuracy of the FP32 model.
         baseline_duration_seconds: INC's wall time of the FP32 evaluation.
         accuracy_target: The value that had to be met.
@@ -72,14 +78,16 @@ class Outcome:
         batch_size: Images in the batch that latency is timed on.
         best: The trial whose model is returned; ``None`` when none met the bound. With the goal
             "pareto" the fastest on the front that meets it, else the most accurate.
-        nearest_miss: When none met it, the trial that came nearest.
+        nearest_miss: When none met it, the trial that came nearest; when none that met it is
+            faster than FP32, the nearest of those that are.
         costliest_ops: When none met it, the ops whose int8 cost the most accuracy.
         trials: How many suggestions were observed, failed ones included.
         tuning_seconds: Wall time from the first calibration to the model's return.
         experiment_id: SigOpt's id of the experiment.
         storage: Where the experiment is kept.
         files: Name to path of what was written, relative to the run folder.
-        seconds_to_first_feasible: Run time until the first model that met the bound.
+        seconds_to_first_feasible: Run time until the first model that met the bound and was faster
+            than FP32 beyond the noise.
         tied: Trial numbers whose latency could not be told from the best's.
         calibration: How often calibration was answered from statistics and how often INC did it;
             see ``CalibrationUsage``. ``None`` where INC always does it.
@@ -97,6 +105,10 @@ class Outcome:
     strategy: str
     found: bool
     stop_reason: str
+    verdict: str = ""
+    faster_than_fp32: bool | None = None
+    speedup: Interval | None = None
+    timing_noise: float | None = None
     baseline_accuracy: float | None = None
     baseline_duration_seconds: float | None = None
     accuracy_target: float | None = None
@@ -132,6 +144,8 @@ class Outcome:
         for name in ("best", "nearest_miss"):
             if values.get(name) is not None:
                 values[name] = TrialRecord.from_json(values[name])
+        if values.get("speedup") is not None:
+            values["speedup"] = Interval(**values["speedup"])
         values["costliest_ops"] = tuple(OpCost(**cost) for cost in values.get("costliest_ops", ()))
         values["tied"] = tuple(values.get("tied", ()))
         values["front"] = tuple(TrialRecord.from_json(trial) for trial in values.get("front", ()))

@@ -41,15 +41,20 @@ def write_outcome(outcome: Outcome, folder: Path) -> Path:
 def publish(outcome: Outcome, folder: Path, writers: Mapping[str, Callable[[], Path]]) -> Outcome:
     """Make an outcome the last one and write its files; a full disk is part of the outcome.
 
+    The outcome is written before the other files, which matter less, and once more after them.
+
     Args:
         outcome: What the run ended with.
         folder: Run folder.
-        writers: Name in ``Outcome.files`` to what writes that file and returns its path.
+        writers: Name in ``Outcome.files`` to what writes that file and returns its path; what
+            matters most first.
 
     Returns:
         The outcome with the files that were written, and what could not be in its stop reason.
     """
-    files, problems = dict(outcome.files), []
+    problems: list[str] = []
+    written = _written(outcome, folder, problems)
+    files = dict(outcome.files)
     for name, write in writers.items():
         try:
             files[name] = write().name
@@ -59,13 +64,19 @@ def publish(outcome: Outcome, folder: Path, writers: Mapping[str, Callable[[], P
     reason = " ".join([outcome.stop_reason, *problems])
     outcome = dataclasses.replace(outcome, files=files, stop_reason=reason)
     set_last_outcome(outcome)
+    _written(outcome, folder, [] if written else problems)
+    for problem in dict.fromkeys(problems):
+        logger.error("%s", problem)
+    return outcome
+
+
+def _written(outcome: Outcome, folder: Path, problems: list[str]) -> bool:
     try:
         write_outcome(outcome, folder)
     except OSError as error:
         problems.append(f"The outcome could not be written: {error}.")
-    for problem in problems:
-        logger.error("%s", problem)
-    return outcome
+        return False
+    return True
 
 
 def write_recipe(recipe: Mapping[str, Any], folder: Path) -> Path:

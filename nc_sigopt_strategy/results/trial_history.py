@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.space.assignments import AssignmentsKey, assignments_key
+
+# Two latencies differ if they lie farther apart than this many standard errors.
+ERRORS_APART = 1.96
+
+Latency = Callable[[TrialRecord], float]
 
 
 class TrialHistory:
@@ -70,20 +76,54 @@ class TrialHistory:
         counts = Counter(record.worker for record in self.records if record.worker is not None)
         return dict(sorted(counts.items())) if len(counts) > 1 else {}
 
-    def finalists(self, count: int) -> list[TrialRecord]:
-        """The ``count`` fastest trials that met the bound, and the default one if it met it."""
-        found = fastest_feasible(self.records, count)
-        return found + [
-            record
-            for record in self.records
-            if record.meets_bound
-            and record.duplicate_of is None
-            and self.is_default(record.assignments)
-            and record not in found
-        ]
+    def finalists(self, count: int, latency: Latency | None = None) -> list[TrialRecord]:
+        """The ``count`` fastest trials that met the bound, and the default one if it met it.
+
+        Args:
+            count: How many.
+            latency: What a trial's latency is taken to be; by default what was measured.
+        """
+        found = fastest_feasible(self.records, count, latency)
+        default = self.default
+        if default is None or not default.meets_bound or default in found:
+            return found
+        return [*found, default]
+
+    @property
+    def default(self) -> TrialRecord | None:
+        """The measured trial of INC's default configuration.
+
+        Where that gave the same graph as an earlier trial, it is the earlier one.
+        """
+        for record in self.records:
+            if self.is_default(record.assignments) and record.state is TrialState.OBSERVED:
+                return next(
+                    (known for known in self.records if known.number == record.duplicate_of),
+                    record,
+                )
+        return None
 
 
-def fastest_feasible(trials: Sequence[TrialRecord], count: int) -> list[TrialRecord]:
-    """The ``count`` fastest trials that met the bound, fastest first, one per graph."""
+def measured_latency(trial: TrialRecord) -> float:
+    """The latency as it was measured."""
+    return trial.latency_seconds or 0.0
+
+
+def is_faster(trial: TrialRecord, seconds: float, stderr: float | None) -> bool:
+    """Whether a trial was faster, beyond the noise of both, than what took so many seconds."""
+    error = math.hypot(trial.latency_stddev or 0.0, stderr or 0.0)
+    return measured_latency(trial) + ERRORS_APART * error < seconds
+
+
+def fastest_feasible(
+    trials: Sequence[TrialRecord], count: int, latency: Latency | None = None
+) -> list[TrialRecord]:
+    """The ``count`` fastest trials that met the bound, fastest first, one per graph.
+
+    Args:
+        trials: In the order of their numbers.
+        count: How many.
+        latency: What a trial's latency is taken to be; by default what was measured.
+    """
     feasible = [t for t in trials if t.meets_bound and t.duplicate_of is None]
-    return sorted(feasible, key=lambda t: t.latency_seconds or 0.0)[:count]
+    return sorted(feasible, key=latency or measured_latency)[:count]

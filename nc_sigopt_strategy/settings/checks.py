@@ -221,6 +221,7 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "excluded_ops": _patterns,
     "max_parameters": _whole(1),
     "stop_at_first": _flag,
+    "patience": _whole(0),
     "trial_timeout_seconds": _seconds,
     "calibration": _one_of(*CALIBRATIONS),
     "calibration_cache": _path,

@@ -17,3 +17,5 @@ DEFAULT_SAMPLER = SAMPLERS[0]
 # How long a suggestion belongs to a worker that does not renew it.
 LEASE_SECONDS = 90.0
 MAX_WORKER_NAME = 64
+# Suggestions in a row that nothing is expected of, after which a run ends.
+DEFAULT_PATIENCE = 10

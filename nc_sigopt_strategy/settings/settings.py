@@ -79,7 +79,11 @@ class Settings:
         locked_ops: Regular expression on op names to the value those ops always take.
         excluded_ops: Regular expressions on op names that are left in fp32.
         max_parameters: Neighbouring ops are grouped until at most this many parameters remain.
-        stop_at_first: Stop at the first model that meets the bound instead of spending the budget.
+        stop_at_first: Stop at the first model that meets the bound and is faster than FP32,
+            instead of looking for the fastest.
+        patience: Stop when a model was found and for so many suggestions in a row nothing was
+            expected of another trial; 0: never. Default: ``DEFAULT_PATIENCE`` with the sampler
+            ``quantization``, never with others, where it counts trials that were not faster.
         trial_timeout_seconds: A trial that takes longer is a failed one. Checked between its
             phases, because native code cannot be interrupted. 0: no limit.
         calibration: ``exact`` calibrates once and feeds every trial; ``as_printed`` does so with
@@ -122,6 +126,7 @@ class Settings:
     excluded_ops: tuple[str, ...] = ()
     max_parameters: int | None = None
     stop_at_first: bool = False
+    patience: int | None = None
     trial_timeout_seconds: float = 0.0
     calibration: str = EXACT
     calibration_cache: Path | None = None

@@ -36,6 +36,7 @@ class FakeHost:
         seed: Of latencies and noises.
         tolerable_loss: Relative loss of accuracy that the bound allows.
         jitter: Relative standard deviation of a single timing.
+        bursts: Share of timings that other work on the machine makes several times as long.
         faults: ``(method, call)`` to what that call of that method raises, counted from 1; the
             methods are ``session``, ``check``, ``baseline``, ``quantize``, ``evaluate`` and
             ``recipe``.
@@ -52,12 +53,13 @@ class FakeHost:
         seed: int = 0,
         tolerable_loss: float = 0.01,
         jitter: float = 0.0,
+        bursts: float = 0.0,
         faults: Mapping[tuple[str, int], BaseException] | None = None,
     ) -> None:
         rng = np.random.default_rng(seed)
         self.clock = FakeClock()
         self.calls: Counter[str] = Counter()
-        self.backend = FakeBackend(self.clock, jitter)
+        self.backend = FakeBackend(self.clock, jitter, bursts)
         self.criterion = f"relative {tolerable_loss}"
         self._tolerable_loss = tolerable_loss
         self._faults = dict(faults or {})

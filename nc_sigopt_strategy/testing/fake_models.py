@@ -19,6 +19,8 @@ from nc_sigopt_strategy.space.ops import OpKey
 from nc_sigopt_strategy.testing.fake_clock import FakeClock
 
 _OUTPUTS = 64
+# What a disturbed run takes longer, on average, in units of its own latency.
+_BURST = 2.0
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,24 @@ class FakeSession:
         model: What is run.
         clock: Goes on with each run.
         jitter: Relative standard deviation of a run's latency.
-        seed: Of the jitter.
+        bursts: Share of runs that other work makes longer, by twice their latency on average.
+        seed: Of both.
     """
 
-    def __init__(self, model: FakeModel, clock: FakeClock, jitter: float, seed: int) -> None:
+    def __init__(
+        self, model: FakeModel, clock: FakeClock, jitter: float, bursts: float, seed: int
+    ) -> None:
         self._model = model
         self._clock = clock
         self._jitter = jitter
+        self._bursts = bursts
         self._rng = np.random.default_rng(seed)
 
     def run(self, inputs: Any) -> list[Array]:
         """Outputs of shape ``(64,)``: a signal of variance 1, off by the noise's power."""
         slower = math.exp(self._jitter * float(self._rng.normal()))
+        if self._bursts and self._rng.random() < self._bursts:
+            slower *= 1.0 + float(self._rng.exponential(_BURST))
         self._clock.advance(self._model.latency_seconds * slower)
         signal = np.tile([1.0, -1.0], _OUTPUTS // 2)
         return [signal + math.sqrt(self._model.noise)]
@@ -71,20 +79,22 @@ class FakeBackend:
     Args:
         clock: Goes on when models run.
         jitter: See ``FakeSession``.
+        bursts: See ``FakeSession``.
     """
 
     name = "fake"
     model_suffix = ".json"
 
-    def __init__(self, clock: FakeClock, jitter: float = 0.0) -> None:
+    def __init__(self, clock: FakeClock, jitter: float = 0.0, bursts: float = 0.0) -> None:
         self._clock = clock
         self._jitter = jitter
+        self._bursts = bursts
         self._opened = 0
 
     def open(self, model: FakeModel) -> FakeSession:
         """A session of its own."""
         self._opened += 1
-        return FakeSession(model, self._clock, self._jitter, self._opened)
+        return FakeSession(model, self._clock, self._jitter, self._bursts, self._opened)
 
     def release(self, model: FakeModel) -> None:
         """A fake model holds no session."""

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import OpCost, Outcome
 from nc_sigopt_strategy.results.run_files import publish, write_recipe, write_trials
+from nc_sigopt_strategy.results.trial_history import is_faster
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.tuning.failures import shared_by_all, with_place
 from nc_sigopt_strategy.tuning.host import Model
@@ -17,6 +19,7 @@ from nc_sigopt_strategy.tuning.interrupts import INTERRUPTED
 from nc_sigopt_strategy.tuning.preparation import Preparation
 from nc_sigopt_strategy.tuning.run import Run
 from nc_sigopt_strategy.winners.contributions import contributions_to
+from nc_sigopt_strategy.winners.in_words import Worth, verdict
 from nc_sigopt_strategy.winners.verdict import costliest_ops
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -55,7 +58,9 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
     decided: tuple[TrialRecord, Model] | None = None
     try:
         with preparation.workplace.machine.held():
-            decided = run.decision.decide(_rebuilder(preparation))
+            decided = run.decision.decide(
+                _rebuilder(preparation), hurried=isinstance(stopped, KeyboardInterrupt)
+            )
     except (Exception, SystemExit) as problem:
         reason = error = preparation.host.reason(problem)
         logger.error("The run could not be concluded: %s", problem)
@@ -63,7 +68,7 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
         run.close(_FLUSH_SECONDS)
     winner, model = decided or (None, None)
     outcome = dataclasses.replace(
-        _outcome(run, winner),
+        _judged(_outcome(run, winner), run),
         stop_reason=" ".join(filter(None, (reason, *run.save_errors()))),
         error=error,
     )
@@ -104,26 +109,24 @@ def _writers(run: Run, winner: TrialRecord | None) -> dict[str, Callable[[], Pat
 
     if run.decision.front_files is not None:
         run.decision.front_files.write_recipes(run.decision.front, recipe)
-    writers = {"trials": lambda: write_trials(records, folder)}
-    if winner is not None:
-        writers["recipe"] = lambda: write_recipe(recipe(winner), folder)
-    return writers
+    trials = {"trials": lambda: write_trials(records, folder)}
+    if winner is None:
+        return trials
+    return {"recipe": lambda: write_recipe(recipe(winner), folder), **trials}
 
 
 def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
     start, records = run.start, run.history.records
     preparation, bound = start.preparation, start.baseline.bound
-    observed = [r for r in records if r.accuracy is not None]
-    nearest: TrialRecord | None = None
+    nearest = _nearest(run, winner)
     costly: tuple[OpCost, ...] = ()
-    if winner is None and observed:
-        nearest = min(observed, key=lambda r: bound.shortfall(r.accuracy or 0.0))
+    if winner is None and nearest is not None:
         names = {p.name: ", ".join(op for op, _ in p.ops) for p in run.space.parameters}
         costly = costliest_ops(records, bound.maximize, names)
     if winner is not None and run.models.save_error is None:
         winner = dataclasses.replace(winner, model_path=run.models.file_name)
     model_path = None if winner is None else winner.model_path
-    feasible = [r.ended_seconds for r in records if r.meets_bound]
+    first = [r.ended_seconds for r in records if run.is_success(r)]
     return Outcome(
         strategy="sigopt",
         found=winner is not None,
@@ -142,7 +145,7 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
         experiment_id=start.experiment.shown_id,
         storage=preparation.workplace.connections.describe(),
         files={} if model_path is None else {"model": model_path},
-        seconds_to_first_feasible=min(feasible) if feasible else None,
+        seconds_to_first_feasible=min(first, default=None),
         tied=run.decision.tied,
         front=run.decision.front,
         calibration=preparation.host.calibration(),
@@ -156,3 +159,44 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
         ),
         trials_by_worker=run.history.trials_by_worker(),
     )
+
+
+def _nearest(run: Run, winner: TrialRecord | None) -> TrialRecord | None:
+    """The trial that comes nearest to what was asked for; ``None`` where that was found."""
+    bound, meter = run.start.baseline.bound, run.start.meter
+    observed = [r for r in run.history.records if r.accuracy is not None]
+    if winner is not None:
+        if winner.meets_bound is False or _worth(run, winner).faster is not False:
+            return None
+        fp32 = meter.fp32_seconds
+        observed = [
+            r
+            for r in observed
+            if not r.meets_bound and fp32 is not None and is_faster(r, fp32, meter.fp32_stderr)
+        ]
+    return min(observed, key=lambda r: bound.shortfall(r.accuracy or 0.0), default=None)
+
+
+def _worth(run: Run, winner: TrialRecord) -> Worth:
+    timing, default = run.decision.timing, run.history.default
+    speedup: Interval | None = None
+    if timing is not None and winner.number in timing.speedups:
+        estimate = timing.speedups[winner.number]
+        speedup = Interval(estimate.ratio, estimate.low, estimate.high)
+    return Worth(
+        quantized=run.is_quantized(winner),
+        speedup=speedup,
+        is_default=default is not None and default.number == winner.number,
+    )
+
+
+def _judged(outcome: Outcome, run: Run) -> Outcome:
+    worth = None if outcome.best is None else _worth(run, outcome.best)
+    timing = run.decision.timing
+    outcome = dataclasses.replace(
+        outcome,
+        faster_than_fp32=None if worth is None else worth.faster,
+        speedup=None if worth is None else worth.speedup,
+        timing_noise=None if timing is None else timing.timing_noise,
+    )
+    return dataclasses.replace(outcome, verdict=verdict(outcome, worth))

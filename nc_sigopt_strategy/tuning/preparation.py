@@ -58,7 +58,8 @@ def prepare(host: Host, settings: Settings, *, folder: Path, seed: int) -> Prepa
     Args:
         host: Owns the model.
         settings: What the user chose.
-        folder: Run folder.
+        folder: Run folder; a relative one is meant from here, wherever the user's own functions
+            go to later.
         seed: Of sampler and measurement order.
 
     Raises:
@@ -68,6 +69,7 @@ def prepare(host: Host, settings: Settings, *, folder: Path, seed: int) -> Prepa
         ExperimentError: There is no experiment of that id, or it was begun with something else.
         DataError: The user's data cannot be used.
     """
+    folder = folder.absolute()
     metrics = StoredMetrics(settings.stored_metrics_func, lambda: host.users_model(host.fp32))
     workplace = Workplace(settings, folder, seed)
     prepared = Preparation(host, settings, folder, seed, metrics, workplace)

@@ -12,23 +12,32 @@ from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper
 from nc_sigopt_strategy.experiments.suggestion import Suggestion
-from nc_sigopt_strategy.results.trial_history import TrialHistory
+from nc_sigopt_strategy.results.trial_history import TrialHistory, is_faster
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.choices import PARETO
+from nc_sigopt_strategy.space.ops import PRECISIONS
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.failures import Failures
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 from nc_sigopt_strategy.tuning.interrupts import INTERRUPTED, InterruptWatch
 from nc_sigopt_strategy.tuning.one_trial import OneTrial, Tools
+from nc_sigopt_strategy.tuning.patience import Patience
 from nc_sigopt_strategy.tuning.run_folder import announce
 from nc_sigopt_strategy.tuning.start import Start
 from nc_sigopt_strategy.tuning.trial_source import TrialSource
+from nc_sigopt_strategy.winners.expectation import Expectation
 from nc_sigopt_strategy.winners.front_files import FrontFiles
-from nc_sigopt_strategy.winners.goals import Decision, FastestWithinBound, WholeFront
+from nc_sigopt_strategy.winners.goals import (
+    Decision,
+    FastestWithinBound,
+    FinalTiming,
+    WholeFront,
+)
 from nc_sigopt_strategy.winners.kept_models import KeptModels
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
+FP32 = PRECISIONS[-1]
 # How often a suggestion is run again after the process died with it, before it counts as failed.
 RERUNS = 1
 # How often a worker that has nothing to do looks whether others have got further.
@@ -50,6 +59,7 @@ class Run:
         space: The search space.
         history: All trials of the experiment.
         models: Those that may still win.
+        expectation: What the trials so far lead to expect.
         decision: What the goal makes of the trials.
         stop_reason: Why no further trial started; empty while there may be one.
     """
@@ -69,7 +79,14 @@ class Run:
         self.stop_reason = ""
         self.history = TrialHistory(self.space.default, start.experiment.trials())
         self.models = KeptModels(preparation.host.backend, preparation.folder)
+        self.expectation = Expectation(
+            self.history,
+            self.space.parameters,
+            lambda: start.experiment.read_record().op_graph,
+            start.baseline.bound,
+        )
         self.decision = self._decision()
+        self._patience = Patience(settings, self.history, self.expectation, self._is_satisfied)
         self._progress = progress
         self._interrupts = interrupts
         self._machine = preparation.workplace.machine
@@ -79,7 +96,7 @@ class Run:
         self._failures = Failures()
         self._open: OneTrial | None = None
         self._trial_seconds: list[float] = []
-        first = InitialSuggestions(
+        self._first = first = InitialSuggestions(
             self.space.parameters, self.space.default, whole_front=settings.goal == PARETO
         )
         self._source = TrialSource(start.experiment, self.history, first, settings.sampler, worker)
@@ -125,6 +142,23 @@ class Run:
             reason = self.start.preparation.host.reason(error)
             trial.failed(self._failures.explained(error, reason))
 
+    def is_quantized(self, trial: TrialRecord) -> bool:
+        """Whether any op runs in less than FP32 in a trial's model."""
+        labels = self.space.decode(trial.assignments).labels.values()
+        return any(label != FP32 for label in labels)
+
+    def is_success(self, trial: TrialRecord) -> bool:
+        """Whether a trial gave what is searched for.
+
+        A model that meets the bound, is quantized, and is faster than FP32 beyond the noise.
+        """
+        meter = self.start.meter
+        if not trial.meets_bound or not self.is_quantized(trial):
+            return False
+        return meter.fp32_seconds is None or is_faster(
+            trial, meter.fp32_seconds, meter.fp32_stderr
+        )
+
     def close(self, flush_seconds: float) -> None:
         """Tell a server what it missed; release the meter and the models that did not win.
 
@@ -146,15 +180,18 @@ class Run:
     def _decision(self) -> Decision:
         preparation, bound = self.start.preparation, self.start.baseline.bound
         backend = preparation.host.backend
+        final = FinalTiming(self.start.meter, self.budget.deadline, self.budget.timeout_seconds)
         if preparation.settings.goal == PARETO:
             files = FrontFiles(backend, preparation.folder)
-            return WholeFront(self.history, self.models, backend, files, maximize=bound.maximize)
+            return WholeFront(
+                self.history, self.models, backend, files, final, maximize=bound.maximize
+            )
         return FastestWithinBound(
             self.history,
             self.models,
             backend,
-            self.start.meter,
-            self.budget.deadline,
+            final,
+            self.expectation.latency,
             maximize=bound.maximize,
             finalists=preparation.settings.finalists,
         )
@@ -195,7 +232,7 @@ class Run:
     def _why_stop(self) -> str | None:
         reason = self.budget.stop_reason(
             trials=len(self.history.records),
-            found=self.history.best is not None,
+            found=self._is_satisfied(),
             trial_seconds=self._trial_seconds,
             reserved_seconds=self.decision.reserved_seconds(),
             failures_in_a_row=self.history.failures_in_a_row,
@@ -203,7 +240,12 @@ class Run:
         reason = self._failures.stop_reason or reason
         if reason is None and len(self.history.by_assignments) >= self.space.size:
             return f"All {self.space.size} configurations have been tried."
+        if reason is None and self._first.next(self.history.by_assignments) is None:
+            return self._patience.stop_reason()
         return reason
+
+    def _is_satisfied(self) -> bool:
+        return any(self.is_success(trial) for trial in self.history.records)
 
     def _may_start(self) -> bool:
         """Whether there is a trial for this worker.

@@ -66,7 +66,7 @@ def announce(budget: Budget, first: TrialRecord, goal: str) -> None:
         logger.info("The budget is %s; it is spent on the front.", " or ".join(limits))
         return
     logger.info(
-        "The budget is %s; the aim is the fastest model, so it is spent. "
+        "The budget is %s; the aim is the fastest model, so it is spent while more is expected. "
         'strategy_kwargs={"stop_at_first": True} stops at the first that meets the bound.',
         " or ".join(limits),
     )

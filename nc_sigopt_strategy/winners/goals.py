@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from nc_sigopt_strategy.backends.backend import Backend
+from nc_sigopt_strategy.measurement.comparison import LATER_LOOKS, Comparison
 from nc_sigopt_strategy.measurement.meter import FINALIST_ROUNDS, Meter
-from nc_sigopt_strategy.results.trial_history import TrialHistory
+from nc_sigopt_strategy.results.trial_history import Latency, TrialHistory, measured_latency
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.winners.front import by_preference, pareto_front
 from nc_sigopt_strategy.winners.front_files import FrontFiles
 from nc_sigopt_strategy.winners.kept_models import KeptModels
-from nc_sigopt_strategy.winners.verdict import choose
+from nc_sigopt_strategy.winners.verdict import choose, is_decided, ratios_of_trials
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
+# What of the time limit is kept at most for rounds beyond the first ones, which a busy machine
+# needs.
+MORE_SHARE = 0.05
 # Opening a session and warming a finalist up, on top of its timed runs.
 FINALIST_OVERHEAD_SECONDS = 1.0
 
@@ -29,11 +34,13 @@ class Decision(Protocol):
 
     Attributes:
         tied: Trial numbers whose latency could not be told from the winner's.
+        timing: What timing the winner beside FP32 gave; ``None`` if that was not done.
         front: The Pareto front, where there is one.
         front_files: Its files, where there is one.
     """
 
     tied: tuple[int, ...]
+    timing: Comparison | None
     front: tuple[TrialRecord, ...]
     front_files: FrontFiles | None
 
@@ -49,24 +56,52 @@ class Decision(Protocol):
         """The best so far in words; ``None`` while there is none."""
         ...
 
-    def decide(self, rebuild: Rebuild) -> tuple[TrialRecord, Any] | None:
+    def decide(self, rebuild: Rebuild, *, hurried: bool = False) -> tuple[TrialRecord, Any] | None:
         """The winner with its model, or ``None`` if there is none.
 
         Args:
             rebuild: Quantizes assignments again, for a model that an earlier process measured.
+            hurried: Whether somebody waits, so that no more is timed than has to be.
         """
         ...
+
+
+@dataclass(frozen=True)
+class FinalTiming:
+    """With what models are timed at the end, and until when.
+
+    Attributes:
+        meter: Times them.
+        deadline: The meter's clock when the time is up; ``None`` if it never is.
+        timeout_seconds: All the time there is; 0 without a limit.
+    """
+
+    meter: Meter
+    deadline: float | None
+    timeout_seconds: float
+
+    def seconds(self, trials: Sequence[TrialRecord]) -> float:
+        """Time to be kept for timing models beside FP32; in part for rounds that a busy machine
+        makes necessary.
+        """
+        models = [measured_latency(trial) for trial in trials]
+        rounds = FINALIST_ROUNDS * (sum(models) + (self.meter.fp32_seconds or 0.0))
+        more = min(LATER_LOOKS[-1] * rounds, MORE_SHARE * self.timeout_seconds)
+        return max(rounds, more) + FINALIST_OVERHEAD_SECONDS * (1 + len(models))
 
 
 class FastestWithinBound:
     """The fastest model that meets the accuracy bound; the best few are timed side by side.
 
+    Which those are is a matter of what the trials lead to expect: the luckiest timing of a busy
+    machine says little. The default int8 model is among them wherever it met the bound.
+
     Args:
         history: All trials.
         models: The models that may still win.
         backend: Fingerprints models.
-        meter: Times the finalists.
-        deadline: The meter's clock when the time is up; ``None`` if it never is.
+        final: Times the finalists.
+        latency: What a trial's latency is expected to be.
         maximize: Direction of the accuracy metric.
         finalists: How many are timed side by side.
     """
@@ -79,50 +114,53 @@ class FastestWithinBound:
         history: TrialHistory,
         models: KeptModels,
         backend: Backend,
-        meter: Meter,
-        deadline: float | None,
+        final: FinalTiming,
+        latency: Latency,
         *,
         maximize: bool,
         finalists: int,
     ) -> None:
         self.tied: tuple[int, ...] = ()
+        self.timing: Comparison | None = None
         self._history = history
         self._models = models
         self._backend = backend
-        self._meter = meter
-        self._deadline = deadline
+        self._final = final
+        self._latency = latency
         self._maximize = maximize
-        self._finalists = finalists
+        self._count = finalists
 
     def measured(self, record: TrialRecord, model: Any) -> None:
         """Keep the model if it met the bound; write it out at once if it is the best so far."""
         if not record.meets_bound:
             return
-        finalists = self._history.finalists(self._finalists)
+        finalists = self._finalists()
         self._models.keep(record.number, model, (f.number for f in finalists))
         if finalists[0].number == record.number:
             self._models.save(model)
 
     def reserved_seconds(self) -> float:
         """See ``Decision``."""
-        finalists = self._history.finalists(self._finalists)
-        if len(finalists) < 2:
+        finalists = self._finalists()
+        if not finalists:
             return 0.0
-        return sum(
-            FINALIST_ROUNDS * (f.latency_seconds or 0.0) + FINALIST_OVERHEAD_SECONDS
-            for f in finalists
+        again = sum(
+            finalist.phase_seconds.get("quantize", 0.0)
+            for finalist in finalists
+            if self._models.get(finalist.number) is None
         )
+        return self._final.seconds(finalists) + again
 
     def so_far(self) -> str | None:
         """See ``Decision``."""
-        best = self._history.best
+        best = next(iter(self._finalists()), None)
         if best is None or best.latency_seconds is None:
             return None
         return f"{1e3 * best.latency_seconds:.2f} ms at {best.accuracy:.4f}"
 
-    def decide(self, rebuild: Rebuild) -> tuple[TrialRecord, Any] | None:
+    def decide(self, rebuild: Rebuild, *, hurried: bool = False) -> tuple[TrialRecord, Any] | None:
         """See ``Decision``."""
-        finalists = self._history.finalists(self._finalists)
+        finalists = self._finalists()
         if not finalists:
             return None
         models = {}
@@ -136,19 +174,25 @@ class FastestWithinBound:
         finalists = [f for f in finalists if f.number in models]
         if not finalists:
             return None
-        winner = finalists[0]
+        default = self._history.default
+        default_number = default.number if default in finalists and default is not None else None
         try:
-            if len(finalists) > 1:
-                ratios = self._meter.compare(models, deadline=self._deadline)
-                default = [f.number for f in finalists if self._history.is_default(f.assignments)]
-                winner, self.tied = choose(
-                    finalists, ratios, self._better, default[0] if default else None
-                )
+            self.timing = self._final.meter.compare(
+                models,
+                decided=lambda timing: hurried or is_decided(finalists, timing, default_number),
+                deadline=self._final.deadline,
+            )
+            ratios = self.timing.ratios
         except (Exception, KeyboardInterrupt) as error:
             # What was measured during the trials still stands.
             logger.error("The finalists were not compared side by side: %r", error)
+            ratios = ratios_of_trials(finalists)
+        winner, self.tied = choose(finalists, ratios, self._better, default_number)
         self._models.save(models[winner.number])
         return winner, models[winner.number]
+
+    def _finalists(self) -> list[TrialRecord]:
+        return self._history.finalists(self._count, self._latency)
 
     def _better(self, a: float, b: float) -> bool:
         return a > b if self._maximize else a < b
@@ -157,14 +201,16 @@ class FastestWithinBound:
 class WholeFront:
     """All models that no other beats; ``fit`` returns the one that ``by_preference`` names first.
 
-    Nothing is timed again at the end: every latency is a ratio to the same reference, and the
-    sessions of a whole front side by side would take its whole memory at once.
+    The front is not timed again at the end: every latency is a ratio to the same reference, and
+    the sessions of a whole front side by side would take its whole memory at once. Only the model
+    that is returned is timed beside FP32.
 
     Args:
         history: All trials.
         models: The models on the front.
         backend: Fingerprints models.
         files: The front on disk.
+        final: Times the model that is returned.
         maximize: Direction of the accuracy metric.
     """
 
@@ -176,9 +222,12 @@ class WholeFront:
         models: KeptModels,
         backend: Backend,
         files: FrontFiles,
+        final: FinalTiming,
         *,
         maximize: bool,
     ) -> None:
+        self.timing: Comparison | None = None
+        self._final = final
         self._history = history
         self._models = models
         self._backend = backend
@@ -197,7 +246,8 @@ class WholeFront:
 
     def reserved_seconds(self) -> float:
         """See ``Decision``."""
-        return 0.0
+        best = by_preference(self._current())[:1]
+        return self._final.seconds(best) if best else 0.0
 
     def so_far(self) -> str | None:
         """See ``Decision``."""
@@ -211,7 +261,7 @@ class WholeFront:
             else f"a front of one, {_in_words(fastest)}"
         )
 
-    def decide(self, rebuild: Rebuild) -> tuple[TrialRecord, Any] | None:
+    def decide(self, rebuild: Rebuild, *, hurried: bool = False) -> tuple[TrialRecord, Any] | None:
         """See ``Decision``."""
         winner: tuple[TrialRecord, Any] | None = None
         front = self._current()
@@ -231,7 +281,18 @@ class WholeFront:
         )
         if winner is not None:
             self._models.save(winner[1])
+            self._time(*winner, hurried=hurried)
         return winner
+
+    def _time(self, trial: TrialRecord, model: Any, *, hurried: bool) -> None:
+        try:
+            self.timing = self._final.meter.compare(
+                {trial.number: model},
+                decided=lambda timing: hurried or is_decided([trial], timing, None),
+                deadline=self._final.deadline,
+            )
+        except (Exception, KeyboardInterrupt) as error:
+            logger.error("The model was not compared with FP32 side by side: %r", error)
 
     def _current(self) -> tuple[TrialRecord, ...]:
         return pareto_front(self._history.records, maximize=self._maximize)

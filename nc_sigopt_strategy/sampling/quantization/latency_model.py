@@ -67,6 +67,11 @@ class LatencyModel:
         """The expected tables."""
         return self._columns.tables(self._mean * self._unit)
 
+    def expected(self, types: Integers) -> Floats:
+        """Expected latency of configurations given by type, shape (N, P) to (N,)."""
+        result: Floats = self._columns.rows(types) @ self._mean * self._unit
+        return result
+
     def draws(self, rng: np.random.Generator, count: int) -> Floats:
         """Draws of the coefficients from the posterior, shape (count, columns).
 

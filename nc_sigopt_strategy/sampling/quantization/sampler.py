@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,16 @@ from nc_sigopt_strategy.sampling.quantization.front_threshold import draw_thresh
 from nc_sigopt_strategy.sampling.quantization.op_space import OpSpace, is_type_choice
 from nc_sigopt_strategy.sampling.quantization.suggestion import suggest
 from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Inside, linear algebra runs in one thread.
+
+    For matrices of a few hundred rows several threads cost more than they bring, most of all
+    beside a framework with threads of its own.
+    """
+    limits: AbstractContextManager[object] = _threads().limit(limits=1, user_api="blas")
+    return limits
 
 
 @functools.lru_cache(maxsize=1)
@@ -82,9 +93,7 @@ class QuantizationSampler(BaseSampler):
         others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
         experiment = self._bounded(others)
         history = TrialArrays.of(others, space, experiment)
-        # For matrices of a few hundred rows several threads cost more than they bring, most of all
-        # beside a framework with threads of its own.
-        with _threads().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             choice = suggest(space, history, experiment, self._rng)
         return space.assignments(choice)
 

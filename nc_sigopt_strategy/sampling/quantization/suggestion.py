@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,33 +44,75 @@ def suggest(
     if len(history.latency) == 0:
         return _untried(rng.integers(0, space.sizes), space, tried, rng)
     history = history.recent()
+    learned = _learn(space, history, experiment, rng)
+    if len(history.latency) < EARLY_TRIALS and rng.random() < EARLY_DRAWS:
+        choice = _of_one_draw(space, learned.costs, learned.damage, int(rng.integers(DRAWS)))
+        if key(choice) not in tried:
+            return choice
+    acquisition, candidates = _to_choose_from(space, history, learned, rng)
+    return _uphill(acquisition, candidates, space, tried, rng)
+
+
+def expected_gain(
+    space: OpSpace, history: TrialArrays, experiment: TuningExperiment, rng: np.random.Generator
+) -> float:
+    """What the most promising untried configuration is expected to save, as a share of latency.
+
+    Its expected improvement over the fastest that met the bound, over that one's latency; the
+    odds that it misses the bound, or does not run, are counted in.
+
+    Args:
+        space: The search space.
+        history: At least one measured trial.
+        experiment: The bound.
+        rng: Where the draws come from.
+    """
+    tried, history = history.tried, history.recent()
+    learned = _learn(space, history, experiment, rng)
+    acquisition, candidates = _to_choose_from(space, history, learned, rng)
+    best = _uphill(acquisition, candidates, space, tried, rng)
+    if key(best) in tried:
+        return 0.0
+    return float(acquisition(best[None])[0] / acquisition.incumbent.mean())
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """The models of a history, and what they make of costs; blame as ``Acquisition`` has it."""
+
+    latency: LatencyModel
+    damage: Damage
+    blame: Floats
+    costs: CostTables
+
+
+def _learn(
+    space: OpSpace, history: TrialArrays, experiment: TuningExperiment, rng: np.random.Generator
+) -> _Learned:
     latency = LatencyModel(space, history.choices, history.latency, history.latency_stderr)
     damage = learn_damage(space, history, experiment, rng, DRAWS)
     if len(history.pending):
         latency, damage = _with_pending(space, history, experiment, latency, damage, rng)
     blame = _blame(space, history)
     costs = latency.mean()
-    costs = dataclasses.replace(
-        costs, ops=costs.ops + FAILURE_COST * history.latency.max() * blame
-    )
-    if len(history.latency) < EARLY_TRIALS and rng.random() < EARLY_DRAWS:
-        choice = _of_one_draw(space, costs, damage, int(rng.integers(DRAWS)))
-        if key(choice) not in tried:
-            return choice
-    acquisition, incumbent = _acquisition(space, history, latency, damage, blame, rng)
-    candidates = np.concatenate([_candidates(space, costs, damage, rng), incumbent[None]])
-    return _uphill(acquisition, np.unique(candidates, axis=0), space, tried, rng)
+    dearer = costs.ops + FAILURE_COST * history.latency.max() * blame
+    return _Learned(latency, damage, blame, dataclasses.replace(costs, ops=dearer))
+
+
+def _to_choose_from(
+    space: OpSpace, history: TrialArrays, learned: _Learned, rng: np.random.Generator
+) -> tuple[Acquisition, Integers]:
+    """What configurations promise, and where to look for the best; shape (N, P)."""
+    acquisition, incumbent = _acquisition(space, history, learned, rng)
+    candidates = _candidates(space, learned.costs, learned.damage, rng)
+    return acquisition, np.unique(np.concatenate([candidates, incumbent[None]]), axis=0)
 
 
 def _acquisition(
-    space: OpSpace,
-    history: TrialArrays,
-    latency: LatencyModel,
-    damage: Damage,
-    blame: Floats,
-    rng: np.random.Generator,
+    space: OpSpace, history: TrialArrays, learned: _Learned, rng: np.random.Generator
 ) -> tuple[Acquisition, Integers]:
     """What is to be improved on: the fastest that met the bound, and likely does so by right."""
+    latency, damage = learned.latency, learned.damage
     draws = latency.draws(rng, DRAWS)
     expected = latency.latencies(draws, space.types_of(history.choices))
     kept = damage.kept(history.choices).mean(axis=0)
@@ -80,7 +123,7 @@ def _acquisition(
         level = expected[:, best]
     else:
         best, level = int(np.argmax(kept)), expected.max(axis=1)
-    return Acquisition(space, latency, draws, damage, level, blame), history.choices[best]
+    return Acquisition(space, latency, draws, damage, level, learned.blame), history.choices[best]
 
 
 def _of_one_draw(space: OpSpace, costs: CostTables, damage: Damage, n: int) -> Integers:
