@@ -1,6 +1,6 @@
 """``nc-sigopt``: tune a model, look at experiments, serve them.
 
-Exit codes: 0 a model that meets the bound was found, 1 none was, 2 wrong use, 130 interrupted.
+Exit codes: see ``shared.EXIT_CODES``.
 Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
 """
 

@@ -14,7 +14,8 @@ from nc_sigopt_strategy.errors import SigOptStrategyError
 FOUND, NOTHING_FOUND, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 EXIT_CODES = (
-    "Exit codes: 0 a model that meets the bound was found, 1 none was, 2 wrong use, "
+    "Exit codes: 0 a model that meets the bound and is faster than FP32 was found, 1 none was, "
+    "2 wrong use, "
     "130 interrupted."
 )
 
@@ -50,3 +51,12 @@ def teller() -> Callable[[str], None]:
         stream.flush()
 
     return tell
+
+
+def accept_fp32_option(command: _Command) -> _Command:
+    """The option that a model no faster than FP32 is a success too."""
+    return click.option(
+        "--accept-fp32",
+        is_flag=True,
+        help="Exit code 0 also where no model that meets the bound is faster than FP32.",
+    )(command)

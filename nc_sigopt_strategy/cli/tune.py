@@ -14,6 +14,7 @@ from nc_sigopt_strategy.cli.shared import (
     FOUND,
     INTERRUPTED,
     NOTHING_FOUND,
+    accept_fp32_option,
     errors_as_one_line,
     teller,
 )
@@ -54,6 +55,7 @@ _LOCAL_RAY = "this machine"
     help="A setting of the strategy, as in strategy_kwargs; VALUE is JSON or text. Repeatable.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.")
+@accept_fp32_option
 @click.option("--join", metavar="ID", help="Work on this experiment, beside its other workers.")
 @click.option("--storage", metavar="URL", help="Optuna storage URL that all workers share.")
 @click.option("--worker", metavar="NAME", help="This worker's own name, the same after a restart.")
@@ -100,7 +102,8 @@ def tune(target: Path, **options: Any) -> None:
     click.echo(f"Everything about this run: {folder}")
     if end.interrupted:
         sys.exit(INTERRUPTED)
-    sys.exit(FOUND if end.outcome.found else NOTHING_FOUND)
+    helped = options["accept_fp32"] or end.outcome.faster_than_fp32 is not False
+    sys.exit(FOUND if end.outcome.found and helped else NOTHING_FOUND)
 
 
 def _check_ray_options(options: dict[str, Any]) -> None:

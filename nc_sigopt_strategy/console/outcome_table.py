@@ -37,6 +37,8 @@ def outcome_table(outcome: Outcome) -> Table:
 def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
     shown = outcome.best or outcome.nearest_miss
     met = f"yes, trial {shown.number}" if outcome.best and shown else "no"
+    if outcome.best and outcome.faster_than_fp32 is False:
+        met += ", but it is not faster than FP32"
     name = "int8 accuracy" if outcome.best else "nearest accuracy"
     rows = [
         ("met the bound?", met),
@@ -48,14 +50,21 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
     latency = shown.latency_seconds if shown else None
     if latency is not None:
         rows.append(("latency (ms)", f"{latency * 1e3:.3g}"))
-        if outcome.fp32_latency_seconds:
-            rows.append(("speed-up over FP32", f"{outcome.fp32_latency_seconds / latency:.2f}"))
+        if outcome.speedup is not None:
+            low, high = outcome.speedup.low, outcome.speedup.high
+            text = f"{outcome.speedup.value:.2f} ({low:.2f} to {high:.2f}), side by side"
+            rows.append(("speed-up over FP32", text))
+        elif outcome.fp32_latency_seconds:
+            text = f"{outcome.fp32_latency_seconds / latency:.2f}, from the trials"
+            rows.append(("speed-up over FP32", text))
     rows.append(("trials", str(outcome.trials)))
     if outcome.trials_by_worker:
         shares = (f"{worker} {count}" for worker, count in outcome.trials_by_worker.items())
         rows.append(("trials by worker", ", ".join(shares)))
     rows.append(("tuning (s)", seconds_text(outcome.tuning_seconds)))
     rows.append(("ended because", outcome.stop_reason))
+    if outcome.verdict:
+        rows.insert(0, ("verdict", outcome.verdict))
     if outcome.calibration is not None:
         rows.append(("calibration", calibration_text(outcome.calibration)))
     if outcome.costliest_ops:

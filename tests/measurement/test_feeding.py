@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import UserDict
 from typing import Any
@@ -35,7 +36,8 @@ class Tensor:
 
 @pytest.mark.parametrize(
     "batch",
-    [
+    ids=itertools.count(),
+    argvalues=[
         X,
         X.tolist(),
         tuple(map(tuple, X.tolist())),
@@ -53,7 +55,6 @@ class Tensor:
         X.astype(np.float16),
         UserDict({"x": X.tolist()}),
     ],
-    ids=str,
 )
 def test_one_input_in_any_form(batch: Any) -> None:
     fed = ONE.feed(batch, 0)
@@ -63,7 +64,8 @@ def test_one_input_in_any_form(batch: Any) -> None:
 
 @pytest.mark.parametrize(
     "batch",
-    [
+    ids=itertools.count(),
+    argvalues=[
         (IDS, np.ones_like(IDS)),
         [IDS.tolist(), np.ones_like(IDS).tolist()],
         {"mask": np.ones_like(IDS), "ids": IDS},
@@ -97,7 +99,8 @@ def test_extra_keys_are_left_out_with_one_line(caplog: pytest.LogCaptureFixture)
 
 @pytest.mark.parametrize(
     ("inputs", "batch", "said"),
-    [
+    ids=itertools.count(),
+    argvalues=[
         (TEXT, {"ids": IDS, "x": 1}, "has no 'mask': its keys are 'ids', 'x'"),
         (TEXT, (IDS,), "holds 1 inputs, and the model has 2: 'ids', 'mask'"),
         (TEXT, {"ids": IDS.astype(float), "mask": IDS}, "'ids' of calibration batch 7 does not"),

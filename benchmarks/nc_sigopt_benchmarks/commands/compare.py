@@ -15,6 +15,7 @@ from nc_sigopt_strategy.cli.shared import (
     INTERRUPTED,
     NOTHING_FOUND,
     WRONG_USE,
+    accept_fp32_option,
     errors_as_one_line,
     teller,
 )
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     help="Run nothing: draw this comparison again; given several times, join them.",
 )
 @click.option("--retime", is_flag=True, help="With --from: time all models found once more.")
+@accept_fp32_option
 @errors_as_one_line
 def compare(
     config: Path | None,
@@ -49,6 +51,7 @@ def compare(
     resume: Path | None,
     folders: tuple[Path, ...],
     retime: bool,
+    accept_fp32: bool,
 ) -> None:
     """Compare strategies under the same bound and budget.
 
@@ -82,7 +85,8 @@ def compare(
         sys.exit(INTERRUPTED)
     if comparison.wrong_use:
         sys.exit(WRONG_USE)
-    sys.exit(FOUND if comparison.found else NOTHING_FOUND)
+    helped = comparison.found if accept_fp32 else comparison.found_faster
+    sys.exit(FOUND if helped else NOTHING_FOUND)
 
 
 def _print(comparison: Comparison, folder: Path) -> None:

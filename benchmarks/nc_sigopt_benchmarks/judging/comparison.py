@@ -122,6 +122,15 @@ class StrategyResult:
         return best is not None and best.meets_bound is not False
 
     @property
+    def found_faster(self) -> bool:
+        """Whether the model found is not shown to be no faster than FP32."""
+        if not self.found or self.outcome is None:
+            return False
+        if self.timed is not None:
+            return self.timed.speedup.low > 1.0
+        return self.outcome.faster_than_fp32 is not False
+
+    @property
     def group(self) -> str:
         """What all repeats of one strategy share."""
         return self.strategy or self.label
@@ -206,6 +215,11 @@ class Comparison:
     def found(self) -> bool:
         """Whether any strategy ended with a model that meets the bound."""
         return any(strategy.found for strategy in self.strategies)
+
+    @property
+    def found_faster(self) -> bool:
+        """Whether any strategy's model is not shown to be no faster than FP32."""
+        return any(strategy.found_faster for strategy in self.strategies)
 
     @property
     def wrong_use(self) -> bool:
