@@ -91,6 +91,7 @@ class Outcome:
             estimated.
         trials_by_worker: Name of a worker to how many of the trials were its own; empty where
             there was only one worker.
+        model_notes: What was changed in the user's model before it was tuned, in sentences.
         error: What went wrong, if an error ended the run before its budget was spent.
     """
 
@@ -118,6 +119,7 @@ class Outcome:
     session_options: Mapping[str, Any] | None = None
     op_contributions: tuple[OpContribution, ...] = ()
     trials_by_worker: Mapping[str, int] = field(default_factory=dict)
+    model_notes: tuple[str, ...] = ()
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -138,4 +140,5 @@ class Outcome:
         values["op_contributions"] = tuple(
             OpContribution(**contribution) for contribution in values.get("op_contributions", ())
         )
+        values["model_notes"] = tuple(values.get("model_notes", ()))
         return cls(**values)

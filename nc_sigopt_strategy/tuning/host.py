@@ -61,6 +61,8 @@ class Host(Protocol):
     Attributes:
         backend: Runs, fingerprints and saves the models.
         fp32: The FP32 model; what latency and noise are compared with.
+        notes: What a reader of the results has to know of the model, in sentences: what of it was
+            changed before it was tuned.
         fingerprint: Of the model as the user gave it, before anybody changed it in place.
         criterion: The accuracy criterion in words: two runs with the same words have the same
             bound if their baselines are equal.
@@ -71,6 +73,9 @@ class Host(Protocol):
 
     @property
     def fp32(self) -> Model: ...
+
+    @property
+    def notes(self) -> Sequence[str]: ...
 
     @property
     def fingerprint(self) -> str: ...

@@ -21,6 +21,7 @@ from nc_sigopt_strategy.errors import TrialError
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.inc.given_graph import refuse_quantized_graph
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc.options import IncOptions
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
@@ -53,12 +54,22 @@ class IncHost:
         self._quantized: tuple[Model, dict[str, Any]] | None = None
         self.framework = str(strategy.framework)
         self.backend: Backend = backend_for(self.framework, settings.onnxruntime_session_options)
-        self.fingerprint = self.backend.fingerprint(strategy.model)
+        self._given: Any = None
+        if self.backend.name == "tensorflow":
+            refuse_quantized_graph(strategy.model.graph_def)
+        else:
+            self._given = self._as_given(strategy)
+        self.fingerprint = self.backend.fingerprint(self.fp32)
 
     @property
     def fp32(self) -> Model:
-        """INC's FP32 model, after smooth quant if the user asked for it."""
-        return self._strategy.model
+        """The user's own ONNX model; INC's of TensorFlow, after smooth quant if it is in use."""
+        return self._strategy.model if self._given is None else self._given.model
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was changed in the model that INC works on."""
+        return () if self._given is None else self._given.notes
 
     @property
     def criterion(self) -> str:
@@ -110,7 +121,7 @@ class IncHost:
     def baseline(self) -> Baseline:
         """See ``Host``."""
         strategy = self._strategy
-        value, seconds = self._evaluated(strategy.model)
+        value, seconds = self._evaluated(self.fp32)
         # Before INC prints it, which fails on what is no number.
         finite_values(value[0])
         # What INC's `_eval_baseline` does around its evaluation.
@@ -153,6 +164,8 @@ class IncHost:
         scheduler.reset_exec_algorithms()
         # It would hold the model until the next one is made.
         scheduler.q_model = strategy.model
+        if self._given is not None:
+            self._given.keep_weights(final)
         self._quantized = (final, config)
         return final
 
@@ -206,7 +219,23 @@ class IncHost:
         loader = self._strategy.calib_dataloader
         if loader is None:
             loader = self._strategy.eval_dataloader
-        return read_calibration_data(loader, max(self.sampling_sizes()))
+        data = read_calibration_data(loader, max(self.sampling_sizes()))
+        for index, batch in enumerate(data.batches if self._given is not None else ()):
+            self._given.check_batch(batch, index)
+        return data
+
+    @staticmethod
+    def _as_given(strategy: Any) -> Any:
+        # Imported late: it needs ONNX.
+        from nc_sigopt_strategy.hosts.inc.given_model import given_model, without_shared_weights
+
+        adaptor = strategy.adaptor
+        given = given_model(strategy.model)
+        given.check_ops(adaptor.quantizable_op_types)
+        adaptor._replace_gemm_with_matmul = without_shared_weights(
+            type(adaptor)._replace_gemm_with_matmul
+        )
+        return given
 
     @property
     def _scheduler(self) -> Any:

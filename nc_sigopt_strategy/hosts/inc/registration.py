@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import importlib.util
 import logging
 from typing import Any
 
@@ -19,6 +20,7 @@ STRATEGY_NAME = "sigopt"
 SUPPORTED = "neural-compressor>=2.6,<3.8"
 _MARK = "_nc_sigopt_strategy"
 _STRATEGY_MODULE = "nc_sigopt_strategy.hosts.inc.strategy"
+_GIVEN_MODULE = "nc_sigopt_strategy.hosts.inc.given_model"
 
 
 def register_with_import() -> None:
@@ -38,7 +40,7 @@ def register() -> None:
         UnsupportedVersionError: The installed Neural Compressor has no tuning strategies.
     """
     check_version()
-    from neural_compressor import config
+    from neural_compressor import config, quantization
     from neural_compressor.strategy import STRATEGIES
 
     # The module registers the class: when it is itself what imports INC, the class comes later.
@@ -48,6 +50,8 @@ def register() -> None:
     _wrap(STRATEGIES, "auto", _auto)
     _wrap(STRATEGIES, "conservative", _conservative)
     _accept_name(config.TuningCriterion)
+    # `fit` wraps the model before it makes a strategy (quantization.py, INC 2.6 to 3.7.1).
+    _take_models_as_given(quantization)
     _log_like_inc()
 
 
@@ -110,6 +114,28 @@ def _wrap(strategies: dict[str, Any], name: str, wrapper: Any) -> None:
     wrapped = functools.partial(wrapper, stock)
     setattr(wrapped, _MARK, True)
     strategies[name] = wrapped
+
+
+def _take_models_as_given(quantization: Any) -> None:
+    """Check ONNX models before INC wraps them, and give it what it can quantize."""
+    stock = quantization.Model
+    if hasattr(stock, _MARK):
+        return
+
+    @functools.wraps(stock, updated=())
+    def wrapped(root: Any, *args: Any, **kwargs: Any) -> Any:
+        criterion = getattr(kwargs.get("conf"), "tuning_criterion", None)
+        if getattr(criterion, "strategy", None) == STRATEGY_NAME and _has_onnx():
+            root = importlib.import_module(_GIVEN_MODULE).for_inc(root)
+        return stock(root, *args, **kwargs)
+
+    setattr(wrapped, _MARK, True)
+    quantization.Model = wrapped
+
+
+def _has_onnx() -> bool:
+    """Whether ONNX models can be run at all: both are of the extra ``onnx``."""
+    return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
 
 
 def _accept_name(criterion: Any) -> None:
