@@ -14,7 +14,7 @@ from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
+from onnx.external_data_helper import uses_external_data
 
 from nc_sigopt_strategy.backends.onnx_protos import tensors_of
 from nc_sigopt_strategy.errors import ModelError
@@ -103,19 +103,19 @@ def load_weights(model: Any, folder: Path | None, what: str) -> None:
             "Give the model's path instead, or load it whole: onnx.load(path).",
         )
     for name in names:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ModelError(
+                f"{what} has weights in {name!r}, which is not beside it.",
+                "Save the model anew (onnx.save with save_as_external_data), as a runtime will "
+                "refuse it too.",
+            )
         if not (folder / name).is_file():
             raise ModelError(
                 f"{what} has weights in {name!r}, and there is no such file in {str(folder)!r}.",
                 "Put the file beside the model, under the name that it had at the export.",
             )
     for tensor in outside:
-        _check_length(tensor, folder, what)
-        try:
-            load_external_data_for_tensor(tensor, str(folder))
-        except Exception as error:  # onnx has its own classes for each way to fail
-            raise ModelError(
-                f"The weights {tensor.name!r} of {what} cannot be read: {error}"
-            ) from error
+        tensor.raw_data = _content(tensor, folder, what)
         # What onnx.load does too: from here on they are inside.
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
@@ -218,17 +218,26 @@ def _entry(tensor: Any, key: str) -> str:
     return next((entry.value for entry in tensor.external_data if entry.key == key), "")
 
 
-def _check_length(tensor: Any, folder: Path, what: str) -> None:
-    """A file that is too short would be read without a word, as fewer values."""
+def _content(tensor: Any, folder: Path, what: str) -> bytes:
+    """A tensor's bytes in its file.
+
+    Not read by onnx: it reads a file that is too short as fewer values without a word, and its
+    newer versions refuse links, which is what Hugging Face's cache holds.
+    """
     name = _entry(tensor, "location")
-    begin, length = int(_entry(tensor, "offset") or 0), int(_entry(tensor, "length") or 0)
-    size = (folder / name).stat().st_size
-    if begin + (length or 1) > size and math.prod(tensor.dims):
+    begin, length = int(_entry(tensor, "offset") or 0), int(_entry(tensor, "length") or -1)
+    with (folder / name).open("rb") as file:
+        file.seek(begin)
+        content = file.read(length)
+    wanted = length if length >= 0 else (1 if math.prod(tensor.dims) else 0)
+    if len(content) < wanted:
+        size = (folder / name).stat().st_size
         raise ModelError(
-            f"{what} has the weights {tensor.name!r} at bytes {begin} to {begin + length} of "
+            f"{what} has the weights {tensor.name!r} at bytes {begin} to {begin + wanted} of "
             f"{name!r}, and that file has {size} bytes.",
             "The file is incomplete or belongs to another model: copy or export both again.",
         )
+    return content
 
 
 def _size(tensor: Any) -> int:

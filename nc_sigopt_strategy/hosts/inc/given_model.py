@@ -40,8 +40,8 @@ from nc_sigopt_strategy.backends.onnx_files import (
     weights_are_in,
     write_model,
 )
-from nc_sigopt_strategy.backends.onnx_precision import in_float32, short_types
-from nc_sigopt_strategy.backends.onnx_protos import nodes_below, real_inputs
+from nc_sigopt_strategy.backends.onnx_precision import in_float32, other_precisions
+from nc_sigopt_strategy.backends.onnx_protos import nodes_below, real_inputs, type_name
 from nc_sigopt_strategy.errors import DataError, ModelError
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -49,6 +49,8 @@ logger = logging.getLogger("nc_sigopt_strategy")
 _ATTRIBUTE = "_nc_sigopt_given"
 # What else a path may lead to: these are INC's TensorFlow formats.
 _NOT_ONNX = (".pb", ".h5", ".keras", ".meta", ".ckpt", ".tflite")
+
+_OF_TENSORFLOW = ("saved_model.pb", "checkpoint", "keras_metadata.pb")
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,8 @@ class GivenModel:
     model: Any
     notes: tuple[str, ...] = ()
 
-    def __deepcopy__(self, memo: object) -> GivenModel:
-        # INC copies its model, which this hangs on, in every trial.
-        return self
+    def __deepcopy__(self, memo: object) -> None:
+        """INC copies its model, which this hangs on, in every trial: a copy was not given."""
 
     def check_ops(self, quantizable: Collection[str]) -> None:
         """Refuse the model if it has no op of the types that INC can quantize.
@@ -120,17 +121,16 @@ def for_inc(root: Any) -> Any:
     """
     if isinstance(root, os.PathLike):
         root = os.fspath(root)
-    if isinstance(root, ONNXModel) and hasattr(root, _ATTRIBUTE):
-        return root
     proto, path = _read(root)
     if proto is None:
         return root
     what = "The model" if path is None else repr(path)
     refuse_quantized(proto, what)
     users, prepared, notes = proto, _without_defaults(proto), []
-    types = short_types(proto)
-    if types:
-        prepared = in_float32(prepared)
+    kinds = other_precisions(proto)
+    types = " and ".join(map(type_name, kinds))
+    if kinds:
+        prepared = in_float32(prepared, kinds)
     try:
         refuse_unloadable(users, what)
     except ModelError:
@@ -141,13 +141,13 @@ def for_inc(root: Any) -> Any:
         users = onnx.ModelProto()
         users.CopyFrom(prepared)
         notes.append(
-            f"{what} is in {' and '.join(types)}, which cannot run here: it was converted to "
+            f"{what} is in {types}, which cannot run here: it was converted to "
             "float32, which all results are compared with."
         )
     else:
         if types:
             notes.append(
-                f"{what} is in {' and '.join(types)}, and Neural Compressor quantizes float32: a "
+                f"{what} is in {types}, and Neural Compressor quantizes float32: a "
                 "float32 copy is tuned. Accuracy, latency and output noise are compared with the "
                 "model as it was given."
             )
@@ -203,6 +203,7 @@ def _read(root: Any) -> tuple[Any, str | None]:
     if isinstance(root, str):
         if not _is_onnx_path(root):
             return None, None
+        # Not resolved: a link to a model may stand beside links to its weights.
         file = Path(root).expanduser().absolute()
         return read_model(file), str(file)
     if isinstance(root, (bytes, bytearray, memoryview)):
@@ -226,10 +227,17 @@ def _read(root: Any) -> tuple[Any, str | None]:
 
 
 def _is_onnx_path(path: str) -> bool:
+    """Whether a path leads to an ONNX model, or says that it does."""
     suffix = Path(path).suffix.lower()
     if suffix in (".onnx", ".ort"):
         return True
     file = Path(path).expanduser()
+    models = sorted(found.name for found in file.glob("*.onnx")) if file.is_dir() else []
+    if models and not any((file / name).exists() for name in _OF_TENSORFLOW):
+        raise ModelError(
+            f"{path!r} is a folder; the ONNX models in it are {', '.join(models)}.",
+            "Give the path of one of them.",
+        )
     if suffix in _NOT_ONNX or not file.is_file():
         return False
     with contextlib.suppress(ModelError):
