@@ -116,8 +116,8 @@ def load_weights(model: Any, folder: Path | None, what: str) -> None:
             )
     for tensor in outside:
         tensor.raw_data = _content(tensor, folder, what)
-        # What onnx.load does too: from here on they are inside.
-        tensor.data_location = onnx.TensorProto.DEFAULT
+        # As if they had never been outside, so that it is the same model to a fingerprint.
+        tensor.ClearField("data_location")
         del tensor.external_data[:]
 
 

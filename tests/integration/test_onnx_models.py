@@ -12,7 +12,7 @@ import pytest
 
 from nc_sigopt_strategy.backends import onnx_files
 from nc_sigopt_strategy.errors import ModelError
-from tests.integration.fitting import outcome
+from tests.integration.fitting import configure, fit, outcome
 from tests.integration.onnx_models import (
     BFLOAT16,
     FLOAT,
@@ -73,6 +73,17 @@ def test_every_way_to_give_a_model(tmp_path: Path, form: str) -> None:
     assert model.SerializeToString() == before
 
 
+def test_a_configuration_that_served_another_framework(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    conf = configure(tmp_path, {"latency_repeats": 2}, loss=0.9, max_trials=1)
+    assert fit(small_model, conf, small_loader, small_accuracy) is not None
+    conf.inputs, conf.outputs = [], []
+    path = saved(dense(), tmp_path / "m.onnx")
+    assert fit(path, conf, Feeds(FEEDS), agreement(dense(), FEEDS)) is not None
+    assert conf.framework.startswith("onnx")
+
+
 def test_a_path_without_a_suffix(tmp_path: Path) -> None:
     path = saved(dense(), tmp_path / "model")
     assert tune(tmp_path, str(path), FEEDS, agreement(dense(), FEEDS)) is not None
@@ -102,6 +113,13 @@ def test_a_model_loaded_without_its_weights(
     # A runtime would look in the current folder.
     monkeypatch.chdir(path.parent)
     assert tune(tmp_path, without, FEEDS, agreement(dense(), FEEDS)) is not None
+
+
+def test_weights_beside_the_model_are_no_part_of_its_fingerprint(tmp_path: Path) -> None:
+    path = saved(dense(), tmp_path / "m.onnx", beside="m.bin")
+    assert onnx_files.digest_of_model(onnx_files.read_model(path)) == (
+        onnx_files.digest_of_model(dense())
+    )
 
 
 def test_weights_that_are_not_there_or_too_short(tmp_path: Path) -> None:

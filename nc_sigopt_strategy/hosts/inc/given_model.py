@@ -147,9 +147,9 @@ def for_inc(root: Any) -> Any:
     else:
         if types:
             notes.append(
-                f"{what} is in {types}, and Neural Compressor quantizes float32: a "
-                "float32 copy is tuned. Accuracy, latency and output noise are compared with the "
-                "model as it was given."
+                f"{what} is in {types}, and Neural Compressor quantizes float32: a float32 copy is "
+                "tuned, and recipe.json is for that copy. Accuracy, latency and output noise are "
+                "compared with the model as it was given."
             )
     for note in notes:
         logger.info("%s", note)

@@ -124,10 +124,16 @@ def _take_models_as_given(quantization: Any) -> None:
 
     @functools.wraps(stock, updated=())
     def wrapped(root: Any, *args: Any, **kwargs: Any) -> Any:
-        criterion = getattr(kwargs.get("conf"), "tuning_criterion", None)
-        if getattr(criterion, "strategy", None) == STRATEGY_NAME and _has_onnx():
-            root = importlib.import_module(_GIVEN_MODULE).for_inc(root)
-        return stock(root, *args, **kwargs)
+        conf = kwargs.get("conf")
+        criterion = getattr(conf, "tuning_criterion", None)
+        if getattr(criterion, "strategy", None) != STRATEGY_NAME or not _has_onnx():
+            return stock(root, *args, **kwargs)
+        given = importlib.import_module(_GIVEN_MODULE).for_inc(root)
+        if given is not root:
+            # INC asks an object of its own for the framework only where none is noted yet, and a
+            # configuration may have served a model of another one.
+            conf.framework = None
+        return stock(given, *args, **kwargs)
 
     setattr(wrapped, _MARK, True)
     quantization.Model = wrapped
