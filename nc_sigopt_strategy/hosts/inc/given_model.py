@@ -147,7 +147,7 @@ def for_inc(root: Any) -> Any:
     else:
         if types:
             notes.append(
-                f"{what} is in {types}, and Neural Compressor quantizes float32: a float32 copy is "
+                f"{what} is in {types}, and Neural Compressor quantizes float32: a copy in it is "
                 "tuned, and recipe.json is for that copy. Accuracy, latency and output noise are "
                 "compared with the model as it was given."
             )

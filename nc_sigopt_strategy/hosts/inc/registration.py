@@ -129,7 +129,7 @@ def _take_models_as_given(quantization: Any) -> None:
         if getattr(criterion, "strategy", None) != STRATEGY_NAME or not _has_onnx():
             return stock(root, *args, **kwargs)
         given = importlib.import_module(_GIVEN_MODULE).for_inc(root)
-        if given is not root:
+        if given is not root and conf is not None:
             # INC asks an object of its own for the framework only where none is noted yet, and a
             # configuration may have served a model of another one.
             conf.framework = None
