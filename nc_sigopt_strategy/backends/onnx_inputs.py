@@ -30,8 +30,9 @@ def _input(info: Any) -> ModelInput:
     tensor = info.type.tensor_type
     shape: Shape = None
     if tensor.HasField("shape"):
+        # Some exporters write 0 or -1 where they mean any.
         shape = tuple(
-            dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None
+            dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
             for dim in tensor.shape.dim
         )
     dtype = None

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
+from nc_sigopt_strategy.backends.onnx_files import digest_of_model, loadable, write_model
 from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, inferred_shapes
 from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
 from nc_sigopt_strategy.errors import ModelError
-from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.settings.session_options import (
     LEVEL_KEY,
     THREAD_KEYS,
@@ -50,7 +50,9 @@ class OnnxRuntimeSession:
 
     def run(self, inputs: Any) -> list[Array]:
         """See ``ModelSession``."""
-        return list(self._session.run(None, feed_by_position(self._inputs, inputs)))
+        outputs = self._session.run(None, feed_by_position(self._inputs, inputs))
+        # A classifier may also give a list of maps (ZipMap), which holds nothing to compare.
+        return [output for output in outputs if isinstance(output, np.ndarray)]
 
     def close(self) -> None:
         """See ``ModelSession``."""
@@ -113,14 +115,15 @@ class OnnxRuntimeBackend:
 
     def open(self, model: Any) -> OnnxRuntimeSession:
         """See ``Backend``."""
-        return OnnxRuntimeSession(model.model.SerializeToString(), self._options)
+        with loadable(model.model) as source:
+            return OnnxRuntimeSession(source, self._options)
 
     def release(self, model: Any) -> None:
         """INC's ONNX models hold no session."""
 
     def fingerprint(self, model: Any) -> str:
         """See ``Backend``."""
-        return hashlib.sha256(model.model.SerializeToString(deterministic=True)).hexdigest()
+        return digest_of_model(model.model)
 
     def graph_order(self, model: Any) -> Mapping[str, int]:
         # ONNX demands that nodes stand in topological order.
@@ -138,4 +141,4 @@ class OnnxRuntimeBackend:
 
     def save(self, model: Any, path: Path) -> Path:
         """See ``Backend``."""
-        return write_whole(path.with_suffix(self.model_suffix), model.model.SerializeToString())
+        return write_model(model.model, path.with_suffix(self.model_suffix))

@@ -99,6 +99,7 @@ class Outcome:
             estimated.
         trials_by_worker: Name of a worker to how many of the trials were its own; empty where
             there was only one worker.
+        model_notes: What was changed in the user's model before it was tuned, in sentences.
         error: What went wrong, if an error ended the run before its budget was spent.
     """
 
@@ -130,6 +131,7 @@ class Outcome:
     session_options: Mapping[str, Any] | None = None
     op_contributions: tuple[OpContribution, ...] = ()
     trials_by_worker: Mapping[str, int] = field(default_factory=dict)
+    model_notes: tuple[str, ...] = ()
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -152,4 +154,5 @@ class Outcome:
         values["op_contributions"] = tuple(
             OpContribution(**contribution) for contribution in values.get("op_contributions", ())
         )
+        values["model_notes"] = tuple(values.get("model_notes", ()))
         return cls(**values)

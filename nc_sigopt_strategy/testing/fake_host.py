@@ -71,6 +71,7 @@ class FakeHost:
         int8 = rng.lognormal(np.log(0.02), 1.0, ops)
         self._noise = np.stack([int8, int8 * 0.01, np.zeros(ops)])
         self.fp32 = self._model(("fp32",) * ops, _SAMPLING_SIZE)
+        self.notes: tuple[str, ...] = ()
         self.fingerprint = self.backend.fingerprint(self.fp32)
 
     def ops(self) -> Sequence[Op]:

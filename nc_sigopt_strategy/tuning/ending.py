@@ -158,6 +158,7 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
             bound,
         ),
         trials_by_worker=run.history.trials_by_worker(),
+        model_notes=tuple(preparation.host.notes),
     )
 
 

@@ -70,6 +70,11 @@ class Host(Protocol):
         ...
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What of the model was changed before it was tuned, in sentences for a reader."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """Of the model as the user gave it, before anybody changed it in place."""
         ...

@@ -9,6 +9,7 @@ serves whoever imported ``fit`` earlier, too. Other strategies get INC's own ans
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -57,6 +58,7 @@ def hook_into_fit(chosen: Callable[[Any], bool]) -> None:
             check_iterable(loader)
         with no_exit("wrapped the model"), absolute_workspace():
             root, folder = as_saved_model(_found(root))
+            root = _onnx_for_inc(root, kwargs.get("conf"))
             wrapped = stock_model(root, **kwargs)
             # INC reads a SavedModel again and again; the folder lasts as long as the model.
             if folder is not None:
@@ -100,6 +102,21 @@ def absolute_workspace(folder: str | None = None) -> Iterator[None]:
         yield
     finally:
         options.workspace = given
+
+
+def _onnx_for_inc(root: Any, conf: Any) -> Any:
+    """INC's own object of an ONNX model, checked and made fit to quantize; others as they are."""
+    if importlib.util.find_spec("onnx") is None:
+        return root
+    # Imported late: it needs ONNX.
+    from nc_sigopt_strategy.hosts.inc.onnx_given import for_inc
+
+    given = for_inc(root)
+    if given is not root and conf is not None:
+        # INC asks an object of its own for the framework only where none is noted yet, and a
+        # configuration may have served a model of another one.
+        conf.framework = None
+    return given
 
 
 def _found(root: Any) -> Any:

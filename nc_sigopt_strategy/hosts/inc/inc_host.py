@@ -22,6 +22,7 @@ from nc_sigopt_strategy.hosts.inc.as_given import AsGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.inc.given_graph import refuse_quantized_graph
 from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc.options import IncOptions
@@ -56,13 +57,23 @@ class IncHost:
         self._users_own = strategy.model
         self.framework = str(strategy.framework)
         self.backend: Backend = backend_for(self.framework, settings.onnxruntime_session_options)
-        self.fingerprint = self.backend.fingerprint(strategy.model)
-        self._given = AsGiven(self.backend, strategy.model, self._loader)
+        self._given_onnx: Any = None
+        if self.backend.name == "tensorflow":
+            refuse_quantized_graph(strategy.model.graph_def)
+        else:
+            self._given_onnx = _onnx_as_given(strategy)
+        self.fingerprint = self.backend.fingerprint(self.fp32)
+        self._as_given = AsGiven(self.backend, self.fp32, self._loader)
 
     @property
     def fp32(self) -> Model:
-        """INC's FP32 model, after smooth quant if the user asked for it."""
-        return self._strategy.model
+        """The user's own ONNX model; INC's of TensorFlow, after smooth quant if it is in use."""
+        return self._strategy.model if self._given_onnx is None else self._given_onnx.model
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was changed in the model that INC works on."""
+        return () if self._given_onnx is None else tuple(self._given_onnx.notes)
 
     @property
     def criterion(self) -> str:
@@ -120,12 +131,15 @@ class IncHost:
         """See ``Host``."""
         # The two that trials are made from and judged by; often they are one.
         models = {id(model): model for model in (self._strategy.model, self._optimized_model)}
-        self._given.compare(models.values())
+        if getattr(self._strategy.model, "is_large_model", False):
+            # INC's rewrite of it lies in files that are gone by now; only trials read them again.
+            models = {}
+        self._as_given.compare(models.values())
 
     def baseline(self) -> Baseline:
         """See ``Host``."""
         strategy = self._strategy
-        value, seconds = self._evaluated(strategy.model)
+        value, seconds = self._evaluated(self.fp32)
         # Before INC prints it, which fails on what is no number.
         finite_values(value[0])
         # What INC's `_eval_baseline` does around its evaluation.
@@ -168,6 +182,8 @@ class IncHost:
         scheduler.reset_exec_algorithms()
         # It would hold the model until the next one is made.
         scheduler.q_model = strategy.model
+        if self._given_onnx is not None:
+            self._given_onnx.keep_weights(final)
         self._quantized = (final, config)
         return final
 
@@ -267,3 +283,16 @@ def evaluated_object(framework: str, model: Model) -> Any:
     if "onnxrt" in framework and model.model_path and model.is_large_model:
         return model.model_path
     return model.model
+
+
+def _onnx_as_given(strategy: Any) -> Any:
+    # Imported late: it needs ONNX.
+    from nc_sigopt_strategy.hosts.inc.onnx_given import given_model, without_shared_weights
+
+    adaptor = strategy.adaptor
+    given = given_model(strategy.model)
+    given.check_ops(adaptor.quantizable_op_types)
+    adaptor._replace_gemm_with_matmul = without_shared_weights(
+        type(adaptor)._replace_gemm_with_matmul
+    )
+    return given

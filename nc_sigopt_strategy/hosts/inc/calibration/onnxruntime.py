@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 from neural_compressor.adaptor.ox_utils.calibration import ONNXRTAugment
 from neural_compressor.adaptor.ox_utils.calibrator import CALIBRATOR
@@ -112,10 +113,20 @@ def _algorithms(graph: Any, q_config: Mapping[str, Any]) -> dict[str, str]:
         nodes.update(dict.fromkeys(node.output, node.name))
     algorithms = {}
     for output in graph.output:
-        config = q_config.get(nodes[output.name])
+        if not _has_range(output.type):
+            continue
+        # An input may be an output too, with no node between.
+        config = q_config.get(nodes.get(output.name, ""))
         activation = config.get("activation") if isinstance(config, Mapping) else None
         algorithms[output.name] = activation["algorithm"] if activation else MIN_MAX
     return algorithms
+
+
+def _has_range(type_proto: Any) -> bool:
+    """Whether it is numbers: a classifier may also give text, or a list of maps (ZipMap)."""
+    if type_proto.WhichOneof("value") not in (None, "tensor_type"):
+        return False
+    return bool(type_proto.tensor_type.elem_type != onnx.TensorProto.STRING)
 
 
 def _range(section: Section, tensor: str, algorithm: str) -> tuple[Any, Any]:

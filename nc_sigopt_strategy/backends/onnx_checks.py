@@ -1,0 +1,165 @@
+"""What makes an ONNX model or its data impossible to tune, found before anything is spent."""
+
+from __future__ import annotations
+
+import collections
+import re
+from collections.abc import Collection
+from typing import Any
+
+import onnx
+import onnxruntime
+
+from nc_sigopt_strategy.backends.onnx_files import loadable
+from nc_sigopt_strategy.backends.onnx_protos import (
+    nodes_of,
+    opsets_of,
+)
+from nc_sigopt_strategy.errors import ModelError
+
+# By name, not by list: each version of ONNX Runtime brings new ones.
+_QUANTIZED_OP = re.compile(
+    r"QLinear|(De|Dynamic)?[Qq]uantize|MatMul(Integer|NBits|Bnb4|Fp|.*Float8)|ConvInteger|GatherBlockQuantized"
+    r"|Q(Attention|Gemm|Conv|MoE|EmbedLayerNormalization|Ordered)"
+)
+_QDQ = ("QuantizeLinear", "DequantizeLinear")
+# Domains whose ops ONNX Runtime brings itself, as far as the build has them.
+_KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
+_KNOWN_PREFIXES = ("com.microsoft", "org.pytorch")
+
+
+def refuse_quantized(model: Any, what: str = "This model") -> None:
+    """Refuse a model that holds quantized ops already.
+
+    Raises:
+        ModelError: It does; the message counts them.
+    """
+    found = collections.Counter(
+        node.op_type for node in nodes_of(model) if _QUANTIZED_OP.match(node.op_type)
+    )
+    pairs = sum(found.pop(kind, 0) for kind in _QDQ)
+    parts = [f"{pairs} QDQ nodes"] if pairs else []
+    parts += [f"{count} {kind}" for kind, count in sorted(found.items())]
+    if parts:
+        raise ModelError(
+            f"{what} is quantized already: {', '.join(parts)}.",
+            "Give the FP32 model that it was made from.",
+        )
+
+
+def refuse_unloadable(model: Any, what: str = "The model") -> None:
+    """Refuse a model that ONNX Runtime cannot load here, and say what of it is the cause.
+
+    Raises:
+        ModelError: It cannot.
+    """
+    try:
+        _load(model)
+    except Exception as error:  # ONNX Runtime has a class of its own for each way to fail
+        raise _why_unloadable(model, what, str(error)) from error
+
+
+def refuse_without_ops(model: Any, quantizable: Collection[str]) -> None:
+    """Refuse a model that has nothing to quantize.
+
+    Args:
+        model: A ``ModelProto``.
+        quantizable: Op types that can be.
+
+    Raises:
+        ModelError: No node is of such a type.
+    """
+    found = collections.Counter(node.op_type for node in nodes_of(model))
+    # INC makes a MatMul of a Gemm.
+    if not set(found) & {*quantizable, "Gemm"}:
+        most = ", ".join(f"{count} {kind}" for kind, count in found.most_common(5))
+        raise ModelError(
+            f"The model has no op that can be quantized; it holds {most or 'no node'}.",
+            "Int8 serves convolutions and matrix multiplications; leave this model as it is.",
+        )
+
+
+def _load(model: Any) -> None:
+    options = onnxruntime.SessionOptions()
+    # It is about whether, not how fast; and its complaints come as an exception anyway.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    with loadable(model) as source:
+        onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _why_unloadable(model: Any, what: str, text: str) -> ModelError:
+    runtime = f"ONNX Runtime {onnxruntime.__version__}"
+    opsets = opsets_of(model)
+    newest = _newest("ir", model.ir_version)
+    if newest is not None:
+        return ModelError(
+            f"{what} has IR version {model.ir_version}, and {runtime} reads up to {newest}.",
+            "Update it (pip install -U onnxruntime), or export the model for this one"
+            f" (onnx.save with model.ir_version = {newest}).",
+        )
+    newest = _newest("opset", opsets.get("", 1))
+    if newest is not None:
+        return ModelError(
+            f"{what} has opset {opsets['']}, and {runtime} reads up to {newest}.",
+            "Update it (pip install -U onnxruntime), or export the model with opset_version="
+            f"{newest} (onnx.version_converter.convert_version may do as well).",
+        )
+    foreign = _foreign_ops(model)
+    if foreign:
+        shown = "; ".join(f"{domain}: {', '.join(ops)}" for domain, ops in foreign.items())
+        return ModelError(
+            f"{what} holds ops that {runtime} does not know ({shown}): they live in a library "
+            "that a session has to register, and Neural Compressor registers none.",
+            "Express them in standard ops or as local functions, or quantize the part of the "
+            f"model without them. It said: {text}",
+        )
+    versions = ", ".join(f"{domain or 'ai.onnx'} {number}" for domain, number in opsets.items())
+    return ModelError(
+        f"{runtime} cannot load the model (IR version {model.ir_version}, opset {versions}): "
+        f"{text}",
+        "onnx.checker.check_model(model, full_check=True) may say more.",
+    )
+
+
+def _foreign_ops(model: Any) -> dict[str, list[str]]:
+    """Domain to op types that neither ONNX Runtime nor the model itself brings."""
+    own = {(function.domain, function.name) for function in model.functions}
+    foreign: dict[str, set[str]] = {}
+    for node in nodes_of(model):
+        known = node.domain in _KNOWN_DOMAINS or node.domain.startswith(_KNOWN_PREFIXES)
+        if not known and (node.domain, node.op_type) not in own:
+            foreign.setdefault(node.domain, set()).add(node.op_type)
+    return {domain: sorted(ops) for domain, ops in foreign.items()}
+
+
+def _newest(what: str, version: int) -> int | None:
+    """The newest IR or opset version that this ONNX Runtime reads, if ``version`` is beyond it.
+
+    By trying with a model of one node: ONNX Runtime has no function that says it.
+    """
+    if _reads(what, version):
+        return None
+    low, high = 1, version
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _reads(what, middle) else (low, middle)
+    return low
+
+
+def _reads(what: str, version: int) -> bool:
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "probe",
+        [helper.make_tensor_value_info("x", kind, [1])],
+        [helper.make_tensor_value_info("y", kind, [1])],
+    )
+    ir, opset = (version, 7) if what == "ir" else (4, version)
+    probe = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
+    try:
+        _load(probe)
+    except Exception:  # whatever it is, it cannot be read
+        return False
+    return True
