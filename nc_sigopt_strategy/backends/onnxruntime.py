@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
 import onnxruntime
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, inferred_shapes
+from nc_sigopt_strategy.backends.onnx_kept_fp32 import THE_SWITCH, is_rewritten, keep_fp32
+from nc_sigopt_strategy.backends.onnx_ran_as import ran_as
 from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.files import write_whole
@@ -107,6 +111,7 @@ class OnnxRuntimeBackend:
     model_suffix = ".onnx"
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        self._chosen = dict(options or {})
         self._options = session_options(options)
 
     def open(self, model: Any) -> OnnxRuntimeSession:
@@ -129,6 +134,48 @@ class OnnxRuntimeBackend:
         except Exception as error:  # sizes only help a sampler: a run does without them
             logger.debug("No shapes for the op graph: %s", error)
         return reduce_to_ops(graph_nodes(model.model, shapes), shapes, ops)
+
+    def keep_choices(self, model: Any) -> int:
+        """See ``onnx_kept_fp32``."""
+        # The user's evaluation of a large model loads a file that INC wrote: it sees no rewrite.
+        if getattr(model, "is_large_model", False) and getattr(model, "model_path", None):
+            return 0
+        kept = keep_fp32(model.model)
+        if kept and hasattr(model, "update"):
+            model.update()  # INC's model objects index their nodes
+        return kept
+
+    def ran_as(self, model: Any, ops: Sequence[str]) -> dict[str, str]:
+        """See ``onnx_ran_as``; nothing where ONNX Runtime cannot write its graph."""
+        try:
+            return ran_as(self._optimized(model), ops)
+        except (
+            Exception
+        ) as error:  # of ONNX Runtime, or a disk that is full: only a report is lost
+            logger.debug("How ONNX Runtime runs the ops is not known: %s", error)
+            return {}
+
+    def deployment(self, model: Any) -> dict[str, Any]:
+        """See ``Outcome.deployment``."""
+        found: dict[str, Any] = {}
+        if self._chosen:
+            found["session_options"] = dict(self._chosen)
+        if is_rewritten(model.model):
+            found["rebuilt_from_recipe"] = {"session_config_entries": dict(THE_SWITCH)}
+        return found
+
+    def _optimized(self, model: Any) -> onnx.ModelProto:
+        """What a session makes of a model, before the steps that only change layouts."""
+        options = session_options(self._chosen)
+        if options.graph_optimization_level == _LEVELS["all"]:
+            options.graph_optimization_level = _LEVELS["extended"]
+        # It never runs: what a session prepares for that would be for nothing.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        with tempfile.TemporaryDirectory(prefix="nc_sigopt_") as folder:
+            options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
+            OnnxRuntimeSession(model.model.SerializeToString(), options).close()
+            return onnx.load(options.optimized_model_filepath)
 
     def save(self, model: Any, path: Path) -> Path:
         return write_whole(path.with_suffix(self.model_suffix), model.model.SerializeToString())

@@ -91,6 +91,9 @@ class Outcome:
             estimated.
         trials_by_worker: Name of a worker to how many of the trials were its own; empty where
             there was only one worker.
+        deployment: What a session needs for the winner to be what was measured: the chosen
+            ``session_options``, and under ``rebuilt_from_recipe`` the ``session_config_entries``
+            for a model rebuilt from ``recipe.json``. Empty if any session will do.
         error: What went wrong, if an error ended the run before its budget was spent.
     """
 
@@ -118,6 +121,7 @@ class Outcome:
     session_options: Mapping[str, Any] | None = None
     op_contributions: tuple[OpContribution, ...] = ()
     trials_by_worker: Mapping[str, int] = field(default_factory=dict)
+    deployment: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.choices import PARETO
+from nc_sigopt_strategy.tuning.as_ran import AsRan
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 from nc_sigopt_strategy.tuning.interrupts import INTERRUPTED, InterruptWatch
@@ -73,7 +74,13 @@ class Run:
         self._interrupts = interrupts
         self._machine = preparation.workplace.machine
         self._tools = Tools(
-            start, self.history, budget, interrupts, self._observe, self.decision.measured
+            start,
+            self.history,
+            budget,
+            interrupts,
+            self._observe,
+            self.decision.measured,
+            AsRan(preparation.host.backend),
         )
         self._open: OneTrial | None = None
         self._trial_seconds: list[float] = []

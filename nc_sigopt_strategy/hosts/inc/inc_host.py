@@ -153,6 +153,7 @@ class IncHost:
         scheduler.reset_exec_algorithms()
         # It would hold the model until the next one is made.
         scheduler.q_model = strategy.model
+        self.backend.keep_choices(final)
         self._quantized = (final, config)
         return final
 
