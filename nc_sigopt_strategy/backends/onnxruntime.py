@@ -21,6 +21,7 @@ from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.settings.session_options import (
     LEVEL_KEY,
+    SPINNING_KEY,
     THREAD_KEYS,
     checked_session_options,
 )
@@ -34,6 +35,9 @@ _LEVELS = {
     "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
+
+
+_SPINNING_ENTRIES = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
 
 
 class OnnxRuntimeSession:
@@ -67,6 +71,9 @@ def session_options(mapping: Mapping[str, Any] | None) -> onnxruntime.SessionOpt
             ONNX Runtime decides) and ``graph_optimization_level`` (``disable``, ``basic``,
             ``extended`` or ``all``). Several inter-op threads also make the session run
             independent ops in parallel, without which they would have no effect.
+            ``allow_spinning`` makes threads spin while they wait, which is ONNX Runtime's default
+            and not ours: a session's threads go on spinning after its run and slow down the next
+            model that is timed (``benchmarks/scripts/session_spinning.py``).
 
     Raises:
         SettingsError: An unknown option, or a value out of range.
@@ -79,6 +86,9 @@ def session_options(mapping: Mapping[str, Any] | None) -> onnxruntime.SessionOpt
         options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
     if LEVEL_KEY in given:
         options.graph_optimization_level = _LEVELS[given[LEVEL_KEY]]
+    if not given.get(SPINNING_KEY, False):
+        for key in _SPINNING_ENTRIES:
+            options.add_session_config_entry(key, "0")
     return options
 
 

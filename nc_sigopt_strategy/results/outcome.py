@@ -86,7 +86,7 @@ class Outcome:
         front: With the goal "pareto" the trials that no other beats in accuracy and latency at
             once, fastest first; else empty.
         session_options: The ``onnxruntime_session_options`` that all latencies were measured
-            with; ``None`` for ONNX Runtime's defaults and for TensorFlow.
+            with; ``None`` for the defaults and for TensorFlow.
         op_contributions: What each op's type in the winner saves and costs, where that could be
             estimated.
         trials_by_worker: Name of a worker to how many of the trials were its own; empty where

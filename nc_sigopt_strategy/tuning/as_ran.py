@@ -25,12 +25,13 @@ class AsRan:
         self._backend = backend
         self._said = False
 
-    def differences(self, model: Model, choices: Choices) -> dict[str, str]:
-        """Op name to "chosen, but runs as", for ops that do not run in the precision chosen.
+    def differences(self, model: Model, choices: Choices, *, say: bool = True) -> dict[str, str]:
+        """Op name to "chosen, runs as ...", for ops that do not run in the precision chosen.
 
         Args:
             model: As it is evaluated and timed.
             choices: What it was made from.
+            say: Whether to log it, if nothing was logged yet.
         """
         labels = {name: label for (name, _), label in choices.labels.items()}
         ran = self._backend.ran_as(model, list(labels))
@@ -39,7 +40,7 @@ class AsRan:
             for op, how in ran.items()
             if _quantized(labels[op]) != _quantized(how)
         }
-        if found and not self._said:
+        if found and say and not self._said:
             self._said = True
             logger.info("%s", in_words(found, len(labels)))
         return found

@@ -85,7 +85,7 @@ def _as_it_runs(run: Run, winner: TrialRecord, model: Model) -> TrialRecord:
     """A winner of an earlier process comes from the store, which does not hold this."""
     preparation = run.start.preparation
     choices = preparation.space.decode(winner.assignments)
-    found = AsRan(preparation.host.backend).differences(model, choices)
+    found = AsRan(preparation.host.backend).differences(model, choices, say=False)
     return dataclasses.replace(winner, ran_differently=found)
 
 
