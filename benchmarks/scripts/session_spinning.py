@@ -7,7 +7,8 @@ turn (two live sessions, as a search times them), with the threads of a session 
 wait for work (ONNX Runtime's default), with spinning that stops when a run ends, and without. The
 blocks of all cases take turns, so that a drift of the machine meets them alike. MobileNet_v1
 where NC_SIGOPT_ASSETS is set, else a small model of the same kind, made on the spot. Needs
-onnxruntime and onnx; about a minute and a half with 6 rounds.
+onnxruntime and onnx; about a minute and a half with 6 rounds,
+several minutes with MobileNet_v1.
 """
 
 from __future__ import annotations
