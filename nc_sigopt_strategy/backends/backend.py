@@ -59,6 +59,31 @@ class Backend(Protocol):
         """
         ...
 
+    def keep_choices(self, model: Any) -> int:
+        """Rewrite a quantized model in place, so that ops left in fp32 run so in any session.
+
+        Returns:
+            How many ops a session might else have quantized.
+        """
+        ...
+
+    def ran_as(self, model: Any, ops: Sequence[str]) -> Mapping[str, str]:
+        """How the ops of a model really run in a session, as far as that is known.
+
+        Args:
+            model: INC's model.
+            ops: Names of ops.
+
+        Returns:
+            Op name to ``int8``, ``fp32`` or other words on it; nothing for a framework that does
+            not tell.
+        """
+        ...
+
+    def deployment(self, model: Any) -> Mapping[str, Any]:
+        """What a session needs for the model to be what was measured, as JSON-safe data."""
+        ...
+
     def save(self, model: Any, path: Path) -> Path:
         """Write the model to a file and return its path."""
         ...

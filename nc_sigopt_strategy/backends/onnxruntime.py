@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.onnx_files import digest_of_model, loadable, write_model
 from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, inferred_shapes
+from nc_sigopt_strategy.backends.onnx_kept_fp32 import THE_SWITCH, is_rewritten, keep_fp32
+from nc_sigopt_strategy.backends.onnx_ran_as import ran_as
 from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.settings.session_options import (
     LEVEL_KEY,
+    SPINNING_KEY,
     THREAD_KEYS,
     checked_session_options,
 )
@@ -30,6 +35,9 @@ _LEVELS = {
     "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
+
+
+_SPINNING_ENTRIES = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
 
 
 class OnnxRuntimeSession:
@@ -67,6 +75,9 @@ def session_options(mapping: Mapping[str, Any] | None) -> onnxruntime.SessionOpt
             ONNX Runtime decides) and ``graph_optimization_level`` (``disable``, ``basic``,
             ``extended`` or ``all``). Several inter-op threads also make the session run
             independent ops in parallel, without which they would have no effect.
+            ``allow_spinning`` makes threads spin while they wait, which is ONNX Runtime's default
+            and not ours: a session's threads go on spinning after its run and slow down the next
+            model that is timed (``benchmarks/scripts/session_spinning.py``).
 
     Raises:
         SettingsError: An unknown option, or a value out of range.
@@ -79,6 +90,9 @@ def session_options(mapping: Mapping[str, Any] | None) -> onnxruntime.SessionOpt
         options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
     if LEVEL_KEY in given:
         options.graph_optimization_level = _LEVELS[given[LEVEL_KEY]]
+    if not given.get(SPINNING_KEY, False):
+        for key in _SPINNING_ENTRIES:
+            options.add_session_config_entry(key, "0")
     return options
 
 
@@ -111,6 +125,7 @@ class OnnxRuntimeBackend:
     model_suffix = ".onnx"
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        self._chosen = dict(options or {})
         self._options = session_options(options)
 
     def open(self, model: Any) -> OnnxRuntimeSession:
@@ -138,6 +153,51 @@ class OnnxRuntimeBackend:
         except Exception as error:  # sizes only help a sampler: a run does without them
             logger.debug("No shapes for the op graph: %s", error)
         return reduce_to_ops(graph_nodes(model.model, shapes), shapes, ops)
+
+    def keep_choices(self, model: Any) -> int:
+        """See ``onnx_kept_fp32``."""
+        # The user's evaluation of a large model loads a file that INC wrote: it sees no rewrite.
+        if getattr(model, "is_large_model", False) and getattr(model, "model_path", None):
+            return 0
+        kept = keep_fp32(model.model)
+        if kept and hasattr(model, "update"):
+            model.update()  # INC's model objects index their nodes
+        return kept
+
+    def ran_as(self, model: Any, ops: Sequence[str]) -> dict[str, str]:
+        """See ``onnx_ran_as``; nothing where ONNX Runtime cannot write its graph."""
+        try:
+            return ran_as(self._optimized(model), ops)
+        except (
+            Exception
+        ) as error:  # of ONNX Runtime, or a disk that is full: only a report is lost
+            logger.debug("How ONNX Runtime runs the ops is not known: %s", error)
+            return {}
+
+    def deployment(self, model: Any) -> dict[str, Any]:
+        """See ``Outcome.deployment``."""
+        found: dict[str, Any] = {}
+        if self._chosen:
+            found["session_options"] = dict(self._chosen)
+        if is_rewritten(model.model):
+            found["rebuilt_from_recipe"] = {"session_config_entries": dict(THE_SWITCH)}
+        return found
+
+    def _optimized(self, model: Any) -> onnx.ModelProto:
+        """What a session makes of a model, before the steps that only change layouts."""
+        options = session_options(self._chosen)
+        if options.graph_optimization_level == _LEVELS["all"]:
+            options.graph_optimization_level = _LEVELS["extended"]
+        # It never runs: what a session prepares for that would be for nothing.
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        with (
+            tempfile.TemporaryDirectory(prefix="nc_sigopt_") as folder,
+            loadable(model.model) as source,
+        ):
+            options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
+            OnnxRuntimeSession(source, options).close()
+            return onnx.load(options.optimized_model_filepath)
 
     def save(self, model: Any, path: Path) -> Path:
         """See ``Backend``."""

@@ -109,6 +109,18 @@ class TensorFlowBackend:
             logger.debug("No shapes for the op graph: %s", error)
         return reduce_to_ops(graph_nodes(graph_def, shapes), shapes, ops)
 
+    def keep_choices(self, model: Any) -> int:
+        """TensorFlow runs INC's ops as they stand."""
+        return 0
+
+    def ran_as(self, model: Any, ops: Sequence[str]) -> dict[str, str]:
+        """TensorFlow does not tell."""
+        return {}
+
+    def deployment(self, model: Any) -> dict[str, Any]:
+        """A session of TensorFlow's defaults."""
+        return {}
+
     def save(self, model: Any, path: Path) -> Path:
         """See ``Backend``."""
         return write_whole(

@@ -94,12 +94,15 @@ class Outcome:
         front: With the goal "pareto" the trials that no other beats in accuracy and latency at
             once, fastest first; else empty.
         session_options: The ``onnxruntime_session_options`` that all latencies were measured
-            with; ``None`` for ONNX Runtime's defaults and for TensorFlow.
+            with; ``None`` for the defaults and for TensorFlow.
         op_contributions: What each op's type in the winner saves and costs, where that could be
             estimated.
         trials_by_worker: Name of a worker to how many of the trials were its own; empty where
             there was only one worker.
         model_notes: What was changed in the user's model before it was tuned, in sentences.
+        deployment: What a session needs for the winner to be what was measured: the chosen
+            ``session_options``, and under ``rebuilt_from_recipe`` the ``session_config_entries``
+            for a model rebuilt from ``recipe.json``. Empty if any session will do.
         error: What went wrong, if an error ended the run before its budget was spent.
     """
 
@@ -132,6 +135,7 @@ class Outcome:
     op_contributions: tuple[OpContribution, ...] = ()
     trials_by_worker: Mapping[str, int] = field(default_factory=dict)
     model_notes: tuple[str, ...] = ()
+    deployment: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class TrialRecord:
         stored_metrics: What the user's ``stored_metrics_func`` returned, in units of its own.
         worker: Name of the worker that measured it.
         machine: Host name of the machine that it was measured on.
+        ran_differently: Op name to "chosen, runs as ..." for the ops that the framework runs
+            otherwise than chosen; in files only, not in the store.
     """
 
     number: int
@@ -73,6 +75,7 @@ class TrialRecord:
     worker: str | None = None
     machine: str | None = None
     observation_id: str | None = None
+    ran_differently: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict; NaN and infinities become ``None``."""

@@ -10,8 +10,9 @@ from nc_sigopt_strategy.errors import SettingsError
 THREAD_KEYS = ("intra_op_num_threads", "inter_op_num_threads")
 LEVEL_KEY = "graph_optimization_level"
 LEVELS = ("disable", "basic", "extended", "all")
-KEYS = (*THREAD_KEYS, LEVEL_KEY)
-_DEFAULTS = {**dict.fromkeys(THREAD_KEYS, 0), LEVEL_KEY: LEVELS[-1]}
+SPINNING_KEY = "allow_spinning"
+KEYS = (*THREAD_KEYS, LEVEL_KEY, SPINNING_KEY)
+_DEFAULTS = {**dict.fromkeys(THREAD_KEYS, 0), LEVEL_KEY: LEVELS[-1], SPINNING_KEY: False}
 
 
 def checked_session_options(key: str, value: object) -> dict[str, Any] | None:
@@ -19,7 +20,8 @@ def checked_session_options(key: str, value: object) -> dict[str, Any] | None:
 
     Args:
         key: What a message calls them.
-        value: Thread counts of at least 0 (0: ONNX Runtime decides) and one of ``LEVELS``.
+        value: Thread counts of at least 0 (0: ONNX Runtime decides), one of ``LEVELS``, and
+            whether threads spin while they wait.
 
     Raises:
         SettingsError: No mapping, an unknown option, or a value out of range.
@@ -48,9 +50,15 @@ def checked_session_options(key: str, value: object) -> dict[str, Any] | None:
         raise SettingsError(
             f"{key}: {LEVEL_KEY} must be one of {', '.join(LEVELS)}, but is {level!r}."
         )
+    spinning = value.get(SPINNING_KEY, False)
+    if not isinstance(spinning, bool):
+        raise SettingsError(
+            f"{key}: {SPINNING_KEY} must be true or false, but is {spinning!r}.",
+            "Without it the threads of timed sessions wait without spinning.",
+        )
     return {name: value[name] for name in KEYS if name in value} or None
 
 
 def that_change_something(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The options that are not ONNX Runtime's defaults: two runs are alike if these are equal."""
+    """The options that are not the defaults: two runs are alike if these are equal."""
     return {name: value for name, value in (options or {}).items() if value != _DEFAULTS[name]}

@@ -96,7 +96,7 @@ class Settings:
         latency_repeats: Pairs of timed runs (model, reference) per trial.
         latency_batch_size: Inputs in the timed batch; default: the first calibration batch whole.
         onnxruntime_session_options: Of every session that ONNX models are timed in; see
-            ``checked_session_options``. Default: ONNX Runtime's own.
+            ``checked_session_options``. Default: ONNX Runtime's own, without spinning.
         output_dir: Run folder for outcome, trials, recipe and the best model; default: ``sigopt``
             in INC's workspace.
         progress: Live progress bar; default: when standard error is a terminal.

@@ -124,6 +124,18 @@ class FakeBackend:
             "edges": [[a[0], b[0], size] for a, b in itertools.pairwise(ops)],
         }
 
+    def keep_choices(self, model: FakeModel) -> int:
+        """Nobody changes a fake model."""
+        return 0
+
+    def ran_as(self, model: FakeModel, ops: Sequence[str]) -> dict[str, str]:
+        """As chosen."""
+        return {key[0]: label for key, label in model.labels if key[0] in ops}
+
+    def deployment(self, model: FakeModel) -> dict[str, Any]:
+        """Nothing is needed."""
+        return {}
+
     def save(self, model: FakeModel, path: Path) -> Path:
         """Write the labels as JSON."""
         labels = [[*key, label] for key, label in model.labels]

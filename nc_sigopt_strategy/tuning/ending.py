@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import OpCost, Outcome
 from nc_sigopt_strategy.results.run_files import publish, write_recipe, write_trials
 from nc_sigopt_strategy.results.trial_history import is_faster
 from nc_sigopt_strategy.results.trial_record import TrialRecord
+from nc_sigopt_strategy.tuning.as_ran import AsRan
 from nc_sigopt_strategy.tuning.failures import shared_by_all, with_place
 from nc_sigopt_strategy.tuning.host import Model
 from nc_sigopt_strategy.tuning.interrupts import INTERRUPTED
@@ -67,8 +69,11 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
     finally:
         run.close(_FLUSH_SECONDS)
     winner, model = decided or (None, None)
+    if winner is not None:
+        winner = _as_it_runs(run, winner, model)
     outcome = dataclasses.replace(
         _judged(_outcome(run, winner), run),
+        deployment=_deployment(preparation, model),
         stop_reason=" ".join(filter(None, (reason, *run.save_errors()))),
         error=error,
     )
@@ -81,6 +86,36 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
             run.start.experiment.shown_id,
         )
     return Ended(outcome, model)
+
+
+def _as_it_runs(run: Run, winner: TrialRecord, model: Model) -> TrialRecord:
+    """A winner of an earlier process comes from the store, which does not hold this."""
+    preparation = run.start.preparation
+    choices = preparation.space.decode(winner.assignments)
+    found = AsRan(preparation.host.backend).differences(model, choices, say=False)
+    return dataclasses.replace(winner, ran_differently=found)
+
+
+def _deployment(preparation: Preparation, model: Model | None) -> Mapping[str, Any]:
+    if model is None:
+        return {}
+    needed = preparation.host.backend.deployment(model)
+    if needed:
+        logger.info("For the latency and accuracy that were measured: %s.", _in_words(needed))
+    return needed
+
+
+def _in_words(deployment: Mapping[str, Any]) -> str:
+    said = []
+    if options := deployment.get("session_options"):
+        said.append(f"run the model with the session options {dict(options)}")
+    if rebuilt := deployment.get("rebuilt_from_recipe"):
+        entries = rebuilt["session_config_entries"]
+        said.append(
+            "the saved model keeps its fp32 ops in any session; one rebuilt from recipe.json "
+            f"needs the session config entries {entries}"
+        )
+    return "; ".join(said)
 
 
 def _why(preparation: Preparation, stopped: BaseException | None) -> tuple[str, str | None]:

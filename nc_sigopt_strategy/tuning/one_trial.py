@@ -11,6 +11,7 @@ from nc_sigopt_strategy.errors import TrialError
 from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.tuning.as_ran import AsRan
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.failures import REPEATED_FAILURE
 from nc_sigopt_strategy.tuning.host import Evaluation, Model
@@ -32,6 +33,7 @@ class Tools:
         interrupts: Tells what looks like a failure from a Ctrl-C that somebody caught.
         observe: Stores a record with its graph's fingerprint.
         keep: Gets each measured record with its model, which may win.
+        as_ran: Tells which ops run otherwise than chosen.
     """
 
     start: Start
@@ -40,6 +42,7 @@ class Tools:
     interrupts: InterruptWatch
     observe: Observe
     keep: Keep
+    as_ran: AsRan
 
 
 class OneTrial:
@@ -93,6 +96,10 @@ class OneTrial:
             origin=self._suggestion.origin,
             assignments=dict(self._suggestion.assignments),
             duplicate_of=first,
+            # Other assignments that gave the same graph: what was chosen is not the same.
+            ran_differently=same.ran_differently
+            if dict(same.assignments) == dict(self._suggestion.assignments)
+            else {},
         )
         self._end(record, None)
 
@@ -126,6 +133,7 @@ class OneTrial:
                 output_noise=measured.output_noise,
                 duration_seconds=evaluation.duration_seconds,
                 stored_metrics=metrics,
+                ran_differently=self._ran_differently(model),
             ),
             self._fingerprint,
         )
@@ -154,6 +162,13 @@ class OneTrial:
         begun = self._elapsed
         found = preparation.stored_metrics.of(preparation.host.users_model(model))
         self.phase("stored_metrics", self._elapsed - begun)
+        return found
+
+    def _ran_differently(self, model: Model) -> dict[str, str]:
+        begun = self._elapsed
+        choices = self._tools.start.preparation.space.decode(self._suggestion.assignments)
+        found = self._tools.as_ran.differences(model, choices)
+        self.phase("latency", self._elapsed - begun)
         return found
 
     def _check_timeout(self) -> None:

@@ -16,6 +16,7 @@ from nc_sigopt_strategy.results.trial_history import TrialHistory, is_faster
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.space.ops import PRECISIONS
+from nc_sigopt_strategy.tuning.as_ran import AsRan
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.failures import Failures
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
@@ -91,7 +92,13 @@ class Run:
         self._interrupts = interrupts
         self._machine = preparation.workplace.machine
         self._tools = Tools(
-            start, self.history, budget, interrupts, self._observe, self.decision.measured
+            start,
+            self.history,
+            budget,
+            interrupts,
+            self._observe,
+            self.decision.measured,
+            AsRan(preparation.host.backend),
         )
         self._failures = Failures()
         self._open: OneTrial | None = None

@@ -65,6 +65,7 @@ def test_models_that_cannot_be_loaded_are_named(tmp_path: Path) -> None:
         ({"intra_op_num_threads": -1}, "at least 0, but is -1"),
         ({"inter_op_num_threads": True}, "at least 0, but is True"),
         ({"graph_optimization_level": "most"}, "but is 'most'"),
+        ({"allow_spinning": 1}, "must be true or false, but is 1"),
     ],
 )
 def test_wrong_options_are_refused(value: Any, said: str) -> None:
@@ -85,13 +86,23 @@ def test_defaults_that_are_spelled_out_change_nothing() -> None:
         "intra_op_num_threads": 0,
         "inter_op_num_threads": 0,
         "graph_optimization_level": "all",
+        "allow_spinning": False,
     }
     assert that_change_something(Settings.from_kwargs({KEY: spelled_out})
                                  .onnxruntime_session_options) == {}  # fmt: skip
     assert that_change_something({**spelled_out, "intra_op_num_threads": 2}) == {
         "intra_op_num_threads": 2
     }
+    assert that_change_something({"allow_spinning": True}) == {"allow_spinning": True}
     assert that_change_something(None) == {}
+
+
+def test_threads_spin_only_if_asked_for() -> None:
+    for key in ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning"):
+        for without in (None, {"allow_spinning": False}):
+            assert session_options(without).get_session_config_entry(key) == "0"
+        with pytest.raises(RuntimeError):  # not set: ONNX Runtime's default, which is spinning
+            session_options({"allow_spinning": True}).get_session_config_entry(key)
 
 
 def test_options_are_refused_for_tensorflow() -> None:

@@ -154,3 +154,26 @@ def test_the_whole_front(folder: Path) -> None:
     assert latencies == sorted(latencies, key=float)
     assert accuracies == sorted(accuracies, key=float)
     assert {p.suffix for p in (folder / "front").iterdir()} == {".json"}
+
+
+def test_what_runs_otherwise_than_chosen_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = FakeHost(ops=2, seed=1)
+    monkeypatch.setattr(host.backend, "ran_as", lambda model, ops: {"net/op0": "int8"})
+    needed = {"session_options": {"intra_op_num_threads": 1}}
+    monkeypatch.setattr(host.backend, "deployment", lambda model: needed)
+    with caplog.at_level("INFO", logger="nc_sigopt_strategy"):
+        ended = run(host, folder, max_trials=99, sampler="grid")
+    for trial in read_trials(folder):
+        chosen = trial.assignments[next(name for name in trial.assignments if "op0" in name)]
+        expected = {} if chosen == "int8" else {"net/op0": f"{chosen}, runs as int8"}
+        assert trial.ran_differently == expected
+    best = read_outcome(folder).best
+    assert best is not None
+    assert ended.outcome.best is not None
+    assert best.ran_differently == ended.outcome.best.ran_differently
+    assert read_outcome(folder).deployment == needed
+    said = [record.message for record in caplog.records]
+    assert any("with the session options {'intra_op_num_threads': 1}" in line for line in said)
+    assert len([line for line in said if "run otherwise than chosen" in line]) == 1

@@ -184,6 +184,7 @@ class IncHost:
         scheduler.q_model = strategy.model
         if self._given_onnx is not None:
             self._given_onnx.keep_weights(final)
+        self.backend.keep_choices(final)
         self._quantized = (final, config)
         return final
 
