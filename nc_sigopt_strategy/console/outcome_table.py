@@ -48,7 +48,11 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
     latency = shown.latency_seconds if shown else None
     if latency is not None:
         rows.append(("latency (ms)", f"{latency * 1e3:.3g}"))
-        if outcome.fp32_latency_seconds:
+        if outcome.speedup is not None:
+            times = outcome.speedup
+            text = f"{times.value:.2f} ({times.low:.2f} to {times.high:.2f})"
+            rows.append(("speed-up over FP32", text))
+        elif outcome.fp32_latency_seconds:
             rows.append(("speed-up over FP32", f"{outcome.fp32_latency_seconds / latency:.2f}"))
     rows.append(("trials", str(outcome.trials)))
     if outcome.trials_by_worker:
@@ -56,6 +60,8 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
         rows.append(("trials by worker", ", ".join(shares)))
     rows.append(("tuning (s)", seconds_text(outcome.tuning_seconds)))
     rows.append(("ended because", outcome.stop_reason))
+    if outcome.verdict:
+        rows.append(("verdict", outcome.verdict))
     if outcome.calibration is not None:
         rows.append(("calibration", calibration_text(outcome.calibration)))
     if outcome.costliest_ops:
