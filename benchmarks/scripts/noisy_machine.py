@@ -19,11 +19,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from nc_sigopt_benchmarks.config.run_config import DataConfig, ModelConfig
-from nc_sigopt_benchmarks.datasets.image_set import CalibrationLoader
-from nc_sigopt_benchmarks.datasets.splits import load_splits
+from nc_sigopt_benchmarks.config.run_config import (
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    StrategyConfig,
+)
+from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline
 from nc_sigopt_benchmarks.judging.timing import time_models
 from nc_sigopt_benchmarks.models.find import BenchmarkModel, find_model
 from nc_sigopt_benchmarks.models.model_files import session_opener
@@ -52,11 +55,14 @@ class Case:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.model: BenchmarkModel = find_model(ModelConfig(source="digits"), tell=print)
-        data = DataConfig(calibration_images=SAMPLES, evaluation_images=400)
-        self.splits = load_splits(data, self.model)
-        self.loader = CalibrationLoader(self.splits.calibration, 20)
-        self.batch = next(iter(self.loader))[0]
+        config = RunConfig(
+            Path("noisy.yaml"),
+            (StrategyConfig("sigopt", "sigopt"),),
+            model=ModelConfig(source="digits"),
+            data=DataConfig(calibration_images=SAMPLES, evaluation_images=400),
+        )
+        self.model: BenchmarkModel = find_model(config.model, tell=print)
+        self.pipeline = build_pipeline(config, self.model)
 
     def tuned(self, name: str, seed: int, trials: int) -> tuple[Path, Outcome]:
         """Tune once: the model returned, and the outcome."""
@@ -85,7 +91,10 @@ class Case:
             ),
         )
         quantization.fit(
-            str(self.model.path), conf, calib_dataloader=self.loader, eval_func=self._accuracy
+            str(self.model.path),
+            conf,
+            calib_dataloader=self.pipeline.calib_dataloader,
+            eval_func=self.pipeline.eval_func,
         )
         outcome = nc_sigopt_strategy.last_outcome()
         if outcome is None or outcome.best is None:
@@ -98,24 +107,11 @@ class Case:
             session_opener(self.model, ModelConfig().session),
             self.model.path,
             {"found": found, "default": default},
-            self.batch,
+            self.pipeline.batch,
             rounds=ROUNDS,
             seed=0,
         )
         return paired_ratio(samples["found"], samples["default"])
-
-    def _accuracy(self, model: Any) -> float:
-        from nc_sigopt_strategy.backends.find import backend_for
-
-        session = backend_for("tensorflow").open(model)
-        try:
-            right = total = 0
-            for images, labels in CalibrationLoader(self.splits.evaluation, 100):
-                right += int((session.run(images)[0].argmax(axis=-1) == labels).sum())
-                total += len(labels)
-            return right / total
-        finally:
-            session.close()
 
 
 def main(processes: int, repeats: int, trials: int) -> None:
@@ -125,7 +121,9 @@ def main(processes: int, repeats: int, trials: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         case = Case(Path(folder))
         default, outcome = case.tuned("default", 0, 1)
-        print(f"Default int8: accuracy {outcome.best.accuracy if outcome.best else None}")
+        print(
+            f"Default int8: accuracy {outcome.best.accuracy if outcome.best else None}", flush=True
+        )
         for number in range(repeats):
             with busy(processes):
                 load = os.getloadavg()[0]
