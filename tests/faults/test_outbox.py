@@ -59,6 +59,15 @@ class Rig:
             self.experiment.remote.connection.set_timeout(0.5)
         self.between.break_with(fault, **which)
 
+    def archive(self, away: bool) -> None:
+        """Archive the experiment on the server, or make it active again."""
+        endpoint = self._direct.experiments(self.experiment.shown_id)
+        if away:
+            endpoint.delete()
+        else:
+            endpoint.update(state="active")
+        self.clock += 1000.0
+
     def restart(self) -> None:
         """The process dies and another one goes on."""
         known = self.experiment.shown_id
@@ -165,6 +174,25 @@ def test_closed_port(rig: Rig) -> None:
     rig.break_with(Fault.REFUSE)
     rig.work(3)
     assert rig.experiment.missed_updates == 3
+    rig.check()
+
+
+def test_what_an_archived_experiment_refuses_is_kept(rig: Rig) -> None:
+    """Somebody archives the experiment in mid-run: until it is active again, nothing is lost."""
+    rig.work(2)
+    rig.archive(True)
+    rig.work(3)
+    assert rig.experiment.missed_updates == 3
+    rig.archive(False)
+    rig.check()
+
+
+def test_what_was_kept_survives_the_process(rig: Rig) -> None:
+    rig.work(2)
+    rig.archive(True)
+    rig.work(2)
+    rig.archive(False)
+    rig.restart()
     rig.check()
 
 
