@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from nc_sigopt_strategy.cli.check import check
 from nc_sigopt_strategy.cli.experiments import experiments
 from nc_sigopt_strategy.cli.plugins import PluggableGroup
 from nc_sigopt_strategy.cli.server import dashboard, serve, token
@@ -35,7 +36,7 @@ def cli() -> None:
     """
 
 
-for _command in (tune, experiments, serve, token, dashboard):
+for _command in (tune, check, experiments, serve, token, dashboard):
     cli.add_command(_command)
 
 

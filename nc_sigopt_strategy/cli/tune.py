@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nc_sigopt_strategy.cli.job_target import job_of, job_options
 from nc_sigopt_strategy.cli.shared import (
     EXIT_CODES,
     FOUND,
@@ -29,30 +30,10 @@ _LOCAL_RAY = "this machine"
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("target", metavar="MODEL|CONFIG", type=click.Path(path_type=Path))
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="FILE.py",
-    help="For a MODEL: a Python file that defines calib_dataloader and eval_func.",
-)
-@click.option("--inputs", metavar="NAMES", help="Of a frozen graph, with commas between.")
-@click.option("--outputs", metavar="NAMES", help="Of a frozen graph, with commas between.")
-@click.option(
-    "--loss",
-    type=float,
-    metavar="FRACTION",
-    help="Loss of accuracy that is tolerable, as a share of FP32's.  [default: 0.01]",
-)
+@job_options
 @click.option("--timeout", type=click.IntRange(1), metavar="SECONDS", help="Budget in time.")
 @click.option(
     "--max-trials", type=click.IntRange(1), metavar="N", help="Budget in trials.  [default: 100]"
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A setting of the strategy, as in strategy_kwargs; VALUE is JSON or text. Repeatable.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.")
 @accept_fp32_option
@@ -96,7 +77,7 @@ def tune(target: Path, **options: Any) -> None:
     from nc_sigopt_strategy.console.outcome_table import outcome_table, table_console
 
     _check_ray_options(options)
-    job = _job(target, options)
+    job = job_of(target, options)
     end, folder = _on_ray(job, options) if options["ray"] is not None else _here(job, options)
     table_console().print(outcome_table(end.outcome))
     click.echo(f"Everything about this run: {folder}")
@@ -116,27 +97,6 @@ def _check_ray_options(options: dict[str, Any]) -> None:
                 f"{option} {given} does not go {'without' if needs_ray else 'with'} --ray.",
                 "Ray names its workers itself." if not needs_ray else "Add --ray.",
             )
-
-
-def _job(target: Path, options: dict[str, Any]) -> TuningJob:
-    from nc_sigopt_strategy.jobs.job_options import JobOptions, parsed_settings
-    from nc_sigopt_strategy.jobs.opening import open_job
-
-    said = JobOptions(
-        output=options["output"],
-        data=options["data"],
-        inputs=_names(options["inputs"]),
-        outputs=_names(options["outputs"]),
-        loss=options["loss"],
-        timeout=options["timeout"],
-        max_trials=options["max_trials"],
-        settings=parsed_settings(options["settings"]),
-    )
-    return open_job(target, said)
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 def _here(job: TuningJob, options: dict[str, Any]) -> tuple[RunEnd, Path]:

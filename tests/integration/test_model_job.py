@@ -48,10 +48,15 @@ def stored_metrics_func(model):
 
 
 def tune(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    # Int8 makes so small a model no faster, and that is not what these tests are about.
+    return nc_sigopt(folder, "tune", "--accept-fp32", *arguments)
+
+
+def nc_sigopt(folder: Path, *arguments: str) -> tuple[int, str, str]:
     """Run the command line without the harness; exit code, standard output and error."""
     program = f"{WITHOUT_HARNESS}\nfrom nc_sigopt_strategy.cli.main import main\nmain()"
     done = subprocess.run(
-        [sys.executable, "-c", program, "tune", *arguments],
+        [sys.executable, "-c", program, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -84,6 +89,24 @@ def test_an_onnx_model(tmp_path: Path) -> None:
     assert all(trial.stored_metrics["nodes"] > 0 for trial in trials)
     for name in ("best_model.onnx", "recipe.json", "events.jsonl", "log.txt"):
         assert (folder / name).stat().st_size > 0, name
+
+
+def test_check_tries_one_model_and_leaves_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    write_small_onnx(tmp_path / "small.onnx")
+    (tmp_path / "data.py").write_text(ONNX_PIPELINE)
+    arguments = ("check", "small.onnx", "--data", "data.py", "--set", "latency_repeats=4")
+    code, out, err = nc_sigopt(tmp_path, *arguments)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0].startswith("FP32: accuracy 1.0000, ")
+    assert "the bound of 0.9900" in lines[1]
+    assert "of them in 10 minutes" in lines[2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.py", "small.onnx"]
+    (tmp_path / "data.py").write_text(ONNX_PIPELINE.replace("(64, 3, 12, 12)", "(64, 4, 12, 12)"))
+    code, _, err = nc_sigopt(tmp_path, *arguments)
+    assert code == 2
+    assert "axis 1 has 4 and not 3" in err or "does not fit" in err or "cannot run" in err
 
 
 def test_a_frozen_graph(tmp_path: Path, small_model: Path) -> None:

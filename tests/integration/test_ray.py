@@ -24,7 +24,7 @@ TRIALS = 8
 
 
 def test_two_workers_one_of_which_is_killed(small_model: Path, tmp_path: Path) -> None:
-    strategy = "{name: sigopt, strategy_kwargs: {latency_repeats: 4}}"
+    strategy = "{name: sigopt, strategy_kwargs: {latency_repeats: 4, patience: 0}}"
     # With trials that take long enough for one to be killed.
     pipeline = PIPELINE.replace("answers = ", "time.sleep(0.3); answers = ")
     config = write_config(tmp_path, small_model, strategy, trials=TRIALS, timeout=0)
@@ -32,7 +32,15 @@ def test_two_workers_one_of_which_is_killed(small_model: Path, tmp_path: Path) -
     output = tmp_path / "run"
     options = ("--ray", "--workers", "2", "--resume", str(output))
     process = subprocess.Popen(
-        [sys.executable, "-m", "nc_sigopt_strategy.cli.main", "tune", str(config), *options],
+        [
+            sys.executable,
+            "-m",
+            "nc_sigopt_strategy.cli.main",
+            "tune",
+            str(config),
+            *options,
+            "--accept-fp32",
+        ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -85,6 +93,7 @@ def test_a_model_and_its_data(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "nc_sigopt_strategy.cli.main", "tune", "small.onnx"),
+            "--accept-fp32",
             *("--data", "data.py", *budget, "--ray", "--workers", "1"),
         ],
         cwd=tmp_path,

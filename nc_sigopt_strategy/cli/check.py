@@ -1,0 +1,74 @@
+"""``nc-sigopt check``: a batch and an int8 model through everything, before a budget is spent."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nc_sigopt_strategy.cli.job_target import job_of, job_options
+from nc_sigopt_strategy.cli.shared import (
+    FOUND,
+    INTERRUPTED,
+    WRONG_USE,
+    errors_as_one_line,
+    teller,
+)
+
+if TYPE_CHECKING:
+    from nc_sigopt_strategy.results.outcome import Outcome
+    from nc_sigopt_strategy.results.trial_record import TrialRecord
+
+_MINUTES = 10
+
+
+@click.command(epilog="Exit codes: 0 it can be tuned, 2 it cannot, 130 interrupted.")
+@click.argument("target", metavar="MODEL|CONFIG", type=click.Path(path_type=Path))
+@job_options
+@errors_as_one_line
+def check(target: Path, **options: Any) -> None:
+    """See whether a model can be tuned: FP32, one int8 model, evaluated and timed.
+
+    Takes what nc-sigopt tune takes, and leaves nothing on this machine. Where there is a token,
+    the server keeps an experiment of one trial.
+    """
+    from nc_sigopt_strategy.jobs.tune import tune
+    from nc_sigopt_strategy.results.run_files import read_trials
+
+    with tempfile.TemporaryDirectory(prefix="nc-sigopt-check-") as folder:
+        job = job_of(target, {**options, "output": Path(folder)})
+        store = {"storage": f"sqlite:///{folder}/check.sqlite3", "finalists": 1}
+        job = job.with_kwargs(store).with_budget(timeout=0, max_trials=1)
+        end, run_folder = tune(job, teller(), progress=False)
+        if end.interrupted:
+            sys.exit(INTERRUPTED)
+        outcome = end.outcome
+        trials = [] if outcome.error else read_trials(run_folder)
+    if outcome.error or not trials or trials[0].failure:
+        why = outcome.error or (trials[0].failure if trials else outcome.stop_reason)
+        click.echo(f"nc-sigopt: error: {why}", err=True)
+        sys.exit(WRONG_USE)
+    for line in _found(outcome, trials[0]):
+        click.echo(line)
+    sys.exit(FOUND)
+
+
+def _found(outcome: Outcome, trial: TrialRecord) -> Iterator[str]:
+    fp32, latency = outcome.fp32_latency_seconds, trial.latency_seconds
+    timed = f", {1e3 * fp32:.3g} ms a batch of {outcome.batch_size}" if fp32 else ""
+    yield f"FP32: accuracy {outcome.baseline_accuracy:.4f}{timed}."
+    met = "meets" if trial.meets_bound else "misses"
+    faster = f", {fp32 / latency:.2f} times as fast as FP32" if fp32 and latency else ""
+    yield (
+        f"Default int8: accuracy {trial.accuracy:.4f}, which {met} the bound of "
+        f"{outcome.accuracy_target:.4f}{faster}."
+    )
+    seconds = trial.ended_seconds - trial.started_seconds
+    trials = max(1, int(60 * _MINUTES / seconds)) if seconds else 0
+    yield f"A trial takes {seconds:.1f} s: about {trials} of them in {_MINUTES} minutes."
+    if outcome.timing_noise is not None:
+        yield f"Timings of one model vary by {outcome.timing_noise:.0%} here."
