@@ -6,9 +6,10 @@ imported later:
     import nc_sigopt_strategy
     from neural_compressor import config
 
-    conf = config.PostTrainingQuantConfig(
-        tuning_criterion=config.TuningCriterion(strategy="sigopt")
-    )
+    conf = config.PostTrainingQuantConfig(strategy="sigopt")
+
+INC's class takes ``strategy``, ``strategy_kwargs``, ``timeout`` and ``max_trials`` from then on;
+``TuningCriterion`` takes them as ever.
 """
 
 from __future__ import annotations

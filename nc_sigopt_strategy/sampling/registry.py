@@ -33,10 +33,13 @@ Builder = Callable[
 ]
 
 
-def _told(constraints: Constraints | None) -> dict[str, Any]:
-    """How one of Optuna's samplers is told that there are constraints.
+def told_constraints(constraints: Constraints | None) -> dict[str, Any]:
+    """How one of Optuna's samplers is told that there are constraints: arguments for it.
 
     Optuna 5 finds them with the trials, under ``CONSTRAINTS_ATTR``, and warns whoever tells it.
+
+    Args:
+        constraints: As ``make_sampler`` takes them.
     """
     finds_them = hasattr(FrozenTrial, "constraints")
     return {} if constraints is None or finds_them else {"constraints_func": constraints}
@@ -58,7 +61,7 @@ def _tpe(
             n_startup_trials=STARTUP_TRIALS,
             # Open suggestions are kept apart by comparing assignments, with every sampler.
             constant_liar=False,
-            **_told(constraints),
+            **told_constraints(constraints),
         )
 
 
@@ -70,7 +73,9 @@ def _gp(
 ) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, **_told(constraints))
+        return GPSampler(
+            seed=seed, n_startup_trials=STARTUP_TRIALS, **told_constraints(constraints)
+        )
 
 
 def _random(

@@ -12,6 +12,7 @@ from typing import Any
 import wrapt
 
 from nc_sigopt_strategy.errors import UnsupportedVersionError
+from nc_sigopt_strategy.hosts.inc.flat_keywords import take_flat_keywords
 from nc_sigopt_strategy.hosts.inc.sealed_kwargs import seal
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -51,6 +52,7 @@ def register() -> None:
     _wrap(STRATEGIES, "conservative", _conservative)
     _accept_name(config.TuningCriterion)
     importlib.import_module(_HOOKS_MODULE).hook_into_fit(_runs_here)
+    take_flat_keywords(config)
     _log_like_inc()
 
 

@@ -8,7 +8,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
 
 from nc_sigopt_benchmarks.research.racing.optuna_sampler import Asking, SamplerBuilder
-from nc_sigopt_strategy.sampling.registry import STARTUP_TRIALS, make_sampler
+from nc_sigopt_strategy.sampling.registry import STARTUP_TRIALS, make_sampler, told_constraints
 
 
 def own(name: str) -> SamplerBuilder:
@@ -27,11 +27,13 @@ def own(name: str) -> SamplerBuilder:
 
 
 def univariate_tpe(asking: Asking) -> BaseSampler:
-    """Optuna's TPE as it comes: each parameter by itself."""
+    """Optuna's TPE with each parameter by itself, which is how Optuna 4 brings it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(
             seed=asking.seed,
             n_startup_trials=STARTUP_TRIALS,
-            constraints_func=asking.constraints,
+            multivariate=False,
+            constant_liar=False,
+            **told_constraints(asking.constraints),
         )
