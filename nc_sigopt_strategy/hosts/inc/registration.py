@@ -12,6 +12,7 @@ import wrapt
 
 from nc_sigopt_strategy.errors import UnsupportedVersionError
 from nc_sigopt_strategy.hosts.inc.flat_keywords import take_flat_keywords
+from nc_sigopt_strategy.hosts.inc.onnx_mapping import supply_mapping_with_import
 from nc_sigopt_strategy.hosts.inc.sealed_kwargs import seal
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -50,6 +51,7 @@ def register() -> None:
     _wrap(STRATEGIES, "conservative", _conservative)
     _accept_name(config.TuningCriterion)
     take_flat_keywords(config)
+    supply_mapping_with_import()
     _log_like_inc()
 
 
