@@ -32,7 +32,7 @@ def cli() -> None:
     \b
     Try it:
       nc-sigopt tune model.onnx --data data.py   a model of your own
-      nc-sigopt compare configs/demo.yaml        sigopt beside Neural Compressor's basic
+      nc-sigopt compare demo                     sigopt beside Neural Compressor's basic
     """
 
 

@@ -55,14 +55,14 @@ def compare(
 ) -> None:
     """Compare strategies under the same bound and budget.
 
-    Runs each strategy of CONFIG, a YAML file (see configs/), in a process of its own, then times
-    the models found side by side and prints the tables. Leaves a run folder with report.html,
-    plots, results.json, trials.jsonl, the best model and its recipe.
+    Runs each strategy of CONFIG, a YAML file or the name of a built-in one such as demo, in a
+    process of its own, then times the models found side by side and prints the tables. Leaves a
+    run folder with report.html, plots, results.json, trials.jsonl, the best model and its recipe.
     """
     if bool(folders) == (config is not None):
         raise ConfigFileError(
             "compare takes either a CONFIG to run or --from to draw what was run.",
-            "For example: nc-sigopt compare configs/demo.yaml, or "
+            "For example: nc-sigopt compare demo, or "
             "nc-sigopt compare --from runs/demo-20261125-064844.",
         )
     for option, given, belongs in (("--resume", resume, config), ("--retime", retime, folders)):

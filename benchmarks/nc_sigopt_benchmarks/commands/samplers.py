@@ -142,7 +142,7 @@ def landscape(file: Path, batch_size: int | None) -> None:
     "--landscape",
     multiple=True,
     metavar="FILE[:BATCH]",
-    help="A recorded landscape; default: those of the checkout; none: none of them.",
+    help="A recorded landscape; default: those that come with it; none: none of them.",
 )
 @click.option("--competitors", default="", metavar="NAMES", help="Default: all that can run here.")
 @click.option("--seeds", default=30, show_default=True, help="How many; each draws an instance.")

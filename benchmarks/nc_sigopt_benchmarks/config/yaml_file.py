@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_benchmarks.config.builtin import builtin_names
 from nc_sigopt_benchmarks.config.places import KeyPath, Places
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.config.typed_config import typed_config
@@ -42,7 +43,8 @@ def _parse(path: Path) -> tuple[dict[str, Any], Places]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigFileError(
             f"The run configuration {path} cannot be read: {error}.",
-            "Give the path of a YAML file; the ones of this project are in configs/.",
+            "Give the path of a YAML file, or the name of a built-in one: "
+            f"{', '.join(builtin_names())} (those of configs/).",
         ) from error
     try:
         lines = YAML(typ="rt").load(text)

@@ -13,6 +13,7 @@ import wrapt
 
 from nc_sigopt_strategy.errors import UnsupportedVersionError
 from nc_sigopt_strategy.hosts.inc.flat_keywords import take_flat_keywords
+from nc_sigopt_strategy.hosts.inc.onnx_mapping import supply_mapping_with_import
 from nc_sigopt_strategy.hosts.inc.sealed_kwargs import seal
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -53,6 +54,7 @@ def register() -> None:
     _accept_name(config.TuningCriterion)
     importlib.import_module(_HOOKS_MODULE).hook_into_fit(_runs_here)
     take_flat_keywords(config)
+    supply_mapping_with_import()
     _log_like_inc()
 
 

@@ -16,6 +16,7 @@ from nc_sigopt_benchmarks.research.racing.optuna_sampler import search_space, si
 from nc_sigopt_benchmarks.research.racing.trial import Trial, choice_key
 from nc_sigopt_benchmarks.research.racing.untried import untried_choice
 from nc_sigopt_strategy.sampling.asking import RETRIES, derived_seed
+from nc_sigopt_strategy.sampling.registry import told_constraints
 
 # Optuna's default of 50 would leave one generation after the random one in 100 trials.
 POPULATION = 20
@@ -38,7 +39,7 @@ class Evolution:
             sampler = NSGAIISampler(
                 population_size=POPULATION,
                 seed=derived_seed(seed, "nsgaii"),
-                constraints_func=_violation,
+                **told_constraints(_violation),
             )
         self._study = silent_study(sampler=sampler)
         self._open: optuna.Trial | None = None
@@ -62,7 +63,10 @@ class Evolution:
     def _tell(self, trial: Trial) -> None:
         asked = self._open or self._enqueued(trial.choice)
         self._open = None
-        asked.set_user_attr(_VIOLATION, self._landscape.bound - trial.look.accuracy)
+        violation = self._landscape.bound - trial.look.accuracy
+        asked.set_user_attr(_VIOLATION, violation)
+        if constrain := getattr(asked, "set_constraint", None):  # Optuna 5 keeps it with the trial
+            constrain(_VIOLATION, violation)
         self._study.tell(asked, trial.look.latency)
 
     def _enqueued(self, choice: Choices) -> optuna.Trial:
