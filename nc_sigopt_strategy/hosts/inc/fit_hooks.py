@@ -106,9 +106,10 @@ def absolute_workspace(folder: str | None = None) -> Iterator[None]:
 
 def _onnx_for_inc(root: Any, conf: Any) -> Any:
     """INC's own object of an ONNX model, checked and made fit to quantize; others as they are."""
-    if importlib.util.find_spec("onnx") is None:
+    # TensorFlow's extra brings onnx alone, and then no model of it can run here anyway.
+    if not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")):
         return root
-    # Imported late: it needs ONNX.
+    # Imported late: it needs both.
     from nc_sigopt_strategy.hosts.inc.onnx_given import for_inc
 
     given = for_inc(root)
