@@ -19,8 +19,9 @@ SCHEMATHESIS := .venv-schemathesis
 
 .PHONY: demo test test-full lint reference test-matrix clean
 
+# A machine too slow for its 130 s may end with FP32 as the best model: that is a result too.
 demo: $(VENV)/.demo
-	$(BIN)/nc-sigopt compare configs/demo.yaml
+	$(BIN)/nc-sigopt compare configs/demo.yaml --accept-fp32
 
 # Two files at a time: much of the time is spent waiting, for processes, databases, single threads.
 # In their own order, so that the longest, which has few tests, is not the last.
