@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTHON ?= $(shell for p in python3.11 python3.10 python3 python; do \
-	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' \
-	2>/dev/null && echo $$p && break; done)
+# The first of some Python versions that is at hand, by name or in pyenv.
+AT_HAND = $(shell for v in $(1); do for p in python$$v $$HOME/.pyenv/versions/$$v.*/bin/python$$v; do \
+	$$p -c '' 2>/dev/null && echo $$p && exit; done; done)
+PYTHON ?= $(call AT_HAND,3.11 3.10 3.12)
 CONSTRAINTS ?= constraints/$(shell $(PYTHON) -c \
 	'import sys; print("py%d%d.txt" % sys.version_info[:2])' 2>/dev/null)
 
@@ -18,6 +19,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 1
 SCHEMATHESIS := .venv-schemathesis
 
 .PHONY: demo test test-full lint reference test-matrix clean
+.PHONY: versions smoke smoke-newest smoke-oldest test-newest test-oldest
 
 # A machine too slow for its 130 s may end with FP32 as the best model: that is a result too.
 demo: $(VENV)/.demo
@@ -25,7 +27,7 @@ demo: $(VENV)/.demo
 
 # Two files at a time: much of the time is spent waiting, for processes, databases, single threads.
 # In their own order, so that the longest, which has few tests, is not the last.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.test $(SCHEMATHESIS)/.done
 	$(PYTEST)
@@ -44,20 +46,20 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.10 or 3.11 is needed; name it: make PYTHON=..."; exit 2; }
+	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed; name it: make PYTHON=..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 # The product and the harness, two distributions, in one environment.
 PACKAGING := setup.cfg pyproject.toml benchmarks/setup.cfg benchmarks/pyproject.toml
-INSTALL := $(BIN)/python -m pip install -q -c $(CONSTRAINTS)
+INSTALL = $(BIN)/python -m pip install -q $(addprefix -c ,$(CONSTRAINTS))
 
 $(VENV)/.demo: $(PACKAGING) $(CONSTRAINTS) | $(VENV)/bin/python
-	$(INSTALL) setuptools wheel
+	$(INSTALL) 'setuptools<81' wheel
 	$(INSTALL) --no-build-isolation -e . -e benchmarks
 	touch $@
 
 $(VENV)/.test: $(PACKAGING) $(CONSTRAINTS) | $(VENV)/bin/python
-	$(INSTALL) setuptools wheel
+	$(INSTALL) 'setuptools<81' wheel
 	$(INSTALL) --no-build-isolation -e ".[test,onnxruntime]" -e "benchmarks[strategies,notebook]"
 	touch $(VENV)/.demo $@
 
@@ -66,18 +68,39 @@ $(SCHEMATHESIS)/.done: constraints/schemathesis.txt | $(VENV)/bin/python
 	$(SCHEMATHESIS)/bin/python -m pip install -q -c constraints/schemathesis.txt schemathesis
 	touch $@
 
-# The oldest supported Neural Compressor, and Python 3.10 where it is at hand, each in an
-# environment of its own.
-PYTHON310 := $(shell for p in python3.10 $$HOME/.pyenv/versions/3.10.*/bin/python3.10; do \
-	$$p -c '' 2>/dev/null && echo $$p && break; done)
+# What pip resolves on its own, and the oldest of everything that setup.cfg allows. Where the
+# newest or the oldest Python is not at hand, another one is used and said.
+NEWEST = VENV=.venv-newest CONSTRAINTS= PYTHON=$(call AT_HAND,3.12 3.11 3.10)
+OLDEST = VENV=.venv-oldest CONSTRAINTS=constraints/oldest.txt PYTHON=$(call AT_HAND,3.10 3.11)
+
+# Imports, a model of each framework, the engine with every sampler, server, command line.
+SMOKE := tests/examples tests/integration/test_onnx.py tests/integration/test_model_job.py \
+	tests/engine/test_suggestions.py tests/server/test_process.py tests/test_package.py \
+	tests/sampling/test_sampling.py tests/hosts/test_flat_keywords.py \
+	tests/hosts/test_onnx_mapping.py tests/cli tests/test_wheels.py tests/docs/test_readme.py
+
+smoke-newest smoke-oldest: smoke-%:
+	$(MAKE) smoke $(if $(filter newest,$*),$(NEWEST),$(OLDEST))
+
+test-newest test-oldest: test-%:
+	$(MAKE) versions test $(if $(filter newest,$*),$(NEWEST),$(OLDEST))
+
+smoke: versions
+	$(PYTEST) $(SMOKE)
+
+versions: $(VENV)/.test
+	@$(BIN)/python -c 'import sys; print("Python", sys.version.split()[0])'
+	@$(BIN)/python -m pip list --format freeze | grep -iE \
+		'^(neural.compressor|tensorflow.cpu|onnx|onnxruntime|optuna|numpy|keras|starlette)='
+
+# The oldest supported Neural Compressor beside what is pinned, and Python 3.10 where it is at
+# hand, each in an environment of its own.
+PYTHON310 = $(call AT_HAND,3.10)
 
 test-matrix:
 	$(MAKE) test VENV=.venv-inc26 CONSTRAINTS=constraints/inc26.txt
-ifeq ($(PYTHON310),)
-	@echo "Python 3.10 is not at hand: not tested."
-else
-	$(MAKE) test VENV=.venv-py310 PYTHON=$(PYTHON310) CONSTRAINTS=constraints/py310.txt
-endif
+	$(if $(PYTHON310),$(MAKE) test VENV=.venv-py310 PYTHON=$(PYTHON310) \
+		CONSTRAINTS=constraints/py310.txt,@echo "Python 3.10 is not at hand: not tested.")
 
 clean:
-	rm -rf $(VENV) $(SCHEMATHESIS) build *.egg-info benchmarks/build benchmarks/*.egg-info
+	rm -rf $(VENV) .venv-newest .venv-oldest $(SCHEMATHESIS) build *.egg-info benchmarks/build benchmarks/*.egg-info

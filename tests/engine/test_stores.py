@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sigopt
 from sigopt.exception import SigOptException
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.engine.database.location import Location
@@ -212,3 +213,21 @@ def test_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
         endpoint.observations().create(suggestion=suggestion, values=SCORE)
     driver.close()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_kept_connection_that_has_broken_is_an_error_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy lets the driver's own error through where it sets the isolation level."""
+    driver = EmbeddedDriver(f"sqlite:///{tmp_path}/store.sqlite3")
+    path = ["experiments", driver.answer("POST", ["experiments"], discrete(2))["id"]]
+
+    def lost(*_: Any) -> None:
+        raise sqlite3.OperationalError("the connection is lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SQLiteDialect_pysqlite, "set_isolation_level", lost)
+        with pytest.raises(StoreError, match="the connection is lost"):
+            driver.answer("GET", path, {})
+    assert driver.answer("GET", path, {})["id"] == path[1]
+    driver.close()

@@ -37,8 +37,13 @@ class Database:
             with self._turn, self.engine.connect() as connection:
                 yield connection
         else:
-            with self._readers.connect() as connection:
-                yield connection
+            try:
+                with self._readers.connect() as connection:
+                    yield connection
+            except self.engine.dialect.loaded_dbapi.Error as error:
+                # A kept connection has broken: SQLAlchemy lets the driver's error through where
+                # it sets the isolation level. It drops the connection; the next one is a new one.
+                raise sqlalchemy.exc.OperationalError(None, None, error) from error
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlalchemy.Connection]:

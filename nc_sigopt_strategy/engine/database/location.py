@@ -87,6 +87,11 @@ _POSTGRESQL_REASONS = (
         "Correct the host in the storage URL.",
     ),
     (
+        "Name or service not known",
+        "The host of the store {store} is not known.",
+        "Correct the host in the storage URL.",
+    ),
+    (
         "timeout expired",
         "The database server of the store {store} does not answer.",
         "Check that host and port in the storage URL are right and can be reached.",
@@ -107,6 +112,11 @@ _POSTGRESQL_REASONS = (
         "Check that it is up and try again: what was observed is kept.",
     ),
     (
+        "the connection is lost",
+        "The database server of the store {store} has closed the connection.",
+        "Check that it is up and try again: what was observed is kept.",
+    ),
+    (
         "too many clients",
         "The database server of the store {store} takes no more connections.",
         "End other clients, or raise max_connections of the server.",
@@ -121,6 +131,7 @@ _POSTGRESQL_REASONS = (
 _POSTGRESQL_HOPELESS = (
     "password authentication failed", "no password supplied", "pg_hba.conf",
     'database "', 'role "', "failed to resolve host",
+    "Name or service not known",
 )  # fmt: skip
 
 
