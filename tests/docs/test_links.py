@@ -90,5 +90,4 @@ def test_the_readme_is_short() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_no_page_speaks_of_this_machine(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    text = page.read_text(encoding="utf-8")
     assert not re.search(r"(?<![\w.])/(home|root|work)/", text), "a path of one machine"
