@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from nc_sigopt_strategy.backends.model_inputs import ModelInput
+from nc_sigopt_strategy.backends.onnx_protos import real_inputs
 from nc_sigopt_strategy.backends.op_graph import Shape
 
 # Types that onnx stands numpy's nearest in for.
@@ -20,8 +21,7 @@ _NOT_NUMPYS = frozenset(
 
 def onnx_inputs(model: Any) -> list[ModelInput]:
     """The inputs of a ``ModelProto`` that have to be fed, in their order."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    return [_input(info) for info in model.graph.input if info.name not in weights]
+    return [_input(info) for info in real_inputs(model)]
 
 
 def _input(info: Any) -> ModelInput:
