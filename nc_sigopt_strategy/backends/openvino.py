@@ -129,7 +129,8 @@ class OpenVinoBackend:
     def ran_as(self, model: OpenVinoModel, ops: Sequence[str]) -> dict[str, str]:
         """See ``openvino_ran_as``."""
         try:
-            return ran_as(model.compiled(self.properties).get_runtime_model(), ops)
+            runtime = model.compiled(self.properties).get_runtime_model()
+            return ran_as(runtime, model.model, ops)
         except RuntimeError as error:  # only a report is lost
             logger.debug("How OpenVINO runs the ops is not known: %s", error)
             return {}

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 # Types of the device's nodes to the words that choices have.
 _WORDS = {"i8": "int8", "u8": "int8", "bf16": "bf16", "f16": "fp16", "f32": "fp32"}
+# How many nodes on the name of a fused op may be found.
+_STEPS = 3
 _MOVED = ("Const", "Input", "Output", "Reorder")
 
 
-def ran_as(runtime: Any, ops: Iterable[str]) -> dict[str, str]:
+def ran_as(runtime: Any, model: Any, ops: Iterable[str]) -> dict[str, str]:
     """Op name to ``int8``, ``bf16``, ``fp16``, ``fp32`` or OpenVINO's own word for the type.
 
     Args:
         runtime: ``CompiledModel.get_runtime_model()``.
-        ops: Friendly names in the model that was compiled. Ops that the device runs no node for,
-            or whose names it lost, are left out.
+        model: What was compiled.
+        ops: Friendly names in it. Ops that the device runs no node for are left out.
     """
     found: dict[str, str] = {}
     for node in runtime.get_ordered_ops():
@@ -24,10 +26,23 @@ def ran_as(runtime: Any, ops: Iterable[str]) -> dict[str, str]:
         if "runtimePrecision" not in noted or _text(noted, "layerType") in _MOVED:
             continue
         how = _text(noted, "runtimePrecision")
-        names = _text(noted, "originalLayersNames") or node.get_friendly_name()
-        for name in (names, *names.split(",")):
+        for name in (node.get_friendly_name(), *_text(noted, "originalLayersNames").split(",")):
             found.setdefault(name, _WORDS.get(how, how))
-    return {op: found[op] for op in ops if op in found}
+    nodes = {node.get_friendly_name(): node for node in model.get_ops()}
+    named = {op: _nearest(nodes.get(op), found) for op in ops}
+    return {op: how for op, how in named.items() if how is not None}
+
+
+def _nearest(node: Any, found: Mapping[str, str]) -> str | None:
+    """How a node runs, or the one that it became part of: MatMul loses its name to its bias."""
+    for _ in range(_STEPS):
+        if node is None:
+            return None
+        if node.get_friendly_name() in found:
+            return found[node.get_friendly_name()]
+        readers = [p.get_node() for out in node.outputs() for p in out.get_target_inputs()]
+        node = readers[0] if len(readers) == 1 else None
+    return None
 
 
 def _text(noted: Any, key: str) -> str:

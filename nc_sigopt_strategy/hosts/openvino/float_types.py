@@ -15,6 +15,7 @@ import openvino as ov
 from nc_sigopt_strategy.backends.openvino_graph import constant_nodes
 from nc_sigopt_strategy.hosts.openvino.groups import Group
 
+_NOT_COMPUTING = ("Parameter", "Result")
 _INT8, _FP32 = "int8", "fp32"
 
 
@@ -37,6 +38,9 @@ class FloatTypes:
             name = node.get_friendly_name()
             # On the way from an input to the first groups: nobody decided before.
             self._deciders[name] = self._deciders[name] or self._of(_readers(node))
+        self._computing = {
+            n.get_friendly_name() for n in nodes if n.get_type_name() not in _NOT_COMPUTING
+        }
         self._readers: dict[str, set[str]] = {group.key[0]: set() for group in groups}
         for node in nodes:
             for decider in self._deciders[node.get_friendly_name()]:
@@ -49,7 +53,7 @@ class FloatTypes:
             labels: Main op of each group to its label.
         """
         keeping = {main for main, label in labels.items() if self._keeps(main, labels)}
-        return {name for name, deciders in self._deciders.items() if deciders & keeping}
+        return {name for name in self._computing if self._deciders[name] & keeping}
 
     def _of(self, names: Iterable[str]) -> set[str]:
         return set().union(*(self._deciders.get(name, set()) for name in names))

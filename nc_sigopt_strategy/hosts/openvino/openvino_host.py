@@ -203,7 +203,7 @@ class OpenVinoHost:
         return {
             group.key[0]
             for group in self._groups
-            if all(ran.get(name, _LABELS[F32]) == _LABELS[F32] for name in group.ops)
+            if all(ran.get(name) in (None, _LABELS[F32]) for name in group.ops)
         }
 
     @property
