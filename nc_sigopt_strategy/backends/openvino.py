@@ -115,9 +115,7 @@ class OpenVinoBackend:
         ordered = model.model.get_ordered_ops()
         return {node.get_friendly_name(): position for position, node in enumerate(ordered)}
 
-    def op_graph(
-        self, model: OpenVinoModel, ops: Sequence[tuple[str, str]]
-    ) -> dict[str, Any]:
+    def op_graph(self, model: OpenVinoModel, ops: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """See ``Backend``; every op by itself."""
         nodes = graph_nodes(model.model)
         return reduce_to_ops(nodes, inferred_shapes(model.model), ops)

@@ -66,9 +66,7 @@ def constant_nodes(model: ov.Model) -> set[str]:
 def inferred_shapes(model: ov.Model) -> dict[str, Shape]:
     """Tensor to shape; a tensor's name is its node's and the number of the output."""
     return {
-        _tensor(output): shape_of(output)
-        for node in model.get_ops()
-        for output in node.outputs()
+        _tensor(output): shape_of(output) for node in model.get_ops() for output in node.outputs()
     }
 
 
@@ -152,8 +150,10 @@ def _tensor(output: Any) -> str:
 
 def _port_name(port: Any) -> str:
     names = port.get_names()
-    return min(names, key=lambda name: (len(name), name)) if names else str(
-        port.get_node().get_friendly_name()
+    return (
+        min(names, key=lambda name: (len(name), name))
+        if names
+        else str(port.get_node().get_friendly_name())
     )
 
 

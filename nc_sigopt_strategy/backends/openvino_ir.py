@@ -91,7 +91,9 @@ class Ir:
                 port.attrib.pop("names", None)
                 for noted in port.findall("rt_info"):
                     port.remove(noted)
-        digest = hashlib.sha256(ElementTree.canonicalize(ElementTree.tostring(root), strip_text=True).encode())
+        digest = hashlib.sha256(
+            ElementTree.canonicalize(ElementTree.tostring(root), strip_text=True).encode()
+        )
         digest.update(self.weights)
         return digest.hexdigest()
 

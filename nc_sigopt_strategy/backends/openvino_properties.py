@@ -70,8 +70,7 @@ class Properties:
             meant = f"Did you mean {' or '.join(near)}? " if near else ""
             what = "can only be read" if name in supported else "is none of the CPU device's"
             raise SettingsError(
-                f"{SETTING} has the property {name!r}, which {what} (OpenVINO "
-                f"{ov.__version__}).",
+                f"{SETTING} has the property {name!r}, which {what} (OpenVINO {ov.__version__}).",
                 f"{meant}Those that can be set: {', '.join(settable)}.",
             )
         try:

@@ -55,7 +55,9 @@ def _terms(
     """Products of all, for each element of the main output."""
     work = _sum(
         [
-            0.0 if node.terms == 0 else product([elements(shapes.get(node.outputs[0])), node.terms])
+            0.0
+            if node.terms == 0
+            else product([elements(shapes.get(node.outputs[0])), node.terms])
             for node in nodes
         ]
     )

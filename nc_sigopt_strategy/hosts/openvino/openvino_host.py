@@ -68,9 +68,7 @@ class OpenVinoHost:
         self.notes: Sequence[str] = ()
         self._inputs = openvino_inputs(self._original)
         self._shared = GivenHost(given, self.backend, lambda: self._inputs, self.users_model)
-        self._as_given = AsGiven(
-            self.backend, self.fp32, self._shared.loader, rewriter="OpenVINO"
-        )
+        self._as_given = AsGiven(self.backend, self.fp32, self._shared.loader, rewriter="OpenVINO")
         self._quantizer = Quantizer(self._original, self._items)
 
     @property
@@ -209,7 +207,9 @@ class OpenVinoHost:
     @property
     def _is_split(self) -> bool:
         """Whether inputs can be fed one by one, which gives NNCF the ranges of each."""
-        return all(known.shape is not None and known.shape[:1] == (None,) for known in self._inputs)
+        return all(
+            known.shape is not None and known.shape[:1] == (None,) for known in self._inputs
+        )
 
     def _items(self, sampling_size: int) -> Iterator[Mapping[str, Array]]:
         """What the model takes at once, for so many inputs: one input, or a batch of its size."""
