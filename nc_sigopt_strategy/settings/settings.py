@@ -97,6 +97,8 @@ class Settings:
         latency_batch_size: Inputs in the timed batch; default: the first calibration batch whole.
         onnxruntime_session_options: Of every session that ONNX models are timed in; see
             ``checked_session_options``. Default: ONNX Runtime's own, without spinning.
+        openvino_properties: What OpenVINO models are compiled with, as its CPU device names them;
+            see ``checked_properties``. Default: the hint on performance is latency.
         output_dir: Run folder for outcome, trials, recipe and the best model; default: ``sigopt``
             in INC's workspace.
         progress: Live progress bar; default: when standard error is a terminal.
@@ -136,6 +138,7 @@ class Settings:
     latency_repeats: int = 12
     latency_batch_size: int | None = None
     onnxruntime_session_options: Mapping[str, Any] | None = None
+    openvino_properties: Mapping[str, Any] | None = None
     output_dir: Path | None = None
     progress: bool | None = None
 
