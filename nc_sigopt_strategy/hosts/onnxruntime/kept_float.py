@@ -96,7 +96,7 @@ def _new_nodes(after: Any, old: dict[str, Any]) -> list[dict[str, Any]]:
             "inputs": list(node.input),
             "outputs": list(node.output),
             "name": node.name,
-            "domain": node.domain,
+            "domain": node.domain if node.HasField("domain") else None,
             "attributes": {attribute.name: attribute.i for attribute in node.attribute},
         }
         waiting.append(entry)

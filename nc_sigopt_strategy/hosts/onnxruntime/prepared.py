@@ -57,6 +57,7 @@ def prepare(working: Any) -> Prepared:
         model = onnx.ModelProto()
         model.CopyFrom(working)
     _drop_idle_domains(model)
+    steps["opsets"] = [[opset.domain, opset.version] for opset in model.opset_import]
     steps["names"] = name_nodes(model)
     steps["own_weights"] = _give_own_weights(model)
     return Prepared(model, steps, tuple(notes))
