@@ -20,6 +20,7 @@ from nc_sigopt_strategy.settings.choices import (
     SAMPLERS,
     SUGGESTIONS,
 )
+from nc_sigopt_strategy.settings.openvino_properties import checked_properties
 from nc_sigopt_strategy.settings.secret import TOKEN_KEY, Secret
 from nc_sigopt_strategy.settings.server_options import (
     checked_ca_bundle,
@@ -232,7 +233,11 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "latency_repeats": _whole(2),
     "latency_batch_size": _whole(1),
     "onnxruntime_session_options": checked_session_options,
+<<<<<<< HEAD
     "activation_type": _one_of(*ACTIVATION_TYPES),
+=======
+    "openvino_properties": checked_properties,
+>>>>>>> api
     "output_dir": _path,
     "progress": _flag,
 }

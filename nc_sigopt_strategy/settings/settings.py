@@ -100,6 +100,8 @@ class Settings:
             ``checked_session_options``. Default: ONNX Runtime's own, without spinning.
         activation_type: What ONNX Runtime's host quantizes activations to, in all ops of a run:
             ``uint8`` or ``int8``. Weights are int8.
+        openvino_properties: What OpenVINO models are compiled with, as its CPU device names them;
+            see ``checked_properties``. Default: the hint on performance is latency.
         output_dir: Run folder for outcome, trials, recipe and the best model; default: ``sigopt``
             in INC's workspace.
         progress: Live progress bar; default: when standard error is a terminal.
@@ -140,6 +142,7 @@ class Settings:
     latency_batch_size: int | None = None
     onnxruntime_session_options: Mapping[str, Any] | None = None
     activation_type: str = ACTIVATION_TYPES[0]
+    openvino_properties: Mapping[str, Any] | None = None
     output_dir: Path | None = None
     progress: bool | None = None
 
