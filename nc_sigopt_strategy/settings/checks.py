@@ -233,11 +233,8 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "latency_repeats": _whole(2),
     "latency_batch_size": _whole(1),
     "onnxruntime_session_options": checked_session_options,
-<<<<<<< HEAD
     "activation_type": _one_of(*ACTIVATION_TYPES),
-=======
     "openvino_properties": checked_properties,
->>>>>>> api
     "output_dir": _path,
     "progress": _flag,
 }
