@@ -83,6 +83,8 @@ class Given:
         sampling_sizes: How many inputs may calibrate, the usual number first.
         inputs: Names of the inputs that are fed, where a model does not say.
         outputs: Names of its outputs, where a model does not say.
+        fp32_accuracy: What the bound is taken from; ``None``: what the evaluation of the host's
+            own FP32 model returns, which differs a little from one runtime to the next.
 
     Raises:
         SettingsError: The evaluation is no function, or a sampling size no number of inputs.
@@ -95,6 +97,7 @@ class Given:
     sampling_sizes: Sequence[int] = ()
     inputs: Sequence[str] = ()
     outputs: Sequence[str] = ()
+    fp32_accuracy: Any = None
 
     def __post_init__(self) -> None:
         if not callable(self.eval_fn):
