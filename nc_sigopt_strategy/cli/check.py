@@ -59,7 +59,8 @@ def check(target: Path, **options: Any) -> None:
 
 def _found(outcome: Outcome, trial: TrialRecord) -> Iterator[str]:
     fp32, latency = outcome.fp32_latency_seconds, trial.latency_seconds
-    timed = f", {1e3 * fp32:.3g} ms a batch of {outcome.batch_size}" if fp32 else ""
+    batch = "batch" if outcome.batch_size is None else f"batch of {outcome.batch_size}"
+    timed = f", {1e3 * fp32:.3g} ms a {batch}" if fp32 else ""
     yield f"FP32: accuracy {outcome.baseline_accuracy:.4f}{timed}."
     met = "meets" if trial.meets_bound else "misses"
     faster = f", {fp32 / latency:.2f} times as fast as FP32" if fp32 and latency else ""
