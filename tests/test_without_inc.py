@@ -142,16 +142,8 @@ def test_an_onnx_model_is_tuned_for_onnx_runtime_unless_told_otherwise(small: Pa
 def test_every_runtime_from_the_command_line(small: Path) -> None:
     host_of("openvino")
     options = ("--data", "data.py", "--loss", "0.5", "--max-trials", "8", "--accept-fp32")
-    code, out, err = nc_sigopt(
-        small.parent,
-        "tune",
-        "small.onnx",
-        *options,
-        "--host",
-        "auto",
-        "--set",
-        "latency_repeats=4",
-    )
+    auto = ("--host", "auto", "--set", "latency_repeats=4")
+    code, out, err = nc_sigopt(small.parent, "tune", "small.onnx", *options, *auto)
     assert code == 0, err
     assert "onnxruntime: FP32" in out
     assert "openvino: FP32" in out
@@ -170,10 +162,8 @@ def test_checking_every_runtime(small: Path) -> None:
         small.parent, "check", "small.onnx", "--data", "data.py", "--host", "auto"
     )
     assert code == 0, err
-    assert [line for line in out.splitlines() if line.endswith(":")] == [
-        "onnxruntime:",
-        "openvino:",
-    ]
+    titles = [line for line in out.splitlines() if line.endswith(":")]
+    assert titles == ["onnxruntime:", "openvino:"]
     assert out.count("Default int8: accuracy") == 2
 
 

@@ -73,7 +73,7 @@ def test_the_evaluated_model_is_opened_as_the_run_opens_it(small: Path) -> None:
     model = object()
     with evaluating(model, Session):  # type: ignore[arg-type]
         assert predictor(model)(IMAGES) == ["as timed"]
-        assert predictor(small)(IMAGES)[0].shape == (4, 10)
+        assert predictor(small)(IMAGES)[0].shape == (4, 4)
     with pytest.raises(ModelError, match="no model that predictor can call"):
         predictor(model)
 
