@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,20 @@ def outcome_table(outcome: Outcome) -> Table:
     return table
 
 
+def outcome_text(outcome: Outcome) -> str:
+    """``outcome_table`` as plain text."""
+    console = Console(
+        file=io.StringIO(),
+        width=_WIDTH_OUTSIDE_TERMINALS,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    with console.capture() as captured:
+        console.print(outcome_table(outcome))
+    return captured.get().rstrip()
+
+
 def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
     shown = outcome.best or outcome.nearest_miss
     met = f"yes, trial {shown.number}" if outcome.best and shown else "no"
@@ -57,6 +72,14 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
         elif outcome.fp32_latency_seconds:
             text = f"{outcome.fp32_latency_seconds / latency:.2f}, from the trials"
             rows.append(("speed-up over FP32", text))
+    rows += [
+        (
+            f"batch of {one.batch_size}",
+            f"{one.seconds * 1e3:.3g} ms, {one.speedup.value:.2f} ({one.speedup.low:.2f} to "
+            f"{one.speedup.high:.2f}) times FP32's speed",
+        )
+        for one in outcome.by_batch
+    ]
     rows.append(("trials", str(outcome.trials)))
     if outcome.trials_by_worker:
         shares = (f"{worker} {count}" for worker, count in outcome.trials_by_worker.items())

@@ -8,24 +8,33 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOG_FILE = "log.txt"
-_TALKATIVE = ("neural_compressor", "nc_sigopt_strategy", "tensorflow")
+_OURS = "nc_sigopt_strategy"
+_TALKATIVE = ("neural_compressor", _OURS, "tensorflow", "nncf", "openvino")
 
 
 @contextmanager
 def logs_in(path: Path) -> Iterator[None]:
-    """Send what is logged inside to a file, where it does not break the progress bar."""
-    # Neural Compressor sets its logger up when it is imported.
-    from nc_sigopt_strategy.hosts.inc import fitting  # noqa: F401
+    """Send what is logged inside to a file, where it does not break the progress bar.
 
+    A job that uses Neural Compressor has imported it by now: it sets its logger up then.
+    """
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(message)s"))
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
     before = [logger.handlers[:] for logger in loggers]
     for logger in loggers:
         logger.handlers[:] = [handler]
+    ours = logging.getLogger(_OURS)
+    level, propagates = ours.level, ours.propagate
+    # Where Neural Compressor is imported, its level is ours; else nobody has set one.
+    if level == logging.NOTSET:
+        ours.setLevel(logging.INFO)
+    ours.propagate = False
     try:
         yield
     finally:
         for logger, handlers in zip(loggers, before, strict=True):
             logger.handlers[:] = handlers
+        ours.setLevel(level)
+        ours.propagate = propagates
         handler.close()
