@@ -33,7 +33,9 @@ def float_tensors(model: Any) -> frozenset[str]:
     fed = {given.name for given in model.graph.input}
     constant = {tensor.name for tensor in model.graph.initializer}
     return frozenset(
-        tensor for tensor in (*fed, *made) if types.get(tensor) == _FLOAT and tensor not in constant
+        tensor
+        for tensor in (*fed, *made)
+        if types.get(tensor) == _FLOAT and tensor not in constant
     )
 
 
