@@ -172,9 +172,10 @@ def _arrays(
         known = found.get(name)
         yield _extremes_key(name), np.array([] if known is None else [known.low, known.high])
         if histograms:
-            empty = known is None or not len(known.counts)
-            yield _counts_key(name), np.array([]) if empty else known.counts
-            yield _edges_key(name), np.array([]) if empty else known.edges[[0, -1]]
+            counts = np.zeros(0) if known is None else known.counts
+            yield _counts_key(name), counts
+            ends = np.zeros(0) if known is None or not len(counts) else known.edges[[0, -1]]
+            yield _edges_key(name), ends
 
 
 def _statistics(section: Section, name: str) -> TensorStatistics:

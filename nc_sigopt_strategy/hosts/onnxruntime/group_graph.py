@@ -72,9 +72,8 @@ def _contracted(
     main = single[group.mains[0]]
     written = list(main.outputs[:1])
     if not group.has_float_result:
-        written += [
-            t for name in group.quantized for t in single[name].outputs if t not in written
-        ]
+        made = (tensor for name in group.quantized for tensor in single[name].outputs)
+        written += [tensor for tensor in made if tensor not in written]
     terms, weights = main.terms, main.weight_elements
     if len(group.mains) > 1 and terms is not None:
         # Of one weight, used several times.

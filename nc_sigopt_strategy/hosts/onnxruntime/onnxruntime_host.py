@@ -153,7 +153,7 @@ class OnnxRuntimeHost:
     def quantize(self, choices: Choices) -> OnnxModel:
         """See ``Host``."""
         plan, ranges = self._planned(choices)
-        self._fit()
+        self._fitted()
         model = self._quantizer.quantize(plan, ranges)
         keep_float(model, self._view, plan)
         self._calibration.usage.fed += 1
@@ -166,12 +166,12 @@ class OnnxRuntimeHost:
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
         """See ``recipe.recipe``; with the session options of the run."""
         plan, ranges = self._planned(choices)
-        self._fit()
+        moved = self._fitted()
         made = recipe(self._prepared, self._view, self._quantizer, plan, ranges)
         made["weights"] = {
-            name: {"axis": self._layers[name].axis, "moved": packed(self._moved[name])}
+            name: {"axis": self._layers[name].axis, "moved": packed(moved[name])}
             for name in plan.fitted
-            if name in self._moved and self._moved[name].any()
+            if name in moved and moved[name].any()
         }
         return {**made, "session_options": dict(self._settings.onnxruntime_session_options or {})}
 
@@ -204,11 +204,13 @@ class OnnxRuntimeHost:
         self._notes.append(said)
         return self._all_groups.without(refused)
 
-    def _fit(self) -> None:
+    def _fitted(self) -> dict[str, Array]:
+        """How the weights are rounded; found out before the first model is made."""
         if self._moved is None:
             size = max(self.sampling_sizes())
             self._moved = fitted_weights(self._view, self._layers, self._calibration, size)
             self._quantizer.fit(as_initializers(self._view, self._layers, self._moved))
+        return self._moved
 
     @cached_property
     def _layers(self) -> dict[str, Layer]:

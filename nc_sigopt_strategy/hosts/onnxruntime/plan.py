@@ -1,4 +1,4 @@
-"""Choices for groups, spelled out for ONNX Runtime's quantizer: which nodes, tensors and ranges."""
+"""Choices for groups, spelled out for ONNX Runtime's quantizer: nodes, tensors and ranges."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """ONNX Runtime's own quantizer, fed with a plan and known ranges.
 
-A trial differs from the one before in which nodes are quantized, hardly ever in how a weight is: so
-what ``QDQQuantizer`` computes of weights is kept, by everything that it depends on. The models are
-the same to the byte.
+A trial differs from the one before in which nodes are quantized, hardly ever in how a weight is:
+so what ``QDQQuantizer`` computes of weights is kept, by everything that it depends on. The models
+are the same to the byte.
 """
 
 from __future__ import annotations
@@ -184,10 +184,11 @@ class _Memory:
         return self._quantized[key]
 
 
-class _RememberingQuantizer(QDQQuantizer):
+class _RememberingQuantizer(QDQQuantizer):  # type: ignore[misc]  # ONNX Runtime has no types
     """Computes the scales of a weight once."""
 
     memory: Any
+    tensors_to_quantize: dict[str, Any]
     fitted: frozenset[str]
 
     def _calc_initializer_quant_params(self) -> dict[str, Any]:

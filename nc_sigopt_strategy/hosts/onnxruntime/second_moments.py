@@ -132,13 +132,17 @@ def _patches(
     padded = np.pad(values, [(0, 0), (0, 0), *pads])
     if any(size < wide for size, wide in zip(padded.shape[2:], reach, strict=True)):
         return None
-    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(2, 2 + axes)))
+    view_of: Any = np.lib.stride_tricks.sliding_window_view
+    windows = view_of(padded, tuple(reach), tuple(range(2, 2 + axes)))
     strided = tuple(slice(None, None, step) for step in strides)
     dilated = tuple(slice(None, None, step) for step in dilations)
-    windows = windows[(slice(None), slice(None), *strided, *dilated)]
+    picked = (slice(None), slice(None), *strided, *dilated)
+    windows = windows[picked]
     counts = (windows.shape[0], *windows.shape[2 : 2 + axes])
     places = np.unravel_index(_some(int(np.prod(counts)), limit, rng), counts)
-    chosen = windows[(places[0], slice(None), *places[1:])]
+    # The places come first in the result, as they do wherever a slice stands between them.
+    picked_places = (places[0], slice(None), *places[1:])
+    chosen = windows[picked_places]
     grouped = chosen.reshape(len(chosen), layer.groups, layer.count)
     return np.asarray(grouped.transpose(1, 0, 2), np.float32)
 

@@ -1,7 +1,8 @@
 """Types and shapes of a model's tensors, asked of ONNX Runtime itself.
 
 ONNX infers neither for ops of ONNX Runtime's own, nor shapes behind computed sizes, as exporters
-write them for dynamic inputs. A session knows the types, and one run on real data tells the shapes.
+write them for dynamic inputs. A session knows the types, and one run on real data tells the
+shapes.
 """
 
 from __future__ import annotations
