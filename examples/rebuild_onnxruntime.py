@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QuantType
@@ -33,6 +34,8 @@ def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
     fed = [given for given in graph.input if given.name not in constant]
     del graph.input[:]
     graph.input.extend(fed)
+    if steps["opset"]:
+        model = onnx.version_converter.convert_version(model, steps["opset"])
     if steps["optimization"]:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC

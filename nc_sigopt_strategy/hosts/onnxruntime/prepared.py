@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx.version_converter
 import onnxruntime
 
 from nc_sigopt_strategy.backends.onnx_files import fits_one_file
-from nc_sigopt_strategy.backends.onnx_protos import nodes_of, read_in_subgraphs
+from nc_sigopt_strategy.backends.onnx_protos import nodes_of, opsets_of, read_in_subgraphs
 from nc_sigopt_strategy.errors import in_one_line
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
 OPTIMIZED = "basic"
+# ONNX has QLinearConv since then; from there on ONNX Runtime's own ops do what is missing.
+_OLDEST, _UPGRADED = 10, 13
 # Ops whose weights are quantized, and at which inputs those are.
 WEIGHTED = {"Conv": (1,), "Gemm": (1,), "MatMul": (0, 1)}
 
@@ -51,11 +54,15 @@ def prepare(working: Any) -> Prepared:
         working: A float32 ``ModelProto`` with its weights; not changed.
     """
     notes: list[str] = []
-    model = _optimized(working, notes)
-    steps: dict[str, Any] = {"optimization": None if model is None else OPTIMIZED}
+    upgraded = _upgraded(working, notes)
+    model = _optimized(upgraded, notes)
+    steps: dict[str, Any] = {
+        "opset": None if upgraded is working else _UPGRADED,
+        "optimization": None if model is None else OPTIMIZED,
+    }
     if model is None:
         model = onnx.ModelProto()
-        model.CopyFrom(working)
+        model.CopyFrom(upgraded)
     _drop_idle_domains(model)
     steps["opsets"] = [[opset.domain, opset.version] for opset in model.opset_import]
     steps["names"] = name_nodes(model)
@@ -80,6 +87,21 @@ def name_nodes(model: Any) -> dict[str, str]:
         seen.add(name)
         node.name = given[str(position)] = name
     return given
+
+
+def _upgraded(working: Any, notes: list[str]) -> Any:
+    """The model in a newer opset, where int8 needs one and it can be converted."""
+    opset = opsets_of(working).get("", _OLDEST)
+    if opset >= _OLDEST:
+        return working
+    try:
+        return onnx.version_converter.convert_version(working, _UPGRADED)
+    except Exception as error:  # the converter has a class of its own, and raises others too
+        notes.append(
+            f"The model has opset {opset}, and it cannot be converted to {_UPGRADED}: "
+            f"{in_one_line(error)}"
+        )
+        return working
 
 
 def _optimized(working: Any, notes: list[str]) -> Any | None:
