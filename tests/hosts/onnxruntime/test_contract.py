@@ -17,7 +17,7 @@ from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.testing.contract import HostContract
 from tests.hosts.onnxruntime.models import image_net, sentence_net
 
-_SCRIPT = Path(__file__).parents[3] / "examples" / "rebuild_onnxruntime.py"
+_SCRIPT = Path(__file__).parents[3] / "examples" / "recipes" / "rebuild_onnxruntime.py"
 
 
 def rebuild_script() -> Any:

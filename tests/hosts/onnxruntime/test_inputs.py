@@ -53,7 +53,9 @@ def two_inputs() -> tuple[Any, list[Any]]:
     net = Net()
     x = net.node("Relu", [net.conv("image:0", 3, 8, 3)], "relu;0")
     x = net.node("Flatten", [net.node("GlobalAveragePool", [x])])
-    e = net.node("ReduceMean", [net.node("Gather", [net.drawn(50, 6), "ids"])], axes=[1], keepdims=0)
+    e = net.node(
+        "ReduceMean", [net.node("Gather", [net.drawn(50, 6), "ids"])], axes=[1], keepdims=0
+    )
     both = net.node("Concat", [x, e], axis=1)
     logits = net.linear(both, 14, 5)
     boxes = net.node("MatMul", [both, net.drawn(14, 4)], "日本語/" + "x" * 240)
@@ -117,7 +119,9 @@ def suppressed() -> Any:
     boxes = net.node("Transpose", [boxes], perm=[0, 2, 1])
     scores = net.node("Reshape", [net.node("Sigmoid", [net.conv(x, 8, 1)]), row])
     limits = [net.constant(np.int64([5])), net.constant(np.float32([0.5]))]
-    chosen = net.node("NonMaxSuppression", [boxes, scores, *limits, net.constant(np.float32([0.5]))])
+    chosen = net.node(
+        "NonMaxSuppression", [boxes, scores, *limits, net.constant(np.float32([0.5]))]
+    )
     return net.model({"images": ("N", 3, 12, 12)}, [scores, chosen], opset=13)
 
 

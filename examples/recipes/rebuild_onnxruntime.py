@@ -1,6 +1,6 @@
 """Build a tuned model again from its recipe, with nothing but ONNX Runtime and onnx.
 
-    python examples/rebuild_onnxruntime.py MODEL.onnx RECIPE.json REBUILT.onnx
+    python examples/recipes/rebuild_onnxruntime.py MODEL.onnx RECIPE.json REBUILT.onnx
 
 MODEL.onnx is the model that was tuned, RECIPE.json lies in the run's folder. With the versions
 that the recipe names the result is the tuned model to the byte. Needs nothing of
