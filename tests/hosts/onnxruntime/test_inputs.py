@@ -1,4 +1,4 @@
-"""Models and data as people bring them: tuned, or refused in one sentence before anything is spent."""
+"""Models and data as people bring them: tuned, or refused in one sentence and at once."""
 
 from __future__ import annotations
 

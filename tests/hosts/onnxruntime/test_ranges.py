@@ -116,6 +116,4 @@ def test_data_that_are_not_finite_are_refused() -> None:
     bad[3, 0, 0, 0] = np.nan
     feeds = [{"images": images(8)}, {"images": bad}]
     with pytest.raises(DataError, match="batch 1 holds NaN"):
-        gather(
-            mobile_net(), {"images": 1}, [{"images": images(8)}, {"images": bad}], histograms=False
-        )
+        gather(mobile_net(), {"images": 1}, feeds, histograms=False)
