@@ -27,6 +27,18 @@ from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 
+def optimized(model: onnx.ModelProto) -> onnx.ModelProto:
+    """What a session writes."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory() as folder:
+        options.optimized_model_filepath = path = str(Path(folder) / "optimized.onnx")
+        ort.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return onnx.load(path)
+
+
 def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
     """Fold and fuse as ONNX Runtime's basic optimizer does, and give nodes names of their own."""
     graph = model.graph
@@ -37,14 +49,16 @@ def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
     if steps["opset"]:
         model = onnx.version_converter.convert_version(model, steps["opset"])
     if steps["optimization"]:
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        with tempfile.TemporaryDirectory() as folder:
-            options.optimized_model_filepath = path = str(Path(folder) / "optimized.onnx")
-            ort.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-            model = onnx.load(path)
+        model = optimized(model)
+    divisions = [model.graph.node[position] for position in steps["products"]]
+    divisors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for position, node in zip(steps["products"], divisions, strict=True):
+        factor = np.float32(1) / numpy_helper.to_array(divisors[node.input[1]])
+        name = f"{node.input[1]}_reciprocal_{position}"
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(factor), name))
+        node.op_type, node.input[1] = "Mul", name
+    if divisions and steps["optimization"]:
+        model = optimized(model)
     opsets = [helper.make_opsetid(domain, version) for domain, version in steps["opsets"]]
     del model.opset_import[:]
     model.opset_import.extend(opsets)

@@ -13,7 +13,7 @@ from nc_sigopt_strategy.hosts.onnxruntime.grouping import Grouping, group_nodes
 from nc_sigopt_strategy.hosts.onnxruntime.plan import plan_for
 from nc_sigopt_strategy.hosts.onnxruntime.prepared import prepare
 from nc_sigopt_strategy.hosts.onnxruntime.tensors import float_tensors, measured_shapes
-from tests.hosts.onnxruntime.models import Net, mobile_net, transformer
+from tests.hosts.onnxruntime.models import Net, hard_swish_net, mobile_net, transformer
 
 
 def grouped(model: Any) -> tuple[GraphView, Grouping]:
@@ -139,3 +139,15 @@ def test_nodes_get_names_of_their_own() -> None:
     assert all(names)
     assert len(set(names)) == len(names)
     assert prepared.steps["names"]
+
+
+def test_a_hard_swish_runs_in_int8_with_its_convolution() -> None:
+    view, grouping = grouped(hard_swish_net())
+    assert [sorted(kinds(view, group.quantized)) for group in grouping.groups] == [
+        *2 * [["Add", "Clip", "Conv", "Mul", "Mul"]], ["Conv"],
+    ]  # fmt: skip
+
+
+def test_divisions_elsewhere_stay() -> None:
+    view, _ = grouped(transformer())
+    assert "Div" in kinds(view, view.nodes), "a GELU is known by its division"
