@@ -20,7 +20,8 @@ import nncf
 import openvino as ov
 
 from nc_sigopt_strategy.backends.backend import Array
-from nc_sigopt_strategy.errors import ModelError, in_one_line
+from nc_sigopt_strategy.backends.openvino_properties import plain_words
+from nc_sigopt_strategy.errors import ModelError
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -77,13 +78,21 @@ class Quantizer:
             found["overflow_fix"] = nncf.OverflowFix.DISABLE.value
         return found
 
-    def structure(self) -> ov.Model:
-        """The model quantized by one batch, to see where NNCF quantizes; ranges mean nothing.
+    @property
+    def _branches(self) -> int:
+        return sum(node.get_type_name() == "If" for node in self.model.get_ops())
+
+    def structure(self, max_size: int) -> ov.Model:
+        """The model quantized by one input, to see where NNCF quantizes; ranges mean nothing.
+
+        Args:
+            max_size: How many inputs may be taken where one does not reach every branch.
 
         Raises:
             ModelError: NNCF cannot quantize it.
         """
-        return self._quantized(1, {"disable_bias_correction": True}, fast=True)
+        size = max_size if self._branches else 1
+        return self._quantized(size, {"disable_bias_correction": True}, fast=True)
 
     def quantized(self, sampling_size: int) -> ov.Model:
         """The model with everything quantized that can be; made once, not to be changed.
@@ -129,7 +138,11 @@ class Quantizer:
                 )
         except Exception as error:  # NNCF and OpenVINO raise what they like
             raise ModelError(
-                f"NNCF {nncf.__version__} cannot quantize the model: {in_one_line(error)}"
+                f"NNCF {nncf.__version__} cannot quantize the model: {plain_words(error)}",
+                f"It has {self._branches} If ops, and NNCF calibrates their branches: give "
+                "calibration data that reaches each of them."
+                if self._branches
+                else "",
             ) from error
 
 

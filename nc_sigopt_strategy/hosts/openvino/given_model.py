@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino as ov
 
-from nc_sigopt_strategy.errors import ModelError, in_one_line
+from nc_sigopt_strategy.backends.openvino_properties import plain_words, version
+from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.model_kind import IR, ONNX, TORCH, kind_of_model
 from nc_sigopt_strategy.hosts.openvino.groups import FAKE_QUANTIZE
@@ -35,11 +37,12 @@ def load_model(given: Given, example: Any = None) -> ov.Model:
         raise
     except Exception as error:  # each frontend has its own classes
         raise ModelError(
-            f"OpenVINO {ov.__version__} cannot read {what}: {in_one_line(error)}",
+            f"OpenVINO {version()} cannot read {what}: {plain_words(error)}",
             "An op that it does not know, or a file that is incomplete, are the usual reasons; "
             "export the model anew, or choose another host.",
         ) from error
     _refuse_quantized(model, what)
+    _widen_weights(model)
     _refuse_half(model, what)
     give_stable_names(model)
     return model
@@ -87,6 +90,22 @@ def _refuse_quantized(model: ov.Model, what: str) -> None:
             f"{what} is quantized already: it has {count} FakeQuantize ops.",
             "Give the FP32 model that it was made from.",
         )
+
+
+def _widen_weights(model: ov.Model) -> None:
+    """Put float32 in the place of weights that are kept in half precision to save space.
+
+    OpenVINO would run an op that reads them in half precision, whatever it is told to keep.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() != "Convert" or node.get_element_type() != ov.Type.f32:
+            continue
+        source = node.input_value(0).get_node()
+        if source.get_type_name() == "Constant" and source.get_element_type() in _HALF:
+            wide = np.asarray(source.get_data(dtype=np.float32))
+            constant = ov.op.Constant(wide, shared_memory=False)
+            constant.set_friendly_name(node.get_friendly_name())
+            node.output(0).replace(constant.output(0))
 
 
 def _refuse_half(model: ov.Model, what: str) -> None:

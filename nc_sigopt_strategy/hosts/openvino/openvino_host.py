@@ -170,7 +170,9 @@ class OpenVinoHost:
 
     @cached_property
     def _groups(self) -> Sequence[Group]:
-        groups = find_groups(self._quantizer.structure(), self._original)
+        self.calibration_data()  # which says what is wrong with the data
+        structure = self._quantizer.structure(max(self.sampling_sizes()))
+        groups = find_groups(structure, self._original)
         if not groups:
             kinds = sorted({node.get_type_name() for node in self._original.get_ops()})
             raise ModelError(
