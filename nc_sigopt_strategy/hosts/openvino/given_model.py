@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,16 @@ from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.model_kind import IR, ONNX, TORCH, kind_of_model
 from nc_sigopt_strategy.hosts.openvino.groups import FAKE_QUANTIZE
 from nc_sigopt_strategy.hosts.openvino.names import give_stable_names
+from nc_sigopt_strategy.measurement.batches import pair_of
 
 _HALF = (ov.Type.f16, ov.Type.bf16)
 
 
-def load_model(given: Given, example: Any = None) -> ov.Model:
+def load_model(given: Given) -> ov.Model:
     """The user's model with names that are the same in every process.
 
     Args:
-        given: Holds it.
-        example: A batch; what PyTorch's modules are traced with.
+        given: Holds it; PyTorch's modules are traced with the first batch of its data.
 
     Raises:
         ModelError: It cannot be read or converted, or is quantized already.
@@ -32,7 +33,7 @@ def load_model(given: Given, example: Any = None) -> ov.Model:
     what = _named(given.model)
     kind = kind_of_model(given.model)
     try:
-        model = _converted(given, kind, example)
+        model = _converted(given, kind)
     except ModelError:
         raise
     except Exception as error:  # each frontend has its own classes
@@ -48,7 +49,7 @@ def load_model(given: Given, example: Any = None) -> ov.Model:
     return model
 
 
-def _converted(given: Given, kind: str, example: Any) -> ov.Model:
+def _converted(given: Given, kind: str) -> ov.Model:
     model = given.model
     if isinstance(model, ov.Model):
         return model.clone()
@@ -60,8 +61,32 @@ def _converted(given: Given, kind: str, example: Any) -> ov.Model:
     if kind == ONNX:
         return ov.Core().read_model(_serialized(model))
     if kind == TORCH:
-        return ov.convert_model(model, example_input=example)
+        return _traced(model, given.calib_dataloader)
     return ov.convert_model(model, **_ends(given))
+
+
+def _traced(module: Any, loader: Any) -> ov.Model:
+    """A PyTorch module as it evaluates."""
+    import torch
+
+    first = next(iter(loader), None)
+    example = None
+    if first is not None:
+        inputs, _ = pair_of(first, 0)
+        example = _tensors(inputs, torch.as_tensor)
+    training = module.training
+    try:
+        return ov.convert_model(module.eval(), example_input=example)
+    finally:
+        module.train(training)
+
+
+def _tensors(inputs: Any, made: Any) -> Any:
+    if isinstance(inputs, Mapping):
+        return {name: made(value) for name, value in inputs.items()}
+    if isinstance(inputs, (list, tuple)):
+        return tuple(made(value) for value in inputs)
+    return made(inputs)
 
 
 def _ends(given: Given) -> dict[str, Any]:
