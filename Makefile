@@ -19,7 +19,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 1
 SCHEMATHESIS := .venv-schemathesis
 
 .PHONY: demo test test-full lint reference test-matrix clean
-.PHONY: versions smoke smoke-newest smoke-oldest test-newest test-oldest
+.PHONY: versions smoke smoke-newest smoke-oldest smoke-runtimes test-newest test-oldest
 
 # A machine too slow for its 130 s may end with FP32 as the best model: that is a result too.
 demo: $(VENV)/.demo
@@ -51,16 +51,18 @@ $(VENV)/bin/python:
 
 # The product and the harness, two distributions, in one environment.
 PACKAGING := setup.cfg pyproject.toml benchmarks/setup.cfg benchmarks/pyproject.toml
+# What is installed beside what all tests need; a set of pins without OpenVINO leaves it out.
+RUNTIMES ?= ,openvino
 INSTALL = $(BIN)/python -m pip install -q $(addprefix -c ,$(CONSTRAINTS))
 
 $(VENV)/.demo: $(PACKAGING) $(CONSTRAINTS) | $(VENV)/bin/python
 	$(INSTALL) 'setuptools<81' wheel
-	$(INSTALL) --no-build-isolation -e . -e benchmarks
+	$(INSTALL) --no-build-isolation -e ".[inc]" -e benchmarks
 	touch $@
 
 $(VENV)/.test: $(PACKAGING) $(CONSTRAINTS) | $(VENV)/bin/python
 	$(INSTALL) 'setuptools<81' wheel
-	$(INSTALL) --no-build-isolation -e ".[test,onnxruntime]" -e "benchmarks[strategies,notebook]"
+	$(INSTALL) --no-build-isolation -e ".[test$(RUNTIMES)]" -e "benchmarks[strategies,notebook]"
 	touch $(VENV)/.demo $@
 
 $(SCHEMATHESIS)/.done: constraints/schemathesis.txt | $(VENV)/bin/python
@@ -71,7 +73,7 @@ $(SCHEMATHESIS)/.done: constraints/schemathesis.txt | $(VENV)/bin/python
 # What pip resolves on its own, and the oldest of everything that setup.cfg allows. Where the
 # newest or the oldest Python is not at hand, another one is used and said.
 NEWEST = VENV=.venv-newest CONSTRAINTS= PYTHON=$(call AT_HAND,3.12 3.11 3.10)
-OLDEST = VENV=.venv-oldest CONSTRAINTS=constraints/oldest.txt PYTHON=$(call AT_HAND,3.10 3.11)
+OLDEST = VENV=.venv-oldest CONSTRAINTS=constraints/oldest.txt PYTHON=$(call AT_HAND,3.10 3.11) RUNTIMES=
 
 # Imports, a model of each framework, the engine with every sampler, server, command line.
 SMOKE := tests/examples tests/integration/test_onnx.py tests/integration/test_model_job.py \
@@ -88,6 +90,26 @@ test-newest test-oldest: test-%:
 smoke: versions
 	$(PYTEST) $(SMOKE)
 
+# ONNX Runtime and OpenVINO as pip resolves them today, without Neural Compressor and TensorFlow:
+# their hosts, autotune and the command line.
+WITHOUT_INC := .venv-runtimes
+RUNTIMES_PYTHON ?= $(call AT_HAND,3.13 3.12 3.11 3.10)
+WITHOUT_INC_TESTS := $(wildcard tests/hosts/onnxruntime tests/hosts/openvino) tests/autotuning \
+	tests/hosts/test_given_host.py tests/hosts/test_fed_loader.py tests/hosts/test_predictor.py \
+	tests/measurement tests/settings tests/test_without_inc.py
+
+$(WITHOUT_INC)/.done: setup.cfg pyproject.toml
+	@test -n "$(RUNTIMES_PYTHON)" || { echo "Python 3.10 to 3.13 is needed: make RUNTIMES_PYTHON=..."; exit 2; }
+	$(RUNTIMES_PYTHON) -m venv --clear $(WITHOUT_INC)
+	$(WITHOUT_INC)/bin/python -m pip install -q -e ".[onnxruntime,openvino,test-tools]"
+	touch $@
+
+smoke-runtimes: $(WITHOUT_INC)/.done
+	@$(WITHOUT_INC)/bin/python -c 'import sys; print("Python", sys.version.split()[0])'
+	@$(WITHOUT_INC)/bin/python -m pip list --format freeze | grep -iE \
+		'^(neural.compressor|tensorflow.cpu|onnx|onnxruntime|openvino|nncf|optuna|numpy)='
+	$(WITHOUT_INC)/bin/python -m pytest -n 2 --dist loadfile $(WITHOUT_INC_TESTS)
+
 versions: $(VENV)/.test
 	@$(BIN)/python -c 'import sys; print("Python", sys.version.split()[0])'
 	@$(BIN)/python -m pip list --format freeze | grep -iE \
@@ -103,4 +125,4 @@ test-matrix:
 		CONSTRAINTS=constraints/py310.txt,@echo "Python 3.10 is not at hand: not tested.")
 
 clean:
-	rm -rf $(VENV) .venv-newest .venv-oldest $(SCHEMATHESIS) build *.egg-info benchmarks/build benchmarks/*.egg-info
+	rm -rf $(VENV) .venv-newest .venv-oldest $(WITHOUT_INC) $(SCHEMATHESIS) build *.egg-info benchmarks/build benchmarks/*.egg-info

@@ -68,7 +68,7 @@ def test_licence_and_author_are_in_both(name: str, request: pytest.FixtureReques
     said = metadata(wheel)
     assert said["Author"] == "The nc_sigopt_strategy authors"
     assert said["License"] == "Apache-2.0"
-    assert set(said["Requires-Python"].split(",")) == {">=3.10", "<3.13"}
+    assert set(said["Requires-Python"].split(",")) == {">=3.10", "<3.14"}
     assert any(entry.endswith("py.typed") for entry in wheel.namelist())
 
 

@@ -12,7 +12,6 @@ from nc_sigopt_strategy.autotuning.every_runtime import (
     EveryRuntime,
     Everywhere,
     outcome_with,
-    runtimes_for,
 )
 from nc_sigopt_strategy.autotuning.report import rows_of, verdict_of
 from nc_sigopt_strategy.autotuning.request import DEFAULT_TRIALS, Place, Request, Share
@@ -20,7 +19,7 @@ from nc_sigopt_strategy.autotuning.result import TuningResult, recipe_of, result
 from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
 from nc_sigopt_strategy.autotuning.runners import runner_for
 from nc_sigopt_strategy.errors import SettingsError, SigOptStrategyError, TrialError, named
-from nc_sigopt_strategy.hosts.find import AUTO, host_for
+from nc_sigopt_strategy.hosts.find import AUTO, host_for, installed_hosts
 from nc_sigopt_strategy.hosts.given import DEFAULT_LOSS, Criterion, Given
 from nc_sigopt_strategy.results.run_files import set_last_outcome
 from nc_sigopt_strategy.settings.settings import Settings
@@ -98,7 +97,7 @@ def autotune(
     request = Request(given, chosen, Share(max_trials, timeout))
     output_dir = request.checked_settings().output_dir
     if known is None:
-        hosts = runtimes_for(request)
+        hosts = installed_hosts(given.model)
         place = Place(_folder(output_dir, model))
         return result_everywhere(EveryRuntime(request, place, hosts).tune())
     known.require()

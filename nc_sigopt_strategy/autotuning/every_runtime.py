@@ -20,8 +20,8 @@ from nc_sigopt_strategy.autotuning.side_by_side import (
     candidates_of,
     time_in_turn,
 )
-from nc_sigopt_strategy.errors import MissingExtraError, SettingsError, named
-from nc_sigopt_strategy.hosts.find import INC, KnownHost, hosts_that_read, shown_model
+from nc_sigopt_strategy.errors import SettingsError, named
+from nc_sigopt_strategy.hosts.find import KnownHost
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.settings.settings import Settings
@@ -58,30 +58,6 @@ class Everywhere:
     bound: AccuracyBound | None
     interrupted: bool = False
     notes: Sequence[str] = ()
-
-
-def runtimes_for(request: Request) -> list[KnownHost]:
-    """The hosts that are installed and read the model, in the order in which they are tuned.
-
-    Raises:
-        MissingExtraError: None is installed.
-        ModelError: There is no such model.
-    """
-    reading = hosts_that_read(request.given.model)
-    installed = [host for host in reading if host.is_installed]
-    if not installed:
-        ways = " or ".join(f"'nc_sigopt_strategy[{host.extra}]'" for host in reading)
-        raise MissingExtraError(
-            f"None of the runtimes is installed that read {shown_model(request.given.model)}: "
-            f"{', '.join(host.title for host in reading)}.",
-            f"Install one of them with: pip install {ways}",
-        )
-    direct = [host for host in installed if host.name != INC]
-    runtimes = {module for host in direct for module in host.modules}
-    # INC runs ONNX models with ONNX Runtime, which is tuned more directly beside it.
-    inc = [host for host in installed if host.name == INC and "onnxruntime" not in runtimes]
-    # First, because the bound is of who is first, and INC takes none from others.
-    return [*inc, *direct]
 
 
 class EveryRuntime:

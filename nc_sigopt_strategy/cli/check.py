@@ -18,6 +18,7 @@ from nc_sigopt_strategy.cli.shared import (
     errors_as_one_line,
     teller,
 )
+from nc_sigopt_strategy.errors import SigOptStrategyError, TrialError
 
 if TYPE_CHECKING:
     from nc_sigopt_strategy.results.outcome import Outcome
@@ -34,8 +35,27 @@ def check(target: Path, **options: Any) -> None:
     """See whether a model can be tuned: FP32, one int8 model, evaluated and timed.
 
     Takes what nc-sigopt tune takes, and leaves nothing on this machine. Where there is a token,
-    the server keeps an experiment of one trial.
+    the server keeps an experiment of one trial. With --host auto every runtime that is installed
+    and reads the model is tried.
     """
+    from nc_sigopt_strategy.hosts.find import AUTO, installed_hosts
+
+    if options["host"] != AUTO:
+        _check_one(target, options)
+        return
+    failed = 0
+    hosts = installed_hosts(target)
+    for host in hosts:
+        click.echo(f"{host.name}:")
+        try:
+            _check_one(target, {**options, "host": host.name})
+        except SigOptStrategyError as error:
+            click.echo(f"nc-sigopt: error: {error}", err=True)
+            failed += 1
+    sys.exit(WRONG_USE if failed == len(hosts) else FOUND)
+
+
+def _check_one(target: Path, options: dict[str, Any]) -> None:
     from nc_sigopt_strategy.jobs.tune import tune
     from nc_sigopt_strategy.results.run_files import read_trials
 
@@ -50,16 +70,15 @@ def check(target: Path, **options: Any) -> None:
         trials = [] if outcome.error else read_trials(run_folder)
     if outcome.error or not trials or trials[0].failure:
         why = outcome.error or (trials[0].failure if trials else outcome.stop_reason)
-        click.echo(f"nc-sigopt: error: {why}", err=True)
-        sys.exit(WRONG_USE)
+        raise TrialError(str(why))
     for line in _found(outcome, trials[0]):
         click.echo(line)
-    sys.exit(FOUND)
 
 
 def _found(outcome: Outcome, trial: TrialRecord) -> Iterator[str]:
     fp32, latency = outcome.fp32_latency_seconds, trial.latency_seconds
-    timed = f", {1e3 * fp32:.3g} ms a batch of {outcome.batch_size}" if fp32 else ""
+    batch = "batch" if outcome.batch_size is None else f"batch of {outcome.batch_size}"
+    timed = f", {1e3 * fp32:.3g} ms a {batch}" if fp32 else ""
     yield f"FP32: accuracy {outcome.baseline_accuracy:.4f}{timed}."
     met = "meets" if trial.meets_bound else "misses"
     faster = f", {fp32 / latency:.2f} times as fast as FP32" if fp32 and latency else ""

@@ -72,6 +72,14 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
         elif outcome.fp32_latency_seconds:
             text = f"{outcome.fp32_latency_seconds / latency:.2f}, from the trials"
             rows.append(("speed-up over FP32", text))
+    rows += [
+        (
+            f"batch of {one.batch_size}",
+            f"{one.seconds * 1e3:.3g} ms, {one.speedup.value:.2f} ({one.speedup.low:.2f} to "
+            f"{one.speedup.high:.2f}) times FP32's speed",
+        )
+        for one in outcome.by_batch
+    ]
     rows.append(("trials", str(outcome.trials)))
     if outcome.trials_by_worker:
         shares = (f"{worker} {count}" for worker, count in outcome.trials_by_worker.items())

@@ -23,17 +23,18 @@ class Measuring:
 
     Attributes:
         batches: The calibration batches that latency and output noise are measured on.
-        timed_inputs: How many inputs of the first batch are timed; ``None`` for all.
+        timed_inputs: How many inputs of the first batch are timed, or sizes to their weights;
+            ``None`` for all.
         latency: How latency is measured, in words.
         session_options: ONNX Runtime's, if the user chose any.
-        openvino_properties: What OpenVINO models are compiled with, if the user chose any.
+        properties: OpenVINO's, if the user chose any.
     """
 
     batches: Sequence[Any]
-    timed_inputs: int | None
+    timed_inputs: int | Mapping[int, float] | None
     latency: str
     session_options: Mapping[str, Any] | None = None
-    openvino_properties: Mapping[str, Any] | None = None
+    properties: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,8 @@ class Identity:
         # Stores leave out what is as by default, and so does this, or nothing could be continued.
         if chosen := that_change_something(measuring.session_options):
             found["onnxruntime_session_options"] = json.dumps(chosen, sort_keys=True)
-        if measuring.openvino_properties:
-            found["openvino_properties"] = json.dumps(
-                dict(measuring.openvino_properties), sort_keys=True
-            )
+        if measuring.properties:
+            found["openvino_properties"] = json.dumps(dict(measuring.properties), sort_keys=True)
         if self.stored_metrics:
             found["stored metrics"] = json.dumps(sorted(self.stored_metrics))
         if self.goal != CONSTRAINT:
@@ -122,7 +121,9 @@ def _short(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
 
 
-def _data_fingerprint(batches: Sequence[Any], timed_inputs: int | None) -> str:
+def _data_fingerprint(
+    batches: Sequence[Any], timed_inputs: int | Mapping[int, float] | None
+) -> str:
     digest = hashlib.sha256(repr(timed_inputs).encode())
     for batch in batches:
         parts = list(batch.values()) if isinstance(batch, Mapping) else batch

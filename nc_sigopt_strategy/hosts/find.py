@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nc_sigopt_strategy.errors import ModelError, SettingsError, needed
+from nc_sigopt_strategy.errors import MissingExtraError, ModelError, SettingsError, needed
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.model_kind import (
     FROZEN,
@@ -149,6 +149,30 @@ def hosts_that_read(model: Any) -> Sequence[KnownHost]:
     """
     kind = kind_of_model(model)
     return tuple(host for host in _KNOWN if kind in host.takes)
+
+
+def installed_hosts(model: Any) -> list[KnownHost]:
+    """The hosts that are installed and read the model, in the order in which they are tuned.
+
+    Raises:
+        MissingExtraError: None is installed.
+        ModelError: There is no such model.
+    """
+    reading = hosts_that_read(model)
+    installed = [host for host in reading if host.is_installed]
+    if not installed:
+        ways = " or ".join(f"'nc_sigopt_strategy[{host.extra}]'" for host in reading)
+        raise MissingExtraError(
+            f"None of the runtimes is installed that read {shown_model(model)}: "
+            f"{', '.join(host.title for host in reading)}.",
+            f"Install one of them with: pip install {ways}",
+        )
+    direct = [host for host in installed if host.name != INC]
+    runtimes = {module for host in direct for module in host.modules}
+    # INC runs ONNX models with ONNX Runtime, which is tuned more directly beside it.
+    inc = [host for host in installed if host.name == INC and "onnxruntime" not in runtimes]
+    # First, because the bound is of who is first, and INC takes none from others.
+    return [*inc, *direct]
 
 
 def open_host(name: str, given: Given, settings: Settings) -> Host:

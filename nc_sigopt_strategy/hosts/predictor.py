@@ -72,8 +72,14 @@ def predictor(model: Any) -> Predictor:
         MissingExtraError: Its runtime is not installed.
     """
     session = open_evaluated(model) or _opened(model)
+
     # The session lives as long as the function.
-    return session.run
+    def predict(inputs: Any) -> list[Array]:
+        by_position = isinstance(inputs, (list, tuple)) and len(inputs) == 1
+        # One array by position is that array; a plain list of numbers is a batch itself.
+        return session.run(inputs[0] if by_position and hasattr(inputs[0], "shape") else inputs)
+
+    return predict
 
 
 def _opened(model: Any) -> ModelSession:

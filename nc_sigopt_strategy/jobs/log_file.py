@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOG_FILE = "log.txt"
-_TALKATIVE = ("neural_compressor", "nc_sigopt_strategy", "tensorflow", "nncf", "openvino")
+_OURS = "nc_sigopt_strategy"
+_TALKATIVE = ("neural_compressor", _OURS, "tensorflow", "nncf", "openvino")
 
 
 @contextmanager
@@ -23,9 +24,17 @@ def logs_in(path: Path) -> Iterator[None]:
     before = [logger.handlers[:] for logger in loggers]
     for logger in loggers:
         logger.handlers[:] = [handler]
+    ours = logging.getLogger(_OURS)
+    level, propagates = ours.level, ours.propagate
+    # Where Neural Compressor is imported, its level is ours; else nobody has set one.
+    if level == logging.NOTSET:
+        ours.setLevel(logging.INFO)
+    ours.propagate = False
     try:
         yield
     finally:
         for logger, handlers in zip(loggers, before, strict=True):
             logger.handlers[:] = handlers
+        ours.setLevel(level)
+        ours.propagate = propagates
         handler.close()

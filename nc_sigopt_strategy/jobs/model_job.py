@@ -10,11 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.autotuning.autotune import result_everywhere
-from nc_sigopt_strategy.autotuning.every_runtime import EveryRuntime, runtimes_for
+from nc_sigopt_strategy.autotuning.every_runtime import EveryRuntime
 from nc_sigopt_strategy.autotuning.request import DEFAULT_TRIALS, Place, Request, Share
 from nc_sigopt_strategy.autotuning.runners import Runner, runner_for
 from nc_sigopt_strategy.errors import ConfigFileError, ModelError, SettingsError
-from nc_sigopt_strategy.hosts.find import AUTO, INC, KnownHost, host_for, named_host
+from nc_sigopt_strategy.hosts.find import (
+    AUTO,
+    INC,
+    KnownHost,
+    host_for,
+    installed_hosts,
+    named_host,
+)
 from nc_sigopt_strategy.hosts.given import DEFAULT_LOSS, Criterion, Given
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.jobs.evaluation import RecordingEvaluation
@@ -147,7 +154,7 @@ class ModelJob:
         )
         request = Request(given, kwargs, Share(self.max_trials, self.timeout))
         if host is None:
-            return _PreparedEverywhere(request, tuple(runtimes_for(request)))
+            return _PreparedEverywhere(request, tuple(installed_hosts(given.model)))
         with native_output_in(None):
             runner = runner_for(host, request)
             runner.check()

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nc_sigopt_strategy.backends.backend import ModelSession
+from nc_sigopt_strategy.measurement.timed_batches import TimedBatches
 
 # 97.5 % quantiles of Student's t, by degrees of freedom; beyond the table the normal's will do.
 _T_975 = {
@@ -67,7 +68,7 @@ def time_side_by_side(
 
     Args:
         sessions: Name to loaded model.
-        batch: What every model is run on.
+        batch: What every model is run on; or ``TimedBatches``.
         rounds: Samples per model.
         warmup: Untimed runs per model before the first round.
         seed: Seed of the order within rounds.
@@ -79,11 +80,13 @@ def time_side_by_side(
     Returns:
         Name to samples, all of one length, in round order so that they can be paired.
     """
-    for session in sessions.values():
+    batches = batch if isinstance(batch, TimedBatches) else TimedBatches([batch])
+    calls = {name: batches.timed(session, clock) for name, session in sessions.items()}
+    for call in calls.values():
         for _ in range(warmup):
-            session.run(batch)
+            call()
     return time_calls(
-        {name: _timed(session, batch, clock) for name, session in sessions.items()},
+        calls,
         rounds=rounds,
         seed=seed,
         deadline=deadline,
@@ -158,12 +161,3 @@ def _trimmed_mean(values: NDArray[np.float64]) -> tuple[float, float, float]:
 def _t_quantile(freedom: int) -> float:
     below = [f for f in _T_975 if f <= max(freedom, 1)]
     return 1.96 if freedom > 60 else _T_975[max(below)]
-
-
-def _timed(session: ModelSession, batch: Any, clock: Callable[[], float]) -> Callable[[], float]:
-    def call() -> float:
-        start = clock()
-        session.run(batch)
-        return clock() - start
-
-    return call

@@ -13,7 +13,6 @@ from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Array, Backend, ModelSession
 from nc_sigopt_strategy.errors import DataError, TrialError, in_one_line
-from nc_sigopt_strategy.measurement.batches import batch_length, first_inputs
 from nc_sigopt_strategy.measurement.comparison import (
     FP32,
     MOST_SECONDS,
@@ -29,6 +28,9 @@ from nc_sigopt_strategy.measurement.latency import (
     time_side_by_side,
 )
 from nc_sigopt_strategy.measurement.output_noise import output_noise
+from nc_sigopt_strategy.measurement.timed_batches import BatchSizes, TimedBatches
+from nc_sigopt_strategy.results.interval import Interval
+from nc_sigopt_strategy.results.outcome import BatchLatency
 
 FINALIST_ROUNDS = 40
 
@@ -64,7 +66,8 @@ class Meter:
         repeats: Pairs of timed runs per model.
         seed: Seed of the timing order.
         latency_func: The user's own timing of a model, in seconds.
-        latency_batch_size: Inputs of the timed batch; ``None``: the whole first batch.
+        latency_batch_size: Inputs of the timed batch, or sizes to their weights; ``None``: the
+            whole first batch. See ``TimedBatches``.
         clock: Monotonic seconds; deadlines are readings of it.
 
     Attributes:
@@ -82,7 +85,7 @@ class Meter:
         repeats: int,
         seed: int,
         latency_func: Callable[[Any], float] | None = None,
-        latency_batch_size: int | None = None,
+        latency_batch_size: BatchSizes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backend = backend
@@ -91,9 +94,7 @@ class Meter:
         self._seed = seed
         self._latency_func = latency_func
         self._clock = clock
-        self._timed_batch = batches[0] if batches else None
-        if batches and latency_batch_size is not None:
-            self._timed_batch = first_inputs(batches[0], latency_batch_size)
+        self._timed = TimedBatches(batches, latency_batch_size) if batches else None
         self._fp32_model = fp32_model
         self._reference: ModelSession | None = None
         self._fp32_outputs = self._outputs_of_fp32()
@@ -103,8 +104,8 @@ class Meter:
 
     @property
     def batch_size(self) -> int | None:
-        """Inputs in the timed batch."""
-        return None if self._timed_batch is None else batch_length(self._timed_batch)
+        """Inputs in the timed batch; ``None`` where several sizes are timed, or none is."""
+        return None if self._timed is None else self._timed.size
 
     @property
     def has_reference(self) -> bool:
@@ -190,6 +191,43 @@ class Meter:
                 is_time=lambda: self._clock() < until,
             )
 
+    def by_batch(self, model: Any, *, deadline: float | None = None) -> list[BatchLatency]:
+        """FP32 and a model side by side on each of several batch sizes; empty if there is one.
+
+        Args:
+            model: As the backend takes models.
+            deadline: The clock's reading when no more rounds start, once there are enough.
+        """
+        if self._timed is None or self._timed.size is not None or self.uses_latency_func:
+            return []
+        sessions = {"model": self._backend.open(model), FP32: self._backend.open(self._fp32_model)}
+        found = []
+        try:
+            for size, batches in self._timed.each().items():
+                samples = time_side_by_side(
+                    sessions,
+                    batches,
+                    rounds=FINALIST_ROUNDS,
+                    seed=self._seed,
+                    deadline=deadline,
+                    clock=self._clock,
+                )
+                speedup = paired_ratio(samples[FP32], samples["model"])
+                seconds = statistics.median(samples["model"])
+                found.append(
+                    BatchLatency(
+                        size,
+                        self._timed.weights[size],
+                        seconds,
+                        seconds * speedup.ratio,
+                        Interval(speedup.ratio, speedup.low, speedup.high),
+                    )
+                )
+        finally:
+            for session in sessions.values():
+                session.close()
+        return found
+
     def close(self) -> None:
         """Give back the reference's memory."""
         if self._reference is not None:
@@ -222,7 +260,7 @@ class Meter:
                 stack.callback(sessions[name].close)
             yield lambda rounds, minimum, until: time_side_by_side(
                 sessions,
-                self._timed_batch,
+                self._batches_to_time,
                 rounds=rounds,
                 warmup=WARMUP if minimum else 0,
                 seed=self._seed,
@@ -236,7 +274,11 @@ class Meter:
             return []
         session = self._backend.open(self._fp32_model)
         try:
-            return [session.run(batch) for batch in self._batches]
+            outputs = [session.run(batch) for batch in self._batches]
+            self._check_sizes(session)
+            return outputs
+        except DataError:
+            raise
         except Exception as error:
             raise DataError(
                 f"The calibration data does not fit the model: {in_one_line(error)}",
@@ -244,6 +286,24 @@ class Meter:
             ) from error
         finally:
             session.close()
+
+    def _check_sizes(self, session: ModelSession) -> None:
+        """See whether the model takes batches of the sizes that are to be timed."""
+        for size, batches in () if self._timed is None else self._timed.each().items():
+            try:
+                batches.timed(session)()
+            except Exception as error:  # each runtime has its own way to fail
+                raise DataError(
+                    f"The model does not take a batch of {size}, on which latency is to be timed: "
+                    f"{in_one_line(error)}",
+                    "Correct latency_batch_size, or export the model with a free first axis.",
+                ) from error
+
+    @property
+    def _batches_to_time(self) -> TimedBatches:
+        if self._timed is None:
+            raise TrialError("There is no batch to time a model on.")
+        return self._timed
 
     def _noise(self, session: ModelSession) -> float | None:
         outputs = [session.run(batch) for batch in self._batches]
@@ -263,7 +323,7 @@ class Meter:
     def _time(self, sessions: Mapping[str, ModelSession], rounds: int) -> dict[str, list[float]]:
         return time_side_by_side(
             sessions,
-            self._timed_batch,
+            self._batches_to_time,
             rounds=rounds,
             warmup=WARMUP,
             seed=self._seed,

@@ -43,7 +43,7 @@ class TimedBatches:
             ]
         else:
             batch = batches[0] if sizes is None else first_inputs(batches[0], sizes)
-            self.weights = {batch_length(batch): 1.0}
+            self.weights = {_length(batch): 1.0}
             self._parts = [(batch, 1.0)]
 
     @property
@@ -94,6 +94,11 @@ def batch_of(batch: Any, size: int) -> Any:
     if isinstance(batch, (list, tuple)):
         return [_rows(value, rows, length) for value in batch]
     return _rows(batch, rows, length)
+
+
+def _length(batch: Any) -> int:
+    # Whoever times a session of his own may feed it with what has no length.
+    return 1 if batch is None else batch_length(batch)
 
 
 def _rows(value: Any, rows: Any, length: int) -> Any:

@@ -57,6 +57,25 @@ class OpContribution:
 
 
 @dataclass(frozen=True)
+class BatchLatency:
+    """Latency at one batch size, where several are wanted.
+
+    Attributes:
+        batch_size: Inputs in the batch.
+        weight: What it counts; all weights add up to 1.
+        seconds: Of the model that is returned, for one batch.
+        fp32_seconds: Of FP32.
+        speedup: FP32's latency over the model's, timed side by side.
+    """
+
+    batch_size: int
+    weight: float
+    seconds: float
+    fp32_seconds: float
+    speedup: Interval
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a tuning run ended.
 
@@ -75,7 +94,9 @@ class Outcome:
         accuracy_target: The value that had to be met.
         higher_is_better: Direction of the accuracy metric.
         fp32_latency_seconds: Paired latency of the FP32 model on one batch, if measured.
-        batch_size: Images in the batch that latency is timed on.
+        batch_size: Images in the batch that latency is timed on; ``None`` where there are several
+            sizes, and then latencies are weighted geometric means.
+        by_batch: Latency at each of several batch sizes, in the order of the setting.
         best: The trial whose model is returned; ``None`` when none met the bound. With the goal
             "pareto" the fastest on the front that meets it, else the most accurate.
         nearest_miss: When none met it, the trial that came nearest; when none that met it is
@@ -119,6 +140,7 @@ class Outcome:
     higher_is_better: bool = True
     fp32_latency_seconds: float | None = None
     batch_size: int | None = None
+    by_batch: tuple[BatchLatency, ...] = ()
     best: TrialRecord | None = None
     nearest_miss: TrialRecord | None = None
     costliest_ops: tuple[OpCost, ...] = ()
@@ -157,6 +179,10 @@ class Outcome:
         values["front"] = tuple(TrialRecord.from_json(trial) for trial in values.get("front", ()))
         values["op_contributions"] = tuple(
             OpContribution(**contribution) for contribution in values.get("op_contributions", ())
+        )
+        values["by_batch"] = tuple(
+            BatchLatency(**{**latency, "speedup": Interval(**latency["speedup"])})
+            for latency in values.get("by_batch", ())
         )
         values["model_notes"] = tuple(values.get("model_notes", ()))
         return cls(**values)

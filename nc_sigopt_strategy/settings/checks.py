@@ -197,6 +197,25 @@ def _path(key: str, value: object) -> Path | None:
     return Path(value).expanduser()
 
 
+def _batch_sizes(key: str, value: object) -> int | dict[int, float] | None:
+    if not isinstance(value, Mapping):
+        return _whole(1)(key, value)
+    wanted = f"{key} must map sizes of batches to weights above 0, such as {{1: 1, 20: 1}}"
+    found: dict[int, float] = {}
+    for size, weight in value.items():
+        # JSON has text only for keys.
+        size = int(size) if isinstance(size, str) and size.isdecimal() else size
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise SettingsError(f"{wanted}, but the size {size!r} is no whole number from 1 on.")
+        is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+        if not is_number or not 0 < weight < math.inf:
+            raise SettingsError(f"{wanted}, but the weight of {size} is {weight!r}.")
+        found[size] = float(weight)
+    if not found:
+        raise SettingsError(f"{wanted}, but it is empty.", "Leave it out for the default.")
+    return dict(sorted(found.items()))
+
+
 # Each takes what a message is to call the setting, and its value; ``None`` stands for the default.
 CHECKS: dict[str, Callable[[str, object], Any]] = {
     "sigopt_api_token": _token,
@@ -231,7 +250,7 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "latency_func": _function("seconds"),
     "stored_metrics_func": _function("a dict of metrics"),
     "latency_repeats": _whole(2),
-    "latency_batch_size": _whole(1),
+    "latency_batch_size": _batch_sizes,
     "onnxruntime_session_options": checked_session_options,
     "activation_type": _one_of(*ACTIVATION_TYPES),
     "openvino_properties": checked_properties,

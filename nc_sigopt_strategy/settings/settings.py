@@ -95,7 +95,9 @@ class Settings:
         stored_metrics_func: ``stored_metrics_func(model) -> {name: value}``, further metrics of a
             model that are kept with its trial; see ``measurement.stored_metrics``.
         latency_repeats: Pairs of timed runs (model, reference) per trial.
-        latency_batch_size: Inputs in the timed batch; default: the first calibration batch whole.
+        latency_batch_size: Inputs in the timed batch, or a mapping of sizes to their weights, such
+            as ``{1: 1, 20: 1}``: then the weighted geometric mean of the latencies is minimized.
+            Default: the first calibration batch whole.
         onnxruntime_session_options: Of every session that ONNX models are timed in; see
             ``checked_session_options``. Default: ONNX Runtime's own, without spinning.
         activation_type: What ONNX Runtime's host quantizes activations to, in all ops of a run:
@@ -139,7 +141,7 @@ class Settings:
     latency_func: ModelLatency | None = field(default=None, repr=False)
     stored_metrics_func: ModelMetrics | None = field(default=None, repr=False)
     latency_repeats: int = 12
-    latency_batch_size: int | None = None
+    latency_batch_size: int | Mapping[int, float] | None = None
     onnxruntime_session_options: Mapping[str, Any] | None = None
     activation_type: str = ACTIVATION_TYPES[0]
     openvino_properties: Mapping[str, Any] | None = None

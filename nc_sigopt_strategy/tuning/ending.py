@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.results.interval import Interval
-from nc_sigopt_strategy.results.outcome import OpCost, Outcome
+from nc_sigopt_strategy.results.outcome import BatchLatency, OpCost, Outcome
 from nc_sigopt_strategy.results.run_files import publish, write_recipe, write_trials
 from nc_sigopt_strategy.results.trial_history import is_faster
 from nc_sigopt_strategy.results.trial_record import TrialRecord
@@ -76,6 +76,7 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
     outcome = dataclasses.replace(
         _judged(_outcome(run, winner), run),
         deployment=_deployment(preparation, model),
+        by_batch=_by_batch(run, model, stopped),
         stop_reason=" ".join(filter(None, (reason, *run.save_errors()))),
         error=error,
     )
@@ -98,6 +99,20 @@ def _as_it_runs(run: Run, winner: TrialRecord, model: Model) -> TrialRecord:
     return dataclasses.replace(winner, ran_differently=found)
 
 
+def _by_batch(
+    run: Run, model: Model | None, stopped: BaseException | None
+) -> tuple[BatchLatency, ...]:
+    """The winner at each of several batch sizes; nothing where somebody waits for the end."""
+    if model is None or isinstance(stopped, KeyboardInterrupt):
+        return ()
+    try:
+        with run.start.preparation.workplace.machine.held():
+            return tuple(run.start.meter.by_batch(model, deadline=run.budget.deadline))
+    except Exception as problem:  # only a report is lost
+        logger.warning("Latency by batch size is not known: %s", problem)
+        return ()
+
+
 def _deployment(preparation: Preparation, model: Model | None) -> Mapping[str, Any]:
     if model is None:
         return {}
@@ -111,6 +126,8 @@ def _in_words(deployment: Mapping[str, Any]) -> str:
     said = []
     if options := deployment.get("session_options"):
         said.append(f"run the model with the session options {dict(options)}")
+    if properties := deployment.get("properties"):
+        said.append(f"compile the model with the properties {dict(properties)}")
     if rebuilt := deployment.get("rebuilt_from_recipe"):
         entries = rebuilt["session_config_entries"]
         said.append(
