@@ -102,7 +102,9 @@ if __name__ == "__main__":
     inputs = np.load(data)
     step = 1 if told["items"] == "inputs" else len(inputs) // told["subset_size"]
     rebuild(
-        ov.convert_model(source),
+        ov.Core().read_model(source)
+        if source.endswith((".onnx", ".xml"))
+        else ov.convert_model(source),
         [inputs[i : i + step] for i in range(0, len(inputs), step)],
         told,
         Path(target),

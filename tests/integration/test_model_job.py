@@ -144,7 +144,7 @@ def test_the_folder_of_a_saved_model(tmp_path: Path, small_model: Path) -> None:
     ("content", "ends", "said"),
     [
         (PIPELINE, "absent", "has no op 'absent'. Its placeholders are input and its last op"),
-        (PIPELINE.replace("12, 12, 3", "12, 12, 2"), "logits", "cannot run on the first calib"),
+        (PIPELINE.replace("12, 12, 3", "12, 12, 2"), "logits", "axis 3 has 2 and not 3"),
         ("calib_dataloader = 1", "logits", "does not define eval_func"),
     ],
     ids=["op", "shape", "data"],

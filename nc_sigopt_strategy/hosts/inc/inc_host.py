@@ -27,6 +27,7 @@ from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc.options import IncOptions
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
+from nc_sigopt_strategy.hosts.predictor import evaluating
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
 from nc_sigopt_strategy.settings.choices import STOCK
@@ -263,7 +264,9 @@ class IncHost:
     def _evaluated(self, model: Model) -> tuple[Any, float]:
         """INC's result, and seconds: INC's own figure where it has one, else the wall time."""
         begun = time.monotonic()
-        value = self._strategy._evaluate(model)
+        users = evaluated_object(self.framework, model)
+        with evaluating(users, lambda: self.backend.open(model)):
+            value = self._strategy._evaluate(model)
         seconds = time.monotonic() - begun
         names = self._strategy.objectives.representation
         for name, result in zip(names, value[1], strict=True):
