@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     capture = config.pluginmanager.getplugin("capturemanager")
+    # An environment of the other hosts has none.
     with capture.global_and_fixture_disabled(), contextlib.suppress(ModuleNotFoundError):
         import neural_compressor  # noqa: F401
 

@@ -79,9 +79,8 @@ class Ir:
         for noted in root.findall("rt_info") + root.findall("meta_data"):
             root.remove(noted)
         for layer in root.iter("layer"):
-            # Inputs and outputs are fed and read by names; those of other nodes are labels.
-            if layer.get("type") not in ("Parameter", "Result"):
-                layer.attrib.pop("name", None)
+            for name in ("name", "output_names"):
+                layer.attrib.pop(name, None)
             info = layer.find("rt_info")
             keeps = info is not None and any(one.get("name") in _KEEP_NAMES for one in info)
             if info is not None:

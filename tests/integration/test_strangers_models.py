@@ -68,9 +68,21 @@ def a_branch(images: Any) -> Any:
     return tf.matmul(tf.reduce_mean(found, [1, 2]), weights(8, 4))
 
 
+def computed_biases(images: Any) -> Any:
+    """As Keras 3 exports them: two convolutions, each bias reshaped and squeezed."""
+    import tensorflow as tf
+
+    found = images
+    for channels in (3, 8):
+        bias = tf.squeeze(tf.reshape(weights(8), [1, 1, 1, 8]), [0, 1, 2])
+        found = tf.nn.conv2d(found, weights(3, 3, channels, 8), 1, "SAME")
+        found = tf.nn.relu(tf.nn.bias_add(found, bias))
+    return tf.matmul(tf.reduce_mean(found, [1, 2]), weights(8, 4))
+
+
 @pytest.mark.parametrize("lowered", [True, False], ids=["v1", "functional"])
-@pytest.mark.parametrize("function", [a_while_loop, a_map, a_branch])
-def test_control_flow_tunes(tmp_path: Path, function: Any, lowered: bool) -> None:
+@pytest.mark.parametrize("function", [a_while_loop, a_map, a_branch, computed_biases])
+def test_graphs_as_exports_leave_them_tune(tmp_path: Path, function: Any, lowered: bool) -> None:
     import tensorflow as tf
     from tensorflow.python.eager.context import eager_mode
     from tensorflow.python.framework import convert_to_constants

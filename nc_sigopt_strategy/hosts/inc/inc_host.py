@@ -65,6 +65,8 @@ class IncHost:
             self._given_onnx = _onnx_as_given(strategy)
         self.fingerprint = self.backend.fingerprint(self.fp32)
         self._as_given = AsGiven(self.backend, self.fp32, self._loader)
+        if self.backend.name == "tensorflow":
+            _fold_computed_weights(strategy.model)
 
     @property
     def fp32(self) -> Model:
@@ -287,6 +289,16 @@ def evaluated_object(framework: str, model: Model) -> Any:
     if "onnxrt" in framework and model.model_path and model.is_large_model:
         return model.model_path
     return model.model
+
+
+def _fold_computed_weights(model: Any) -> None:
+    # Imported late: it needs TensorFlow.
+    from nc_sigopt_strategy.hosts.inc.computed_weights import fold_computed_weights
+
+    given = model.graph_def
+    folded = fold_computed_weights(given, keep=model.output_node_names)
+    if folded is not given:
+        model.graph_def = folded
 
 
 def _onnx_as_given(strategy: Any) -> Any:

@@ -34,7 +34,14 @@ from nc_sigopt_strategy.hosts.onnxruntime.prepared import prepare
 from nc_sigopt_strategy.hosts.onnxruntime.quantizer import Quantizer
 from nc_sigopt_strategy.hosts.onnxruntime.recipe import recipe
 from nc_sigopt_strategy.hosts.onnxruntime.refused import in_words, refused_groups
+from nc_sigopt_strategy.hosts.onnxruntime.rounding import packed
+from nc_sigopt_strategy.hosts.onnxruntime.second_moments import Layer
 from nc_sigopt_strategy.hosts.onnxruntime.tensors import float_tensors, measured_shapes
+from nc_sigopt_strategy.hosts.onnxruntime.weight_fitting import (
+    as_initializers,
+    fitted_weights,
+    layers_of,
+)
 from nc_sigopt_strategy.measurement.batches import CalibrationData, batch_length
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
@@ -84,6 +91,8 @@ class OnnxRuntimeHost:
             given, self.backend, lambda: onnx_inputs(copy.users), self.users_model
         )
         self._folder: Path | None = None
+        self._doing: Doing = _nothing
+        self._moved: dict[str, Array] | None = None
 
     @property
     def notes(self) -> Sequence[str]:
@@ -127,11 +136,11 @@ class OnnxRuntimeHost:
     def session(self, doing: Doing) -> Iterator[None]:
         """See ``Host``."""
         with tempfile.TemporaryDirectory(prefix="nc-sigopt-") as folder:
-            self._folder, self._calibration.doing = Path(folder), doing
+            self._folder, self._doing = Path(folder), doing
             try:
                 yield
             finally:
-                self._folder, self._calibration.doing = None, lambda what: None
+                self._folder, self._doing = None, _nothing
 
     def check(self) -> None:
         """See ``Host``."""
@@ -145,6 +154,7 @@ class OnnxRuntimeHost:
     def quantize(self, choices: Choices) -> OnnxModel:
         """See ``Host``."""
         plan, ranges = self._planned(choices)
+        self._fitted()
         model = self._quantizer.quantize(plan, ranges)
         keep_float(model, self._view, plan)
         self._calibration.usage.fed += 1
@@ -157,7 +167,13 @@ class OnnxRuntimeHost:
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
         """See ``recipe.recipe``; with the session options of the run."""
         plan, ranges = self._planned(choices)
+        moved = self._fitted()
         made = recipe(self._prepared, self._view, self._quantizer, plan, ranges)
+        made["weights"] = {
+            name: {"axis": self._layers[name].axis, "moved": packed(moved[name])}
+            for name in plan.fitted
+            if name in moved and moved[name].any()
+        }
         return {**made, "session_options": dict(self._settings.onnxruntime_session_options or {})}
 
     def calibration(self) -> Mapping[str, Any]:
@@ -189,6 +205,18 @@ class OnnxRuntimeHost:
         self._notes.append(said)
         return self._all_groups.without(refused)
 
+    def _fitted(self) -> dict[str, Array]:
+        """How the weights are rounded; found out before the first model is made."""
+        if self._moved is None:
+            size = max(self.sampling_sizes())
+            self._moved = fitted_weights(self._view, self._layers, self._calibration, size)
+            self._quantizer.fit(as_initializers(self._view, self._layers, self._moved))
+        return self._moved
+
+    @cached_property
+    def _layers(self) -> dict[str, Layer]:
+        return layers_of(self._view, self._grouping.groups)
+
     @cached_property
     def _shapes(self) -> dict[str, Shape]:
         batch = next(iter(self._given.calibration_batches(1)), None)
@@ -206,6 +234,7 @@ class OnnxRuntimeHost:
             self._settings.calibration_cache,
             lambda: self.calibration_data().digest,
             histograms=self._settings.search_space != "dtype",
+            doing=lambda what: self._doing(what),
         )
 
     def _tensors_with_range(self) -> list[str]:
@@ -217,5 +246,5 @@ class OnnxRuntimeHost:
         return _USUAL_ELEMENTS if found is None else math.ceil(found) * length
 
 
-def _batch(host: GivenHost) -> Mapping[str, Array] | None:
-    return next(iter(host.calibration_batches(1)), None)
+def _nothing(what: str) -> None:
+    """What is done outside of a session is told to nobody."""

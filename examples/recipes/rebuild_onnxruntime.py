@@ -1,26 +1,42 @@
 """Build a tuned model again from its recipe, with nothing but ONNX Runtime and onnx.
 
-    python examples/rebuild_onnxruntime.py MODEL.onnx RECIPE.json REBUILT.onnx
+    python examples/recipes/rebuild_onnxruntime.py MODEL.onnx RECIPE.json REBUILT.onnx
 
-MODEL.onnx is the model that was tuned, RECIPE.json lies in the run's folder. With the versions that
-the recipe names the result is the tuned model to the byte. Needs nothing of nc_sigopt_strategy.
+MODEL.onnx is the model that was tuned, RECIPE.json lies in the run's folder. With the versions
+that the recipe names the result is the tuned model to the byte. Needs nothing of
+nc_sigopt_strategy.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+
+def optimized(model: onnx.ModelProto) -> onnx.ModelProto:
+    """What a session writes."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory() as folder:
+        options.optimized_model_filepath = path = str(Path(folder) / "optimized.onnx")
+        ort.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return onnx.load(path)
 
 
 def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
@@ -30,15 +46,19 @@ def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
     fed = [given for given in graph.input if given.name not in constant]
     del graph.input[:]
     graph.input.extend(fed)
+    if steps["opset"]:
+        model = onnx.version_converter.convert_version(model, steps["opset"])
     if steps["optimization"]:
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        with tempfile.TemporaryDirectory() as folder:
-            options.optimized_model_filepath = path = str(Path(folder) / "optimized.onnx")
-            ort.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-            model = onnx.load(path)
+        model = optimized(model)
+    divisions = [model.graph.node[position] for position in steps["products"]]
+    divisors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for position, node in zip(steps["products"], divisions, strict=True):
+        factor = np.float32(1) / numpy_helper.to_array(divisors[node.input[1]])
+        name = f"{node.input[1]}_reciprocal_{position}"
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(factor), name))
+        node.op_type, node.input[1] = "Mul", name
+    if divisions and steps["optimization"]:
+        model = optimized(model)
     opsets = [helper.make_opsetid(domain, version) for domain, version in steps["opsets"]]
     del model.opset_import[:]
     model.opset_import.extend(opsets)
@@ -88,6 +108,23 @@ def quantized(
     return made
 
 
+def fitted(model: onnx.ModelProto, weights: dict[str, Any]) -> onnx.ModelProto:
+    """Weights moved to the steps of int8 that they were fitted to; the nearest is 0 steps away."""
+    for tensor in model.graph.initializer:
+        if tensor.name not in weights:
+            continue
+        weight, axis = numpy_helper.to_array(tensor), weights[tensor.name]["axis"]
+        steps_moved = zlib.decompress(base64.b64decode(weights[tensor.name]["moved"]))
+        moved = np.frombuffer(steps_moved, np.int8).reshape(weight.shape)
+        others = tuple(i for i in range(weight.ndim) if i != axis)
+        largest = np.abs(weight).max(axis=others, keepdims=True)
+        step = np.where(largest > 0, largest / np.float32(127), 1).astype(np.float32)
+        numbers = np.clip(np.round(weight / step) + moved, -127, 127).astype(np.float32)
+        weight = np.where(np.abs(weight) == largest, weight, numbers * step)
+        tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
+    return model
+
+
 def kept_float(model: onnx.ModelProto, edits: dict[str, Any]) -> onnx.ModelProto:
     """The edits without which a session's optimizer quantizes what was left in float."""
     graph = model.graph
@@ -123,6 +160,7 @@ def kept_float(model: onnx.ModelProto, edits: dict[str, Any]) -> onnx.ModelProto
 def rebuilt(model: onnx.ModelProto, recipe: dict[str, Any]) -> onnx.ModelProto:
     """The tuned model."""
     model = prepared(model, recipe["preparation"])
+    model = fitted(model, recipe["weights"])
     model = quantized(model, recipe["quantizer"], recipe["ranges"])
     return kept_float(model, recipe["kept_float"])
 
