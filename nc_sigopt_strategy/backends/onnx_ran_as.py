@@ -69,7 +69,7 @@ def ran_as(optimized: onnx.ModelProto, ops: Iterable[str]) -> dict[str, str]:
 def _gives_float(node: onnx.NodeProto) -> bool:
     if node.op_type == "QGemm":
         return len(node.input) < _QGEMM_TO_INT8 or not node.input[_QGEMM_TO_INT8 - 2]
-    return node.op_type.endswith("ToFloat")
+    return bool(node.op_type.endswith("ToFloat"))
 
 
 def _stem(name: str) -> str:
