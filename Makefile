@@ -95,8 +95,8 @@ smoke: versions
 WITHOUT_INC := .venv-runtimes
 RUNTIMES_PYTHON ?= $(call AT_HAND,3.13 3.12 3.11 3.10)
 WITHOUT_INC_TESTS := $(wildcard tests/hosts/onnxruntime tests/hosts/openvino) tests/autotuning \
-	tests/hosts/test_given_host.py tests/hosts/test_fed_loader.py tests/hosts/test_predictor.py \
-	tests/measurement tests/settings tests/test_without_inc.py
+	tests/hosts/test_given_host.py tests/hosts/test_predictor.py \
+	tests/measurement/test_timed_batches.py tests/test_without_inc.py tests/docs/test_autotune_page.py
 
 $(WITHOUT_INC)/.done: setup.cfg pyproject.toml
 	@test -n "$(RUNTIMES_PYTHON)" || { echo "Python 3.10 to 3.13 is needed: make RUNTIMES_PYTHON=..."; exit 2; }

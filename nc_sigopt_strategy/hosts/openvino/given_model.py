@@ -93,10 +93,15 @@ def _ends(given: Given) -> dict[str, Any]:
     """Inputs and outputs, where a graph does not say which of its ops they are."""
     found: dict[str, Any] = {}
     if given.inputs:
-        found["input"] = list(given.inputs)
+        found["input"] = [_tensor(name) for name in given.inputs]
     if given.outputs:
-        found["output"] = list(given.outputs)
+        found["output"] = [_tensor(name) for name in given.outputs]
     return found
+
+
+def _tensor(name: str) -> str:
+    """OpenVINO wants tensors of a graph, where others are told the op."""
+    return name if ":" in name else f"{name}:0"
 
 
 def _serialized(model: Any) -> bytes:
