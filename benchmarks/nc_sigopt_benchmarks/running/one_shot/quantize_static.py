@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_benchmarks.config.choices import check_choices
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import ONNXRUNTIME
-from nc_sigopt_benchmarks.running.one_shot.built import OneShot, check_choices
+from nc_sigopt_benchmarks.running.one_shot.built import OneShot
 from nc_sigopt_strategy.errors import SettingsError
 
 QUANTIZE_STATIC = "quantize_static"
