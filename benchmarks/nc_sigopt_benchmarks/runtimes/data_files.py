@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,16 @@ class DataFiles:
             DataError: The user's file cannot be used.
         """
         if self.folder is None:
-            return float(self._pipeline().eval_func(opened.native))
+            return self.evaluated(opened.native)
         return float(self.right(opened, EVALUATION).mean())
+
+    def evaluated(self, native: Any) -> float:
+        """What the user's own evaluation returns for a runtime's model object.
+
+        Raises:
+            DataError: The user's file cannot be used.
+        """
+        return float(self._pipeline.eval_func(native))
 
     def calibration(self) -> Iterator[Any]:
         """Inputs to calibrate with, batch by batch."""
@@ -103,7 +112,7 @@ class DataFiles:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        plain = dataclasses.asdict(self)
+        plain: dict[str, Any] = dataclasses.asdict(self)
         for name in ("folder", "python"):
             plain[name] = None if plain[name] is None else str(plain[name])
         return plain
@@ -124,13 +133,14 @@ class DataFiles:
 
     def _batches(self) -> Iterator[Any]:
         if self.folder is None:
-            for inputs, _ in self._pipeline().calib_dataloader:
+            for inputs, _ in self._pipeline.calib_dataloader:
                 yield inputs
             return
         images, _ = self._images(CALIBRATION)
         for start in range(0, len(images), self.batch_size):
             yield np.array(images[start : start + self.batch_size])
 
+    @functools.cached_property
     def _pipeline(self) -> Any:
         from nc_sigopt_strategy.jobs.pipeline_file import read_pipeline
 

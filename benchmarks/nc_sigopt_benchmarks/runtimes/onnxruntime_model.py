@@ -8,6 +8,7 @@ from typing import Any
 import onnxruntime
 
 from nc_sigopt_benchmarks.runtimes.deployed import Deployed
+from nc_sigopt_strategy.backends.backend import feed_by_position
 from nc_sigopt_strategy.backends.onnxruntime import session_options
 
 
@@ -41,7 +42,5 @@ class OpenedOnnxRuntime:
 
     def run(self, batch: Any) -> list[Any]:
         """See ``Opened``."""
-        from nc_sigopt_strategy.backends.backend import feed_by_position
-
         outputs = self._session.run(None, feed_by_position(self._inputs, batch))
         return [output for output in outputs if hasattr(output, "shape")]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import openvino
 
 from nc_sigopt_benchmarks.runtimes.deployed import Deployed
+from nc_sigopt_strategy.backends.backend import feed_by_position
 
 _PRECISIONS = {"f32": "f32", "float": "f32", "float32": "f32", "bf16": "bf16", "bfloat16": "bf16"}
 
@@ -19,29 +19,34 @@ class OpenedOpenVino:
     version = str(openvino.__version__).split("-")[0]
 
     def __init__(self, deployed: Deployed) -> None:
-        model = read_openvino(deployed.path, deployed.inputs, deployed.outputs)
+        model = read_openvino(deployed.path, deployed.outputs)
         self.native = compiled(model, deployed.options, deployed.threads)
         self.precision = _precision(self.native)
+        self._inputs = [port.any_name for port in self.native.inputs]
         self._request = self.native.create_infer_request()
 
     def run(self, batch: Any) -> list[Any]:
         """See ``Opened``."""
-        found = self._request.infer(_fed(batch), share_inputs=True, share_outputs=True)
+        feed = feed_by_position(self._inputs, batch)
+        found = self._request.infer(feed, share_inputs=True, share_outputs=True)
         return [found[port] for port in self.native.outputs]
 
 
-def read_openvino(
-    path: Path, inputs: tuple[str, ...] = (), outputs: tuple[str, ...] = ()
-) -> Any:
-    """An ``openvino.Model`` of a file; a frozen graph needs names of its ends."""
-    if path.suffix == ".pb":
-        ends: dict[str, Any] = {}
-        if inputs:
-            ends["input"] = [name.split(":")[0] for name in inputs]
-        if outputs:
-            ends["output"] = [name.split(":")[0] for name in outputs]
-        return openvino.convert_model(str(path), **ends)
-    return openvino.Core().read_model(str(path))
+def read_openvino(path: Path, outputs: tuple[str, ...] = ()) -> Any:
+    """An ``openvino.Model`` of a file.
+
+    Args:
+        path: An IR, an ONNX file, a frozen graph or the folder of a SavedModel.
+        outputs: Names of the output ops of a frozen graph, which may have more ends than these.
+    """
+    if path.suffix in (".xml", ".onnx"):
+        return openvino.Core().read_model(str(path))
+    model = openvino.convert_model(str(path))
+    wanted = {name if ":" in name else f"{name}:0" for name in outputs}
+    found = [port for port in model.outputs if wanted & port.get_names()]
+    if not found or len(found) == len(model.outputs):
+        return model
+    return openvino.Model([port.node for port in found], model.get_parameters())
 
 
 def compiled(model: Any, properties: Any, threads: int) -> Any:
@@ -50,12 +55,6 @@ def compiled(model: Any, properties: Any, threads: int) -> Any:
     if threads:
         given.setdefault("INFERENCE_NUM_THREADS", threads)
     return openvino.Core().compile_model(model, "CPU", given)
-
-
-def _fed(batch: Any) -> Any:
-    if isinstance(batch, (dict, list, tuple)):
-        return batch
-    return [np.ascontiguousarray(batch)]
 
 
 def _precision(model: Any) -> str:
