@@ -41,6 +41,7 @@ HARNESS = (
     "running",
     "datasets",
     "models",
+    "runtimes",
     "config",
     "machine",
     "extras",

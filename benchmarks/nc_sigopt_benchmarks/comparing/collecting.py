@@ -108,6 +108,21 @@ def collect(
         accuracy_interval=_accuracy_interval(outcome, evaluation_size),
         peak_memory_bytes=read_peak_memory(folder) or max(resident, default=None),
         model_bytes=_size(model_file(outcome, folder)),
+        name=run.name,
+    )
+
+
+def collect_rival(run: PlannedRun, folder: Path, end: ChildEnd) -> StrategyResult:
+    """The result of a rival's run: what it made is judged with the other models."""
+    return StrategyResult(
+        run.label,
+        None,
+        failure=end.failure,
+        wrong_use=end.wrong_use,
+        strategy=run.strategy.label,
+        repeat=run.repeat,
+        peak_memory_bytes=read_peak_memory(folder),
+        name=run.name,
     )
 
 

@@ -1,7 +1,7 @@
 """ONNX Runtime's way out when int8 costs too much: rank tensors by their error, leave ops out.
 
 Its ``qdq_loss_debug`` compares each tensor before and after quantization; that the ops around the
-worst are then excluded, one more in each round until the bound is met, is what its documentation
+worst are then excluded, a layer more each round until the bound is met, its documentation
 leaves to the user.
 https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#debugging
 """
@@ -9,6 +9,7 @@ https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html#de
 from __future__ import annotations
 
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from nc_sigopt_strategy.backends.onnx_kept_fp32 import THE_SWITCH
 
 # All activations of these are held at once, of both models.
 _RANKING_INPUTS = 8
-_NOT_OPS = ("QuantizeLinear", "DequantizeLinear")
+_FUSED = ("Clip", "Relu", "LeakyRelu", "HardSigmoid", "Sigmoid")
 
 
 def build_debug(task: RivalTask) -> Built:
@@ -36,12 +37,12 @@ def build_debug(task: RivalTask) -> Built:
     path, tried = task.folder / MODEL_FILE, task.folder / "candidate.onnx"
     # Without it ONNX Runtime quantizes some of the ops that were excluded, when a session is made.
     switch = {"session_config_entries": dict(THE_SWITCH)}
-    order: list[str] = []
+    order: list[tuple[str, ...]] = []
     best, out, count = None, 0, 0
     while True:
-        static.write(tried, without=order[:count])
+        static.write(tried, without=list(chain.from_iterable(order[:count])))
         accuracy = task.accuracy(task.made(tried, **switch))
-        print(f"{count} ops excluded: accuracy {accuracy:.4f}", flush=True)
+        print(f"{count} layers excluded: accuracy {accuracy:.4f}", flush=True)
         if best is None or _better(accuracy, best, task):
             best, out = accuracy, count
             tried.replace(path)
@@ -53,11 +54,11 @@ def build_debug(task: RivalTask) -> Built:
             break
     static.clean()
     tried.unlink(missing_ok=True)
-    what = f"{in_words(task.kwargs)}, {out} of {len(order)} ops out" if out else ""
+    what = f"{in_words(task.kwargs)}, {out} of {len(order)} layers out" if out else ""
     model = task.made(path, what=what or in_words(task.kwargs), **switch)
     if task.met(best):
         return Built((model,))
-    why = "all ops were out" if count > len(order) else "the time was up"
+    why = "all layers were out" if count > len(order) else "the time was up"
     return Built((model,), note=f"The bound was not met when {why}.")
 
 
@@ -65,17 +66,35 @@ def _better(one: float, other: float, task: RivalTask) -> bool:
     return one > other if task.higher_is_better else one < other
 
 
-def _worst_first(static: StaticQuantization, quantized: Path, folder: Path) -> list[str]:
-    """Names of the quantized nodes, by the signal-to-noise ratio of their worst tensor."""
+def _worst_first(
+    static: StaticQuantization, quantized: Path, folder: Path
+) -> list[tuple[str, ...]]:
+    """Names of the quantized nodes, a layer at a time, by the noise of its worst tensor.
+
+    A layer is a node with the activation function that alone reads it: apart they would have a
+    quantized tensor between them.
+    """
     errors = _errors(static, quantized, folder)
-    ranked = []
-    for node in onnx.load(str(static.prepared), load_external_data=False).graph.node:
-        if not node.name or node.op_type not in QDQRegistry or node.op_type in _NOT_OPS:
+    nodes = list(onnx.load(str(static.prepared), load_external_data=False).graph.node)
+    readers: dict[str, list[Any]] = {}
+    for node in nodes:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    ranked: list[tuple[float, tuple[str, ...]]] = []
+    taken: set[str] = set()
+    for node in nodes:
+        if not node.name or node.op_type not in QDQRegistry or node.name in taken:
             continue
-        known = [errors[name] for name in (*node.input, *node.output) if name in errors]
+        layer, tensors = [node.name], {*node.input, *node.output}
+        following = readers.get(node.output[0], [])
+        if len(following) == 1 and following[0].op_type in _FUSED and following[0].name:
+            layer.append(following[0].name)
+            tensors |= set(following[0].output)
+        taken.update(layer)
+        known = [errors[name] for name in tensors if name in errors]
         if known:
-            ranked.append((min(known), node.name))
-    return [name for _, name in sorted(ranked)]
+            ranked.append((min(known), tuple(layer)))
+    return [layer for _, layer in sorted(ranked)]
 
 
 def _errors(static: StaticQuantization, quantized: Path, folder: Path) -> dict[str, float]:
