@@ -18,7 +18,7 @@ from typing import Any
 from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.errors import TrialError
-from nc_sigopt_strategy.hosts.inc.as_given import AsGiven
+from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
