@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
 
 from nc_sigopt_strategy.backends.op_graph import GraphNode, Shape, elements, product
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 _OP_TYPES = {"MatMul": "matmul", "Gemm": "matmul"}
 _CONVOLUTION = "conv"
@@ -22,6 +25,15 @@ def inferred_shapes(model: Any) -> dict[str, Shape]:
     }
     shapes.update({constant.name: tuple(constant.dims) for constant in graph.initializer})
     return shapes
+
+
+def known_shapes(model: Any) -> dict[str, Shape]:
+    """``inferred_shapes``, none where ONNX fails at it: sizes help, and a run does without."""
+    try:
+        return inferred_shapes(model)
+    except Exception as error:  # what ONNX raises depends on the op that it cannot infer
+        logger.debug("No shapes for the op graph: %s", error)
+        return {}
 
 
 def graph_nodes(model: Any, shapes: Mapping[str, Shape]) -> list[GraphNode]:

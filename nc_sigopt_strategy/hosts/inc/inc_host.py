@@ -11,12 +11,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.backends.find import backend_for
+from nc_sigopt_strategy.backends.onnx_fused import fused_into
+from nc_sigopt_strategy.backends.op_graph import as_groups
 from nc_sigopt_strategy.errors import TrialError
 from nc_sigopt_strategy.hosts.inc.as_given import AsGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
@@ -93,8 +95,11 @@ class IncHost:
         return tuple(self._strategy.calib_sampling_size_lst)
 
     def op_graph(self, ops: Sequence[OpKey]) -> dict[str, Any]:
-        """See ``Host``."""
-        return self.backend.op_graph(self._optimized_model, ops)
+        """See ``Host``; what reads a fused op reads the one that stands for it."""
+        groups = self._options.groups()
+        wanted = set(ops)
+        every = [key for op in self.ops() for key in (op.key, *op.members) if op.key in wanted]
+        return as_groups(self.backend.op_graph(self._optimized_model, every), groups)
 
     def calibration_data(self) -> CalibrationData:
         """See ``Host``."""
@@ -230,7 +235,20 @@ class IncHost:
             framework=self.framework,
             graph_order=self.backend.graph_order(self._optimized_model),
             excluded_precisions=getattr(strategy.config, "excluded_precisions", None) or (),
+            fused=self._fused,
         )
+
+    def _fused(
+        self, ops: Sequence[OpKey], may_follow: Callable[[OpKey, OpKey], bool]
+    ) -> Mapping[OpKey, OpKey]:
+        """INC's TensorFlow adaptor lists what is fused as one op, that of ONNX each by itself."""
+        if self._given_onnx is None:
+            return {}
+        # Imported late: it needs ONNX.
+        from nc_sigopt_strategy.backends.onnx_graph import known_shapes
+
+        model = self._optimized_model.model
+        return fused_into(model.graph, known_shapes(model), ops, may_follow)
 
     @cached_property
     def _calibration_data(self) -> CalibrationData:
