@@ -15,24 +15,24 @@ from nc_sigopt_strategy.backends.op_graph import Shape
 # As a host names an op: by its name and its type in the model.
 Key = tuple[str, str]
 
-_ACTIVATIONS = frozenset(
-    "Relu Clip LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Sigmoid HardSigmoid HardSwish Tanh "
-    "Softplus Softsign Mish Gelu FastGelu BiasGelu QuickGelu".split()
-)
-_ARITHMETIC = frozenset("Add Sub Mul Div Sum Min Max BatchNormalization".split())
-_JOINING = "Concat"
-_MOVING = frozenset(
-    "MaxPool Reshape Flatten Squeeze Unsqueeze Transpose Split Slice Expand Tile Pad Resize "
-    "Upsample DepthToSpace SpaceToDepth CenterCropPad Gather GatherElements GatherND ArgMax "
-    "Identity Dropout".split()
-)
-_FOLLOWING = _ACTIVATIONS | _ARITHMETIC | _MOVING | {_JOINING}
+# fmt: off
+_ACTIVATIONS = frozenset([
+    "Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Sigmoid",
+    "HardSigmoid", "HardSwish", "Tanh", "Softplus", "Softsign", "Mish", "Gelu", "FastGelu",
+    "BiasGelu", "QuickGelu",
+])
+_ARITHMETIC = frozenset(["Add", "Sub", "Mul", "Div", "Sum", "Min", "Max", "BatchNormalization"])
+_MOVING = frozenset([
+    "MaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Split", "Slice",
+    "Expand", "Tile", "Pad", "Resize", "Upsample", "DepthToSpace", "SpaceToDepth",
+    "CenterCropPad", "Gather", "GatherElements", "GatherND", "ArgMax", "Identity", "Dropout",
+])
+_FOLLOWING = _ACTIVATIONS | _ARITHMETIC | _MOVING | {"Concat"}
 # Looked through where no op with a choice writes an input: element by element, of one tensor.
-_TRANSPARENT = (
-    _ACTIVATIONS
-    | _ARITHMETIC
-    | frozenset("Erf Exp Log Neg Abs Sqrt Reciprocal Pow Cast Identity Dropout".split())
-)
+_TRANSPARENT = _ACTIVATIONS | _ARITHMETIC | {
+    "Erf", "Exp", "Log", "Neg", "Abs", "Sqrt", "Reciprocal", "Pow", "Cast", "Identity", "Dropout",
+}
+# fmt: on
 # What an unknown extent is taken for: more than one, as those of images and sentences are.
 _UNKNOWN_EXTENT, _UNKNOWN_RANK = 32.0, 4
 
@@ -107,7 +107,7 @@ class _Walk:
     @staticmethod
     def _data(node: Any) -> Sequence[str]:
         # The others of a moving op say where to, and are often computed from shapes.
-        return node.input[:1] if node.op_type in _MOVING else node.input
+        return list(node.input[:1] if node.op_type in _MOVING else node.input)
 
 
 def _size(shape: Shape) -> float:

@@ -106,7 +106,7 @@ class IncOptions:
         self.ops = tuple(
             Op(
                 key,
-                least_precise_first({l: o.quant_mode for l, o in self._options[key].items()}),
+                least_precise_first({w: o.quant_mode for w, o in self._options[key].items()}),
                 next(iter(self._options[key])),
                 tuple(members),
             )
