@@ -1,9 +1,14 @@
-"""The "sigopt" tuning strategy for Intel Neural Compressor.
+"""The fastest mixed-precision version of a model that still meets your accuracy bound.
 
-Importing the package registers the strategy, whether Neural Compressor was imported before or is
-imported later:
+    import nc_sigopt_strategy as ncs
 
-    import nc_sigopt_strategy
+    result = ncs.autotune("model.onnx", eval_fn=accuracy, calib_dataloader=loader, timeout=900)
+    result.save("best.onnx")
+
+It tunes ONNX models for ONNX Runtime and OpenVINO, and TensorFlow models with Intel Neural
+Compressor. Importing the package also registers the "sigopt" strategy with Neural Compressor,
+where that is installed, whether it was imported before or is imported later:
+
     from neural_compressor import config
 
     conf = config.PostTrainingQuantConfig(strategy="sigopt")
@@ -31,8 +36,11 @@ from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.version import __version__
 
 if TYPE_CHECKING:
+    from nc_sigopt_strategy.autotuning.autotune import autotune
+    from nc_sigopt_strategy.autotuning.result import TuningResult
     from nc_sigopt_strategy.hosts.inc.quant_config import PostTrainingQuantConfig
     from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
+    from nc_sigopt_strategy.hosts.predictor import predictor
 
 __all__ = [
     "Outcome",
@@ -41,16 +49,22 @@ __all__ = [
     "SigOptStrategyError",
     "SigOptTuneStrategy",
     "TrialRecord",
+    "TuningResult",
     "__version__",
+    "autotune",
     "last_outcome",
+    "predictor",
     "register",
 ]
 
-# These import Neural Compressor, which imports TensorFlow: seconds that reading an outcome or
-# `nc-sigopt --help` should not cost.
+# Neural Compressor, which imports TensorFlow, or the engine come with these: time that reading an
+# outcome or `nc-sigopt --help` should not cost.
 _LAZY = {
     "PostTrainingQuantConfig": "nc_sigopt_strategy.hosts.inc.quant_config",
     "SigOptTuneStrategy": "nc_sigopt_strategy.hosts.inc.strategy",
+    "TuningResult": "nc_sigopt_strategy.autotuning.result",
+    "autotune": "nc_sigopt_strategy.autotuning.autotune",
+    "predictor": "nc_sigopt_strategy.hosts.predictor",
 }
 
 
@@ -58,6 +72,10 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 register_with_import()

@@ -13,6 +13,7 @@ PRODUCT = (
     "cli",
     "cluster",
     "jobs",
+    "autotuning",
     "hosts",
     "testing",
     "tuning",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -30,6 +31,18 @@ def nodes_below(nodes: Iterable[Any]) -> Iterator[Any]:
         yield node
         for graph in _own_graphs(node):
             waiting.extend(graph.node)
+
+
+def read_in_subgraphs(model: Any) -> set[str]:
+    """Tensors that are read inside of If, Loop and Scan, wherever they come from."""
+    return {
+        name
+        for graph in itertools.islice(graphs_of(model), 1, None)
+        for name in (
+            *(name for node in graph.node for name in node.input),
+            *(made.name for made in graph.output),
+        )
+    }
 
 
 def tensors_of(model: Any) -> Iterator[Any]:

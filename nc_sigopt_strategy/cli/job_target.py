@@ -18,6 +18,12 @@ _OPTIONS = (
         metavar="FILE.py",
         help="For a MODEL: a Python file that defines calib_dataloader and eval_func.",
     ),
+    click.option(
+        "--host",
+        metavar="NAME",
+        help="What tunes a MODEL: onnxruntime, openvino, inc, or auto for all that are installed "
+        "and read it.  [default: by the kind of model]",
+    ),
     click.option("--inputs", metavar="NAMES", help="Of a frozen graph, with commas between."),
     click.option("--outputs", metavar="NAMES", help="Of a frozen graph, with commas between."),
     click.option(
@@ -56,6 +62,7 @@ def job_of(target: Path, options: dict[str, Any]) -> TuningJob:
     said = JobOptions(
         output=options.get("output"),
         data=options["data"],
+        host=options["host"],
         inputs=_names(options["inputs"]),
         outputs=_names(options["outputs"]),
         loss=options["loss"],

@@ -63,8 +63,10 @@ _LOCAL_RAY = "this machine"
 def tune(target: Path, **options: Any) -> None:
     """Tune one model with one strategy.
 
-    MODEL is a frozen TensorFlow graph (.pb), the folder of a SavedModel, or an ONNX model; --data
-    names a Python file that calibrates and evaluates it.
+    MODEL is an ONNX model, OpenVINO's IR (.xml), a frozen TensorFlow graph (.pb) or the folder of
+    a SavedModel; --data names a Python file that calibrates and evaluates it. An ONNX model is
+    tuned for ONNX Runtime, an IR for OpenVINO and a TensorFlow model with Neural Compressor,
+    unless --host says otherwise.
 
     CONFIG is a YAML file (see configs/), which the benchmark harness reads. Of its strategies the
     sigopt one runs, or the only one.
@@ -80,6 +82,8 @@ def tune(target: Path, **options: Any) -> None:
     job = job_of(target, options)
     end, folder = _on_ray(job, options) if options["ray"] is not None else _here(job, options)
     table_console().print(outcome_table(end.outcome))
+    for line in end.runtimes:
+        click.echo(line)
     click.echo(f"Everything about this run: {folder}")
     if end.interrupted:
         sys.exit(INTERRUPTED)

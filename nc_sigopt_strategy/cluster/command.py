@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
 from nc_sigopt_strategy.cluster.child_process import ChildProcess
 from nc_sigopt_strategy.cluster.cluster import Cluster, connected, import_ray
 from nc_sigopt_strategy.cluster.errors import RayError
@@ -29,7 +30,6 @@ from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.jobs.job import Tell, TuningJob
 from nc_sigopt_strategy.jobs.log_file import LOG_FILE
 from nc_sigopt_strategy.jobs.run_end import RunEnd
-from nc_sigopt_strategy.jobs.run_folder import new_run_folder
 from nc_sigopt_strategy.jobs.sigopt_settings import STORE_FILE
 from nc_sigopt_strategy.jobs.worker_process import SAVING_SECONDS, worker_environment
 from nc_sigopt_strategy.results.outcome import Outcome

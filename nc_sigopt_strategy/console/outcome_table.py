@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,20 @@ def outcome_table(outcome: Outcome) -> Table:
     for name, value in _outcome_rows(outcome):
         table.add_row(name, Text(value))
     return table
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """``outcome_table`` as plain text."""
+    console = Console(
+        file=io.StringIO(),
+        width=_WIDTH_OUTSIDE_TERMINALS,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    with console.capture() as captured:
+        console.print(outcome_table(outcome))
+    return captured.get().rstrip()
 
 
 def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:

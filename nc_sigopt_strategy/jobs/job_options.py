@@ -20,6 +20,7 @@ class JobOptions:
         output: Folder of the run folder.
         label: Which of the strategies in the file.
         data: A Python file with calibration data and evaluation.
+        host: Name of the host that tunes a model; ``auto`` for all that are installed.
         inputs: Names of the model's inputs.
         outputs: Names of the model's outputs.
         loss: Relative loss of accuracy that is tolerable.
@@ -31,6 +32,7 @@ class JobOptions:
     output: Path | None = None
     label: str | None = None
     data: Path | None = None
+    host: str | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     loss: float | None = None
@@ -42,6 +44,7 @@ class JobOptions:
         """Options by which a model file is tuned and that were given, by name."""
         values = {
             "--data": self.data,
+            "--host": self.host,
             "--inputs": ",".join(self.inputs),
             "--outputs": ",".join(self.outputs),
             "--loss": self.loss,

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOG_FILE = "log.txt"
-_TALKATIVE = ("neural_compressor", "nc_sigopt_strategy", "tensorflow")
+_TALKATIVE = ("neural_compressor", "nc_sigopt_strategy", "tensorflow", "nncf", "openvino")
 
 
 @contextmanager
 def logs_in(path: Path) -> Iterator[None]:
-    """Send what is logged inside to a file, where it does not break the progress bar."""
-    # Neural Compressor sets its logger up when it is imported.
-    from nc_sigopt_strategy.hosts.inc import fitting  # noqa: F401
+    """Send what is logged inside to a file, where it does not break the progress bar.
 
+    A job that uses Neural Compressor has imported it by now: it sets its logger up then.
+    """
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(message)s"))
     loggers = [logging.getLogger(name) for name in _TALKATIVE]

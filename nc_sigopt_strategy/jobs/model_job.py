@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nc_sigopt_strategy.autotuning.autotune import result_everywhere
+from nc_sigopt_strategy.autotuning.every_runtime import EveryRuntime, runtimes_for
+from nc_sigopt_strategy.autotuning.request import DEFAULT_TRIALS, Place, Request, Share
+from nc_sigopt_strategy.autotuning.runners import Runner, runner_for
 from nc_sigopt_strategy.errors import ConfigFileError, ModelError, SettingsError
+from nc_sigopt_strategy.hosts.find import AUTO, INC, KnownHost, host_for, named_host
+from nc_sigopt_strategy.hosts.given import DEFAULT_LOSS, Criterion, Given
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.jobs.evaluation import RecordingEvaluation
 from nc_sigopt_strategy.jobs.job import PreparedJob, Tell
 from nc_sigopt_strategy.jobs.job_options import JobOptions
-from nc_sigopt_strategy.jobs.pipeline_file import Pipeline, check_runs, read_pipeline
+from nc_sigopt_strategy.jobs.pipeline_file import Pipeline, read_pipeline
 from nc_sigopt_strategy.jobs.quiet import native_output_in
 from nc_sigopt_strategy.jobs.run_end import RunEnd
 from nc_sigopt_strategy.jobs.sigopt_settings import (
     OWN_KEYS,
-    WORKSPACE_FOLDER,
     check_connection,
     merged_kwargs,
     own_kwargs,
 )
-from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
-from nc_sigopt_strategy.results.outcome import Outcome
-from nc_sigopt_strategy.results.run_files import OUTCOME_FILE, publish, read_outcome
-from nc_sigopt_strategy.settings.settings import Settings
-from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
-
-if TYPE_CHECKING:
-    from nc_sigopt_strategy.hosts.inc.given_model import GivenModel
 
 DEFAULT_OUTPUT = Path("runs")
-# Neural Compressor's own defaults.
-DEFAULT_LOSS = 0.01
-DEFAULT_TRIALS = 100
+_BEST = "best_model"
 _FROZEN, _ONNX = ".pb", ".onnx"
 # A command line is seen by whoever lists processes, and a job's options are written to files.
 _SECRETS = {
@@ -56,8 +51,8 @@ class ModelJob:
     """See ``TuningJob`` for the contract.
 
     Attributes:
-        path: A frozen graph, a SavedModel's folder, an ONNX model, or what else Neural
-            Compressor loads from a path.
+        path: A frozen graph, a SavedModel's folder, an ONNX model, OpenVINO's IR, or what else a
+            host loads from a path.
         options: As they were given; ``data`` is there and absolute.
         strategy_kwargs: Of the sigopt strategy.
         timeout: Seconds; 0 leaves the end to ``max_trials``.
@@ -118,6 +113,8 @@ class ModelJob:
         if not strategy_kwargs:
             return self
         kwargs = merged_kwargs(self.strategy_kwargs, strategy_kwargs)
+        if self.options.host == AUTO:
+            _refuse_workers(kwargs)
         return dataclasses.replace(self, strategy_kwargs=kwargs)
 
     def with_budget(self, *, timeout: int, max_trials: int | None = None) -> ModelJob:
@@ -132,68 +129,95 @@ class ModelJob:
             raise ModelError(
                 f"The model {self.path} does not exist.", "Correct the path of the model."
             )
+        host = None if self.options.host == AUTO else host_for(self.path, self.options.host)
         check_connection(self.strategy_kwargs)
         pipeline = read_pipeline(Path(str(self.options.data)), named_by="--data")
+        evaluation = _Evaluation(pipeline.eval_func)
+        kwargs = dict(self.strategy_kwargs)
+        if pipeline.stored_metrics_func is not None:
+            kwargs.setdefault("stored_metrics_func", pipeline.stored_metrics_func)
+        options = self.options
+        given = Given(
+            self.path,
+            pipeline.calib_dataloader,
+            evaluation,
+            Criterion(self.loss),
+            inputs=options.inputs,
+            outputs=options.outputs,
+        )
+        request = Request(given, kwargs, Share(self.max_trials, self.timeout))
+        if host is None:
+            return _PreparedEverywhere(request, tuple(runtimes_for(request)))
         with native_output_in(None):
-            from nc_sigopt_strategy.hosts.inc.given_model import load_model
+            runner = runner_for(host, request)
+            runner.check()
+        return _PreparedModel(request, pipeline, evaluation, runner)
 
-            settings = Settings.from_kwargs(self.strategy_kwargs)
-            model = load_model(
-                self.path,
-                self.options.inputs,
-                self.options.outputs,
-                settings.onnxruntime_session_options,
-            )
-            check_runs(self.path, pipeline.batch, model.open)
-        return _PreparedModel(self, pipeline, model)
+
+class _Evaluation:
+    """Calls the user's evaluation; once there is a run folder, by way of its record."""
+
+    def __init__(self, evaluate: Callable[[Any], Any]) -> None:
+        self.evaluate = evaluate
+
+    def __call__(self, model: Any) -> Any:
+        return self.evaluate(model)
 
 
 @dataclass(frozen=True)
 class _PreparedModel:
     """A model that runs on the first batch of its data."""
 
-    job: ModelJob
+    request: Request
     pipeline: Pipeline
-    model: GivenModel
+    evaluation: _Evaluation
+    runner: Runner
 
     def run(self, folder: Path, *, progress: bool | None) -> RunEnd:
         """See ``PreparedJob``."""
-        # Not at the top: Neural Compressor comes with it, which takes seconds.
-        from nc_sigopt_strategy.hosts.inc.fitting import fit
-        from nc_sigopt_strategy.hosts.inc.given_model import Tuning
-
-        job, pipeline = self.job, self.pipeline
-        kwargs = {**own_kwargs(folder, progress), **job.strategy_kwargs}
-        if pipeline.stored_metrics_func is not None:
-            kwargs.setdefault("stored_metrics_func", pipeline.stored_metrics_func)
-        tuning = Tuning(kwargs, job.loss, job.timeout, job.max_trials)
-        conf = tuning.config(self.model, folder / WORKSPACE_FOLDER)
-        watch = InterruptWatch(job.timeout)
-        evaluation = RecordingEvaluation(
-            pipeline.eval_func,
+        criterion = self.request.given.criterion
+        self.evaluation.evaluate = RecordingEvaluation(
+            self.pipeline.eval_func,
             folder,
-            lambda accuracy, baseline: _bound(baseline, job.loss).met(accuracy),
-            check_interrupt=watch.check,
+            lambda accuracy, baseline: criterion.bound(baseline).met(accuracy),
         )
-        with watch:
-            fitted = fit(self.model.source, conf, pipeline.calib_dataloader, evaluation)
-        if (folder / OUTCOME_FILE).exists():
-            return RunEnd(read_outcome(folder), watch.by_person)
-        why = repr(fitted.error) if fitted.error else "the strategy left no outcome.json"
-        outcome = Outcome(
-            strategy=STRATEGY_NAME, found=False, stop_reason=f"It failed: {why}", error=why
-        )
-        return RunEnd(publish(outcome, folder, {}), watch.by_person)
+        place = _place(folder, progress, self.request)
+        run = self.runner.run(self.request.budget, place)
+        return RunEnd(run.outcome, run.interrupted)
 
 
-def _bound(baseline: float, loss: float) -> AccuracyBound:
-    return AccuracyBound.of(baseline, relative=True, tolerable_loss=loss, higher_is_better=True)
+@dataclass(frozen=True)
+class _PreparedEverywhere:
+    """A model that is tuned on several runtimes."""
+
+    request: Request
+    hosts: tuple[KnownHost, ...]
+
+    def run(self, folder: Path, *, progress: bool | None) -> RunEnd:
+        """See ``PreparedJob``; each runtime has a folder of its own in the run folder."""
+        place = _place(folder, progress, self.request)
+        result = result_everywhere(EveryRuntime(self.request, place, self.hosts).tune())
+        if result.found:
+            result.save(folder / _BEST)
+        else:
+            result.save_report(folder)
+        rows = [row.in_words() for row in result.runtimes]
+        return RunEnd(result.outcome, result.interrupted, tuple(rows))
+
+
+def _place(folder: Path, progress: bool | None, request: Request) -> Place:
+    own = own_kwargs(folder, progress)
+    # What the user says comes before what a run folder suggests.
+    return Place(folder, {key: value for key, value in own.items() if key not in request.settings})
 
 
 def _check_options(path: Path, options: JobOptions) -> None:
+    host = options.host
+    if host not in (None, AUTO):
+        named_host(host)
     ends = {"--inputs": options.inputs, "--outputs": options.outputs}
     for name, names in ends.items():
-        if path.suffix == _FROZEN and not names:
+        if path.suffix == _FROZEN and host in (None, INC) and not names:
             raise ConfigFileError(
                 f"{path} is a frozen graph, and {name} is missing.",
                 "A frozen graph does not say which of its ops they are: list them, with commas "
@@ -225,3 +249,13 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
             )
         if key in _SECRETS:
             raise SettingsError(f"--set takes no {key}: it may hold a secret.", _SECRETS[key])
+
+
+def _refuse_workers(kwargs: Mapping[str, Any]) -> None:
+    for key, option in _OPTIONS.items():
+        if key != "storage" and kwargs.get(key) not in (None, 1):
+            raise ConfigFileError(
+                f"{option} {kwargs[key]} does not go with --host {AUTO}: each runtime has an "
+                "experiment of its own.",
+                "Name one host: workers share one experiment.",
+            )

@@ -11,8 +11,6 @@ from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.settings.settings import Settings
 
 STORE_FILE = "experiments.sqlite3"
-# Neural Compressor's own.
-WORKSPACE_FOLDER = "nc_workspace"
 # What the run folder and the terminal decide.
 OWN_KEYS = ("output_dir", "progress")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
 from nc_sigopt_strategy.jobs.job import Tell, TuningJob
 from nc_sigopt_strategy.jobs.log_file import LOG_FILE, logs_in
 from nc_sigopt_strategy.jobs.run_end import RunEnd
-from nc_sigopt_strategy.jobs.run_folder import new_run_folder
 
 
 def tune(job: TuningJob, tell: Tell, *, progress: bool | None = None) -> tuple[RunEnd, Path]:

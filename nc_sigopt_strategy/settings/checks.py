@@ -12,6 +12,7 @@ from typing import Any
 
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.settings.choices import (
+    ACTIVATION_TYPES,
     CALIBRATIONS,
     GOALS,
     MAX_WORKER_NAME,
@@ -19,6 +20,7 @@ from nc_sigopt_strategy.settings.choices import (
     SAMPLERS,
     SUGGESTIONS,
 )
+from nc_sigopt_strategy.settings.openvino_properties import checked_properties
 from nc_sigopt_strategy.settings.secret import TOKEN_KEY, Secret
 from nc_sigopt_strategy.settings.server_options import (
     checked_ca_bundle,
@@ -231,6 +233,8 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "latency_repeats": _whole(2),
     "latency_batch_size": _whole(1),
     "onnxruntime_session_options": checked_session_options,
+    "activation_type": _one_of(*ACTIVATION_TYPES),
+    "openvino_properties": checked_properties,
     "output_dir": _path,
     "progress": _flag,
 }

@@ -14,6 +14,7 @@ from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.settings.address import Address
 from nc_sigopt_strategy.settings.checks import CHECKS
 from nc_sigopt_strategy.settings.choices import (
+    ACTIVATION_TYPES,
     CONSTRAINT,
     DEFAULT_EXPERIMENT_NAME,
     DEFAULT_PROJECT_ID,
@@ -98,6 +99,10 @@ class Settings:
         latency_batch_size: Inputs in the timed batch; default: the first calibration batch whole.
         onnxruntime_session_options: Of every session that ONNX models are timed in; see
             ``checked_session_options``. Default: ONNX Runtime's own, without spinning.
+        activation_type: What ONNX Runtime's host quantizes activations to, in all ops of a run:
+            ``uint8`` or ``int8``. Weights are int8.
+        openvino_properties: What OpenVINO models are compiled with, as its CPU device names them;
+            see ``checked_properties``. Default: the hint on performance is latency.
         output_dir: Run folder for outcome, trials, recipe and the best model; default: ``sigopt``
             in INC's workspace.
         progress: Live progress bar; default: when standard error is a terminal.
@@ -137,6 +142,8 @@ class Settings:
     latency_repeats: int = 12
     latency_batch_size: int | None = None
     onnxruntime_session_options: Mapping[str, Any] | None = None
+    activation_type: str = ACTIVATION_TYPES[0]
+    openvino_properties: Mapping[str, Any] | None = None
     output_dir: Path | None = None
     progress: bool | None = None
 

@@ -37,10 +37,12 @@ class Ended:
     Attributes:
         outcome: As it was written.
         model: The model of ``outcome.best``; ``None`` if there is none.
+        stopped: What ended the run before its budget was spent, if anything did.
     """
 
     outcome: Outcome
     model: Model | None
+    stopped: BaseException | None = None
 
 
 def end(preparation: Preparation, run: Run | None, stopped: BaseException | None) -> Ended:
@@ -54,7 +56,7 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
     reason, error = _why(preparation, stopped)
     if run is None:
         nothing = Outcome(strategy="sigopt", found=False, stop_reason=reason, error=error)
-        return Ended(publish(nothing, preparation.folder, {}), None)
+        return Ended(publish(nothing, preparation.folder, {}), None, stopped)
     # Why nothing came of it says more than how many trials it took to find out.
     reason = reason or shared_by_all(run.history.records) or run.stop_reason
     decided: tuple[TrialRecord, Model] | None = None
@@ -85,7 +87,7 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
             run.start.experiment.missed_updates,
             run.start.experiment.shown_id,
         )
-    return Ended(outcome, model)
+    return Ended(outcome, model, stopped)
 
 
 def _as_it_runs(run: Run, winner: TrialRecord, model: Model) -> TrialRecord:

@@ -9,7 +9,7 @@ import pytest
 
 from nc_sigopt_strategy.backends.model_inputs import ModelInput
 from nc_sigopt_strategy.errors import DataError
-from nc_sigopt_strategy.hosts.inc.fed_loader import fed
+from nc_sigopt_strategy.hosts.fed_loader import fed
 from nc_sigopt_strategy.measurement.feeding import Feeder
 from tests.conftest import Loader
 

@@ -19,8 +19,8 @@ from nc_sigopt_benchmarks.judging.verdicts import best_strategy, verdicts
 from nc_sigopt_benchmarks.machine.facts import host_differences, host_facts
 from nc_sigopt_benchmarks.models.find import find_model
 from nc_sigopt_benchmarks.models.model_files import session_opener
+from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
 from nc_sigopt_strategy.errors import DataError
-from nc_sigopt_strategy.jobs.run_folder import new_run_folder
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 Tell = Callable[[str], None]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.jobs.run_folder import new_run_folder
 
 CONFIG_FILE = "config.json"
 # What may change in between: where the file lies, and how the models found are timed.

@@ -142,7 +142,11 @@ class ConfigJob:
     def prepare(self, tell: Tell) -> PreparedJob:
         """See ``TuningJob``."""
         config = dataclasses.replace(self.config, strategies=(self.chosen,))
-        return _PreparedRun(config, self._run, prepare(config, tell).model)
+        prepared = _PreparedRun(config, self._run, prepare(config, tell).model)
+        # Neural Compressor sets its logger up when it is imported, which must not be in the run.
+        from nc_sigopt_strategy.hosts.inc import fitting  # noqa: F401
+
+        return prepared
 
     def _with(self, **changes: Any) -> ConfigJob:
         return dataclasses.replace(self, chosen=dataclasses.replace(self.chosen, **changes))

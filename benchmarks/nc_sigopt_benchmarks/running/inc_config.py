@@ -10,8 +10,8 @@ from nc_sigopt_benchmarks.config.run_config import SIGOPT, RunConfig
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import ONNXRUNTIME
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
+from nc_sigopt_strategy.autotuning.run_folder import WORKSPACE_FOLDER
 from nc_sigopt_strategy.errors import UnsupportedVersionError
-from nc_sigopt_strategy.jobs.sigopt_settings import WORKSPACE_FOLDER
 
 # What the number in Neural Compressor's quant_level makes of the strategy's name.
 _QUANT_LEVELS: dict[str, int | str] = {"auto": "auto", "conservative": 0}

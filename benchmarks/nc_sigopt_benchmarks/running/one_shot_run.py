@@ -21,10 +21,10 @@ from nc_sigopt_benchmarks.running.stock_record import (
     outcome_from_events,
     trials_from_events,
 )
+from nc_sigopt_strategy.autotuning.run_folder import WORKSPACE_FOLDER
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.jobs.evaluation import read_events
 from nc_sigopt_strategy.jobs.run_end import RunEnd
-from nc_sigopt_strategy.jobs.sigopt_settings import WORKSPACE_FOLDER
 from nc_sigopt_strategy.results.run_files import publish, write_recipe, write_trials
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 

@@ -15,8 +15,8 @@ from typing import Any
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.models.model_files import best_model_file, file_fingerprint
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
+from nc_sigopt_strategy.autotuning.run_folder import WORKSPACE_FOLDER
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
-from nc_sigopt_strategy.jobs.sigopt_settings import WORKSPACE_FOLDER
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import write_recipe
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState

@@ -20,7 +20,7 @@ from neural_compressor import quantization
 from neural_compressor.config import options
 
 from nc_sigopt_strategy.errors import ModelError
-from nc_sigopt_strategy.hosts.inc.fed_loader import check_iterable
+from nc_sigopt_strategy.hosts.fed_loader import check_iterable
 from nc_sigopt_strategy.hosts.inc.keras_models import KEPT, as_saved_model
 
 _MARK = "_nc_sigopt_strategy"

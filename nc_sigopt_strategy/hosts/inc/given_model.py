@@ -1,8 +1,9 @@
-"""A model that somebody gives as a path, loaded as ``fit`` loads it, and how it is to be tuned."""
+"""A model that somebody gives, loaded as ``fit`` loads it, and how it is to be tuned."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 from neural_compressor import config as inc
 from neural_compressor.model import Model
 
-from nc_sigopt_strategy.backends.backend import ModelSession
+from nc_sigopt_strategy.backends.backend import Backend, ModelSession
 from nc_sigopt_strategy.backends.find import backend_for
-from nc_sigopt_strategy.errors import ModelError, SettingsError, needed
+from nc_sigopt_strategy.errors import ModelError, SettingsError, in_one_line, needed
+from nc_sigopt_strategy.hosts.given import DEFAULT_SAMPLING_SIZE, Criterion
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 
 _FROZEN, _ONNX = ".pb", ".onnx"
@@ -23,16 +25,26 @@ class GivenModel:
     """A model that could be loaded.
 
     Attributes:
-        source: What ``fit`` gets: the path; the graph of a SavedModel.
+        name: Its path, or what else names it in messages.
+        source: What ``fit`` gets: the path or the given object; the graph of a SavedModel.
         inputs: Names of its inputs, as INC is told them.
         outputs: Names of its outputs, as INC is told them.
-        open: Opens a session of it.
+        framework: INC's name of its framework.
+        model: INC's model object.
+        backend: Runs it.
     """
 
+    name: str
     source: Any
     inputs: Sequence[str]
     outputs: Sequence[str]
-    open: Callable[[], ModelSession]
+    framework: str
+    model: Any
+    backend: Backend
+
+    def open(self) -> ModelSession:
+        """A session of it."""
+        return self.backend.open(self.model)
 
 
 @dataclass(frozen=True)
@@ -41,25 +53,33 @@ class Tuning:
 
     Attributes:
         strategy_kwargs: All of the strategy's.
-        loss: Relative loss of accuracy that is tolerable.
+        criterion: How much accuracy may be lost.
         timeout: Seconds; 0 leaves the end to ``max_trials``.
         max_trials: Observation budget.
+        sampling_sizes: How many inputs may calibrate.
     """
 
     strategy_kwargs: Mapping[str, Any]
-    loss: float
+    criterion: Criterion
     timeout: int
     max_trials: int
+    sampling_sizes: Sequence[int] = (DEFAULT_SAMPLING_SIZE,)
 
     def config(self, model: GivenModel, workspace: Path) -> Any:
         """INC's ``PostTrainingQuantConfig``; INC's own files go into the workspace."""
         inc.options.workspace = str(workspace)
+        criterion = self.criterion
         return inc.PostTrainingQuantConfig(
             inputs=list(model.inputs),
             outputs=list(model.outputs),
             # Left at "auto", it would be for INC to say which strategy runs.
             quant_level=1,
-            accuracy_criterion=inc.AccuracyCriterion(tolerable_loss=self.loss),
+            calibration_sampling_size=list(self.sampling_sizes),
+            accuracy_criterion=inc.AccuracyCriterion(
+                higher_is_better=_one_direction(criterion),
+                criterion="relative" if criterion.relative else "absolute",
+                tolerable_loss=criterion.tolerable_loss,
+            ),
             tuning_criterion=inc.TuningCriterion(
                 strategy=STRATEGY_NAME,
                 strategy_kwargs=dict(self.strategy_kwargs),
@@ -96,15 +116,12 @@ def load_model(
         if path.suffix == _FROZEN:
             _check_has_ops(path, model.graph_def.node, [*inputs, *outputs])
         if not path.is_dir():
-            return GivenModel(str(path), inputs, outputs, lambda: backend.open(model))
-        # Given the folder, INC would hand the FP32 model to eval_func as another kind of object
-        # than the quantized ones.
-        return GivenModel(
-            model.graph_def,
-            model.input_tensor_names,
-            model.output_tensor_names,
-            lambda: backend.open(model),
-        )
+            given: tuple[Any, Sequence[str], Sequence[str]] = (str(path), inputs, outputs)
+        else:
+            # Given the folder, INC would hand the FP32 model to eval_func as another kind of
+            # object than the quantized ones.
+            given = (model.graph_def, model.input_tensor_names, model.output_tensor_names)
+        return GivenModel(str(path), *given, str(conf.framework), model, backend)
     except (ModelError, SettingsError):
         raise
     except Exception as error:  # what a framework raises for what it cannot load varies
@@ -114,6 +131,39 @@ def load_model(
             "Give a frozen graph (.pb) with its --inputs and --outputs, a SavedModel's folder or "
             "an ONNX model.",
         ) from error
+
+
+def model_object(
+    model: Any,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    session_options: Mapping[str, Any] | None,
+) -> GivenModel:
+    """A framework's own model object, wrapped as INC does; arguments and errors as before."""
+    name = f"(a {type(model).__name__})"
+    conf = inc.PostTrainingQuantConfig(inputs=list(inputs), outputs=list(outputs))
+    try:
+        # INC rewrites in place what it is given; the copy stays as it is.
+        wrapped = Model(copy.deepcopy(model), conf=conf)
+        backend = backend_for(conf.framework, session_options)
+    except (ModelError, SettingsError):
+        raise
+    except Exception as error:  # what a framework raises for what it cannot load varies
+        raise ModelError(
+            f"The model {name} cannot be wrapped by Neural Compressor: {in_one_line(error)}",
+            "Give a path, a tf.Graph, a GraphDef or an onnx.ModelProto.",
+        ) from error
+    return GivenModel(name, model, inputs, outputs, str(conf.framework), wrapped, backend)
+
+
+def _one_direction(criterion: Criterion) -> bool:
+    directions = criterion.higher_is_better
+    if isinstance(directions, bool):
+        return directions
+    raise SettingsError(
+        f"higher_is_better is {directions!r}, and Neural Compressor takes one direction here.",
+        "Let eval_fn return one number.",
+    )
 
 
 def _import_framework(path: Path) -> None:

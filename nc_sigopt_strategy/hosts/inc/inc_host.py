@@ -21,7 +21,7 @@ from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.backends.onnx_fused import fused_into
 from nc_sigopt_strategy.backends.op_graph import as_groups
 from nc_sigopt_strategy.errors import TrialError
-from nc_sigopt_strategy.hosts.inc.as_given import AsGiven
+from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage

@@ -11,7 +11,6 @@ INC rewrites the other one in place.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Collection
@@ -23,31 +22,17 @@ import onnx
 from neural_compressor.config import options
 from neural_compressor.model.onnx_model import ONNXModel
 
-from nc_sigopt_strategy.backends.onnx_checks import (
-    refuse_quantized,
-    refuse_unloadable,
-    refuse_without_ops,
-)
+from nc_sigopt_strategy.backends.onnx_checks import refuse_without_ops
 from nc_sigopt_strategy.backends.onnx_files import (
     fits_one_file,
     lacks_weights,
     load_weights,
-    parsed,
-    read_model,
-    weights_are_in,
     write_model,
 )
-from nc_sigopt_strategy.backends.onnx_precision import in_float32, other_precisions
-from nc_sigopt_strategy.backends.onnx_protos import nodes_below, real_inputs, type_name
-from nc_sigopt_strategy.errors import ModelError
-
-logger = logging.getLogger("nc_sigopt_strategy")
+from nc_sigopt_strategy.backends.onnx_protos import nodes_below
+from nc_sigopt_strategy.backends.onnx_reading import read_given, whole, working_copy
 
 _ATTRIBUTE = "_nc_sigopt_given"
-# What else a path may lead to: these are INC's TensorFlow formats.
-_NOT_ONNX = (".pb", ".h5", ".keras", ".meta", ".ckpt", ".tflite")
-
-_OF_TENSORFLOW = ("saved_model.pb", "checkpoint", "keras_metadata.pb")
 
 
 @dataclass(frozen=True)
@@ -100,40 +85,14 @@ def for_inc(root: Any) -> Any:
     """
     if isinstance(root, os.PathLike):
         root = os.fspath(root)
-    proto, path = _read(root)
-    if proto is None:
+    found = _read(root)
+    if found is None:
         return root
-    what = "The model" if path is None else repr(path)
-    refuse_quantized(proto, what)
-    users, prepared, notes = proto, _without_defaults(proto), []
-    kinds = other_precisions(proto)
-    types = " and ".join(map(type_name, kinds))
-    if kinds:
-        prepared = in_float32(prepared, kinds)
-    try:
-        refuse_unloadable(users, what)
-    except ModelError:
-        if not types:
-            raise
-        # bfloat16 has few kernels on a CPU; in float32 the model may run all the same.
-        refuse_unloadable(prepared, what)
-        users = onnx.ModelProto()
-        users.CopyFrom(prepared)
-        notes.append(
-            f"{what} is in {types}, which cannot run here: it was converted to "
-            "float32, which all results are compared with."
-        )
-    else:
-        if types:
-            notes.append(
-                f"{what} is in {types}, and Neural Compressor quantizes float32: a copy in it is "
-                "tuned, and recipe.json is for that copy. Accuracy, latency and output noise are "
-                "compared with the model as it was given."
-            )
-    for note in notes:
-        logger.info("%s", note)
+    proto, path = found
+    copy = working_copy(proto, path, "Neural Compressor")
+    prepared = copy.working
     _give_each_gemm_its_own(prepared)
-    given = GivenOnnxModel(_inc_model(users, path), tuple(notes))
+    given = GivenOnnxModel(_inc_model(copy.users, path), copy.notes)
     result = _inc_model(prepared, _file_for_inc(prepared))
     result._config = given.model.hf_config
     setattr(result, _ATTRIBUTE, given)
@@ -176,75 +135,12 @@ def _give_each_gemm_its_own(model: Any) -> None:
         readers[shared] -= 1
 
 
-def _read(root: Any) -> tuple[Any, str | None]:
+def _read(root: Any) -> tuple[Any, str | None] | None:
     """The proto with its weights, and the path that it came from; ``None`` if it is not ONNX."""
-    given_path: str | None = None
-    if isinstance(root, str):
-        if not _is_onnx_path(root):
-            return None, None
-        # Not resolved: a link to a model may stand beside links to its weights.
-        file = Path(root).expanduser().absolute()
-        return read_model(file), str(file)
-    if isinstance(root, (bytes, bytearray, memoryview)):
-        proto = parsed(bytes(root), "What was given")
-    elif isinstance(root, ONNXModel):
-        proto, given_path = root.model, root.model_path
-    elif isinstance(root, onnx.ModelProto):
-        proto = root
-    else:
-        return None, None
-    path = None if given_path is None else Path(given_path).absolute()
-    whole = onnx.ModelProto()
-    # The user's own object stays as it is.
-    whole.CopyFrom(proto)
-    if lacks_weights(whole):
-        # A runtime too looks in the current folder for what belongs to a model from memory.
-        folder = path.parent if path is not None else Path.cwd()
-        known = path is not None or weights_are_in(whole, folder)
-        load_weights(whole, folder if known else None, "The model")
-    return whole, None if path is None else str(path)
-
-
-def _is_onnx_path(path: str) -> bool:
-    """Whether a path leads to an ONNX model, or says that it does."""
-    suffix = Path(path).suffix.lower()
-    if suffix in (".onnx", ".ort"):
-        return True
-    file = Path(path).expanduser()
-    models = sorted(found.name for found in file.glob("*.onnx")) if file.is_dir() else []
-    if models and not any((file / name).exists() for name in _OF_TENSORFLOW):
-        raise ModelError(
-            f"{path!r} is a folder; the ONNX models in it are {', '.join(models)}.",
-            "Give the path of one of them.",
-        )
-    if suffix in _NOT_ONNX or not file.is_file():
-        return False
-    with contextlib.suppress(ModelError):
-        return bool(parsed(file.read_bytes(), path).ir_version)
-    return False
-
-
-def _without_defaults(proto: Any) -> Any:
-    """A copy whose constants are no inputs, and whose standard opset is named first.
-
-    INC takes the first entry for the opset (adaptor/onnxrt.py and quantizer.py, 2.6 and 3.7.1),
-    and a constant that may be fed for an input.
-    """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
-    inputs = real_inputs(copy)
-    optional = [i.name for i in copy.graph.input if i.name not in {g.name for g in inputs}]
-    if optional and copy.ir_version >= 4:
-        logger.info(
-            "Inputs with a default, which quantized models hold as a constant: %s.",
-            ", ".join(optional),
-        )
-    del copy.graph.input[:]
-    copy.graph.input.extend(inputs)
-    opsets = sorted(copy.opset_import, key=lambda opset: opset.domain not in ("", "ai.onnx"))
-    del copy.opset_import[:]
-    copy.opset_import.extend(opsets)
-    return copy
+    if not isinstance(root, ONNXModel):
+        return read_given(root)
+    path = None if root.model_path is None else Path(root.model_path).absolute()
+    return whole(root.model, path), None if path is None else str(path)
 
 
 def _file_for_inc(proto: Any) -> str | None:

@@ -27,18 +27,17 @@ _HOOKS_MODULE = "nc_sigopt_strategy.hosts.inc.fit_hooks"
 def register_with_import() -> None:
     """Register now if INC is imported already, else as soon as it is.
 
-    Raises:
-        UnsupportedVersionError: The installed Neural Compressor has no tuning strategies.
+    An INC without tuning strategies is left alone: whoever imports it may not want them. Who does
+    is told by ``register``, which all that needs INC calls.
     """
-    check_version()
-    wrapt.register_post_import_hook(lambda module: register(), "neural_compressor")
+    wrapt.register_post_import_hook(_register_if_supported, "neural_compressor")
 
 
 def register() -> None:
     """Register the strategy; calling it again changes nothing.
 
     Raises:
-        UnsupportedVersionError: The installed Neural Compressor has no tuning strategies.
+        UnsupportedVersionError: There is no Neural Compressor, or one without tuning strategies.
     """
     check_version()
     from neural_compressor import config
@@ -57,6 +56,13 @@ def register() -> None:
     _log_like_inc()
 
 
+def _register_if_supported(module: Any) -> None:
+    try:
+        register()
+    except UnsupportedVersionError as error:
+        logger.warning("The strategy %r is not registered: %s", STRATEGY_NAME, error)
+
+
 def check_version(installed: str | None = None) -> None:
     """Check Neural Compressor's version.
 
@@ -71,7 +77,8 @@ def check_version(installed: str | None = None) -> None:
             installed = importlib.metadata.version("neural_compressor")
         except importlib.metadata.PackageNotFoundError:
             raise UnsupportedVersionError(
-                "Neural Compressor is not installed.", f"pip install '{SUPPORTED}'"
+                "Neural Compressor is not installed.",
+                "Install it with: pip install 'nc_sigopt_strategy[inc]'",
             ) from None
     numbers = tuple(int(part) for part in installed.split(".")[:2] if part.isdigit())
     if not (2, 6) <= numbers < (3, 8):

@@ -19,13 +19,13 @@ from neural_compressor.config import options
 from neural_compressor.strategy.strategy import STRATEGIES, TuneStrategy
 
 from nc_sigopt_strategy.backends.find import inputs_of
+from nc_sigopt_strategy.hosts.fed_loader import fed
 from nc_sigopt_strategy.hosts.inc.config_checks import (
     check_criterion,
     check_measurable,
     check_objective,
     check_recipes,
 )
-from nc_sigopt_strategy.hosts.inc.fed_loader import fed
 from nc_sigopt_strategy.hosts.inc.fit_hooks import absolute_workspace, no_exit
 from nc_sigopt_strategy.hosts.inc.inc_host import IncHost
 from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras

@@ -11,8 +11,8 @@ import gc
 from pathlib import Path
 
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, absent, are_replaced, replaced
-from nc_sigopt_strategy.hosts.inc.calibration.statistics import StatisticsStore
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.statistics_store import StatisticsStore
 from nc_sigopt_strategy.settings.choices import AS_PRINTED, EXACT, STOCK
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tensorflow.python.framework import tensor_util
 
-from nc_sigopt_strategy.hosts.inc.calibration.statistics import Array
+from nc_sigopt_strategy.hosts.statistics_store import Array
 
 # Below this, a constant costs less than its replacement; biases and ranges stay as they are.
 _LARGE_BYTES = 16 * 1024

@@ -18,8 +18,8 @@ import onnxruntime
 from neural_compressor.adaptor.ox_utils.calibrator import CALIBRATOR, HistogramCollector
 
 from nc_sigopt_strategy.errors import DataError
-from nc_sigopt_strategy.hosts.inc.calibration.statistics import Array
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.statistics_store import Array
 from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
 from nc_sigopt_strategy.measurement.feeding import as_array
 

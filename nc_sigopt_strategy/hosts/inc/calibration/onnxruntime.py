@@ -36,13 +36,13 @@ from nc_sigopt_strategy.hosts.inc.calibration.onnx_runs import (
 )
 from nc_sigopt_strategy.hosts.inc.calibration.onnx_weights import QuantizedWeights
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach
-from nc_sigopt_strategy.hosts.inc.calibration.statistics import (
+from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.statistics_store import (
     Array,
     Section,
     StatisticsStore,
     digest_of,
 )
-from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

@@ -33,12 +33,6 @@ from neural_compressor.model import Model
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.light_constants import LightConstants
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach
-from nc_sigopt_strategy.hosts.inc.calibration.statistics import (
-    Array,
-    Section,
-    StatisticsStore,
-    digest_of,
-)
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_graphs import (
     printed_by,
@@ -48,6 +42,12 @@ from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_graphs import (
     without_prints,
 )
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.statistics_store import (
+    Array,
+    Section,
+    StatisticsStore,
+    digest_of,
+)
 from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
 
 logger = logging.getLogger("nc_sigopt_strategy")

@@ -1,8 +1,8 @@
-"""The user's dataloader as Neural Compressor gets it: every batch in plain arrays.
+"""The user's dataloader as a host gets it: every batch in plain arrays.
 
-INC feeds what a loader yields to the model as it is, with three ways of its own to fail: an
-exit(0) where a batch is no array and torch is not installed, keys that are no inputs, and inputs
-in another order. Here all batches come out of one ``Feeder``.
+INC by itself feeds what a loader yields to the model as it is, with three ways of its own to
+fail: an exit(0) where a batch is no array and torch is not installed, keys that are no inputs, and
+inputs in another order. Here all batches come out of one ``Feeder``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nc_sigopt_strategy.measurement.feeding import Feeder, as_array
 
 
 class FedLoader:
-    """Stands for a user's dataloader; INC finds all that the loader has.
+    """Stands for a user's dataloader; who looks for it finds all that the loader has.
 
     Args:
         loader: Yields ``(inputs, label)``, or mappings that hold both.

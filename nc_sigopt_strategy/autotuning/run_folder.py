@@ -7,16 +7,21 @@ from pathlib import Path
 
 from nc_sigopt_strategy.errors import ConfigFileError
 
+# Neural Compressor's own files, inside the run folder.
+WORKSPACE_FOLDER = "nc_workspace"
 _SAME_SECOND = 99
 
 
-def new_run_folder(name: str, output: Path, source: Path) -> Path:
+def new_run_folder(
+    name: str, output: Path, source: Path | str, *, named_by: str = "the key output, or --output,"
+) -> Path:
     """Make ``<output>/<name>-<timestamp>``, with a number behind it if it is there already.
 
     Args:
         name: Of the run.
         output: Folder of the run folders.
-        source: The file that asked for it, for messages.
+        source: Who asked for it, for messages.
+        named_by: What names the folder of the run folders, for messages.
 
     Raises:
         ConfigFileError: The output folder cannot be written.
@@ -31,10 +36,10 @@ def new_run_folder(name: str, output: Path, source: Path) -> Path:
         except OSError as error:
             raise ConfigFileError(
                 f"{source}: the run folder {folder} cannot be made: {error}.",
-                "Set the key output, or --output, to a folder that can be written.",
+                f"Set {named_by} to a folder that can be written.",
             ) from error
         return folder.resolve()
     raise ConfigFileError(
         f"{source}: {output} holds {_SAME_SECOND} folders called {stem} already.",
-        "Set the key output, or --output, to another folder.",
+        f"Set {named_by} to another folder.",
     )

@@ -1,7 +1,7 @@
-"""The model as the user gave it, against what Neural Compressor makes of it.
+"""The model as the user gave it, against what a host makes of it before it quantizes.
 
-INC rewrites the FP32 graph, in place and in its own copy, before anything is quantized. Where that
-goes wrong, it would give every trial, and the accuracy that all are judged by, another model.
+A host folds and fuses the FP32 graph, INC even in place. Where that goes wrong, it would give
+every trial, and the accuracy that all are judged by, another model.
 """
 
 from __future__ import annotations
@@ -26,16 +26,25 @@ _FLIPPED = 0.1
 
 
 class AsGiven:
-    """What the user's model gives on the first batch; made before INC has touched the model.
+    """What the user's model gives on the first batch; made before anybody has touched the model.
 
     Args:
         backend: Runs it.
-        model: INC's model object.
+        model: The user's, as the backend takes models.
         loader: Whose first batch is run; ``None``: nothing is.
+        rewriter: Who rewrites the model, for messages.
     """
 
-    def __init__(self, backend: Backend, model: Model, loader: Any | None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        model: Model,
+        loader: Any | None,
+        *,
+        rewriter: str = "Neural Compressor",
+    ) -> None:
         self._backend = backend
+        self._rewriter = rewriter
         self._batch: Any = None
         self._outputs: list[Array] | None = None
         self._problem: Exception | None = None
@@ -48,10 +57,10 @@ class AsGiven:
             self._problem = error
 
     def compare(self, models: Iterable[Model]) -> None:
-        """Run what INC made of the model, and see whether it is the same.
+        """Run what was made of the model, and see whether it is the same.
 
         Args:
-            models: INC's models; each of them is to compute what the given one computes.
+            models: Each of them is to compute what the given one computes.
 
         Raises:
             DataError: The given model does not run on the data.
@@ -70,7 +79,7 @@ class AsGiven:
                 logger.info("The model's outputs are random: they are not compared.")
                 return
             raise ModelError(
-                "Neural Compressor's rewriting of the FP32 model changed what it computes: on the "
+                f"{self._rewriter}'s rewriting of the FP32 model changed what it computes: on the "
                 f"first calibration batch {difference}.",
                 "Nothing was tried. Simplify the model before (weights that several nodes share "
                 "are a known cause), or take it from another export.",
@@ -81,7 +90,7 @@ class AsGiven:
             return _run(self._backend, model, self._batch)
         except Exception as error:
             raise ModelError(
-                "The FP32 model runs as you gave it, and not as Neural Compressor rewrote it: "
+                f"The FP32 model runs as you gave it, and not as {self._rewriter} rewrote it: "
                 f"{in_one_line(error)}",
                 "Nothing was tried. Simplify the model before, or take it from another export.",
             ) from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy.hosts.inc.calibration.statistics import Section, StatisticsStore, digest_of
+from nc_sigopt_strategy.hosts.statistics_store import Section, StatisticsStore, digest_of
 
 LOADER: list[int] = []
 ARRAYS = {"Min a:0": np.array([1.5, -2.0], np.float32), "kl counts b": np.arange(4)}

@@ -2,7 +2,7 @@
 
 Statistics depend on the FP32 graph, the calibration data and the sample size, and on nothing that
 is searched. A ``Section`` holds those of one such combination as plain arrays under names that the
-framework's module chooses; its key is a digest of everything that they depend on.
+host chooses; its key is a digest of everything that they depend on.
 
 Files are NumPy archives without pickled objects, each with a digest of its own content. A file
 that is damaged, cut short or written by something else is named in a warning and made again.

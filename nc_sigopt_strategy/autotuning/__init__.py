@@ -1,0 +1,1 @@
+"""Tuning a given model with the host that suits it, or with every host that reads it."""

@@ -1,0 +1,190 @@
+"""The hosts by name: which there are, which are installed, and which takes a model."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nc_sigopt_strategy.errors import ModelError, SettingsError, needed
+from nc_sigopt_strategy.hosts.given import Given
+from nc_sigopt_strategy.hosts.model_kind import (
+    FROZEN,
+    IR,
+    KERAS,
+    ONNX,
+    SAVED_MODEL,
+    TORCH,
+    kind_of_model,
+)
+from nc_sigopt_strategy.settings.settings import Settings
+from nc_sigopt_strategy.tuning.host import Host
+
+ONNXRUNTIME, OPENVINO, INC, AUTO = "onnxruntime", "openvino", "inc", "auto"
+
+
+@dataclass(frozen=True)
+class KnownHost:
+    """A host by name.
+
+    Attributes:
+        name: As users name it.
+        title: As sentences name it.
+        takes: The kinds of model that it reads.
+        modules: What has to be installed.
+        extra: The extra that brings those.
+        factory: ``module:class`` of a host that takes a ``Given``; imported late, because it
+            imports its runtime. Empty for INC, whose ``fit`` makes its own.
+    """
+
+    name: str
+    title: str
+    takes: tuple[str, ...]
+    modules: tuple[str, ...]
+    extra: str
+    factory: str = ""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether its packages are there; nothing is imported."""
+        return all(_is_there(module) for module in self.modules)
+
+    def require(self) -> None:
+        """Import its packages.
+
+        Raises:
+            MissingExtraError: One is not installed, or cannot be imported.
+        """
+        for module in self.modules:
+            needed(
+                module, f"nc_sigopt_strategy[{self.extra}]", what=f"Tuning with host={self.name!r}"
+            )
+
+
+_KNOWN = (
+    KnownHost(
+        ONNXRUNTIME,
+        "ONNX Runtime",
+        (ONNX,),
+        ("onnx", "onnxruntime"),
+        "onnxruntime",
+        "nc_sigopt_strategy.hosts.onnxruntime.onnxruntime_host:OnnxRuntimeHost",
+    ),
+    KnownHost(
+        OPENVINO,
+        "OpenVINO",
+        (IR, ONNX, FROZEN, SAVED_MODEL, TORCH),
+        ("openvino", "nncf"),
+        "openvino",
+        "nc_sigopt_strategy.hosts.openvino.openvino_host:OpenVinoHost",
+    ),
+    KnownHost(
+        INC,
+        "Neural Compressor",
+        (FROZEN, SAVED_MODEL, KERAS, ONNX),
+        ("neural_compressor",),
+        "inc",
+    ),
+)
+# Which host takes a kind of model if nobody says which.
+_DEFAULT = {
+    ONNX: ONNXRUNTIME,
+    IR: OPENVINO,
+    TORCH: OPENVINO,
+    FROZEN: INC,
+    SAVED_MODEL: INC,
+    KERAS: INC,
+}
+HOST_NAMES = tuple(host.name for host in _KNOWN)
+
+
+def named_host(name: object) -> KnownHost:
+    """The host of a name.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    for host in _KNOWN:
+        if host.name == name:
+            return host
+    names = (*HOST_NAMES, AUTO)
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.4)
+    meant = f"Did you mean {near[0]!r}? " if near else ""
+    raise SettingsError(f"There is no host {name!r}.", f"{meant}Hosts: {', '.join(names)}.")
+
+
+def host_for(model: Any, name: str | None = None) -> KnownHost:
+    """The host that is to tune a model.
+
+    Args:
+        model: A path, or a framework's model object.
+        name: Of the host; ``None``: as the kind of the model suggests.
+
+    Raises:
+        SettingsError: There is no such host.
+        ModelError: There is no such model, or the host does not read its kind.
+    """
+    known = None if name is None else named_host(name)
+    kind = kind_of_model(model)
+    if known is None:
+        known = named_host(_DEFAULT[kind])
+    if kind in known.takes:
+        return known
+    able = [host.name for host in _KNOWN if kind in host.takes]
+    raise ModelError(
+        f"host={known.name!r} does not read {kind}, which {shown_model(model)} is.",
+        f"It is read by: {', '.join(able)}.",
+    )
+
+
+def hosts_that_read(model: Any) -> Sequence[KnownHost]:
+    """All hosts that read the kind of a model, installed or not.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    kind = kind_of_model(model)
+    return tuple(host for host in _KNOWN if kind in host.takes)
+
+
+def open_host(name: str, given: Given, settings: Settings) -> Host:
+    """A host of a given model; for the hosts that take a ``Given``.
+
+    Args:
+        name: ``onnxruntime`` or ``openvino``; INC's ``fit`` makes its own.
+        given: What the user hands over.
+        settings: What the user chose.
+
+    Raises:
+        SettingsError: There is no such host.
+        MissingExtraError: It is not installed.
+        SigOptStrategyError: The model or the data cannot be used.
+    """
+    known = host_for(given.model, name)
+    if not known.factory:
+        raise SettingsError(
+            f"host={name!r} does not take a model directly.",
+            f"Those that do: {', '.join(host.name for host in _KNOWN if host.factory)}.",
+        )
+    known.require()
+    module, _, made = known.factory.partition(":")
+    make: Callable[[Given, Settings], Host] = getattr(importlib.import_module(module), made)
+    return make(given, settings)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def shown_model(model: Any) -> str:
+    """A model in a message: its path, or the class of an object."""
+    if isinstance(model, (str, os.PathLike)):
+        return os.fspath(model)
+    return f"the given {type(model).__name__}"

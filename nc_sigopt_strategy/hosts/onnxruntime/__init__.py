@@ -1,0 +1,1 @@
+"""ONNX Runtime as a host of its own, without Neural Compressor."""

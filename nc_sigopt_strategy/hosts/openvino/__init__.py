@@ -1,0 +1,1 @@
+"""OpenVINO as a host: models quantized by NNCF, run by OpenVINO's CPU device."""

@@ -1,0 +1,79 @@
+"""From the fully quantized model to one where some ops are float.
+
+NNCF would calibrate again for every choice (its ``ignored_scope``). Ranges and bias corrections of
+one op depend on FP32's activations only (fast bias correction; Finkelstein et al., "Fighting
+Quantization Bias With Bias", 2019), not on what its neighbours run as, so what belongs to the other
+ops can be taken out of the model where all are quantized. ``tests/hosts/openvino`` compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import openvino as ov
+
+from nc_sigopt_strategy.backends.openvino_graph import constant_nodes
+from nc_sigopt_strategy.hosts.openvino.groups import Group
+
+_BRANCHING = "If"
+
+
+def with_floats(quantized: ov.Model, original: ov.Model, groups: Iterable[Group]) -> ov.Model:
+    """A copy of the quantized model in which the ops of groups are as they were.
+
+    Args:
+        quantized: With everything quantized that can be; not changed.
+        original: The same before; not changed.
+        groups: What is float.
+    """
+    model, source = quantized.clone(), original.clone()
+    nodes, known = _by_name(model), _by_name(source)
+    constants = constant_nodes(source)
+    for group in groups:
+        for name in group.members:
+            _rewire(nodes[name], known[name], nodes, constants)
+        for name in group.ops:
+            for bias in _biases(known[name], constants):
+                _rewire(nodes[bias], known[bias], nodes, constants)
+    _restore_branches(nodes, known)
+    return ov.Model(
+        model.get_results(), model.get_sinks(), model.get_parameters(), model.get_friendly_name()
+    )
+
+
+def without_branches_quantized(quantized: ov.Model, original: ov.Model) -> ov.Model:
+    """The quantized model with the bodies of its branches as they were."""
+    return with_floats(quantized, original, ())
+
+
+def _rewire(node: Any, known: Any, nodes: Mapping[str, Any], constants: set[str]) -> None:
+    """Let a node read what it read before; constants come with all that makes them."""
+    for position, before in enumerate(known.input_values()):
+        owner = before.get_node().get_friendly_name()
+        if owner not in constants:
+            before = nodes[owner].output(before.get_index())
+        node.input(position).replace_source_output(before)
+
+
+def _biases(known: Any, constants: set[str]) -> list[str]:
+    """Names of the Adds of a constant right after an op: where NNCF corrects its bias."""
+    readers = [port.get_node() for port in known.output(0).get_target_inputs()]
+    return [
+        reader.get_friendly_name()
+        for reader in readers
+        if reader.get_type_name() == "Add"
+        and any(v.get_node().get_friendly_name() in constants for v in reader.input_values())
+    ]
+
+
+def _restore_branches(nodes: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """NNCF quantizes the bodies of branches as well; nothing of ours decides on them."""
+    for name, node in known.items():
+        if node.get_type_name() == _BRANCHING:
+            for index in (0, 1):
+                nodes[name].set_function(index, node.get_function(index))
+
+
+def _by_name(model: ov.Model) -> dict[str, Any]:
+    return {node.get_friendly_name(): node for node in model.get_ops()}

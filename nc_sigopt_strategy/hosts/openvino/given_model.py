@@ -1,0 +1,115 @@
+"""The model that a user gives, as ``openvino.Model``, and what speaks against quantizing it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+from nc_sigopt_strategy.errors import ModelError, in_one_line
+from nc_sigopt_strategy.hosts.given import Given
+from nc_sigopt_strategy.hosts.model_kind import IR, ONNX, TORCH, kind_of_model
+from nc_sigopt_strategy.hosts.openvino.groups import FAKE_QUANTIZE
+from nc_sigopt_strategy.hosts.openvino.names import give_stable_names
+
+_HALF = (ov.Type.f16, ov.Type.bf16)
+
+
+def load_model(given: Given, example: Any = None) -> ov.Model:
+    """The user's model with names that are the same in every process.
+
+    Args:
+        given: Holds it.
+        example: A batch; what PyTorch's modules are traced with.
+
+    Raises:
+        ModelError: It cannot be read or converted, or is quantized already.
+    """
+    what = _named(given.model)
+    kind = kind_of_model(given.model)
+    try:
+        model = _converted(given, kind, example)
+    except ModelError:
+        raise
+    except Exception as error:  # each frontend has its own classes
+        raise ModelError(
+            f"OpenVINO {ov.__version__} cannot read {what}: {in_one_line(error)}",
+            "An op that it does not know, or a file that is incomplete, are the usual reasons; "
+            "export the model anew, or choose another host.",
+        ) from error
+    _refuse_quantized(model, what)
+    _refuse_half(model, what)
+    give_stable_names(model)
+    return model
+
+
+def _converted(given: Given, kind: str, example: Any) -> ov.Model:
+    model = given.model
+    if isinstance(model, ov.Model):
+        return model.clone()
+    if isinstance(model, (str, os.PathLike)):
+        path = Path(model).expanduser()
+        if kind in (IR, ONNX):
+            return ov.Core().read_model(str(path))
+        return ov.convert_model(str(path), **_ends(given))
+    if kind == ONNX:
+        return ov.Core().read_model(_serialized(model))
+    if kind == TORCH:
+        return ov.convert_model(model, example_input=example)
+    return ov.convert_model(model, **_ends(given))
+
+
+def _ends(given: Given) -> dict[str, Any]:
+    """Inputs and outputs, where a graph does not say which of its ops they are."""
+    found: dict[str, Any] = {}
+    if given.inputs:
+        found["input"] = list(given.inputs)
+    if given.outputs:
+        found["output"] = list(given.outputs)
+    return found
+
+
+def _serialized(model: Any) -> bytes:
+    """An ONNX model that is in memory, whole."""
+    from nc_sigopt_strategy.backends.onnx_files import lacks_weights, load_weights
+
+    if lacks_weights(model):
+        load_weights(model, None, "The ONNX model")
+    return bytes(model.SerializeToString())
+
+
+def _refuse_quantized(model: ov.Model, what: str) -> None:
+    count = sum(node.get_type_name() == FAKE_QUANTIZE for node in model.get_ops())
+    if count:
+        raise ModelError(
+            f"{what} is quantized already: it has {count} FakeQuantize ops.",
+            "Give the FP32 model that it was made from.",
+        )
+
+
+def _refuse_half(model: ov.Model, what: str) -> None:
+    """Weights in half precision are usual and are widened as they are read; computing in it is not."""
+    for node in model.get_ops():
+        if node.get_type_name() in ("Constant", "Convert", "Result", "Parameter"):
+            continue
+        if any(output.get_element_type() in _HALF for output in node.outputs()) and not (
+            _constant_only(node)
+        ):
+            raise ModelError(
+                f"{what} computes in {node.output(0).get_element_type().get_type_name()} (the "
+                f"first op that does is {node.get_friendly_name()!r}), and FP32 is what accuracy "
+                "is judged by.",
+                "Export it in float32; OpenVINO chooses the types that it runs in.",
+            )
+
+
+def _constant_only(node: Any) -> bool:
+    return all(v.get_node().get_type_name() == "Constant" for v in node.input_values())
+
+
+def _named(model: Any) -> str:
+    if isinstance(model, (str, os.PathLike)):
+        return os.fspath(model)
+    return f"The given {type(model).__name__}"

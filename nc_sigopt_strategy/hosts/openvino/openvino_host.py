@@ -1,0 +1,233 @@
+"""``OpenVinoHost``: a model that NNCF quantizes and OpenVINO runs."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nc_sigopt_strategy.backends.backend import Array
+from nc_sigopt_strategy.backends.openvino import OpenVinoBackend, OpenVinoModel
+from nc_sigopt_strategy.backends.openvino_graph import (
+    graph_nodes,
+    inferred_shapes,
+    openvino_inputs,
+)
+from nc_sigopt_strategy.backends.openvino_ir import Ir
+from nc_sigopt_strategy.backends.openvino_properties import BF16, F16, F32
+from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.hosts.as_given import AsGiven
+from nc_sigopt_strategy.hosts.given import Given
+from nc_sigopt_strategy.hosts.given_host import GivenHost
+from nc_sigopt_strategy.hosts.openvino.calibrated import Quantizer
+from nc_sigopt_strategy.hosts.openvino.choosing import with_floats
+from nc_sigopt_strategy.hosts.openvino.float_types import FloatTypes
+from nc_sigopt_strategy.hosts.openvino.given_model import load_model
+from nc_sigopt_strategy.hosts.openvino.group_graph import group_graph
+from nc_sigopt_strategy.hosts.openvino.groups import Group, find_groups
+from nc_sigopt_strategy.hosts.openvino.versions import require_openvino
+from nc_sigopt_strategy.measurement.batches import CalibrationData, batch_length
+from nc_sigopt_strategy.settings.settings import Settings
+from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
+from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
+
+_INT8 = "int8"
+# OpenVINO's words for types to the labels of choices.
+_LABELS = {BF16: "bf16", F16: "fp16", F32: "fp32"}
+
+
+class OpenVinoHost:
+    """A ``Host`` whose models are ``OpenVinoModel`` objects.
+
+    Every op runs in int8 or as a float. The float is bf16 or fp32, op by op: the model is compiled
+    for bf16, and ops in fp32 are marked to keep their type. Ops that OpenVINO does not let keep it
+    (MatMul with constant weights, as of 2026.4) are offered bf16 only. Where the user's properties
+    fix the precision, or the processor has no bf16, there is one float type.
+
+    Args:
+        given: What the user hands over.
+        settings: Of these the field ``openvino_properties`` counts.
+
+    Raises:
+        MissingExtraError: OpenVINO or NNCF is not installed.
+        UnsupportedVersionError: One of them is too old.
+        ModelError: The model cannot be read or converted, or is quantized already.
+        SettingsError: OpenVINO does not know a property, or refuses its value.
+    """
+
+    def __init__(self, given: Given, settings: Settings) -> None:
+        require_openvino()
+        self.backend = OpenVinoBackend(settings.openvino_properties)
+        self._original = load_model(given)
+        self.fp32: Model = OpenVinoModel(self._original, F32)
+        self.fingerprint = self.backend.fingerprint(self.fp32)
+        self.notes: Sequence[str] = ()
+        self._inputs = openvino_inputs(self._original)
+        self._shared = GivenHost(given, self.backend, lambda: self._inputs, self.users_model)
+        self._as_given = AsGiven(self.backend, self.fp32, self._shared.loader, rewriter="OpenVINO")
+        self._quantizer = Quantizer(self._original, self._items)
+
+    @property
+    def criterion(self) -> str:
+        """See ``Host``."""
+        return self._shared.criterion
+
+    def ops(self) -> Sequence[Op]:
+        """See ``Host``; one op for each group that is int8 or float together.
+
+        Raises:
+            ModelError: There is nothing to quantize, or NNCF cannot do it.
+        """
+        return self._ops
+
+    def sampling_sizes(self) -> Sequence[int]:
+        """See ``Host``."""
+        return self._shared.sampling_sizes()
+
+    def op_graph(self, ops: Sequence[OpKey]) -> dict[str, Any]:
+        """See ``Host``; of groups."""
+        nodes = graph_nodes(self._original)
+        return group_graph(nodes, inferred_shapes(self._original), self._groups, ops)
+
+    def calibration_data(self) -> CalibrationData:
+        """See ``Host``."""
+        return self._shared.calibration_data()
+
+    def users_model(self, model: Model) -> Any:
+        """The model compiled with the properties of the run, an ``openvino.CompiledModel``."""
+        return model.compiled(self.backend.properties)
+
+    @contextlib.contextmanager
+    def session(self, doing: Doing) -> Iterator[None]:
+        """See ``Host``."""
+        self._quantizer.doing = doing
+        yield
+
+    def check(self) -> None:
+        """See ``Host``."""
+        self._as_given.compare([self.fp32])
+
+    def baseline(self) -> Baseline:
+        """See ``Host``."""
+        return self._shared.baseline(self.fp32)
+
+    def quantize(self, choices: Choices) -> Model:
+        """See ``Host``."""
+        labels = {name: label for (name, _), label in choices.labels.items()}
+        if set(labels.values()) == {_LABELS[F32]}:
+            return OpenVinoModel(self._original.clone(), F32)
+        floats = [group for group in self._groups if labels[group.key[0]] != _INT8]
+        quantized = self._quantizer.quantized(choices.sampling_size)
+        ir = Ir.of(with_floats(quantized, self._original, floats))
+        if len(self._floats) > 1:
+            ir = ir.keeping_precision(self._float_types.in_f32(labels))
+        return OpenVinoModel(ir.model(), self._floats[0])
+
+    def evaluate(self, model: Model) -> Evaluation:
+        """See ``Host``."""
+        return self._shared.evaluate(model)
+
+    def recipe(self, choices: Choices) -> Mapping[str, Any]:
+        """What ``nncf.quantize`` and ``compile_model`` are given to build the same model.
+
+        Keys: ``subset_size`` (items that calibrate), ``ignored_scope`` (names of ops that are not
+        quantized), ``keep_precision`` (names of ops that keep f32), ``properties``, ``items``
+        (whether single inputs or whole batches calibrate). Names are those of the model after
+        ``hosts.openvino.names.give_stable_names``.
+        """
+        labels = {name: label for (name, _), label in choices.labels.items()}
+        floats = [group for group in self._groups if labels[group.key[0]] != _INT8]
+        all_fp32 = set(labels.values()) == {_LABELS[F32]}
+        marked = len(self._floats) > 1 and not all_fp32
+        return {
+            "ignored_scope": sorted(name for group in floats for name in group.ops),
+            "subset_size": self._item_count(choices.sampling_size),
+            "items": "inputs" if self._is_split else "batches",
+            "quantized": any(label == _INT8 for label in labels.values()),
+            "keep_precision": sorted(self._float_types.in_f32(labels)) if marked else [],
+            "properties": self.backend.properties.of(F32 if all_fp32 else self._floats[0]),
+        }
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """See ``Host``."""
+        return self._quantizer.used.as_dict()
+
+    def reason(self, error: BaseException) -> str:
+        """See ``Host``."""
+        return self._shared.reason(error)
+
+    @cached_property
+    def _groups(self) -> Sequence[Group]:
+        groups = find_groups(self._quantizer.structure(), self._original)
+        if not groups:
+            kinds = sorted({node.get_type_name() for node in self._original.get_ops()})
+            raise ModelError(
+                "The model has no op that NNCF quantizes; its ops are of the types "
+                f"{', '.join(kinds)}.",
+                "Convolutions and multiplications of matrices by constant weights are quantized.",
+            )
+        return groups
+
+    @cached_property
+    def _ops(self) -> Sequence[Op]:
+        floats = {_LABELS[word] for word in self._floats if word in _LABELS}
+        return [self._op(group, floats) for group in self._groups]
+
+    def _op(self, group: Group, floats: set[str]) -> Op:
+        labels = [_INT8, *(label for label in _LABELS.values() if label in floats)]
+        if len(floats) > 1 and group.key[0] not in self._keep_f32:
+            labels.remove(_LABELS[F32])
+        return Op(group.key, tuple(labels), _INT8)
+
+    @cached_property
+    def _floats(self) -> Sequence[str]:
+        return self.backend.properties.floats
+
+    @cached_property
+    def _float_types(self) -> FloatTypes:
+        return FloatTypes(self._original, self._groups)
+
+    @cached_property
+    def _keep_f32(self) -> set[str]:
+        """Main ops of groups that run in f32 in a model for bf16 if they are marked."""
+        every = dict.fromkeys((group.key[0] for group in self._groups), _LABELS[F32])
+        ir = Ir.of(self._original).keeping_precision(self._float_types.in_f32(every))
+        marked = OpenVinoModel(ir.model(), self._floats[0])
+        ran = self.backend.ran_as(marked, [name for group in self._groups for name in group.ops])
+        return {
+            group.key[0]
+            for group in self._groups
+            if all(ran.get(name) in (None, _LABELS[F32]) for name in group.ops)
+        }
+
+    @property
+    def _is_split(self) -> bool:
+        """Whether inputs can be fed one by one, which gives NNCF the ranges of each."""
+        return all(
+            known.shape is not None and known.shape[:1] == (None,) for known in self._inputs
+        )
+
+    def _items(self, sampling_size: int) -> Iterator[Mapping[str, Array]]:
+        """What the model takes at once, for so many inputs: one input, or a batch of its size."""
+        left = sampling_size
+        for batch in self._shared.calibration_batches(sampling_size):
+            if not self._is_split:
+                yield batch
+                continue
+            for row in range(min(batch_length(batch), left)):
+                yield {name: _row(value, row) for name, value in batch.items()}
+                left -= 1
+
+    def _item_count(self, sampling_size: int) -> int:
+        if self._is_split:
+            return sampling_size
+        first = next(iter(self._shared.calibration_batches(1)), None)
+        return math.ceil(sampling_size / (batch_length(first) if first else 1))
+
+
+def _row(value: Array, row: int) -> Array:
+    return value[row : row + 1] if np.ndim(value) else value

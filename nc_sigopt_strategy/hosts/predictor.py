@@ -1,0 +1,154 @@
+"""One way to call a model of whichever runtime: what makes one ``eval_fn`` serve them all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nc_sigopt_strategy.backends.backend import Array, ModelSession
+from nc_sigopt_strategy.errors import ModelError, needed
+
+# Gets the inputs of one batch, gives the outputs in the model's own order.
+Predictor = Callable[[Any], list[Array]]
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """The model that is evaluated right now: as the user's function got it, and how to open it."""
+
+    users: Any
+    open: Callable[[], ModelSession]
+
+
+_evaluated: ContextVar[_Evaluated | None] = ContextVar("nc_sigopt_evaluated", default=None)
+
+
+@contextlib.contextmanager
+def evaluating(users: Any, open_session: Callable[[], ModelSession]) -> Iterator[None]:
+    """Inside, ``predictor(users)`` runs the model just as the tuning run times it.
+
+    Args:
+        users: What the user's function gets.
+        open_session: Opens the same model with the session options or properties of the run.
+    """
+    token = _evaluated.set(_Evaluated(users, open_session))
+    try:
+        yield
+    finally:
+        _evaluated.reset(token)
+
+
+def open_evaluated(model: Any) -> ModelSession | None:
+    """A session of the model that is evaluated right now; ``None`` if it is another one."""
+    current = _evaluated.get()
+    if current is None:
+        return None
+    same = current.users is model or (isinstance(model, str) and current.users == model)
+    return current.open() if same else None
+
+
+def predictor(model: Any) -> Predictor:
+    """A function that runs a model of any runtime.
+
+    Inside of ``eval_fn`` the model is opened with the session options or properties of the run, so
+    that accuracy is of what is timed and deployed; elsewhere with their defaults.
+
+    Args:
+        model: What ``eval_fn`` gets or ``TuningResult.model`` is: an ``onnx.ModelProto``, an
+            ``openvino.CompiledModel`` or ``openvino.Model``, a ``tf.Graph``; or a path of an ONNX
+            model or of OpenVINO's IR.
+
+    Returns:
+        It takes the inputs of a batch, as the dataloader yields them: one array for a model with
+        one input, else a list by position or a dict by name; it returns a list of arrays.
+
+    Raises:
+        ModelError: It is a model of no runtime known here, or cannot be opened.
+        MissingExtraError: Its runtime is not installed.
+    """
+    session = open_evaluated(model) or _opened(model)
+    # The session lives as long as the function.
+    return session.run
+
+
+def _opened(model: Any) -> ModelSession:
+    names = [f"{known.__module__}.{known.__name__}" for known in type(model).__mro__]
+    if isinstance(model, (str, os.PathLike)):
+        return _opened_file(Path(model).expanduser())
+    if any(name.startswith("onnx.") and name.endswith(".ModelProto") for name in names):
+        return _opened_onnx(model)
+    if any(name.startswith("openvino.") for name in names):
+        return _OpenVinoSession(model)
+    if any(name.startswith("tensorflow.") and name.endswith(".Graph") for name in names):
+        return _opened_graph(model)
+    raise ModelError(
+        f"A {type(model).__name__} is no model that predictor can call.",
+        "Give what eval_fn gets: an onnx.ModelProto, an openvino.CompiledModel or a tf.Graph; or "
+        "the path of an .onnx or .xml file.",
+    )
+
+
+def _opened_file(path: Path) -> ModelSession:
+    if not path.is_file():
+        raise ModelError(f"There is no model file {path}.", "Correct the path.")
+    if path.suffix.lower() == ".xml":
+        openvino = needed("openvino", "nc_sigopt_strategy[openvino]", what="A model in IR")
+        return _OpenVinoSession(openvino.Core().read_model(str(path)))
+    needed("onnxruntime", "nc_sigopt_strategy[onnxruntime]", what="An ONNX model")
+    from nc_sigopt_strategy.backends.onnxruntime import open_onnx_model, session_options
+
+    return open_onnx_model(path, session_options(None))
+
+
+def _opened_onnx(model: Any) -> ModelSession:
+    needed("onnxruntime", "nc_sigopt_strategy[onnxruntime]", what="An ONNX model")
+    from nc_sigopt_strategy.backends.onnx_files import loadable
+    from nc_sigopt_strategy.backends.onnxruntime import OnnxRuntimeSession, session_options
+
+    with loadable(model) as source:
+        return OnnxRuntimeSession(source, session_options(None))
+
+
+def _opened_graph(graph: Any) -> ModelSession:
+    """A graph by its placeholders and by what nothing reads."""
+    from nc_sigopt_strategy.backends.tensorflow import TensorFlowSession
+
+    read = {source for op in graph.get_operations() for source in (t.op.name for t in op.inputs)}
+    inputs = [op.name for op in graph.get_operations() if op.type == "Placeholder"]
+    outputs = [
+        op.name
+        for op in graph.get_operations()
+        if op.name not in read and op.outputs and op.inputs
+    ]
+    return TensorFlowSession(graph.as_graph_def(), inputs, outputs)
+
+
+class _OpenVinoSession:
+    """A model of OpenVINO; one that is not compiled is compiled for the CPU."""
+
+    def __init__(self, model: Any) -> None:
+        if not hasattr(model, "create_infer_request"):
+            openvino = needed("openvino", "nc_sigopt_strategy[openvino]", what="A model in IR")
+            model = openvino.compile_model(model, "CPU")
+        self._request = model.create_infer_request()
+        self._outputs = list(model.outputs)
+        self._inputs = len(model.inputs)
+
+    def run(self, inputs: Any) -> list[Array]:
+        """See ``ModelSession``."""
+        fed = (
+            [inputs]
+            if self._inputs == 1 and not isinstance(inputs, (dict, list, tuple))
+            else inputs
+        )
+        results = self._request.infer(fed)
+        return [results[output].copy() for output in self._outputs]
+
+    def close(self) -> None:
+        """See ``ModelSession``."""
+        del self._request
