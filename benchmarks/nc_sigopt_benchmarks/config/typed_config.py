@@ -138,7 +138,9 @@ def _deployment(
             hint = "It is for comparisons across runtimes: list a rival or a host, or drop it."
             raise places.wrong(("deployment",), "is given, and there is one framework", hint)
         return DeploymentConfig()
-    given = {key: tuple(v) if isinstance(v, list) else v for key, v in (values or {}).items()}
+    given: dict[str, Any] = dict(values or {})
+    if "latency_batch_sizes" in given:
+        given["latency_batch_sizes"] = tuple(given["latency_batch_sizes"])
     deployment = DeploymentConfig(**given)
     models = [s.label for s in strategies if s.name in RIVALS and RIVALS[s.name].fp32]
     if not models:

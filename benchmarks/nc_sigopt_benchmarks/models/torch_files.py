@@ -97,7 +97,9 @@ class _Tensor:
         """A copy in C order."""
         if 0 in self.shape:
             return np.empty(self.shape, self.storage.type)
-        last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+        last = self.offset + sum(
+            (n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)
+        )
         inside = 0 <= self.offset <= last < self.storage.size
         if not inside or min((*self.shape, *self.strides), default=0) < 0:
             raise _unreadable(path, f"its tensor {name} lies outside of its storage")

@@ -12,14 +12,17 @@ class Opened(Protocol):
     """A model that is ready to run.
 
     Attributes:
-        native: The runtime's own object, which an ``eval_func`` gets.
         version: Of the runtime.
         precision: What its float ops run in, where the runtime tells; else empty.
     """
 
-    native: Any
     version: str
     precision: str
+
+    @property
+    def native(self) -> Any:
+        """The runtime's own object, which an ``eval_func`` gets."""
+        ...
 
     def run(self, batch: Any) -> list[Any]:
         """Outputs for one batch, as arrays."""

@@ -36,7 +36,7 @@ def build_debug(task: RivalTask) -> Built:
     static = StaticQuantization(task.model.path, task.folder, task.kwargs, task.data.single_inputs)
     path, tried = task.folder / MODEL_FILE, task.folder / "candidate.onnx"
     # Without it ONNX Runtime quantizes some of the ops that were excluded, when a session is made.
-    switch = {"session_config_entries": dict(THE_SWITCH)}
+    switch: dict[str, Any] = {"session_config_entries": dict(THE_SWITCH)}
     order: list[tuple[str, ...]] = []
     best, out, count = None, 0, 0
     while True:
