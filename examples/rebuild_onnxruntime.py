@@ -2,15 +2,18 @@
 
     python examples/rebuild_onnxruntime.py MODEL.onnx RECIPE.json REBUILT.onnx
 
-MODEL.onnx is the model that was tuned, RECIPE.json lies in the run's folder. With the versions that
-the recipe names the result is the tuned model to the byte. Needs nothing of nc_sigopt_strategy.
+MODEL.onnx is the model that was tuned, RECIPE.json lies in the run's folder. With the versions
+that the recipe names the result is the tuned model to the byte. Needs nothing of
+nc_sigopt_strategy.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +91,23 @@ def quantized(
     return made
 
 
+def fitted(model: onnx.ModelProto, weights: dict[str, Any]) -> onnx.ModelProto:
+    """Weights moved to the steps of int8 that they were fitted to; the nearest is 0 steps away."""
+    for tensor in model.graph.initializer:
+        if tensor.name not in weights:
+            continue
+        weight, axis = numpy_helper.to_array(tensor), weights[tensor.name]["axis"]
+        steps_moved = zlib.decompress(base64.b64decode(weights[tensor.name]["moved"]))
+        moved = np.frombuffer(steps_moved, np.int8).reshape(weight.shape)
+        others = tuple(i for i in range(weight.ndim) if i != axis)
+        largest = np.abs(weight).max(axis=others, keepdims=True)
+        step = np.where(largest > 0, largest / np.float32(127), 1).astype(np.float32)
+        numbers = np.clip(np.round(weight / step) + moved, -127, 127).astype(np.float32)
+        weight = np.where(np.abs(weight) == largest, weight, numbers * step)
+        tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
+    return model
+
+
 def kept_float(model: onnx.ModelProto, edits: dict[str, Any]) -> onnx.ModelProto:
     """The edits without which a session's optimizer quantizes what was left in float."""
     graph = model.graph
@@ -123,6 +143,7 @@ def kept_float(model: onnx.ModelProto, edits: dict[str, Any]) -> onnx.ModelProto
 def rebuilt(model: onnx.ModelProto, recipe: dict[str, Any]) -> onnx.ModelProto:
     """The tuned model."""
     model = prepared(model, recipe["preparation"])
+    model = fitted(model, recipe["weights"])
     model = quantized(model, recipe["quantizer"], recipe["ranges"])
     return kept_float(model, recipe["kept_float"])
 

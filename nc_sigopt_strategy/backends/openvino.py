@@ -13,11 +13,11 @@ import numpy as np
 import openvino as ov
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
+from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
 from nc_sigopt_strategy.backends.openvino_graph import graph_nodes, inferred_shapes, input_names
 from nc_sigopt_strategy.backends.openvino_ir import Ir
 from nc_sigopt_strategy.backends.openvino_properties import DEVICE, Properties
 from nc_sigopt_strategy.backends.openvino_ran_as import ran_as
-from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
 
 logger = logging.getLogger("nc_sigopt_strategy")
 

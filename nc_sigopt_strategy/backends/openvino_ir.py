@@ -91,9 +91,8 @@ class Ir:
                 port.attrib.pop("names", None)
                 for noted in port.findall("rt_info"):
                     port.remove(noted)
-        digest = hashlib.sha256(
-            ElementTree.canonicalize(ElementTree.tostring(root), strip_text=True).encode()
-        )
+        document = ElementTree.canonicalize(ElementTree.tostring(root), strip_text=True)
+        digest = hashlib.sha256(document.encode())
         digest.update(self.weights)
         return digest.hexdigest()
 

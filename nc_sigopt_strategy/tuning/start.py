@@ -64,7 +64,8 @@ def begin(preparation: Preparation, budget: Budget, interrupts: InterruptWatch) 
         raise ExperimentError(
             "There is nothing to search: no op of the model can be quantized in more than one "
             "way.",
-            "Check op_type_dict, op_name_dict and locked_ops.",
+            "Check search_space, locked_ops and excluded_ops, and what a configuration of Neural "
+            "Compressor says in op_type_dict and op_name_dict.",
         )
     meter = _meter(preparation, budget)
     known = preparation.experiment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from nc_sigopt_strategy.hosts.onnxruntime.range_methods import (
     TensorStatistics,
     range_of,
 )
-from nc_sigopt_strategy.hosts.onnxruntime.statistics import Feeds, gather
+from nc_sigopt_strategy.hosts.onnxruntime.statistics import Feeds, gather, in_groups
 from nc_sigopt_strategy.hosts.statistics_store import Section, StatisticsStore
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -91,6 +91,21 @@ class Calibration:
         section = self._section(size, histograms=False)
         return frozenset(name for name in self.tensors if not len(section[_extremes_key(name)]))
 
+    def kept(self, size: int) -> Section:
+        """Where what is found of the data may be kept as well; it has its ranges.
+
+        Args:
+            size: How many inputs calibrate.
+
+        Raises:
+            DataError: The calibration data cannot be used.
+        """
+        return self._section(size, histograms=False)
+
+    def at_once(self, tensors: Iterable[str]) -> list[list[str]]:
+        """Tensors in groups that fit into memory together."""
+        return in_groups({name: self.tensors.get(name, 0) for name in tensors})
+
     def ranges(self, methods: Mapping[str, str], size: int) -> dict[str, tuple[float, float]]:
         """Tensor to its limits.
 
@@ -157,9 +172,10 @@ def _arrays(
         known = found.get(name)
         yield _extremes_key(name), np.array([] if known is None else [known.low, known.high])
         if histograms:
-            empty = known is None or not len(known.counts)
-            yield _counts_key(name), np.array([]) if empty else known.counts
-            yield _edges_key(name), np.array([]) if empty else known.edges[[0, -1]]
+            counts = np.zeros(0) if known is None else known.counts
+            yield _counts_key(name), counts
+            ends = np.zeros(0) if known is None or not len(counts) else known.edges[[0, -1]]
+            yield _edges_key(name), ends
 
 
 def _statistics(section: Section, name: str) -> TensorStatistics:

@@ -49,10 +49,7 @@ def _may_be_int8(view: GraphView, grouping: Grouping) -> set[str]:
     """Tensors that are int8 where they are made, under some choice."""
     found: set[str] = set()
     quantized = {
-        name
-        for group in grouping.groups
-        if not group.has_float_result
-        for name in group.quantized
+        name for group in grouping.groups if not group.has_float_result for name in group.quantized
     }
     for name, node in view.nodes.items():
         if name in quantized or (
@@ -75,7 +72,8 @@ def _contracted(
     main = single[group.mains[0]]
     written = list(main.outputs[:1])
     if not group.has_float_result:
-        written += [t for name in group.quantized for t in single[name].outputs if t not in written]
+        made = (tensor for name in group.quantized for tensor in single[name].outputs)
+        written += [tensor for tensor in made if tensor not in written]
     terms, weights = main.terms, main.weight_elements
     if len(group.mains) > 1 and terms is not None:
         # Of one weight, used several times.

@@ -34,7 +34,14 @@ from nc_sigopt_strategy.hosts.onnxruntime.prepared import prepare
 from nc_sigopt_strategy.hosts.onnxruntime.quantizer import Quantizer
 from nc_sigopt_strategy.hosts.onnxruntime.recipe import recipe
 from nc_sigopt_strategy.hosts.onnxruntime.refused import in_words, refused_groups
+from nc_sigopt_strategy.hosts.onnxruntime.rounding import packed
+from nc_sigopt_strategy.hosts.onnxruntime.second_moments import Layer
 from nc_sigopt_strategy.hosts.onnxruntime.tensors import float_tensors, measured_shapes
+from nc_sigopt_strategy.hosts.onnxruntime.weight_fitting import (
+    as_initializers,
+    fitted_weights,
+    layers_of,
+)
 from nc_sigopt_strategy.measurement.batches import CalibrationData, batch_length
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
@@ -84,6 +91,7 @@ class OnnxRuntimeHost:
             given, self.backend, lambda: onnx_inputs(copy.users), self.users_model
         )
         self._folder: Path | None = None
+        self._moved: dict[str, Array] | None = None
 
     @property
     def notes(self) -> Sequence[str]:
@@ -145,6 +153,7 @@ class OnnxRuntimeHost:
     def quantize(self, choices: Choices) -> OnnxModel:
         """See ``Host``."""
         plan, ranges = self._planned(choices)
+        self._fitted()
         model = self._quantizer.quantize(plan, ranges)
         keep_float(model, self._view, plan)
         self._calibration.usage.fed += 1
@@ -157,7 +166,13 @@ class OnnxRuntimeHost:
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
         """See ``recipe.recipe``; with the session options of the run."""
         plan, ranges = self._planned(choices)
+        moved = self._fitted()
         made = recipe(self._prepared, self._view, self._quantizer, plan, ranges)
+        made["weights"] = {
+            name: {"axis": self._layers[name].axis, "moved": packed(moved[name])}
+            for name in plan.fitted
+            if name in moved and moved[name].any()
+        }
         return {**made, "session_options": dict(self._settings.onnxruntime_session_options or {})}
 
     def calibration(self) -> Mapping[str, Any]:
@@ -189,6 +204,18 @@ class OnnxRuntimeHost:
         self._notes.append(said)
         return self._all_groups.without(refused)
 
+    def _fitted(self) -> dict[str, Array]:
+        """How the weights are rounded; found out before the first model is made."""
+        if self._moved is None:
+            size = max(self.sampling_sizes())
+            self._moved = fitted_weights(self._view, self._layers, self._calibration, size)
+            self._quantizer.fit(as_initializers(self._view, self._layers, self._moved))
+        return self._moved
+
+    @cached_property
+    def _layers(self) -> dict[str, Layer]:
+        return layers_of(self._view, self._grouping.groups)
+
     @cached_property
     def _shapes(self) -> dict[str, Shape]:
         batch = next(iter(self._given.calibration_batches(1)), None)
@@ -215,7 +242,3 @@ class OnnxRuntimeHost:
     def _elements(self, name: str, length: int) -> int:
         found = elements(self._shapes.get(name))
         return _USUAL_ELEMENTS if found is None else math.ceil(found) * length
-
-
-def _batch(host: GivenHost) -> Mapping[str, Array] | None:
-    return next(iter(host.calibration_batches(1)), None)

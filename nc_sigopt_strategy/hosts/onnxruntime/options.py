@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nc_sigopt_strategy.hosts.onnxruntime.grouping import Group
-from nc_sigopt_strategy.hosts.onnxruntime.plan import INT8, PER_TENSOR
+from nc_sigopt_strategy.hosts.onnxruntime.plan import INT8, NEAREST, PER_TENSOR
 from nc_sigopt_strategy.hosts.onnxruntime.range_methods import ENTROPY, MSE, PERCENTILE
 from nc_sigopt_strategy.space.ops import Op
 
@@ -25,5 +25,5 @@ def ops_of(groups: Iterable[Group]) -> list[Op]:
 def _labels(group: Group) -> tuple[str, ...]:
     variants = [f"{INT8}-{variant}" for variant in _VARIANTS]
     if set(group.weights) - set(group.per_tensor_only):
-        variants.append(f"{INT8}-{PER_TENSOR}")
+        variants += [f"{INT8}-{NEAREST}", f"{INT8}-{PER_TENSOR}"]
     return (INT8, *variants, FP32)

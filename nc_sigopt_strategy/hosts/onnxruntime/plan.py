@@ -1,4 +1,4 @@
-"""Choices for groups, spelled out for ONNX Runtime's quantizer: which nodes, tensors and ranges."""
+"""Choices for groups, spelled out for ONNX Runtime's quantizer: nodes, tensors and ranges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from nc_sigopt_strategy.hosts.onnxruntime.range_methods import MIN_MAX
 from nc_sigopt_strategy.space.ops import PRECISIONS, OpKey
 
 INT8 = "int8"
-PER_TENSOR = "per_tensor"
+# One scale for all channels; and each weight at its nearest step, as ONNX Runtime's own tools do.
+PER_TENSOR, NEAREST = "per_tensor", "nearest"
 # What reads one tensor of values; what else it reads are sizes and places.
 _READ_ALL = ("Concat", "Add", "Mul")
 
@@ -25,12 +26,14 @@ class Plan:
         methods: Tensor to the method that its range comes from, for all that get one.
         int8: Those of them that are int8 where they are made; the others are made in float.
         per_tensor: Weights with one scale for all channels.
+        fitted: Weights whose rounding is fitted to data, where it was.
     """
 
     nodes: frozenset[str]
     methods: Mapping[str, str]
     int8: frozenset[str]
     per_tensor: tuple[str, ...]
+    fitted: tuple[str, ...]
 
 
 def is_quantized(label: str) -> bool:
@@ -71,13 +74,22 @@ def plan_for(
     for name in view.nodes:
         spelled.take(name)
     per_tensor: dict[str, None] = {}
+    fitted: dict[str, None] = {}
     for group in grouping.groups:
         label = labels.get(group.key, PRECISIONS[-1])
-        if is_quantized(label):
-            whole = variant_of(label) == PER_TENSOR
-            per_tensor.update(dict.fromkeys(group.weights if whole else group.per_tensor_only))
+        if not is_quantized(label):
+            continue
+        variant = variant_of(label)
+        whole = group.weights if variant == PER_TENSOR else group.per_tensor_only
+        per_tensor.update(dict.fromkeys(whole))
+        if variant not in (PER_TENSOR, NEAREST):
+            fitted.update(dict.fromkeys(w for w in group.weights if w not in per_tensor))
     return Plan(
-        frozenset(spelled.nodes), spelled.methods, frozenset(spelled.int8), tuple(per_tensor)
+        frozenset(spelled.nodes),
+        spelled.methods,
+        frozenset(spelled.int8),
+        tuple(per_tensor),
+        tuple(fitted),
     )
 
 
@@ -110,7 +122,7 @@ class _Spelling:
         if name not in self._inside or not is_quantized(label):
             return
         variant = variant_of(label)
-        method = MIN_MAX if variant in ("", PER_TENSOR) else variant
+        method = MIN_MAX if variant in ("", PER_TENSOR, NEAREST) else variant
         self.nodes.add(name)
         for tensor in self._view.inputs(name):
             self.methods.setdefault(tensor, method)

@@ -106,7 +106,9 @@ def _optimized(working: Any, notes: list[str]) -> Any | None:
 
 def _drop_idle_domains(model: Any) -> None:
     """The optimizer lists every domain that it knows; other readers need not know them."""
-    used = {node.domain for node in nodes_of(model)} | {function.domain for function in model.functions}
+    used = {node.domain for node in nodes_of(model)} | {
+        function.domain for function in model.functions
+    }
     kept = [o for o in model.opset_import if o.domain in ("", "ai.onnx") or o.domain in used]
     kept = [onnx.helper.make_opsetid(o.domain, o.version) for o in kept]
     del model.opset_import[:]
@@ -138,9 +140,7 @@ def _give_own_weights(model: Any) -> list[dict[str, Any]]:
         graph.initializer[-1].name = own
         for node, position in as_weight:
             node.input[position] = own
-        copies.append(
-            {"name": own, "of": name, "readers": [[n.name, p] for n, p in as_weight]}
-        )
+        copies.append({"name": own, "of": name, "readers": [[n.name, p] for n, p in as_weight]})
     return copies
 
 

@@ -1,8 +1,8 @@
 """ONNX Runtime's own quantizer, fed with a plan and known ranges.
 
-A trial differs from the one before in which nodes are quantized, hardly ever in how a weight is: so
-what ``QDQQuantizer`` computes of weights is kept, by everything that it depends on. The models are
-the same to the byte.
+A trial differs from the one before in which nodes are quantized, hardly ever in how a weight is:
+so what ``QDQQuantizer`` computes of weights is kept, by everything that it depends on. The models
+are the same to the byte.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ WEIGHT_TYPE = QuantType.QInt8
 INFERRED = ("onnx.infer", "onnxruntime.quant")
 # ONNX has scales per channel since then; ONNX Runtime's own ops have them in any opset.
 _PER_CHANNEL_OPSET = 13
-_PARAMETERS = "_calc_initializer_quant_params"
 _QUANTIZE = "quantize_onnx_initializer"
 
 
@@ -47,12 +46,22 @@ class Quantizer:
         self._view = view
         self._activation_type = activation_type
         self._memory = _Memory() if remembers else None
+        self._fitted: Mapping[str, Any] = {}
+        self._place = {t.name: i for i, t in enumerate(view.model.graph.initializer)}
         self._bare = onnx.ModelProto()
         self._bare.CopyFrom(view.model)
         # Of tensors that the quantizer may rename; what it needs of them is in the ranges.
         del self._bare.graph.value_info[:]
         if not any(entry.key == INFERRED[0] for entry in self._bare.metadata_props):
             self._bare.metadata_props.add(key=INFERRED[0], value=INFERRED[1])
+
+    def fit(self, weights: Mapping[str, Any]) -> None:
+        """Take up weights that are to stand in for the model's own where a plan says so.
+
+        Args:
+            weights: Initializers by name; see ``weight_fitting.as_initializers``.
+        """
+        self._fitted = dict(weights)
 
     def options(self, plan: Plan) -> dict[str, Any]:
         """The quantizer's arguments as JSON-safe data, ranges left out."""
@@ -97,11 +106,14 @@ class Quantizer:
             }
         model = onnx.ModelProto()
         model.CopyFrom(self._bare)
+        fitted = frozenset(plan.fitted).intersection(self._fitted)
+        for name in fitted:
+            model.graph.initializer[self._place[name]].CopyFrom(self._fitted[name])
         model.graph.value_info.extend(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
             for name in ranges
         )
-        with _quiet(), self._remembering():
+        with _quiet(), self._remembering(fitted):
             quantizer = (QDQQuantizer if self._memory is None else _RememberingQuantizer)(
                 model,
                 options["per_channel"],
@@ -114,19 +126,24 @@ class Quantizer:
                 options["op_types_to_quantize"],
                 extra,
             )
-            quantizer.memory = self._memory
+            if isinstance(quantizer, _RememberingQuantizer):
+                quantizer.memory, quantizer.fitted = self._memory, fitted
             made = quantizer.quantize_model()
         del made.graph.value_info[:]
         return made
 
     @contextlib.contextmanager
-    def _remembering(self) -> Iterator[None]:
+    def _remembering(self, fitted: frozenset[str]) -> Iterator[None]:
         if self._memory is None or not hasattr(qdq_quantizer, _QUANTIZE):
             yield
             return
         real = getattr(qdq_quantizer, _QUANTIZE)
         memory = self._memory
-        setattr(qdq_quantizer, _QUANTIZE, lambda *a, **k: memory.quantized(real, *a, **k))
+
+        def quantized(weight: Any, *arguments: Any, **named: Any) -> Any:
+            return memory.quantized(real, weight.name in fitted, weight, *arguments, **named)
+
+        setattr(qdq_quantizer, _QUANTIZE, quantized)
         try:
             yield
         finally:
@@ -149,11 +166,13 @@ class _Memory:
         self._quantized: dict[tuple[Any, ...], Any] = {}
 
     def quantized(
-        self, real: Any, weight: Any, kind: Any, zero: Any, scale: Any, *rest: Any, **named: Any
-    ) -> Any:
+        self, real: Any, is_fitted: bool, weight: Any, kind: Any, zero: Any, scale: Any,
+        *rest: Any, **named: Any,
+    ) -> Any:  # fmt: skip
         """In place of ``quantize_onnx_initializer``."""
         key = (
             weight.name,
+            is_fitted,
             int(kind),
             np.asarray(zero).tobytes(),
             np.asarray(scale).tobytes(),
@@ -165,10 +184,12 @@ class _Memory:
         return self._quantized[key]
 
 
-class _RememberingQuantizer(QDQQuantizer):
+class _RememberingQuantizer(QDQQuantizer):  # type: ignore[misc]  # ONNX Runtime has no types
     """Computes the scales of a weight once."""
 
-    memory: _Memory
+    memory: Any
+    tensors_to_quantize: dict[str, Any]
+    fitted: frozenset[str]
 
     def _calc_initializer_quant_params(self) -> dict[str, Any]:
         wanted = self.tensors_to_quantize
@@ -194,6 +215,7 @@ class _RememberingQuantizer(QDQQuantizer):
     def _key(self, name: str, info: Any) -> tuple[Any, ...]:
         return (
             name,
+            name in self.fitted,
             info.tensor_type,
             info.axis,
             info.data_type,

@@ -55,4 +55,3 @@ def calibration_cache(ranges: Ranges) -> Mapping[str, Any]:
         "data": data,
         "calibration_method": {"CLS": "CalibrationMethod", "value": "CalibrationMethod.MinMax"},
     }
-

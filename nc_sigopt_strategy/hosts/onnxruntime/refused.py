@@ -67,8 +67,7 @@ class _Trier:
                 return {groups[0].key[0]: in_one_line(error)}
             logger.debug("Tried %d ops in int8 together: %s", len(groups), error)
         half = len(groups) // 2
-        found = {**self.refused(groups[:half]), **self.refused(groups[half:])}
-        return found
+        return {**self.refused(groups[:half]), **self.refused(groups[half:])}
 
     def _tried(self, groups: Sequence[Group]) -> dict[str, str]:
         plan = plan_for(self._view, self._grouping, {group.key: INT8 for group in groups})

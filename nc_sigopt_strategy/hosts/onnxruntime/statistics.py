@@ -8,7 +8,7 @@ allows, in a session for each such group, so that the data are still read once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -182,9 +182,7 @@ class _Values:
     """Sessions of a model that gives its tensors themselves."""
 
     def __init__(self, model: Any, tensors: Mapping[str, int]) -> None:
-        self._groups = [
-            (names, open_with(model, names)) for names in _groups(tensors, _ELEMENTS_AT_ONCE)
-        ]
+        self._groups = [(names, open_with(model, names)) for names in in_groups(tensors)]
 
     def add(
         self, batch: Mapping[str, Array], wanted: Sequence[str], seen: Mapping[str, Seen]
@@ -225,15 +223,14 @@ def open_with(model: Any, outputs: Sequence[str], nodes: Sequence[Any] = ()) -> 
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def _groups(sizes: Mapping[str, int], limit: int) -> Iterator[list[str]]:
+def in_groups(sizes: Mapping[str, int], limit: int = _ELEMENTS_AT_ONCE) -> list[list[str]]:
     """Names in groups of at most so many elements altogether, or of one tensor."""
-    group: list[str] = []
+    groups: list[list[str]] = []
     taken = 0
     for name, size in sizes.items():
-        if group and taken + size > limit:
-            yield group
-            group, taken = [], 0
-        group.append(name)
+        if not groups or taken + size > limit:
+            groups.append([])
+            taken = 0
+        groups[-1].append(name)
         taken += size
-    if group:
-        yield group
+    return groups

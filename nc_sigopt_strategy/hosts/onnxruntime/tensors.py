@@ -1,7 +1,8 @@
 """Types and shapes of a model's tensors, asked of ONNX Runtime itself.
 
 ONNX infers neither for ops of ONNX Runtime's own, nor shapes behind computed sizes, as exporters
-write them for dynamic inputs. A session knows the types, and one run on real data tells the shapes.
+write them for dynamic inputs. A session knows the types, and one run on real data tells the
+shapes.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def float_tensors(model: Any) -> frozenset[str]:
     fed = {given.name for given in model.graph.input}
     constant = {tensor.name for tensor in model.graph.initializer}
     return frozenset(
-        tensor for tensor in (*fed, *made) if types.get(tensor) == _FLOAT and tensor not in constant
+        tensor
+        for tensor in (*fed, *made)
+        if types.get(tensor) == _FLOAT and tensor not in constant
     )
 
 

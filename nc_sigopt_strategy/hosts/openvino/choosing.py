@@ -1,9 +1,9 @@
 """From the fully quantized model to one where some ops are float.
 
-NNCF would calibrate again for every choice (its ``ignored_scope``). Ranges and bias corrections of
-one op depend on FP32's activations only (fast bias correction; Finkelstein et al., "Fighting
-Quantization Bias With Bias", 2019), not on what its neighbours run as, so what belongs to the other
-ops can be taken out of the model where all are quantized. ``tests/hosts/openvino`` compares.
+NNCF would calibrate again for every choice (its ``ignored_scope``). Ranges and bias corrections
+of one op depend on FP32's activations only (fast bias correction; Finkelstein et al., "Fighting
+Quantization Bias With Bias", 2019), not on what its neighbours run as, so what belongs to the
+other ops can be taken out of the model where all are quantized; the tests compare both.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def _refuse_quantized(model: ov.Model, what: str) -> None:
 
 
 def _refuse_half(model: ov.Model, what: str) -> None:
-    """Weights in half precision are usual and are widened as they are read; computing in it is not."""
+    """Weights in half precision are widened as they are read; computing in it is refused."""
     for node in model.get_ops():
         if node.get_type_name() in ("Constant", "Convert", "Result", "Parameter"):
             continue

@@ -53,16 +53,14 @@ def _terms(
     main: GraphNode, nodes: Sequence[GraphNode], shapes: Mapping[str, Shape]
 ) -> float | None:
     """Products of all, for each element of the main output."""
+    multiplying = [node for node in nodes if node.terms != 0]
     work = _sum(
-        [
-            0.0
-            if node.terms == 0
-            else product([elements(shapes.get(node.outputs[0])), node.terms])
-            for node in nodes
-        ]
+        [product([elements(shapes.get(node.outputs[0])), node.terms]) for node in multiplying]
     )
     size = elements(shapes.get(main.outputs[0]))
-    return work if not work or size is None else work / size if size else None
+    if work is None or not size:
+        return None if multiplying else 0.0
+    return work / size
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -1,14 +1,14 @@
 """Which ops of a model take int8 or float together: one choice each.
 
 NNCF puts one FakeQuantize on a tensor for all who read it, and moves it up through what only
-carries values (a transpose, a concatenation). Whoever reads one and the same FakeQuantize can only
-leave int8 together; so can what stands between. What multiplies nothing (a pooling, the Add of a
-residual) goes with the op that it comes after, because the runtime fuses it or moves memory for it.
+carries values (a transpose, a concatenation). Whoever reads one and the same FakeQuantize can
+only leave int8 together; so can what stands between. What multiplies nothing (a pooling, the Add
+of a residual) goes with the op that it comes after: the runtime fuses it, or it only moves memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
