@@ -238,4 +238,5 @@ def _with_rows(
         tuning_seconds=row.seconds or 0.0,
         files={"model": kept} if kept else {},
     )
-    return dataclasses.replace(result, outcome=outcome)
+    size = path.stat().st_size if path.is_file() else None
+    return dataclasses.replace(result, outcome=outcome, model_bytes=size)

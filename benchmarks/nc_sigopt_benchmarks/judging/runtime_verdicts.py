@@ -42,6 +42,7 @@ def _which_to_take(
     if not found:
         yield "No model that meets the bound was timed: no runtime can be named."
         return
+    runtimes = {row.title for _, row in found}
     parts = []
     for one, row in found:
         speed = _speed(row.label, reference, one)
@@ -51,7 +52,6 @@ def _which_to_take(
         tied = [other.label for other in _tied(row, rows, one)]
         text += f"; {', '.join(tied)} cannot be told from it" if tied else ""
         parts.append(text + ")")
-    runtimes = {row.title for _, row in found}
     take = f"Take {runtimes.pop()}" if len(runtimes) == 1 else "Which runtime to take"
     yield f"{take}: {', '.join(parts)}."
 

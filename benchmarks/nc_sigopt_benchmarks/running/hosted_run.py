@@ -49,7 +49,9 @@ def run_hosted(
     if pipeline.calibration_size is not None:
         further["calibration_sampling_size"] = pipeline.calibration_size
     if model.path.suffix == ".pb":
-        further.update(inputs=list(model.inputs), outputs=list(model.outputs))
+        # Names of tensors, which every host understands.
+        further["inputs"] = [f"{name}:0" for name in model.inputs]
+        further["outputs"] = [f"{name}:0" for name in model.outputs]
     result = autotune(
         model.path,
         eval_fn=evaluation,
