@@ -35,7 +35,8 @@ class WordPieces:
             lines = vocabulary.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(
-                f"The vocabulary {vocabulary} cannot be read: {error}.", "Install its package anew."
+                f"The vocabulary {vocabulary} cannot be read: {error}.",
+                "Install its package anew.",
             ) from error
         self._numbers = {piece: number for number, piece in enumerate(lines)}
         missing = [p for p in (_START, _END, _UNKNOWN, _PADDING) if p not in self._numbers]
@@ -59,9 +60,7 @@ class WordPieces:
         Returns:
             ``input_ids``, ``attention_mask`` and ``token_type_ids`` of shape (sentences, tokens).
         """
-        rows = [
-            [_START, *self.pieces(sentence)[: longest - 2], _END] for sentence in sentences
-        ]
+        rows = [[_START, *self.pieces(sentence)[: longest - 2], _END] for sentence in sentences]
         ids = np.full((len(rows), max(map(len, rows))), self._numbers[_PADDING], np.int64)
         mask = np.zeros_like(ids)
         for row, pieces in enumerate(rows):
@@ -105,8 +104,7 @@ def _words(sentence: str) -> Iterator[str]:
 
 def _is_mark(character: str, kind: str) -> bool:
     # In ASCII all that is neither letter nor digit counts, such as "$" and "^".
-    return kind.startswith("P") or (character.isascii() and character.isprintable()
-                                    and not character.isalnum() and not character.isspace())  # fmt: skip
+    return kind.startswith("P") or (character.isascii() and not character.isalnum())
 
 
 def _is_ideograph(character: str) -> bool:

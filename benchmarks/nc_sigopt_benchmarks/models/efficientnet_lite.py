@@ -83,9 +83,7 @@ class _LiteWriter:
         value = self._graph.add("Gemm", [value, *head], "classifier", transB=1)
         image = ("batch", 3, recipe.image_size, recipe.image_size)
         classes = len(self._of("_fc.bias"))
-        return self._graph.model(
-            {INPUT: (np.float32, image)}, value, (OUTPUT, ("batch", classes))
-        )
+        return self._graph.model({INPUT: (np.float32, image)}, value, (OUTPUT, ("batch", classes)))
 
     def _block(self, value: str, prefix: str, stride: int) -> str:
         """Expand (but for the first), filter each channel, project; add the input if alike."""

@@ -56,7 +56,7 @@ class _EncoderWriter:
             value = self._layer(value, mask, f"encoder.layer.{layer}.")
         shape = ("batch", "tokens")
         return self._graph.model(
-            {name: (np.int64, shape) for name in INPUTS},
+            dict.fromkeys(INPUTS, (np.int64, shape)),
             self._pooled(value),
             (OUTPUT, ("batch", self._width)),
         )
@@ -65,7 +65,10 @@ class _EncoderWriter:
         add, places = self._graph.add, "embeddings.position_embeddings"
         words, kinds = (
             add("Gather", [self._weight(f"embeddings.{table}.weight"), ids], f"embeddings.{table}")
-            for table, ids in (("word_embeddings", INPUTS[0]), ("token_type_embeddings", INPUTS[2]))
+            for table, ids in (
+                ("word_embeddings", INPUTS[0]),
+                ("token_type_embeddings", INPUTS[2]),
+            )
         )
         extents = add("Shape", [INPUTS[0]], "extents")
         tokens = add("Slice", [extents, *self._integers(one=[1], two=[2])], "tokens")
@@ -79,7 +82,10 @@ class _EncoderWriter:
         axes = self._integers(mask_axes=[1, 2])
         wide = self._graph.add("Unsqueeze", [INPUTS[1], *axes], "mask.unsqueeze")
         kept = self._graph.add("Cast", [wide], "mask.cast", to=1)
-        one, masked = self._graph.constant("mask.one", 1.0), self._graph.constant("masked", _MASKED)
+        one, masked = (
+            self._graph.constant("mask.one", 1.0),
+            self._graph.constant("masked", _MASKED),
+        )
         left_out = self._graph.add("Sub", [one, kept], "mask.sub")
         return self._graph.add("Mul", [left_out, masked], "mask.mul")
 
