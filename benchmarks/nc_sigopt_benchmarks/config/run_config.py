@@ -52,18 +52,20 @@ class ModelConfig:
     """Which model is tuned.
 
     Attributes:
-        name: ``mobilenet_v1`` or ``resnet50_v1``; for the source ``path`` what tables shall show.
+        name: ``mobilenet_v1`` or ``resnet50_v1``; for the source ``package`` one of
+            ``packaged_models.PACKAGED_MODELS``; for ``path`` what tables shall show.
         source: ``assets``; ``keras`` (Keras's own ImageNet weights, downloaded); ``digits`` (the
-            architecture, trained on scikit-learn's digits); ``path``; or ``auto``: assets where
-            NC_SIGOPT_ASSETS is set and has the model, else digits.
+            architecture, trained on scikit-learn's digits); ``package`` (of an installed Python
+            package, ONNX); ``path``; or ``auto``: the package that ships a model of that name, the
+            assets where NC_SIGOPT_ASSETS is set and has it, else digits.
         format: What is tuned: ``frozen`` and ``saved_model`` are TensorFlow's, ``onnx`` runs in
             ONNX Runtime. A source in another format is converted.
         path: A frozen graph, a SavedModel, a Keras file (weights or a whole model) or an ONNX
             model, for the source ``path``; relative paths start at the config file.
         inputs: Tensor or op names; needed for a frozen graph, else those of the model.
         outputs: Tensor or op names; needed for a frozen graph, else those of the model.
-        preprocessing: ``tf``, ``caffe`` or ``torch``, see ``preprocessing``; the model's own if
-            ``None``.
+        preprocessing: ``tf``, ``caffe``, ``torch`` or ``lite``, see ``preprocessing``; the model's
+            own if ``None``.
         label_offset: What is added to an ImageNet class to get the model's; the model's own if
             ``None``.
         quant_format: For ONNX: ``QOperator`` or ``QDQ``.

@@ -104,8 +104,7 @@ def _words(sentence: str) -> Iterator[str]:
 
 def _is_mark(character: str, kind: str) -> bool:
     # In ASCII all that is neither letter nor digit counts, such as "$" and "^".
-    return kind.startswith("P") or (character.isascii() and character.isprintable()
-                                    and not character.isalnum() and not character.isspace())  # fmt: skip
+    return kind.startswith("P") or (character.isascii() and not character.isalnum())
 
 
 def _is_ideograph(character: str) -> bool:

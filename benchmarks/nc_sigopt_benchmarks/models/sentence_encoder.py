@@ -56,7 +56,7 @@ class _EncoderWriter:
             value = self._layer(value, mask, f"encoder.layer.{layer}.")
         shape = ("batch", "tokens")
         return self._graph.model(
-            {name: (np.int64, shape) for name in INPUTS},
+            dict.fromkeys(INPUTS, (np.int64, shape)),
             self._pooled(value),
             (OUTPUT, ("batch", self._width)),
         )

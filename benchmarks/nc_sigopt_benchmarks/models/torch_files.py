@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections
 import io
-import math
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
@@ -27,7 +26,7 @@ from nc_sigopt_strategy.errors import ModelError
 Array = npt.NDArray[Any]
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-_TYPES = {
+_TYPES: dict[str, np.dtype[Any]] = {
     "DoubleStorage": np.dtype("<f8"),
     "FloatStorage": np.dtype("<f4"),
     "HalfStorage": np.dtype("<f2"),
@@ -110,7 +109,7 @@ class _Tensor:
             [stride * size for stride in self.strides],
             writeable=False,
         )
-        return np.ascontiguousarray(view).reshape(self.shape)
+        return np.array(view, order="C")
 
 
 class _TensorsOnly(pickle.Unpickler):
@@ -136,8 +135,7 @@ class _TensorsOnly(pickle.Unpickler):
         kind, storage_type, key, _, numbers, *_ = pid
         if kind != "storage" or not isinstance(storage_type, _StorageType):
             raise pickle.UnpicklingError(f"it refers to a {kind!r}")
-        known = self.storages.setdefault(str(key), _Storage(storage_type, numbers))
-        return known
+        return self.storages.setdefault(str(key), _Storage(storage_type, numbers))
 
 
 def _tensor(storage: _Storage, offset: int, shape: Any, strides: Any, *_: Any) -> _Tensor:
@@ -172,7 +170,7 @@ def _in_stream(path: Path) -> Any:
             count = int(np.frombuffer(file.read(_COUNT.itemsize), _COUNT)[0])
             if count != storage.size:
                 raise EOFError(f"a storage has {count} numbers instead of {storage.size}")
-            storage.fill(file.read(math.prod((count, storage.type.itemsize))))
+            storage.fill(file.read(count * storage.type.itemsize))
         return found
 
 
