@@ -46,9 +46,8 @@ def _which_to_take(
     parts = []
     for one, row in found:
         speed = _speed(row.label, reference, one)
-        text = (
-            f"at batch {one.batch_size} {row.title} with {row.label} ({_times(speed)} {reference}"
-        )
+        where = row.label if len(runtimes) == 1 else f"{row.title} with {row.label}"
+        text = f"at batch {one.batch_size} {where} ({_times(speed)} {reference}"
         tied = [other.label for other in _tied(row, rows, one)]
         text += f"; {', '.join(tied)} cannot be told from it" if tied else ""
         parts.append(text + ")")
