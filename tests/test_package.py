@@ -28,6 +28,8 @@ ALLOWED = {
     "optuna": ("engine", "sampling"),
     "tensorflow": ("backends", "hosts"),
     "onnxruntime": ("backends", "hosts"),
+    "openvino": ("backends", "hosts"),
+    "nncf": ("hosts",),
     "starlette": ("server",),
     "uvicorn": ("server",),
     "h11": ("server",),

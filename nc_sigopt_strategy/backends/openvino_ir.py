@@ -79,16 +79,15 @@ class Ir:
         for noted in root.findall("rt_info") + root.findall("meta_data"):
             root.remove(noted)
         for layer in root.iter("layer"):
-            # Inputs and outputs are fed and read by names; those of other nodes are labels.
-            if layer.get("type") not in ("Parameter", "Result"):
-                layer.attrib.pop("name", None)
+            layer.attrib.pop("name", None)
             info = layer.find("rt_info")
             keeps = info is not None and any(one.get("name") in _KEEP_NAMES for one in info)
             if info is not None:
                 layer.remove(info)
             layer.set("keeps_precision", str(int(keeps)))
             for port in layer.iter("port"):
-                port.attrib.pop("names", None)
+                if layer.get("type") != "Parameter":  # whose names it is fed by
+                    port.attrib.pop("names", None)
                 for noted in port.findall("rt_info"):
                     port.remove(noted)
         document = ElementTree.canonicalize(ElementTree.tostring(root), strip_text=True)

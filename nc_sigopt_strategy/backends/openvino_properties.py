@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ SETTING = "openvino_properties"
 BF16, F16, F32 = "bf16", "f16", "f32"
 # One inference at a time, on all cores: what a latency is.
 DEFAULTS: Mapping[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+_PLACES = re.compile(r"(Exception from|Check '.*' failed at) [\w./]+:\d+:?")
 _UNDECIDED = ("", "dynamic", "undefined")
 
 
@@ -70,16 +72,26 @@ class Properties:
             meant = f"Did you mean {' or '.join(near)}? " if near else ""
             what = "can only be read" if name in supported else "is none of the CPU device's"
             raise SettingsError(
-                f"{SETTING} has the property {name!r}, which {what} (OpenVINO {ov.__version__}).",
+                f"{SETTING} has the property {name!r}, which {what} (OpenVINO {version()}).",
                 f"{meant}Those that can be set: {', '.join(settable)}.",
             )
         try:
             ov.Core().compile_model(_smallest_model(), DEVICE, dict(self.chosen))
         except Exception as error:  # OpenVINO has one class for all that can go wrong
             raise SettingsError(
-                f"{SETTING} is {self.chosen!r}, which OpenVINO refuses: {in_one_line(error)}",
+                f"{SETTING} is {self.chosen!r}, which OpenVINO refuses: {plain_words(error)}",
                 "Correct the value that it names.",
             ) from error
+
+
+def version() -> str:
+    """OpenVINO's, without the build."""
+    return str(ov.__version__).split("-", maxsplit=1)[0]
+
+
+def plain_words(error: BaseException) -> str:
+    """What OpenVINO says of an error, without where in its source that was."""
+    return in_one_line(_PLACES.sub("", str(error)))
 
 
 def _has_bf16() -> bool:

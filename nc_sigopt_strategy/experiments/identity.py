@@ -26,12 +26,14 @@ class Measuring:
         timed_inputs: How many inputs of the first batch are timed; ``None`` for all.
         latency: How latency is measured, in words.
         session_options: ONNX Runtime's, if the user chose any.
+        openvino_properties: What OpenVINO models are compiled with, if the user chose any.
     """
 
     batches: Sequence[Any]
     timed_inputs: int | None
     latency: str
     session_options: Mapping[str, Any] | None = None
+    openvino_properties: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ class Identity:
         # Stores leave out what is as by default, and so does this, or nothing could be continued.
         if chosen := that_change_something(measuring.session_options):
             found["onnxruntime_session_options"] = json.dumps(chosen, sort_keys=True)
+        if measuring.openvino_properties:
+            found["openvino_properties"] = json.dumps(
+                dict(measuring.openvino_properties), sort_keys=True
+            )
         if self.stored_metrics:
             found["stored metrics"] = json.dumps(sorted(self.stored_metrics))
         if self.goal != CONSTRAINT:

@@ -104,6 +104,7 @@ def identity_of(prepared: Preparation) -> Identity:
             settings.latency_batch_size,
             "latency_func" if settings.latency_func else "timed",
             settings.onnxruntime_session_options,
+            settings.openvino_properties,
         ),
         search_space=prepared.space.describe(),
         criterion=host.criterion,

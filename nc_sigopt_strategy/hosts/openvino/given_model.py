@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino as ov
 
-from nc_sigopt_strategy.errors import ModelError, in_one_line
+from nc_sigopt_strategy.backends.openvino_properties import plain_words, version
+from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.model_kind import IR, ONNX, TORCH, kind_of_model
 from nc_sigopt_strategy.hosts.openvino.groups import FAKE_QUANTIZE
 from nc_sigopt_strategy.hosts.openvino.names import give_stable_names
+from nc_sigopt_strategy.measurement.batches import pair_of
 
 _HALF = (ov.Type.f16, ov.Type.bf16)
 
 
-def load_model(given: Given, example: Any = None) -> ov.Model:
+def load_model(given: Given) -> ov.Model:
     """The user's model with names that are the same in every process.
 
     Args:
-        given: Holds it.
-        example: A batch; what PyTorch's modules are traced with.
+        given: Holds it; PyTorch's modules are traced with the first batch of its data.
 
     Raises:
         ModelError: It cannot be read or converted, or is quantized already.
@@ -30,22 +33,23 @@ def load_model(given: Given, example: Any = None) -> ov.Model:
     what = _named(given.model)
     kind = kind_of_model(given.model)
     try:
-        model = _converted(given, kind, example)
+        model = _converted(given, kind)
     except ModelError:
         raise
     except Exception as error:  # each frontend has its own classes
         raise ModelError(
-            f"OpenVINO {ov.__version__} cannot read {what}: {in_one_line(error)}",
+            f"OpenVINO {version()} cannot read {what}: {plain_words(error)}",
             "An op that it does not know, or a file that is incomplete, are the usual reasons; "
             "export the model anew, or choose another host.",
         ) from error
     _refuse_quantized(model, what)
+    _widen_weights(model)
     _refuse_half(model, what)
     give_stable_names(model)
     return model
 
 
-def _converted(given: Given, kind: str, example: Any) -> ov.Model:
+def _converted(given: Given, kind: str) -> ov.Model:
     model = given.model
     if isinstance(model, ov.Model):
         return model.clone()
@@ -57,8 +61,32 @@ def _converted(given: Given, kind: str, example: Any) -> ov.Model:
     if kind == ONNX:
         return ov.Core().read_model(_serialized(model))
     if kind == TORCH:
-        return ov.convert_model(model, example_input=example)
+        return _traced(model, given.calib_dataloader)
     return ov.convert_model(model, **_ends(given))
+
+
+def _traced(module: Any, loader: Any) -> ov.Model:
+    """A PyTorch module as it evaluates."""
+    import torch
+
+    first = next(iter(loader), None)
+    example = None
+    if first is not None:
+        inputs, _ = pair_of(first, 0)
+        example = _tensors(inputs, torch.as_tensor)
+    training = module.training
+    try:
+        return ov.convert_model(module.eval(), example_input=example)
+    finally:
+        module.train(training)
+
+
+def _tensors(inputs: Any, made: Any) -> Any:
+    if isinstance(inputs, Mapping):
+        return {name: made(value) for name, value in inputs.items()}
+    if isinstance(inputs, (list, tuple)):
+        return tuple(made(value) for value in inputs)
+    return made(inputs)
 
 
 def _ends(given: Given) -> dict[str, Any]:
@@ -87,6 +115,22 @@ def _refuse_quantized(model: ov.Model, what: str) -> None:
             f"{what} is quantized already: it has {count} FakeQuantize ops.",
             "Give the FP32 model that it was made from.",
         )
+
+
+def _widen_weights(model: ov.Model) -> None:
+    """Put float32 in the place of weights that are kept in half precision to save space.
+
+    OpenVINO would run an op that reads them in half precision, whatever it is told to keep.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() != "Convert" or node.get_element_type() != ov.Type.f32:
+            continue
+        source = node.input_value(0).get_node()
+        if source.get_type_name() == "Constant" and source.get_element_type() in _HALF:
+            wide = np.asarray(source.get_data(dtype=np.float32))
+            constant = ov.op.Constant(wide, shared_memory=False)
+            constant.set_friendly_name(node.get_friendly_name())
+            node.output(0).replace(constant.output(0))
 
 
 def _refuse_half(model: ov.Model, what: str) -> None:

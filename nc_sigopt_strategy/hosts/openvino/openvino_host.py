@@ -24,7 +24,7 @@ from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.given_host import GivenHost
 from nc_sigopt_strategy.hosts.openvino.calibrated import Quantizer
-from nc_sigopt_strategy.hosts.openvino.choosing import with_floats
+from nc_sigopt_strategy.hosts.openvino.choosing import restored_nodes, with_restored
 from nc_sigopt_strategy.hosts.openvino.float_types import FloatTypes
 from nc_sigopt_strategy.hosts.openvino.given_model import load_model
 from nc_sigopt_strategy.hosts.openvino.group_graph import group_graph
@@ -120,9 +120,11 @@ class OpenVinoHost:
         labels = {name: label for (name, _), label in choices.labels.items()}
         if set(labels.values()) == {_LABELS[F32]}:
             return OpenVinoModel(self._original.clone(), F32)
-        floats = [group for group in self._groups if labels[group.key[0]] != _INT8]
-        quantized = self._quantizer.quantized(choices.sampling_size)
-        ir = Ir.of(with_floats(quantized, self._original, floats))
+        quantized = self._original
+        if _INT8 in labels.values():
+            quantized = self._quantizer.quantized(choices.sampling_size)
+        names = restored_nodes(self._original, self._floating(labels))
+        ir = Ir.of(with_restored(quantized, self._original, names))
         if len(self._floats) > 1:
             ir = ir.keeping_precision(self._float_types.in_f32(labels))
         return OpenVinoModel(ir.model(), self._floats[0])
@@ -132,23 +134,26 @@ class OpenVinoHost:
         return self._shared.evaluate(model)
 
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
-        """What ``nncf.quantize`` and ``compile_model`` are given to build the same model.
+        """What ``examples/rebuild_openvino.py`` builds the same model of with OpenVINO and NNCF.
 
-        Keys: ``subset_size`` (items that calibrate), ``ignored_scope`` (names of ops that are not
-        quantized), ``keep_precision`` (names of ops that keep f32), ``properties``, ``items``
-        (whether single inputs or whole batches calibrate). Names are those of the model after
-        ``hosts.openvino.names.give_stable_names``.
+        Names are those of the model after ``hosts.openvino.names.give_stable_names``:
+        ``ignored_scope`` of the ops that are float, ``restored`` of the nodes that read again what
+        they read before, ``keep_precision`` of the ops that keep f32. ``nncf`` and ``subset_size``
+        (0: nothing is quantized) are for ``nncf.quantize``, ``items`` says whether single
+        ``inputs`` or ``batches`` calibrate, and ``properties`` are for ``compile_model``.
         """
         labels = {name: label for (name, _), label in choices.labels.items()}
-        floats = [group for group in self._groups if labels[group.key[0]] != _INT8]
         all_fp32 = set(labels.values()) == {_LABELS[F32]}
+        floating = self._floating(labels)
         marked = len(self._floats) > 1 and not all_fp32
+        count = self._item_count(choices.sampling_size) if _INT8 in labels.values() else 0
         return {
-            "ignored_scope": sorted(name for group in floats for name in group.ops),
-            "subset_size": self._item_count(choices.sampling_size),
-            "items": "inputs" if self._is_split else "batches",
-            "quantized": any(label == _INT8 for label in labels.values()),
+            "ignored_scope": [name for group in floating for name in group.ops],
+            "restored": restored_nodes(self._original, floating),
             "keep_precision": sorted(self._float_types.in_f32(labels)) if marked else [],
+            "nncf": self._quantizer.options,
+            "subset_size": count,
+            "items": "inputs" if self._is_split else "batches",
             "properties": self.backend.properties.of(F32 if all_fp32 else self._floats[0]),
         }
 
@@ -160,9 +165,14 @@ class OpenVinoHost:
         """See ``Host``."""
         return self._shared.reason(error)
 
+    def _floating(self, labels: Mapping[str, str]) -> list[Group]:
+        return [group for group in self._groups if labels[group.key[0]] != _INT8]
+
     @cached_property
     def _groups(self) -> Sequence[Group]:
-        groups = find_groups(self._quantizer.structure(), self._original)
+        self.calibration_data()  # which says what is wrong with the data
+        structure = self._quantizer.structure(max(self.sampling_sizes()))
+        groups = find_groups(structure, self._original)
         if not groups:
             kinds = sorted({node.get_type_name() for node in self._original.get_ops()})
             raise ModelError(

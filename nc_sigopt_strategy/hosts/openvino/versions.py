@@ -7,8 +7,8 @@ from types import ModuleType
 
 from nc_sigopt_strategy.errors import UnsupportedVersionError, needed
 
-# The oldest that the tests were run with.
-OLDEST = {"openvino": (2025, 0), "nncf": (2, 15)}
+# As in the extra `openvino`.
+OLDEST = {"openvino": (2025, 4), "nncf": (2, 19)}
 _EXTRA = "nc_sigopt_strategy[openvino]"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -77,4 +78,4 @@ class TestAttention(OpenVinoContract):
 
 class TestFloat32Only(OpenVinoContract):
     make, data = chain, images
-    properties = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    properties = MappingProxyType({"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1})
