@@ -111,7 +111,7 @@ def _why_unloadable(model: Any, what: str, text: str) -> ModelError:
         shown = "; ".join(f"{domain}: {', '.join(ops)}" for domain, ops in foreign.items())
         return ModelError(
             f"{what} holds ops that {runtime} does not know ({shown}): they live in a library "
-            "that a session has to register, and Neural Compressor registers none.",
+            "that a session has to register, and none is registered here.",
             "Express them in standard ops or as local functions, or quantize the part of the "
             f"model without them. It said: {text}",
         )

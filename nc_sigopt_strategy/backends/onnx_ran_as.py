@@ -24,6 +24,8 @@ _WITH_WEIGHTS = (
 )
 # Ops that compute in int8: those made from Q and DQ nodes, and those that quantize on the way.
 _INTEGER_OP = re.compile(r"^(QLinear|QGemm|QAttention|QEmbed|DynamicQuantize)|Integer")
+# Inputs of a QGemm whose result is int8: the last two say how.
+_QGEMM_TO_INT8 = 9
 # What ONNX Runtime (and INC, "_quant") make of an op's name.
 _PREFIX = re.compile(r"^fused ")
 _SUFFIX = re.compile(r"(_token_\d+|/MatMulAddFusion(_\w+)?|_quant)$")
@@ -49,7 +51,11 @@ def ran_as(optimized: onnx.ModelProto, ops: Iterable[str]) -> dict[str, str]:
                 rounded.update(node.output)
             continue
         integer = _INTEGER_OP.search(node.op_type) is not None
-        if node.op_type == _QUANTIZE or node.op_type.startswith("QLinear") or reads_int8:
+        if (
+            node.op_type == _QUANTIZE
+            or node.op_type.startswith("QLinear")
+            or (reads_int8 and not _gives_float(node))
+        ):
             int8.update(node.output)
         if node.op_type == _QUANTIZE:
             continue
@@ -58,6 +64,12 @@ def ran_as(optimized: onnx.ModelProto, ops: Iterable[str]) -> dict[str, str]:
     by_stem = {_stem(name): how for name, how in found.items()}
     wanted = ((op, found.get(op) or by_stem.get(op) or by_stem.get(_stem(op))) for op in ops)
     return {op: how for op, how in wanted if how is not None}
+
+
+def _gives_float(node: onnx.NodeProto) -> bool:
+    if node.op_type == "QGemm":
+        return len(node.input) < _QGEMM_TO_INT8 or not node.input[_QGEMM_TO_INT8 - 2]
+    return node.op_type.endswith("ToFloat")
 
 
 def _stem(name: str) -> str:

@@ -21,6 +21,8 @@ logger = logging.getLogger("nc_sigopt_strategy")
 # Share of the outputs' own size. Folding and fusing move float32 by 1e-6 of it or so, a wrong
 # weight by about 1.
 _ROUNDING = 1e-2
+# What float32 loses of a number of size 1: a probability of 1e-9 is the rest of such a one.
+_NOTHING = 1e-6
 # Share of numbers that may differ where there are only whole ones, such as labels.
 _FLIPPED = 0.1
 
@@ -123,7 +125,7 @@ def _difference(one: Array, other: Array) -> float | None:
         return None
     size = float(np.sqrt(np.mean(b**2)))
     error = float(np.sqrt(np.mean((a - b) ** 2)))
-    return error / size if size and error > _ROUNDING * size else None
+    return error / size if size and error > max(_ROUNDING * size, _NOTHING) else None
 
 
 def _run(backend: Backend, model: Model, batch: Any) -> list[Array]:

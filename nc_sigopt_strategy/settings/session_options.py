@@ -34,6 +34,12 @@ def checked_session_options(key: str, value: object) -> dict[str, Any] | None:
             'For example: {"intra_op_num_threads": 2, "graph_optimization_level": "all"}.',
         )
     unknown = [name for name in value if name not in KEYS]
+    if any("provider" in str(name) for name in unknown):
+        raise SettingsError(
+            f"{key} names {unknown[0]!r}, and models are tuned for the CPU alone.",
+            "Leave it out: CPUExecutionProvider runs them. Other providers have tools of their "
+            "own for int8.",
+        )
     if unknown:
         raise SettingsError(
             f"{key} has an unknown option {unknown[0]!r}.", f"Known options: {', '.join(KEYS)}."

@@ -17,14 +17,14 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 TRIALS_AND_WORDS = {
     "client_of_a_server": (12, ["Serving at http://127.0.0.1:", "Best of 12 trials: "]),
     "continue_and_join": (6, ["has 3 trials; amber and basil join it.", "has 6 trials: "]),
-    "onnx_model": (3, ["Best of 3 trials: accuracy 0.9", "best_model.onnx"]),
+    "tune_onnx_model": (3, ["Best of 3 trials: accuracy 0.9", "best_model.onnx"]),
     "own_latency": (4, ["the front of 4 trials:", "ms, accuracy"]),
     "tensorflow_model": (3, ["Best of 3 trials: accuracy 0.9", "KiB"]),
 }
 NEEDS = {
     "client_of_a_server": "uvicorn",
     "continue_and_join": "onnxruntime",
-    "onnx_model": "onnxruntime",
+    "tune_onnx_model": "onnxruntime",
     "own_latency": "onnxruntime",
     "tensorflow_model": "tensorflow",
 }

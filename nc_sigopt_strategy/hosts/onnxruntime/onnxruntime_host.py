@@ -91,6 +91,7 @@ class OnnxRuntimeHost:
             given, self.backend, lambda: onnx_inputs(copy.users), self.users_model
         )
         self._folder: Path | None = None
+        self._doing: Doing = _nothing
         self._moved: dict[str, Array] | None = None
 
     @property
@@ -135,11 +136,11 @@ class OnnxRuntimeHost:
     def session(self, doing: Doing) -> Iterator[None]:
         """See ``Host``."""
         with tempfile.TemporaryDirectory(prefix="nc-sigopt-") as folder:
-            self._folder, self._calibration.doing = Path(folder), doing
+            self._folder, self._doing = Path(folder), doing
             try:
                 yield
             finally:
-                self._folder, self._calibration.doing = None, lambda what: None
+                self._folder, self._doing = None, _nothing
 
     def check(self) -> None:
         """See ``Host``."""
@@ -233,6 +234,7 @@ class OnnxRuntimeHost:
             self._settings.calibration_cache,
             lambda: self.calibration_data().digest,
             histograms=self._settings.search_space != "dtype",
+            doing=lambda what: self._doing(what),
         )
 
     def _tensors_with_range(self) -> list[str]:
@@ -242,3 +244,7 @@ class OnnxRuntimeHost:
     def _elements(self, name: str, length: int) -> int:
         found = elements(self._shapes.get(name))
         return _USUAL_ELEMENTS if found is None else math.ceil(found) * length
+
+
+def _nothing(what: str) -> None:
+    """What is done outside of a session is told to nobody."""

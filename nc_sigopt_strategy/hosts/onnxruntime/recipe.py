@@ -1,6 +1,6 @@
 """A winner as a recipe: what ONNX Runtime's own tools need to build the same model, to the byte.
 
-``examples/rebuild_onnxruntime.py`` does it, with ONNX Runtime and onnx alone.
+``examples/recipes/rebuild_onnxruntime.py`` does it, with ONNX Runtime and onnx alone.
 """
 
 from __future__ import annotations

@@ -97,6 +97,19 @@ def mobile_net(width: int = 16, blocks: int = 3, side: int | str = 12) -> Any:
     return net.model({"images": ("N", 3, side, side)}, [x])
 
 
+def hard_swish_net(width: int = 16) -> Any:
+    """Convolutions behind the hard swish as exporters spell it, with a division in it."""
+    net = Net()
+    three, six = (net.constant(np.float32(value)) for value in (3, 6))
+    zero, x = net.constant(np.float32(0)), "images"
+    for inside in (3, width):
+        x = net.conv(x, inside, width, 3)
+        gate = net.node("Clip", [net.node("Add", [x, three]), zero, six])
+        x = net.node("Div", [net.node("Mul", [x, gate]), six])
+    x = net.node("Flatten", [net.node("GlobalAveragePool", [net.conv(x, width, 5)])])
+    return net.model({"images": ("N", 3, 12, 12)}, [x])
+
+
 def transformer(width: int = 32, heads: int = 4, layers: int = 1) -> Any:
     """Embedding, attention, a GELU between two products, and the mean over a sequence."""
     net = Net()

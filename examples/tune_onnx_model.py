@@ -1,6 +1,6 @@
 """Tune an ONNX model through Neural Compressor, as a script of your own would.
 
-    python examples/onnx_model.py [--trials N]
+    python examples/tune_onnx_model.py [--trials N]
 
 Shows: a dataloader, an evaluation function, an accuracy bound, ``strategy="sigopt"``, and what is
 there afterwards. The model is a small convolutional network for scikit-learn's handwritten digits:

@@ -1,6 +1,6 @@
 """Build a tuned model again from its recipe, with nothing but ONNX Runtime and onnx.
 
-    python examples/rebuild_onnxruntime.py MODEL.onnx RECIPE.json REBUILT.onnx
+    python examples/recipes/rebuild_onnxruntime.py MODEL.onnx RECIPE.json REBUILT.onnx
 
 MODEL.onnx is the model that was tuned, RECIPE.json lies in the run's folder. With the versions
 that the recipe names the result is the tuned model to the byte. Needs nothing of
@@ -19,11 +19,24 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+
+def optimized(model: onnx.ModelProto) -> onnx.ModelProto:
+    """What a session writes."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory() as folder:
+        options.optimized_model_filepath = path = str(Path(folder) / "optimized.onnx")
+        ort.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return onnx.load(path)
 
 
 def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
@@ -33,15 +46,19 @@ def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
     fed = [given for given in graph.input if given.name not in constant]
     del graph.input[:]
     graph.input.extend(fed)
+    if steps["opset"]:
+        model = onnx.version_converter.convert_version(model, steps["opset"])
     if steps["optimization"]:
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        with tempfile.TemporaryDirectory() as folder:
-            options.optimized_model_filepath = path = str(Path(folder) / "optimized.onnx")
-            ort.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-            model = onnx.load(path)
+        model = optimized(model)
+    divisions = [model.graph.node[position] for position in steps["products"]]
+    divisors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for position, node in zip(steps["products"], divisions, strict=True):
+        factor = np.float32(1) / numpy_helper.to_array(divisors[node.input[1]])
+        name = f"{node.input[1]}_reciprocal_{position}"
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(factor), name))
+        node.op_type, node.input[1] = "Mul", name
+    if divisions and steps["optimization"]:
+        model = optimized(model)
     opsets = [helper.make_opsetid(domain, version) for domain, version in steps["opsets"]]
     del model.opset_import[:]
     model.opset_import.extend(opsets)
