@@ -11,6 +11,7 @@ from nc_sigopt_benchmarks.config.rivals import INC, ONNXRUNTIME, OPENVINO, RIVAL
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets import load_splits
 from nc_sigopt_benchmarks.judging.comparison import StrategyResult
+from nc_sigopt_benchmarks.models.benchmark_model import IMAGES
 from nc_sigopt_benchmarks.running.availability import skip_reason
 from nc_sigopt_benchmarks.running.model_forms import fp32_deployed, model_form
 from nc_sigopt_benchmarks.running.one_shot_run import CALIBRATION_SIZE_UNKNOWN
@@ -26,9 +27,24 @@ from nc_sigopt_benchmarks.runtimes.data_files import (
 from nc_sigopt_benchmarks.runtimes.deployed import Deployed
 from nc_sigopt_benchmarks.runtimes.served_model import ServedModel
 from nc_sigopt_strategy.errors import ConfigFileError, DataError
+from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.jobs.log_file import LOG_FILE
 
 _DATA_FOLDER = "data"
+# Data without labels come with an evaluation of their own: the processes of the models make them
+# as this one does, which needs the harness in their environments.
+_PIPELINE_FILE = "pipeline.py"
+_PIPELINE = """\
+from pathlib import Path
+
+from nc_sigopt_benchmarks.config.yaml_file import read_config
+from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline
+from nc_sigopt_benchmarks.models.find import find_model
+
+_config = read_config(Path({config!r}))
+_made = build_pipeline(_config, find_model(_config.model))
+calib_dataloader, eval_func = _made.calib_dataloader, _made.eval_func
+"""
 # Entries of an outcome's ``deployment`` that are OpenVINO's and ONNX Runtime's.
 _PROPERTIES, _SESSION = "properties", "session_options"
 
@@ -148,6 +164,11 @@ def _write_data(config: RunConfig, prepared: Prepared, folder: Path) -> DataFile
     data = config.data
     if data.python is not None:
         return DataFiles(None, data.python, data.batch_size, CALIBRATION_SIZE_UNKNOWN)
+    if prepared.model.data != IMAGES:
+        python = write_whole(
+            folder.resolve() / _PIPELINE_FILE, _PIPELINE.format(config=str(config.path.resolve()))
+        )
+        return DataFiles(None, python, data.batch_size, data.calibration_images)
     files = DataFiles(
         folder.resolve() / _DATA_FOLDER, None, data.batch_size, data.calibration_images
     )
