@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nc_sigopt_benchmarks.comparing.across_runtimes import AcrossRuntimes
+from nc_sigopt_benchmarks.comparing.collecting import model_size
 from nc_sigopt_benchmarks.config.rivals import RIVALS
 from nc_sigopt_benchmarks.config.run_config import SIGOPT
 from nc_sigopt_benchmarks.judging.accuracy_statistics import (
@@ -238,5 +239,4 @@ def _with_rows(
         tuning_seconds=row.seconds or 0.0,
         files={"model": kept} if kept else {},
     )
-    size = path.stat().st_size if path.is_file() else None
-    return dataclasses.replace(result, outcome=outcome, model_bytes=size)
+    return dataclasses.replace(result, outcome=outcome, model_bytes=model_size(path))
