@@ -42,6 +42,7 @@ HARNESS = (
     "running",
     "datasets",
     "models",
+    "runtimes",
     "config",
     "machine",
     "extras",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,14 @@ import onnx
 
 from nc_sigopt_strategy.backends.op_graph import GraphNode, Shape, elements, product
 
+logger = logging.getLogger("nc_sigopt_strategy")
+
+_FLOATS = (
+    onnx.TensorProto.FLOAT,
+    onnx.TensorProto.FLOAT16,
+    onnx.TensorProto.BFLOAT16,
+    onnx.TensorProto.DOUBLE,
+)
 _OP_TYPES = {"MatMul": "matmul", "Gemm": "matmul"}
 _CONVOLUTION = "conv"
 
@@ -22,6 +31,30 @@ def inferred_shapes(model: Any) -> dict[str, Shape]:
     }
     shapes.update({constant.name: tuple(constant.dims) for constant in graph.initializer})
     return shapes
+
+
+def known_shapes(model: Any) -> dict[str, Shape]:
+    """``inferred_shapes``, none where ONNX fails at it: sizes help, and a run does without."""
+    try:
+        return inferred_shapes(model)
+    except Exception as error:  # what ONNX raises depends on the op that it cannot infer
+        logger.debug("No shapes for the op graph: %s", error)
+        return {}
+
+
+def integer_ops(model: Any) -> frozenset[str]:
+    """Names of the nodes that compute no numbers to be rounded: shapes, positions, flags."""
+    try:
+        graph = onnx.shape_inference.infer_shapes(model).graph
+    except Exception as error:  # as above
+        logger.debug("No types for the op graph: %s", error)
+        return frozenset()
+    types = {
+        tensor.name: tensor.type.tensor_type.elem_type
+        for tensor in (*graph.input, *graph.value_info, *graph.output)
+    }
+    known = ((node.name, types.get(node.output[0], 0)) for node in graph.node if node.output)
+    return frozenset(name for name, kind in known if kind and kind not in _FLOATS)
 
 
 def graph_nodes(model: Any, shapes: Mapping[str, Shape]) -> list[GraphNode]:

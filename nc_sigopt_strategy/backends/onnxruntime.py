@@ -14,10 +14,10 @@ import onnxruntime
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.onnx_files import digest_of_model, loadable, write_model
-from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, inferred_shapes
+from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, known_shapes
 from nc_sigopt_strategy.backends.onnx_kept_fp32 import THE_SWITCH, is_rewritten, keep_fp32
 from nc_sigopt_strategy.backends.onnx_ran_as import ran_as
-from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
+from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.settings.session_options import (
     LEVEL_KEY,
@@ -147,11 +147,7 @@ class OnnxRuntimeBackend:
 
     def op_graph(self, model: Any, ops: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """See ``Backend``."""
-        shapes: dict[str, Shape] = {}
-        try:
-            shapes = inferred_shapes(model.model)
-        except Exception as error:  # sizes only help a sampler: a run does without them
-            logger.debug("No shapes for the op graph: %s", error)
+        shapes = known_shapes(model.model)
         return reduce_to_ops(graph_nodes(model.model, shapes), shapes, ops)
 
     def keep_choices(self, model: Any) -> int:

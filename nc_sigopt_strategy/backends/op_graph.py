@@ -85,6 +85,28 @@ def reduce_to_ops(
     }
 
 
+def as_groups(op_graph: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, Any]:
+    """The op graph of ops that each stand for several.
+
+    Args:
+        op_graph: Of all of them, as ``reduce_to_ops`` gives it.
+        groups: Op name to the name of the op that stands for it.
+
+    Returns:
+        As ``reduce_to_ops``: sizes are those of the op that stands for the others, edges lead
+        between groups and none twice.
+    """
+    edges: dict[tuple[str, str], float | None] = {}
+    for producer, consumer, size in op_graph["edges"]:
+        pair = groups[producer], groups[consumer]
+        if pair[0] != pair[1]:
+            edges.setdefault(pair, size)
+    return {
+        "ops": [op for op in op_graph["ops"] if groups[op["name"]] == op["name"]],
+        "edges": [[*pair, size] for pair, size in edges.items()],
+    }
+
+
 @dataclass(frozen=True)
 class _OpFacts:
     name: str

@@ -77,7 +77,8 @@ class Settings:
         seed: Seed of sampler and measurement order; default: INC's ``options.random_seed``.
         search_space: Options offered per op: ``dtype`` (best int8 variant, bf16, fp32), ``int8``
             (all int8 variants) or ``full`` (both).
-        locked_ops: Regular expression on op names to the value those ops always take.
+        locked_ops: Regular expression on op names to the value those ops always take. What a
+            runtime makes one op of goes by the names of all its parts, here and below.
         excluded_ops: Regular expressions on op names that are left in fp32.
         max_parameters: Neighbouring ops are grouped until at most this many parameters remain.
         stop_at_first: Stop at the first model that meets the bound and is faster than FP32,

@@ -21,16 +21,24 @@ class Op:
         labels: The ways it can run, from least to most precise: quantized ones first (``int8``,
             ``int8-kl``, ...), then those of ``PRECISIONS`` that it has. Each gives another graph.
         default: The label that the host's own default configuration gives it.
+        members: Other ops that the runtime makes one of with it: they run as it does, and their
+            names stand for it too.
     """
 
     key: OpKey
     labels: tuple[str, ...]
     default: str
+    members: tuple[OpKey, ...] = ()
 
     @property
     def name(self) -> str:
         """Its name in the model."""
         return self.key[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, and those of its members."""
+        return (self.name, *(name for name, _ in self.members))
 
     def offered(self, preset: str) -> tuple[str, ...]:
         """The labels that a preset of ``Settings.search_space`` offers, least precise first."""

@@ -175,27 +175,36 @@ def parameter_aliases(ops: Sequence[OpKey]) -> dict[OpKey, str]:
 
 
 def _locks(ops: Sequence[Op], request: SpaceRequest) -> dict[OpKey, str]:
-    wanted = {
-        **dict.fromkeys(request.excluded_ops, "fp32"),
-        **(request.locked_ops or {}),
-    }
+    locked = request.locked_ops or {}
+    wanted = {**dict.fromkeys(request.excluded_ops, "fp32"), **locked}
     fixed: dict[OpKey, str] = {}
+    named: dict[OpKey, set[str]] = {}
     for pattern, label in wanted.items():
-        key = "locked_ops" if pattern in (request.locked_ops or {}) else "excluded_ops"
-        matched = [op for op in ops if re.search(pattern, op.name)]
-        if not matched:
+        key = "locked_ops" if pattern in locked else "excluded_ops"
+        matched = {op: {n for n in op.names if re.search(pattern, n)} for op in ops}
+        if not any(matched.values()):
             first = ops[0].name if ops else "none"
             raise SettingsError(
                 f"{key}: {pattern!r} matches none of the {len(ops)} ops of the model.",
                 f"The first op is {first!r}.",
             )
-        for op in matched:
+        for op, names in matched.items():
+            if not names:
+                continue
             if label not in op.labels:
                 raise SettingsError(
                     f"{key}: op {op.name!r} cannot run as {label!r}.",
                     f"It can run as {', '.join(op.labels)}.",
                 )
+            # A later pattern for the same name stands; for another name of the op it contradicts.
+            if fixed.get(op.key, label) != label and not named[op.key] & names:
+                raise SettingsError(
+                    f"{key}: {min(names)!r} shall run as {label!r} and {min(named[op.key])!r} as "
+                    f"{fixed[op.key]!r}, but the runtime makes one op of them.",
+                    "Give both the same value, or name one of them only.",
+                )
             fixed[op.key] = label
+            named.setdefault(op.key, set()).update(names)
     return fixed
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from nc_sigopt_strategy.backends import tensorflow as tensorflow_backend
 from nc_sigopt_strategy.backends.onnxruntime import OnnxRuntimeBackend
-from nc_sigopt_strategy.backends.op_graph import GraphNode, elements, reduce_to_ops
+from nc_sigopt_strategy.backends.op_graph import GraphNode, as_groups, elements, reduce_to_ops
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph
 from tests.conftest import CLASSES
@@ -188,3 +188,12 @@ def test_ops_are_folded_into_parameters() -> None:
     assert [p["multiply_adds"] for p in folded["parameters"]] == [3.0, None, 0.0]
     assert folded["parameters"][2]["op_type"] is None
     assert folded["edges"] == [["first", "last", 7.0]]
+
+
+def test_groups_have_the_size_of_their_main_op_and_the_edges_of_all() -> None:
+    ops = [{"name": name, "op_type": "conv2d", "multiply_adds": 1.0} for name in "abcd"]
+    # b and d are part of a and c; d also reads a, through b.
+    edges = [["a", "b", 4.0], ["b", "c", 4.0], ["b", "d", 4.0], ["c", "d", 8.0]]
+    groups = {"a": "a", "b": "a", "c": "c", "d": "c"}
+    folded = as_groups({"ops": ops, "edges": edges}, groups)
+    assert folded == {"ops": [ops[0], ops[2]], "edges": [["a", "c", 4.0]]}

@@ -5,13 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from nc_sigopt_benchmarks.judging.comparison import (
-    Comparison,
-    HeldOut,
-    PairedComparison,
-    StrategyResult,
-    TimedModel,
-)
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.timed_models import HeldOut, PairedComparison, TimedModel
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import OpContribution, OpCost, Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState

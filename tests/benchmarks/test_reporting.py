@@ -14,7 +14,8 @@ import pytest
 from markupsafe import escape
 from rich.console import Console
 
-from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult, TimedModel
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.timed_models import TimedModel
 from nc_sigopt_benchmarks.reporting import html, plots
 from nc_sigopt_benchmarks.reporting.tables import (
     COLUMN_MEANINGS,

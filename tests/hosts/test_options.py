@@ -85,6 +85,7 @@ def built(
     sizes: tuple[int, ...] = (100,),
     framework: str = "tensorflow",
     excluded_precisions: Sequence[str] = (),
+    fused: Any = lambda ops, may_follow: {},
 ) -> Built:
     from neural_compressor.strategy.utils.tuning_space import (
         TuningSpace,
@@ -99,7 +100,10 @@ def built(
         for name in reversed(OPS)
     }
     space = TuningSpace({"calib": {"calib_sampling_size": list(sizes)}, "op": capability}, _Conf())
-    default = {op: initial_tuning_cfg_with_quant_mode(op, "static", space) for op in capability}
+    default = {
+        op: initial_tuning_cfg_with_quant_mode(op, "static" if ways[1:] else "fp32", space)
+        for op, ways in capability.items()
+    }
     options = IncOptions(
         space,
         default,
@@ -107,6 +111,7 @@ def built(
         framework=framework,
         graph_order=OPS,
         excluded_precisions=excluded_precisions,
+        fused=fused,
     )
     return Built(build_search_space(options.ops, sizes, request), options, space)
 
@@ -254,3 +259,61 @@ def test_describe_is_json_safe() -> None:
 
 def _states(config: Any) -> dict[Any, Any]:
     return {op: c.get_state() for op, c in config.items() if isinstance(op, tuple)}
+
+
+def built_with_pools_fused(request: SpaceRequest | None = None) -> Built:
+    """The last pool is part of the convolution before it, if it may be."""
+    pairs = {("net/pool", "pooling"): ("net/block5/conv", "conv2d")}
+
+    def fused(ops: Any, may_follow: Any) -> Any:
+        assert set(ops) >= set(pairs)
+        return {a: b for a, b in pairs.items() if may_follow(a, b)}
+
+    return built(request, fused=fused)
+
+
+def test_what_is_fused_is_one_parameter_and_runs_as_one() -> None:
+    both = built_with_pools_fused()
+    assert [p.ops[0][0] for p in both.space.parameters] == list(OPS)[:-1]
+    conv, pool = ("net/block5/conv", "conv2d"), ("net/pool", "pooling")
+    chosen = dict(both.space.default)
+    for label, of_conv, of_pool in (
+        ("int8", "static", "static"), ("fp32", "fp32", "fp32"), ("bf16", "bf16", "fp32"),
+    ):  # fmt: skip
+        chosen[both.space.parameters[-1].name] = label
+        config = both.decode(chosen)
+        modes = [c.op_quant_mode for c in (config[conv], config[pool])]
+        assert modes == [of_conv, of_pool]
+        assert both.encode(config) == chosen
+
+
+def test_a_member_takes_what_it_has_of_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(POOL[0]["activation"], "algorithm", ["minmax", "kl"])
+    both = built_with_pools_fused(SpaceRequest("full"))
+    chosen = dict(both.space.default) | {both.space.parameters[-1].name: "int8-kl-per-tensor"}
+    state = both.decode(chosen)[("net/pool", "pooling")].get_state()
+    assert state["activation"]["algorithm"] == "kl"
+
+
+def test_one_that_cannot_follow_is_a_parameter_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.hosts.test_options.POOL", POOL[1:])
+    both = built_with_pools_fused()
+    assert ("net/pool", "pooling") in both.space.fixed
+    assert len(both.options.ops) == len(OPS)
+
+
+def test_the_name_of_a_member_stands_for_its_group() -> None:
+    locked = built_with_pools_fused(SpaceRequest(locked_ops={"pool$": "bf16"})).space
+    assert locked.fixed == {("net/block5/conv", "conv2d"): "bf16"}
+    excluded = built_with_pools_fused(SpaceRequest(excluded_ops=["pool$"])).space
+    assert excluded.fixed == {("net/block5/conv", "conv2d"): "fp32"}
+
+
+def test_locks_that_contradict_each_other_within_a_group() -> None:
+    locks = {"pool$": "int8", "block5": "fp32"}
+    with pytest.raises(SettingsError, match=r"'net/block5/conv'.*'fp32'.*'net/pool'.*'int8'"):
+        built_with_pools_fused(SpaceRequest(locked_ops=locks))
+    # A pattern that names both stands for both, and a later one for the same name replaces it.
+    locks = {"net/": "fp32", "block5": "int8"}
+    fixed = built_with_pools_fused(SpaceRequest(locked_ops=locks)).space.fixed
+    assert fixed[("net/block5/conv", "conv2d")] == "int8"

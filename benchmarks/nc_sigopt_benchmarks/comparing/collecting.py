@@ -107,7 +107,22 @@ def collect(
         repeat=run.repeat,
         accuracy_interval=_accuracy_interval(outcome, evaluation_size),
         peak_memory_bytes=read_peak_memory(folder) or max(resident, default=None),
-        model_bytes=_size(model_file(outcome, folder)),
+        model_bytes=model_size(model_file(outcome, folder)),
+        name=run.name,
+    )
+
+
+def collect_rival(run: PlannedRun, folder: Path, end: ChildEnd) -> StrategyResult:
+    """The result of a rival's run: what it made is judged with the other models."""
+    return StrategyResult(
+        run.label,
+        None,
+        failure=end.failure,
+        wrong_use=end.wrong_use,
+        strategy=run.strategy.label,
+        repeat=run.repeat,
+        peak_memory_bytes=read_peak_memory(folder),
+        name=run.name,
     )
 
 
@@ -118,8 +133,13 @@ def model_file(outcome: Outcome | None, folder: Path) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def _size(path: Path | None) -> int | None:
-    return None if path is None else path.stat().st_size
+def model_size(path: Path | None) -> int | None:
+    """Bytes of a model's file, and of the weights that OpenVINO keeps beside it."""
+    if path is None or not path.is_file():
+        return None
+    weights = path.with_suffix(".bin")
+    beside = weights.stat().st_size if path.suffix == ".xml" and weights.is_file() else 0
+    return path.stat().st_size + beside
 
 
 def _accuracy_interval(outcome: Outcome, images: int | None) -> Interval | None:

@@ -7,26 +7,39 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nc_sigopt_benchmarks.comparing.collecting import collect, model_file, read_end, write_end
+from nc_sigopt_benchmarks.comparing.across_runtimes import begin
+from nc_sigopt_benchmarks.comparing.collecting import (
+    collect,
+    collect_rival,
+    model_file,
+    read_end,
+    write_end,
+)
 from nc_sigopt_benchmarks.comparing.in_progress import InProgress
 from nc_sigopt_benchmarks.comparing.resuming import open_run_folder, set_aside
 from nc_sigopt_benchmarks.comparing.run_folder import drop_trial_models, write_run
+from nc_sigopt_benchmarks.comparing.runtime_judging import judge_runtimes
 from nc_sigopt_benchmarks.comparing.summarize import baseline_accuracy, summarize
+from nc_sigopt_benchmarks.config.rivals import RIVALS
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets import known_accuracy_warning
 from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.judging.held_out import judge_held_out
+from nc_sigopt_benchmarks.judging.runtime_timing import beside
 from nc_sigopt_benchmarks.judging.side_by_side import time_side_by_side
 from nc_sigopt_benchmarks.judging.timing import FP32
 from nc_sigopt_benchmarks.machine.facts import helps_int8, host_differences, host_facts
 from nc_sigopt_benchmarks.machine.noise import NoiseMonitor, noise_verdict
 from nc_sigopt_benchmarks.models.model_files import session_opener
+from nc_sigopt_benchmarks.running import child
 from nc_sigopt_benchmarks.running.availability import skip_reason, strategy_note
 from nc_sigopt_benchmarks.running.child import ChildEnd, run_child
 from nc_sigopt_benchmarks.running.evaluation import MODELS_FOLDER
+from nc_sigopt_benchmarks.running.model_forms import model_form
 from nc_sigopt_benchmarks.running.prepared import prepare
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun, planned_runs
 from nc_sigopt_benchmarks.running.worker import Request
+from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.jobs.log_file import LOG_FILE
 from nc_sigopt_strategy.jobs.quiet import native_output_in
 
@@ -60,13 +73,15 @@ def compare(
     now = InProgress(config, prepared, folder, host, planned_runs(config))
     tell(f"Run folder: {folder}")
     _tell_of_host(now, tell)
+    if config.across_runtimes:
+        now.across = begin(config, prepared, folder, tell)
     with NoiseMonitor() as monitor:
         for run in now.runs:
             _make_run(now, run, tell, progress)
             if now.interrupted:
                 break
         if not now.interrupted:
-            _time_and_judge(now, tell)
+            (_time_and_judge if now.across is None else _judge_runtimes)(now, tell)
     now.noise = noise_verdict(monitor.facts(), now.samples[FP32] if now.samples else ())
     if not now.interrupted:
         drop_trial_models(folder / result.label / MODELS_FOLDER for result in now.results)
@@ -107,31 +122,41 @@ def _make_run(now: InProgress, run: PlannedRun, tell: Tell, progress: bool | Non
         if not end.interrupted:
             write_end(folder, end, host)
     prepared = now.prepared
-    result = collect(
-        now.config,
-        run,
-        folder,
-        end,
-        framework=prepared.model.framework,
-        batch_size=prepared.batch_size,
-        evaluation_size=prepared.evaluation_size,
-    )
+    if run.name in RIVALS:
+        result = collect_rival(run, folder, end)
+    else:
+        result = collect(
+            now.config,
+            run,
+            folder,
+            end,
+            framework=run.strategy.runtime or prepared.model.framework,
+            batch_size=prepared.batch_size,
+            evaluation_size=prepared.evaluation_size,
+        )
     if host_differences(host, now.host):
         result = dataclasses.replace(result, host=host)
     now.results.append(result)
 
 
 def _start(now: InProgress, run: PlannedRun, folder: Path, progress: bool | None) -> ChildEnd:
-    config = now.config
-    request = Request(
-        config.path.resolve(), run.strategy.label, run.repeat, folder, now.prepared.model
-    )
     try:
         set_aside(folder)
         folder.mkdir()
-        return run_child(request, config, run, progress=progress)
+        return run_child(_request(now, run, folder), now.config, run, progress=progress)
     except OSError as error:
         return ChildEnd(f"its process could not be started or followed: {error}")
+    except ModelError as error:  # it cannot be had in the format of the run's runtime
+        return ChildEnd(str(error), wrong_use=True)
+
+
+def _request(now: InProgress, run: PlannedRun, folder: Path) -> child.Request:
+    config, strategy = now.config, run.strategy
+    if now.across is not None and run.name in RIVALS:
+        return now.across.task(run, folder)
+    model = model_form(config, now.prepared.model, strategy.runtime)
+    python = None if strategy.environment is None else str(strategy.environment)
+    return Request(config.path.resolve(), strategy.label, run.repeat, folder, model, python)
 
 
 def _skipped(run: PlannedRun, reason: str) -> StrategyResult:
@@ -142,7 +167,28 @@ def _skipped(run: PlannedRun, reason: str) -> StrategyResult:
         note=strategy_note(run),
         strategy=run.strategy.label,
         repeat=run.repeat,
+        name=run.name,
     )
+
+
+def _judge_runtimes(now: InProgress, tell: Tell) -> None:
+    across = now.across
+    if across is None:
+        return
+    try:
+        judged = judge_runtimes(across, now.runs, now.results, now.folder, tell)
+    except KeyboardInterrupt:
+        now.interrupted = True
+        return
+    except Exception as error:  # the tuning, which took the time, is worth more than this
+        now.notes.append(f"The models found were not timed in turn: {_reason(error)}.")
+        return
+    finally:
+        across.close()
+    now.judged, now.results = judged, judged.results
+    first = judged.samples[0]
+    if judged.reference in first.wall:
+        now.samples = beside(first.wall, judged.reference)
 
 
 def _time_and_judge(now: InProgress, tell: Tell) -> None:

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_benchmarks.comparing.across_runtimes import AcrossRuntimes
+from nc_sigopt_benchmarks.comparing.runtime_judging import Judged
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.judging.comparison import StrategyResult
 from nc_sigopt_benchmarks.judging.timing import Samples
@@ -33,6 +35,8 @@ class InProgress:
         noise: How quiet the machine was.
         notes: Sentences that a reader should know.
         interrupted: Whether Ctrl-C ended it.
+        across: Where it goes across runtimes: what all rows share.
+        judged: Likewise: the rows, once the models were timed.
     """
 
     config: RunConfig
@@ -47,3 +51,5 @@ class InProgress:
     noise: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
+    across: AcrossRuntimes | None = None
+    judged: Judged | None = None

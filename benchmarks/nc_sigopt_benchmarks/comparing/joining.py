@@ -12,8 +12,9 @@ from pathlib import Path
 from nc_sigopt_benchmarks.comparing.run_folder import read_comparison, write_run
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline
-from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult, TimedModel
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
 from nc_sigopt_benchmarks.judging.side_by_side import time_side_by_side
+from nc_sigopt_benchmarks.judging.timed_models import TimedModel
 from nc_sigopt_benchmarks.judging.timing import FP32, timed_model
 from nc_sigopt_benchmarks.judging.verdicts import best_strategy, verdicts
 from nc_sigopt_benchmarks.machine.facts import host_differences, host_facts
@@ -54,6 +55,7 @@ def redraw(
         ModelError: For ``retime``: a model is not there any more.
     """
     earlier = [_Earlier(folder.resolve(), read_comparison(folder)) for folder in folders]
+    _refuse_runtimes(earlier, retime)
     for other in earlier[1:]:
         _refuse_differences(earlier[0], other)
     alone = len(earlier) == 1 and output is None
@@ -70,6 +72,17 @@ def redraw(
     for sentence in write_run(comparison, folder):
         tell(sentence)
     return comparison, folder
+
+
+def _refuse_runtimes(earlier: Sequence[_Earlier], retime: bool) -> None:
+    across = next((part for part in earlier if part.comparison.runtimes), None)
+    if across is not None and (retime or len(earlier) > 1):
+        what = "timed again" if retime else "joined"
+        raise DataError(
+            f"{across.folder} compares models across runtimes, and cannot be {what}.",
+            "nc-sigopt compare CONFIG --resume DIR keeps what was tuned and built, and times all "
+            "models anew.",
+        )
 
 
 def _refuse_differences(one: _Earlier, other: _Earlier) -> None:

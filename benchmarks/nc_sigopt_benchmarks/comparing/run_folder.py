@@ -114,7 +114,8 @@ def _copy_best(best: StrategyResult, folder: Path, model: BenchmarkModel | None)
         return
     source = folder / trial.model_path
     copy = folder / source.name
-    for path in (source, source.with_name(RECIPE_FILE)):
+    # The weights of an OpenVINO model lie beside it.
+    for path in (source, source.with_suffix(".bin"), source.with_name(RECIPE_FILE)):
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
     if model is not None and model.format == "saved_model" and copy.is_file():

@@ -10,9 +10,16 @@ from nc_sigopt_benchmarks.comparing.collecting import model_file
 from nc_sigopt_benchmarks.comparing.in_progress import InProgress
 from nc_sigopt_benchmarks.comparing.run_folder import with_model_paths
 from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.runtime_rows import RuntimeRow
+from nc_sigopt_benchmarks.judging.runtime_verdicts import runtime_verdicts
 from nc_sigopt_benchmarks.judging.side_by_side import DEFAULT_INT8
 from nc_sigopt_benchmarks.judging.timing import FP32, timed_model
-from nc_sigopt_benchmarks.judging.verdicts import best_strategy, bound_text, verdicts
+from nc_sigopt_benchmarks.judging.verdicts import (
+    best_strategy,
+    bound_text,
+    verdicts,
+    without_model,
+)
 from nc_sigopt_strategy.results.run_files import RECIPE_FILE
 
 
@@ -21,11 +28,11 @@ def summarize(now: InProgress, total_seconds: float) -> Comparison:
     config, model, results = now.config, now.prepared.model, now.results
     samples, evaluation_size = now.samples, now.prepared.evaluation_size
     criterion = config.accuracy_criterion
-    baseline = baseline_accuracy(results)
+    baseline = baseline_accuracy(results) if now.across is None else now.across.baseline
     higher = criterion.higher_is_better
     best = best_strategy(results, samples, higher)
-    sentences = [*verdicts(results, samples, higher), *now.notes]
-    if best is not None:
+    sentences = [*_verdicts(now, higher), *now.notes]
+    if best is not None and now.judged is None:
         sentences.append(_best_sentence(best, now.folder))
     if evaluation_size:
         sentences.append(f"One evaluation image is {1 / evaluation_size:.4f} of accuracy.")
@@ -56,7 +63,31 @@ def summarize(now: InProgress, total_seconds: float) -> Comparison:
         evaluation_images=evaluation_size,
         noise=now.noise,
         model_bytes=model.path.stat().st_size if model.path.is_file() else None,
+        runtimes=_rows(now),
     )
+
+
+def _verdicts(now: InProgress, higher: bool) -> list[str]:
+    judged = now.judged
+    if judged is None:
+        return verdicts(now.results, now.samples, higher)
+    # Models that were built are judged by their rows.
+    others = (s for s in now.results if not s.is_rival or s.skipped or s.failure)
+    return [
+        *runtime_verdicts(judged.rows, judged.samples, judged.reference),
+        *(text for strategy in others if (text := without_model(strategy))),
+    ]
+
+
+def _rows(now: InProgress) -> tuple[RuntimeRow, ...]:
+    """The rows, with the paths of models in the run folder relative to it."""
+    rows = []
+    for row in now.judged.rows if now.judged else ():
+        deployed, folder = dict(row.deployed), now.folder.resolve()
+        if deployed and folder in Path(deployed["path"]).parents:
+            deployed["path"] = str(Path(deployed["path"]).relative_to(folder))
+        rows.append(dataclasses.replace(row, deployed=deployed))
+    return tuple(rows)
 
 
 def baseline_accuracy(results: Sequence[StrategyResult]) -> float | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from nc_sigopt_benchmarks.config.rivals import HOST_RUNTIMES, RIVALS
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.settings.choices import STOCK
@@ -51,18 +52,20 @@ class ModelConfig:
     """Which model is tuned.
 
     Attributes:
-        name: ``mobilenet_v1`` or ``resnet50_v1``; for the source ``path`` what tables shall show.
+        name: ``mobilenet_v1`` or ``resnet50_v1``; for the source ``package`` one of
+            ``packaged_models.PACKAGED_MODELS``; for ``path`` what tables shall show.
         source: ``assets``; ``keras`` (Keras's own ImageNet weights, downloaded); ``digits`` (the
-            architecture, trained on scikit-learn's digits); ``path``; or ``auto``: assets where
-            NC_SIGOPT_ASSETS is set and has the model, else digits.
+            architecture, trained on scikit-learn's digits); ``package`` (of an installed Python
+            package, ONNX); ``path``; or ``auto``: the package that ships a model of that name, the
+            assets where NC_SIGOPT_ASSETS is set and has it, else digits.
         format: What is tuned: ``frozen`` and ``saved_model`` are TensorFlow's, ``onnx`` runs in
             ONNX Runtime. A source in another format is converted.
         path: A frozen graph, a SavedModel, a Keras file (weights or a whole model) or an ONNX
             model, for the source ``path``; relative paths start at the config file.
         inputs: Tensor or op names; needed for a frozen graph, else those of the model.
         outputs: Tensor or op names; needed for a frozen graph, else those of the model.
-        preprocessing: ``tf``, ``caffe`` or ``torch``, see ``preprocessing``; the model's own if
-            ``None``.
+        preprocessing: ``tf``, ``caffe``, ``torch`` or ``lite``, see ``preprocessing``; the model's
+            own if ``None``.
         label_offset: What is added to an ImageNet class to get the model's; the model's own if
             ``None``.
         quant_format: For ONNX: ``QOperator`` or ``QDQ``.
@@ -170,6 +173,9 @@ class StrategyConfig:
             For Neural Compressor's own strategies; sigopt has a setting for it.
         timeout: Instead of the ``tuning``'s.
         max_trials: Instead of the ``tuning``'s.
+        host: What sigopt tunes with: ``inc``, ``onnxruntime`` or ``openvino``; ``None``: Neural
+            Compressor, on the model as the configuration has it.
+        environment: The Python that makes and runs its models; ``None``: this one.
     """
 
     name: str
@@ -178,6 +184,15 @@ class StrategyConfig:
     calibration: str = STOCK
     timeout: int | None = None
     max_trials: int | None = None
+    host: str | None = None
+    environment: Path | None = None
+
+    @property
+    def runtime(self) -> str | None:
+        """Where its models run; ``None``: in the framework of the configuration's model."""
+        if self.name in RIVALS:
+            return RIVALS[self.name].runtime
+        return None if self.host is None else HOST_RUNTIMES[self.host]
 
 
 @dataclass(frozen=True)
@@ -196,6 +211,22 @@ class TimingConfig:
 
 
 @dataclass(frozen=True)
+class DeploymentConfig:
+    """How the models of several runtimes are run, when they are compared with each other.
+
+    Attributes:
+        latency_batch_sizes: Inputs per inference; each model is timed at each of them.
+        threads: Of every runtime; 0: as many as each takes by itself.
+        reference: Label of the strategy that all speeds are relative to, one of the FP32 models;
+            ``None``: the first of them that is listed.
+    """
+
+    latency_batch_sizes: tuple[int, ...] = (20, 1)
+    threads: int = 0
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """A whole run configuration. ``path`` is the file that it came from."""
 
@@ -207,7 +238,20 @@ class RunConfig:
     accuracy_criterion: CriterionConfig = CriterionConfig()
     tuning: TuningConfig = TuningConfig()
     timing: TimingConfig = TimingConfig()
+    deployment: DeploymentConfig = DeploymentConfig()
     output: Path = Path("runs")
+
+    @property
+    def across_runtimes(self) -> bool:
+        """Whether its models run in several runtimes, or in one that is no tuner's."""
+        return any(s.name in RIVALS or s.host is not None for s in self.strategies)
+
+    @property
+    def reference(self) -> StrategyConfig:
+        """The FP32 model that all speeds are relative to; there is one across runtimes."""
+        named = self.deployment.reference
+        models = [s for s in self.strategies if s.name in RIVALS and RIVALS[s.name].fp32]
+        return next(s for s in models if named in (None, s.label))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the record: paths as strings, and no token or password."""

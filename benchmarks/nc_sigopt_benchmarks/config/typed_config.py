@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from nc_sigopt_benchmarks.config.choices import check_choices
 from nc_sigopt_benchmarks.config.places import KeyPath, Places
+from nc_sigopt_benchmarks.config.rivals import INC, RIVALS
 from nc_sigopt_benchmarks.config.run_config import (
     SIGOPT,
     CriterionConfig,
     DataConfig,
+    DeploymentConfig,
     ModelConfig,
     RunConfig,
     SessionConfig,
@@ -41,15 +44,17 @@ def typed_config(values: Mapping[str, Any], places: Places) -> RunConfig:
     model, data = dict(values.get("model", {})), dict(values.get("data", {}))
     for key, fact, hint in _model_and_data_complaints(model, data):
         raise places.wrong(key, fact, hint)
+    strategies = _strategies(values["strategies"], places)
     return RunConfig(
         path=places.path,
-        strategies=_strategies(values["strategies"], places),
+        strategies=strategies,
         name=values.get("name", places.path.stem),
         model=_model(model, places),
         data=_typed(DataConfig, _located(data, ("python", "path", "labels"), places)),
         accuracy_criterion=_criterion(values.get("accuracy_criterion", {}), places),
         tuning=_typed(TuningConfig, values.get("tuning", {})),
         timing=_typed(TimingConfig, values.get("timing", {})),
+        deployment=_deployment(values.get("deployment"), strategies, places),
         output=Path(values.get("output", "runs")).expanduser(),
     )
 
@@ -99,10 +104,54 @@ def _strategies(entries: list[dict[str, Any]], places: Places) -> tuple[Strategy
             raise places.wrong((*place, "calibration"), "is given to sigopt", hint)
         kwargs = entry.get("strategy_kwargs", {})
         _check_strategy_kwargs(entry["name"], kwargs, (*place, "strategy_kwargs"), places)
+        if entry["name"] != SIGOPT and "host" in entry:
+            hint = "Only sigopt has a choice of hosts: drop the key."
+            raise places.wrong((*place, "host"), f"is given to {entry['name']!r}", hint)
+        further = {key: entry.get(key) for key in ("timeout", "max_trials", "host")}
+        environment = _environment(entry, place, places)
         calibration = entry.get("calibration", STOCK)
-        budget = {key: entry.get(key) for key in ("timeout", "max_trials")}
-        strategies.append(StrategyConfig(entry["name"], label, kwargs, calibration, **budget))
+        strategies.append(
+            StrategyConfig(
+                entry["name"], label, kwargs, calibration, environment=environment, **further
+            )
+        )
     return tuple(strategies)
+
+
+def _environment(entry: Mapping[str, Any], place: KeyPath, places: Places) -> Path | None:
+    """The Python of a strategy; not resolved, since an environment's Python is a link."""
+    if "environment" not in entry:
+        return None
+    if entry["name"] not in RIVALS and entry.get("host") in (None, INC):
+        hint = "It is for rivals, and for sigopt with a host of its own: drop the key."
+        raise places.wrong((*place, "environment"), f"is given to {entry['name']!r}", hint)
+    return places.path.parent.absolute() / Path(entry["environment"]).expanduser()
+
+
+def _deployment(
+    values: Mapping[str, Any] | None, strategies: tuple[StrategyConfig, ...], places: Places
+) -> DeploymentConfig:
+    """The section, of which a comparison in one framework has none."""
+    across = any(s.name in RIVALS or s.host is not None for s in strategies)
+    if not across:
+        if values is not None:
+            hint = "It is for comparisons across runtimes: list a rival or a host, or drop it."
+            raise places.wrong(("deployment",), "is given, and there is one framework", hint)
+        return DeploymentConfig()
+    given: dict[str, Any] = dict(values or {})
+    if "latency_batch_sizes" in given:
+        given["latency_batch_sizes"] = tuple(given["latency_batch_sizes"])
+    deployment = DeploymentConfig(**given)
+    models = [s.label for s in strategies if s.name in RIVALS and RIVALS[s.name].fp32]
+    if not models:
+        hint = f"List one of {', '.join(name for name in RIVALS if RIVALS[name].fp32)}."
+        fact = "have no FP32 model that speeds could be relative to"
+        raise places.wrong(("strategies",), fact, hint)
+    if deployment.reference not in (None, *models):
+        hint = f"Name one of the FP32 models listed: {', '.join(models)}."
+        key = ("deployment", "reference")
+        raise places.wrong(key, f"is {deployment.reference!r}, which is none", hint)
+    return deployment
 
 
 def _model_and_data_complaints(
@@ -181,9 +230,12 @@ def _check_strategy_kwargs(
         if name != SIGOPT and (key.startswith("sigopt_") or key == "storage"):
             hint = "Only the sigopt strategy takes it: leave it out here, or correct the name."
             raise places.wrong((*place, key), f"is given to the strategy {name!r}", hint)
-    if name != SIGOPT:
+    if name != SIGOPT and name not in RIVALS:
         return
     try:
+        if name in RIVALS:
+            check_choices(name, kwargs, RIVALS[name].choices)
+            return
         settings = Settings.from_kwargs(kwargs)
     except SettingsError as error:
         raise places.wrong(

@@ -14,8 +14,8 @@ class ImageSet:
     """Images ready for the model.
 
     Attributes:
-        images: float32 of shape (count, height, width, 3), in the range of the model's
-            preprocessing.
+        images: float32 of shape (count, height, width, 3), or with the colours first where the
+            model has them first, in the range of the model's preprocessing.
         labels: int64 of shape (count,): the model's own class numbers.
     """
 

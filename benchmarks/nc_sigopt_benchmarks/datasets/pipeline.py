@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_benchmarks.config.run_config import DataConfig, RunConfig
 from nc_sigopt_benchmarks.datasets import CalibrationLoader, load_splits
+from nc_sigopt_benchmarks.datasets.packaged_data import PackagedData, inputs_in, packaged_data
 from nc_sigopt_benchmarks.datasets.top_one import TopOneAccuracy
+from nc_sigopt_benchmarks.models.benchmark_model import IMAGES
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import OpenSession
 from nc_sigopt_strategy.jobs.pipeline_file import Pipeline, check_runs, read_pipeline
@@ -45,6 +47,8 @@ def build_pipeline(
     data = config.data
     if data.python is not None:
         return DataPipeline(**vars(read_pipeline(data.python, named_by="data.python")))
+    if model.data != IMAGES:
+        return _without_labels(packaged_data(model, data), data)
     splits = load_splits(data, model, tell=tell)
     batch = splits.calibration.images[: data.batch_size]
     return DataPipeline(
@@ -61,6 +65,19 @@ def build_pipeline(
         calibration_size=len(splits.calibration),
         evaluation_size=len(splits.evaluation),
         description=splits.description,
+    )
+
+
+def _without_labels(found: PackagedData, data: DataConfig) -> DataPipeline:
+    batch, _ = next(iter(found.calib_dataloader))
+    return DataPipeline(
+        calib_dataloader=found.calib_dataloader,
+        eval_func=found.eval_func,
+        batch=batch,
+        batch_size=inputs_in(batch),
+        calibration_size=data.calibration_images,
+        evaluation_size=data.evaluation_images,
+        description=found.description,
     )
 
 

@@ -1,7 +1,7 @@
 """From a picture of any size to what a model was trained on.
 
 Sizes are the usual ones of ImageNet's evaluation: the shorter side becomes 256, then a centre of
-224x224 is cut; other sizes in proportion. The three normalizations are those of Keras's
+224x224 is cut; other sizes in proportion. The first three normalizations are those of Keras's
 ``keras.applications.imagenet_utils.preprocess_input`` under the same names.
 """
 
@@ -20,7 +20,8 @@ _SHORTER_SIDE, _CROP = 256, 224
 _CAFFE_MEANS = np.array([103.939, 116.779, 123.68], np.float32)
 _TORCH_MEANS = np.array([0.485, 0.456, 0.406], np.float32)
 _TORCH_DEVIATIONS = np.array([0.229, 0.224, 0.225], np.float32)
-PREPROCESSINGS = ("tf", "caffe", "torch")
+_LITE_MEAN, _LITE_DEVIATION = 127.0, 128.0
+PREPROCESSINGS = ("tf", "caffe", "torch", "lite")
 
 
 def shorter_side(size: int) -> int:
@@ -52,7 +53,8 @@ def normalized(picture: Any, preprocessing: str) -> npt.NDArray[np.float32]:
     Args:
         picture: A Pillow image in mode RGB.
         preprocessing: ``tf``: RGB in [-1, 1]; ``caffe``: BGR in 0 to 255 less ImageNet's mean
-            colour; ``torch``: RGB in 0 to 1, less its mean colour, over its standard deviation.
+            colour; ``torch``: RGB in 0 to 1, less its mean colour, over its standard deviation;
+            ``lite``: RGB in [-127/128, 1], as EfficientNet-Lite has it.
 
     Raises:
         DataError: The preprocessing is unknown.
@@ -64,6 +66,8 @@ def normalized(picture: Any, preprocessing: str) -> npt.NDArray[np.float32]:
         return pixels[..., ::-1] - _CAFFE_MEANS
     if preprocessing == "torch":
         return (pixels / 255.0 - _TORCH_MEANS) / _TORCH_DEVIATIONS
+    if preprocessing == "lite":
+        return (pixels - _LITE_MEAN) / _LITE_DEVIATION
     raise DataError(
         f"The preprocessing {preprocessing!r} is unknown.",
         f"Set model.preprocessing to one of {', '.join(PREPROCESSINGS)}.",

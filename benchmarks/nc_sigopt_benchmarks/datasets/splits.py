@@ -19,7 +19,11 @@ from nc_sigopt_benchmarks.datasets.map_files import MAP_FILES, mapped_images
 from nc_sigopt_benchmarks.datasets.preprocessing import normalized
 from nc_sigopt_benchmarks.datasets.splitting import Positions, split_disjoint
 from nc_sigopt_benchmarks.datasets.synsets import known_synsets
-from nc_sigopt_benchmarks.models.benchmark_model import BenchmarkModel
+from nc_sigopt_benchmarks.models.benchmark_model import (
+    CHANNELS_FIRST,
+    IMAGES,
+    BenchmarkModel,
+)
 from nc_sigopt_benchmarks.models.find import ASSETS_IMAGES, ASSETS_VARIABLE
 from nc_sigopt_strategy.errors import DataError
 
@@ -56,6 +60,12 @@ def load_splits(
     Raises:
         DataError: The images are missing, too few, unreadable, or not of the model's classes.
     """
+    if model.data != IMAGES:
+        raise DataError(
+            f"The model {model.name} takes {model.data.replace('_', ' ')}, and images are asked "
+            "for: its data have no classes that held-out images could be judged by.",
+            "Leave data.held_out_images and data.source out.",
+        )
     source = data_source(config, model)
     images = _find(source, config, model, tell)
     _check_classes(images.labels, images.what, model)
@@ -88,9 +98,12 @@ def data_source(config: DataConfig, model: BenchmarkModel) -> str:
         return "assets"
     if model.source == "digits":
         return "digits"
+    if model.source == "package" and os.environ.get(ASSETS_VARIABLE):
+        return "assets"
     raise DataError(
         f"data.source is 'auto', but no images belong to a model of the source {model.source!r}.",
-        "Set data.source to imagenet or imagenette, or name your own Python file in data.python.",
+        f"Set data.source to imagenet or imagenette, or {ASSETS_VARIABLE} to a folder of assets, "
+        "or name your own Python file in data.python.",
     )
 
 
@@ -124,7 +137,9 @@ def _assets_folder() -> Path:
 
 def _decode(images: LabelledImages, positions: Positions, model: BenchmarkModel) -> ImageSet:
     size = model.image_size
-    pixels = np.empty((len(positions), size, size, 3), np.float32)
+    first = model.layout == CHANNELS_FIRST
+    shape = (3, size, size) if first else (size, size, 3)
+    pixels = np.empty((len(positions), *shape), np.float32)
     labels = np.empty(len(positions), np.int64)
     unreadable: list[DataError] = []
     for row, position in enumerate(positions):
@@ -133,7 +148,8 @@ def _decode(images: LabelledImages, positions: Positions, model: BenchmarkModel)
         except DataError as error:
             unreadable.append(error)
             continue
-        pixels[row] = normalized(picture, model.preprocessing)
+        image = normalized(picture, model.preprocessing)
+        pixels[row] = image.transpose(2, 0, 1) if first else image
         labels[row] = label + model.label_offset
     if unreadable:
         facts = " ".join(error.fact for error in unreadable[:_FACTS_SHOWN])

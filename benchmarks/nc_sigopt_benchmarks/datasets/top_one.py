@@ -1,18 +1,15 @@
-"""Top-1 accuracy of a model in either framework."""
+"""Top-1 accuracy of a model of any runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from nc_sigopt_benchmarks.config.run_config import SessionConfig
 from nc_sigopt_benchmarks.datasets import ImageSet
-
-Scores = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+from nc_sigopt_benchmarks.runtimes.data_files import Scores, right_answers
+from nc_sigopt_strategy.hosts.predictor import predictor
 
 
 class TopOneAccuracy:
@@ -44,14 +41,11 @@ class TopOneAccuracy:
         self._session = session or SessionConfig()
 
     def __call__(self, model: Any) -> float:
-        """Top-1 accuracy, 0 to 1, of a ``tf.Graph`` or an ``onnx.ModelProto``."""
-        right = 0
+        """Top-1 accuracy, 0 to 1, of what any host hands to an ``eval_func``."""
+        data = self._data
         with self._opened(model) as scores:
-            for start in range(0, len(self._data), self._batch_size):
-                part = slice(start, start + self._batch_size)
-                guesses = scores(self._data.images[part]).argmax(axis=1)
-                right += int((guesses == self._data.labels[part]).sum())
-        return right / len(self._data)
+            right = right_answers(scores, data.images, data.labels, self._batch_size)
+        return float(right.mean())
 
     @contextmanager
     def _opened(self, model: Any) -> Iterator[Scores]:
@@ -61,6 +55,10 @@ class TopOneAccuracy:
             # The session holds the graph's kernels and weights: close it, or each trial adds one.
             with tf.compat.v1.Session(graph=model) as graph_session:
                 yield lambda images: graph_session.run(self._fetch, {self._feed: images})
+            return
+        if not hasattr(model, "opset_import"):
+            run = predictor(model)
+            yield lambda images: run(images)[0]
             return
         from nc_sigopt_strategy.backends.onnxruntime import open_onnx_model, session_options
 

@@ -8,69 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nc_sigopt_benchmarks.config.rivals import RIVALS
+from nc_sigopt_benchmarks.judging.runtime_rows import RuntimeRow
+from nc_sigopt_benchmarks.judging.timed_models import HeldOut, PairedComparison, TimedModel
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 RESULTS_SCHEMA_VERSION = 2
-
-
-@dataclass(frozen=True)
-class TimedModel:
-    """One model, timed side by side with the others.
-
-    Attributes:
-        latency_seconds: For one inference on one batch. The interval is that of the paired ratio
-            to FP32, so it leaves out the drift that all models share.
-        speedup: FP32's latency over this model's, paired.
-        samples: Raw seconds, one per round.
-    """
-
-    latency_seconds: Interval
-    speedup: Interval
-    samples: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class PairedComparison:
-    """One timed model against another, sample by sample of the same rounds.
-
-    Attributes:
-        speedup: The other's latency over this one's.
-        difference_seconds: This one's latency minus the other's.
-    """
-
-    speedup: Interval
-    difference_seconds: Interval
-
-    @property
-    def tied(self) -> bool:
-        """Whether the two cannot be told apart: the difference's interval includes zero."""
-        return self.difference_seconds.low <= 0 <= self.difference_seconds.high
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """The model found and FP32, judged on images that no trial saw.
-
-    Attributes:
-        images: How many.
-        accuracy: The model's.
-        baseline_accuracy: FP32's on the same images.
-        drop: FP32's accuracy minus the model's, with its paired bootstrap interval.
-        allowed_drop: What the accuracy criterion allows on these images.
-    """
-
-    images: int
-    accuracy: float
-    baseline_accuracy: float
-    drop: Interval
-    allowed_drop: float
-
-    @property
-    def consistent(self) -> bool:
-        """Whether the bound is not refuted: a drop within it lies in the interval or above it."""
-        return self.drop.low <= self.allowed_drop
 
 
 @dataclass(frozen=True)
@@ -96,6 +41,7 @@ class StrategyResult:
         peak_memory_bytes: Largest resident memory of its process.
         model_bytes: Size of its best model's file.
         host: Machine and versions, where they are not the comparison's own.
+        name: The strategy's name, where its outcome does not say it.
     """
 
     label: str
@@ -114,6 +60,7 @@ class StrategyResult:
     peak_memory_bytes: int | None = None
     model_bytes: int | None = None
     host: Mapping[str, Any] | None = None
+    name: str = ""
 
     @property
     def found(self) -> bool:
@@ -134,6 +81,11 @@ class StrategyResult:
     def group(self) -> str:
         """What all repeats of one strategy share."""
         return self.strategy or self.label
+
+    @property
+    def is_rival(self) -> bool:
+        """Whether it is what a runtime offers by itself."""
+        return self.name in RIVALS
 
     @property
     def shown(self) -> TrialRecord | None:
@@ -184,6 +136,7 @@ class Comparison:
         noise: How quiet the machine was; see ``host_noise``.
         model_bytes: Size of the FP32 model's file.
         joined_from: Run folders that this comparison was joined from.
+        runtimes: Where it goes across runtimes: every model, in the way in which it is run.
     """
 
     name: str
@@ -210,16 +163,23 @@ class Comparison:
     noise: Mapping[str, Any] = field(default_factory=dict)
     model_bytes: int | None = None
     joined_from: tuple[str, ...] = ()
+    runtimes: tuple[RuntimeRow, ...] = ()
 
     @property
     def found(self) -> bool:
         """Whether any strategy ended with a model that meets the bound."""
-        return any(strategy.found for strategy in self.strategies)
+        return any(strategy.found for strategy in self._searches)
 
     @property
     def found_faster(self) -> bool:
         """Whether any strategy's model is not shown to be no faster than FP32."""
-        return any(strategy.found_faster for strategy in self.strategies)
+        return any(strategy.found_faster for strategy in self._searches)
+
+    @property
+    def _searches(self) -> tuple[StrategyResult, ...]:
+        """The strategies that stand for the comparison: without rivals, if there are others."""
+        others = tuple(strategy for strategy in self.strategies if not strategy.is_rival)
+        return others or self.strategies
 
     @property
     def wrong_use(self) -> bool:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets import load_splits
-from nc_sigopt_benchmarks.judging.comparison import HeldOut
 from nc_sigopt_benchmarks.judging.image_by_image import (
     Answers,
     image_numbers,
     judge,
     right_per_image,
 )
+from nc_sigopt_benchmarks.judging.timed_models import HeldOut
 from nc_sigopt_benchmarks.judging.timing import FP32
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import OpenSession

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nc_sigopt_benchmarks.config.run_config import CriterionConfig
 from nc_sigopt_benchmarks.datasets import ImageSet
 from nc_sigopt_benchmarks.judging.accuracy_statistics import BoolArray, paired_bootstrap_drop
-from nc_sigopt_benchmarks.judging.comparison import HeldOut
+from nc_sigopt_benchmarks.judging.timed_models import HeldOut
 from nc_sigopt_benchmarks.judging.timing import FP32
 from nc_sigopt_benchmarks.models.model_files import OpenSession
 from nc_sigopt_strategy.errors import DataError

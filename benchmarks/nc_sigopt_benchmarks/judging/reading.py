@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 from nc_sigopt_benchmarks.judging.comparison import (
     RESULTS_SCHEMA_VERSION,
     Comparison,
-    HeldOut,
-    PairedComparison,
     StrategyResult,
-    TimedModel,
 )
+from nc_sigopt_benchmarks.judging.runtime_rows import BatchTiming, RuntimeRow
+from nc_sigopt_benchmarks.judging.timed_models import HeldOut, PairedComparison, TimedModel
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
@@ -59,6 +58,7 @@ def _comparison(raw: Raw) -> Comparison:
     values["strategies"] = tuple(map(_strategy, values["strategies"]))
     for name in ("verdicts", "joined_from"):
         values[name] = tuple(values.get(name) or ())
+    values["runtimes"] = tuple(map(_runtime_row, values.get("runtimes") or ()))
     _convert(values, "fp32", _timed)
     _convert(values, "default_int8", _timed)
     _convert(values, "default_int8_trial", TrialRecord.from_json)
@@ -74,6 +74,18 @@ def _strategy(raw: Raw) -> StrategyResult:
     _convert(values, "over_basic", _paired)
     _convert(values, "held_out", _held_out)
     return StrategyResult(**values)
+
+
+def _runtime_row(raw: Raw) -> RuntimeRow:
+    values = _known(RuntimeRow, raw)
+    values["remarks"] = tuple(values.get("remarks") or ())
+    values["timings"] = tuple(
+        BatchTiming(timing["batch_size"], _timed(timing["wall"]), _timed(timing["cpu"]))
+        for timing in values.get("timings") or ()
+    )
+    _convert(values, "accuracy_interval", _interval)
+    _convert(values, "held_out", _held_out)
+    return RuntimeRow(**values)
 
 
 def _timed(raw: Raw) -> TimedModel:

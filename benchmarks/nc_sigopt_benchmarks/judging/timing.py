@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.judging.comparison import PairedComparison, TimedModel
+from nc_sigopt_benchmarks.judging.timed_models import PairedComparison, TimedModel
 from nc_sigopt_benchmarks.models.model_files import OpenSession, file_fingerprint
 from nc_sigopt_strategy.backends.backend import ModelSession
 from nc_sigopt_strategy.measurement.latency import (

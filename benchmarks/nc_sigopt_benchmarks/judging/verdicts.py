@@ -39,7 +39,7 @@ def verdicts(
 
     All pairs of a few; of more, each against the best.
     """
-    sentences = [text for strategy in strategies if (text := _without_model(strategy))]
+    sentences = [text for strategy in strategies if (text := without_model(strategy))]
     if samples is None:
         return sentences
     found = [s for s in strategies if s.found and s.label in samples]
@@ -74,7 +74,8 @@ def best_strategy(
     return best
 
 
-def _without_model(strategy: StrategyResult) -> str | None:
+def without_model(strategy: StrategyResult) -> str | None:
+    """How a run without a model ended, as a sentence; ``None`` if it has one."""
     outcome = strategy.outcome
     if strategy.skipped:
         return f"{strategy.label} was skipped: {strategy.skipped.rstrip('.')}."

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# Where the colours of an image are: behind its pixels (TensorFlow) or before them (PyTorch).
+CHANNELS_LAST, CHANNELS_FIRST = "channels_last", "channels_first"
+# What a model takes.
+IMAGES, SENTENCES = "images", "sentences"
+TEXT_LINES, TEXT_DIRECTIONS, TEXT_PAGES = "text_lines", "text_directions", "text_pages"
+
 
 @dataclass(frozen=True)
 class BenchmarkModel:
@@ -12,7 +18,7 @@ class BenchmarkModel:
 
     Attributes:
         name: For tables and reports.
-        source: ``assets``, ``keras``, ``digits`` or ``path``.
+        source: ``assets``, ``keras``, ``digits``, ``package`` or ``path``.
         description: One sentence on what the accuracy is an accuracy of.
         path: What is tuned: a frozen graph, or an ONNX model.
         inputs: Names of the input ops.
@@ -24,6 +30,9 @@ class BenchmarkModel:
         image_size: Side of its input images in pixels.
         label_offset: What is added to a class of the data to get the model's.
         classes: How many outputs it has; ``None`` where unknown.
+        layout: ``channels_last`` or ``channels_first``, of its images.
+        data: ``images`` with classes, or one of the kinds that are made here and have none:
+            ``sentences``, ``text_lines``, ``text_directions``, ``text_pages``.
     """
 
     name: str
@@ -39,3 +48,5 @@ class BenchmarkModel:
     image_size: int = 224
     label_offset: int = 0
     classes: int | None = None
+    layout: str = CHANNELS_LAST
+    data: str = IMAGES

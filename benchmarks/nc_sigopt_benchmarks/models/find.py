@@ -32,6 +32,7 @@ from nc_sigopt_benchmarks.models.model_formats import (
     onnx_ends,
 )
 from nc_sigopt_benchmarks.models.model_kinds import ONNX
+from nc_sigopt_benchmarks.models.packaged_models import PACKAGED_MODELS, packaged_model
 from nc_sigopt_strategy.errors import DataError, ModelError
 
 __all__ = [
@@ -62,16 +63,14 @@ def find_model(
 
     Raises:
         ModelError: The model is unknown or missing, or is not what its name says.
+        MissingExtraError: The package that ships it is not installed.
         DataError: The asset folder is incomplete.
     """
     source = config.source
-    if source != "path" and config.name not in _KNOWN:
-        near = difflib.get_close_matches(config.name.lower(), _KNOWN, n=1, cutoff=0.3)
-        meant = f"Did you mean {near[0]!r}? " if near else ""
-        raise ModelError(
-            f"Unknown model {config.name!r}; known are {' and '.join(_KNOWN)}.",
-            f"{meant}A model of your own has model.source 'path'.",
-        )
+    if source == "auto" and config.name in PACKAGED_MODELS:
+        source = "package"
+    if source != "path":
+        _check_name(config.name, source)
     if source == "auto":
         has_assets = config.name == MOBILENET and os.environ.get(ASSETS_VARIABLE)
         source = "assets" if has_assets else "digits"
@@ -79,6 +78,8 @@ def find_model(
         found = given_model(config)
     elif source == "assets":
         found = _assets_model(config.name)
+    elif source == "package":
+        found = packaged_model(config.name, tell)
     elif source == "keras":
         found = _keras_model(config.name, tell)
     else:
@@ -89,6 +90,24 @@ def find_model(
         if (value := getattr(config, key)) is not None
     }
     return dataclasses.replace(_in_format(found, config.format), **given)
+
+
+def _check_name(name: str, source: str) -> None:
+    known = {"package": PACKAGED_MODELS, "auto": _KNOWN + PACKAGED_MODELS}.get(source, _KNOWN)
+    if name in known:
+        return
+    elsewhere = {**dict.fromkeys(PACKAGED_MODELS, "package"), **dict.fromkeys(_KNOWN, "auto")}
+    if name in elsewhere:
+        raise ModelError(
+            f"There is no model {name!r} of the source {source!r}; it has {', '.join(known)}.",
+            f"Set model.source to {elsewhere[name]}.",
+        )
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.3)
+    meant = f"Did you mean {near[0]!r}? " if near else ""
+    raise ModelError(
+        f"Unknown model {name!r}; known are {', '.join(known[:-1])} and {known[-1]}.",
+        f"{meant}A model of your own has model.source 'path'.",
+    )
 
 
 def _in_format(found: BenchmarkModel, wanted: str) -> BenchmarkModel:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from nc_sigopt_benchmarks.config.run_config import ModelConfig
-from nc_sigopt_benchmarks.models.benchmark_model import BenchmarkModel
+from nc_sigopt_benchmarks.models.benchmark_model import (
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    BenchmarkModel,
+)
 from nc_sigopt_benchmarks.models.frozen_graphs import (
     USUAL_IMAGE_SIZE,
     Shape,
@@ -68,8 +72,10 @@ def _given(
     kind: str,
 ) -> BenchmarkModel:
     classes = output_shape[-1] if output_shape else None
-    # The middle one of (batch, height, width, channels) or, in ONNX, (batch, 3, height, width).
-    side = input_shape[2] if input_shape and len(input_shape) == 4 else None
+    image = input_shape if input_shape and len(input_shape) == 4 else (None,) * 4
+    # (batch, height, width, channels) or, of PyTorch's, (batch, channels, height, width).
+    channels_first = image[1] in (1, 3) and image[3] not in (1, 3)
+    side = image[2]
     return BenchmarkModel(
         name=config.name,
         source="path",
@@ -84,6 +90,7 @@ def _given(
         # With a class for the background, as TensorFlow's own models have it.
         label_offset=1 if classes == 1001 else 0,
         classes=classes,
+        layout=CHANNELS_FIRST if channels_first else CHANNELS_LAST,
     )
 
 

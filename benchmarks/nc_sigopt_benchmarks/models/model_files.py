@@ -15,7 +15,8 @@ from nc_sigopt_strategy.errors import ModelError
 
 TENSORFLOW = "tensorflow"
 ONNXRUNTIME = "onnxruntime"
-_SUFFIXES = {TENSORFLOW: ".pb", ONNXRUNTIME: ".onnx"}
+OPENVINO = "openvino"
+_SUFFIXES = {TENSORFLOW: ".pb", ONNXRUNTIME: ".onnx", OPENVINO: ".xml"}
 OpenSession = Callable[[Path], ModelSession]
 
 
@@ -87,6 +88,9 @@ def evaluated_model(model: BenchmarkModel) -> Any:
 
 def file_fingerprint(path: Path) -> str:
     """A hash that two files share exactly when they hold the same model."""
+    if path.suffix == _SUFFIXES[OPENVINO]:
+        files = (path, path.with_suffix(".bin"))
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     if path.suffix == _SUFFIXES[ONNXRUNTIME]:
         import onnx
 

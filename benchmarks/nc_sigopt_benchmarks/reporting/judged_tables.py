@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nc_sigopt_benchmarks.judging.comparison import Comparison, HeldOut
+from nc_sigopt_benchmarks.judging.comparison import Comparison
+from nc_sigopt_benchmarks.judging.timed_models import HeldOut
 from nc_sigopt_benchmarks.reporting.cells import short, yes_or_no
 from nc_sigopt_benchmarks.reporting.result_table import HostMarks
 from nc_sigopt_benchmarks.reporting.summary import front, metric_names, stored_metrics

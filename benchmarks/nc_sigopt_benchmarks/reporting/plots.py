@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_benchmarks.judging.comparison import Comparison
+from nc_sigopt_benchmarks.judging.runtime_rows import batch_sizes
 from nc_sigopt_benchmarks.reporting.op_plot import op_figure, winner
 from nc_sigopt_benchmarks.reporting.phase_plot import phase_figure
 from nc_sigopt_benchmarks.reporting.plot_style import save
 from nc_sigopt_benchmarks.reporting.progress_plots import best_so_far, progress_figure, time_figure
+from nc_sigopt_benchmarks.reporting.runtime_plot import runtime_figure
 from nc_sigopt_benchmarks.reporting.scatter_plots import accuracy_figure, metric_figure
 from nc_sigopt_benchmarks.reporting.summary import metric_names
 
@@ -82,22 +84,15 @@ def draw_all(comparison: Comparison, folder: Path) -> dict[str, Path]:
 
 
 def _pictures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
-    yield (
-        "Accuracy against latency of all trials, with their Pareto front. The model returned is "
-        "at its latency in the table.",
-        ACCURACY_PLOT,
-        accuracy_figure(comparison),
-    )
-    yield (
-        f"Latency of the fastest model so far that meets the bound, over trials. {_ENDS}",
-        PROGRESS_PLOT,
-        progress_figure(comparison),
-    )
-    yield (
-        f"The same over the wall time of each run. {_ENDS}",
-        TIME_PLOT,
-        time_figure(comparison),
-    )
+    for size in batch_sizes(comparison.runtimes):
+        yield (
+            f"Accuracy against speed at batch {size}: filled where the bound is met, ours with a "
+            "black edge.",
+            f"accuracy_vs_speed_b{size}.png",
+            runtime_figure(comparison, size),
+        )
+    if not comparison.runtimes:
+        yield from _pictures_of_trials(comparison)
     best = winner(comparison)
     if best is not None:
         yield (
@@ -116,3 +111,22 @@ def _pictures(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
             f"metric_{number}_{re.sub(r'[^A-Za-z0-9]+', '_', name)[:40]}.png",
             metric_figure(comparison, name),
         )
+
+
+def _pictures_of_trials(comparison: Comparison) -> Iterator[tuple[str, str, Any]]:
+    yield (
+        "Accuracy against latency of all trials, with their Pareto front. The model returned is "
+        "at its latency in the table.",
+        ACCURACY_PLOT,
+        accuracy_figure(comparison),
+    )
+    yield (
+        f"Latency of the fastest model so far that meets the bound, over trials. {_ENDS}",
+        PROGRESS_PLOT,
+        progress_figure(comparison),
+    )
+    yield (
+        f"The same over the wall time of each run. {_ENDS}",
+        TIME_PLOT,
+        time_figure(comparison),
+    )

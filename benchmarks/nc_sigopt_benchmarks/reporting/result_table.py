@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult, TimedModel
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.timed_models import TimedModel
 from nc_sigopt_benchmarks.machine.facts import host_differences
 from nc_sigopt_benchmarks.reporting.cells import interval_text, milliseconds_text, yes_or_no
 from nc_sigopt_benchmarks.reporting.table_data import ReportTable, Row

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult, TimedModel
+from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.timed_models import TimedModel
 from nc_sigopt_benchmarks.reporting.plot_style import (
     REFERENCE_COLOUR,
     key,

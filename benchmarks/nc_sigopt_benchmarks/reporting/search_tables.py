@@ -49,7 +49,11 @@ def search_table(comparison: Comparison) -> ReportTable:
     rows = []
     for strategy in comparison.strategies:
         outcome = strategy.outcome
-        if strategy.skipped is not None or (outcome is None and not strategy.trials):
+        if (
+            strategy.is_rival
+            or strategy.skipped is not None
+            or (outcome is None and not strategy.trials)
+        ):
             continue
         trials = len(strategy.trials) or (outcome.trials if outcome else 0)
         cells = (

@@ -14,6 +14,7 @@ from nc_sigopt_benchmarks.judging.comparison import Comparison
 from nc_sigopt_benchmarks.reporting.judged_tables import front_table, held_out_table, metric_tables
 from nc_sigopt_benchmarks.reporting.published import published_table
 from nc_sigopt_benchmarks.reporting.result_table import COLUMN_MEANINGS, result_table
+from nc_sigopt_benchmarks.reporting.runtime_table import runtime_table
 from nc_sigopt_benchmarks.reporting.search_tables import (
     repeats_table,
     resource_table,
@@ -38,16 +39,22 @@ _LABEL_WIDTH = 11
 def report_tables(comparison: Comparison) -> list[ReportTable]:
     """The tables that have rows, the results first."""
     tables = [
-        result_table(comparison).without_empty_columns(_ALWAYS),
+        _first_table(comparison),
         repeats_table(comparison).without_empty_columns(),
         search_table(comparison),
         resource_table(comparison),
         held_out_table(comparison),
         *metric_tables(comparison),
         front_table(comparison),
-        published_table(comparison),
+        None if comparison.runtimes else published_table(comparison),
     ]
     return [table for table in tables if table is not None and table.rows]
+
+
+def _first_table(comparison: Comparison) -> ReportTable:
+    if comparison.runtimes:
+        return runtime_table(comparison).without_empty_columns()
+    return result_table(comparison).without_empty_columns(_ALWAYS)
 
 
 # Without "over basic", which not every comparison has.
@@ -62,7 +69,7 @@ def comparison_rows(comparison: Comparison) -> list[Row]:
 def comparison_table(comparison: Comparison) -> Table:
     """The results table for the terminal."""
     return _drawn(
-        result_table(comparison).without_empty_columns(_ALWAYS),
+        _first_table(comparison),
         [f"{name}: {note}" for name, note in strategy_notes(comparison)],
     )
 

@@ -6,16 +6,14 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import nc_sigopt_benchmarks
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
-from nc_sigopt_benchmarks.running.worker import Request
+from nc_sigopt_benchmarks.runtimes.own_process import start
 from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.jobs.evaluation import read_events
 from nc_sigopt_strategy.jobs.log_file import LOG_FILE
@@ -23,7 +21,6 @@ from nc_sigopt_strategy.jobs.worker_process import (
     ERROR_FILE,
     GRACE_SECONDS,
     SAVING_SECONDS,
-    worker_environment,
 )
 
 POLL_SECONDS = 0.5
@@ -44,18 +41,39 @@ class ChildEnd:
     wrong_use: bool = False
 
 
+class Request(Protocol):
+    """What a process is asked to do.
+
+    Attributes:
+        folder: Where its record goes; it exists.
+        module: What the process runs; it gets the path of the request.
+        python: The interpreter; ``None``: this one.
+    """
+
+    @property
+    def folder(self) -> Path: ...  # noqa: D102
+    @property
+    def module(self) -> str: ...  # noqa: D102
+    @property
+    def python(self) -> str | None: ...  # noqa: D102
+
+    def write(self) -> Path:
+        """Write it into the folder and return its path."""
+        ...
+
+
 def run_child(
     request: Request, config: RunConfig, run: PlannedRun, *, progress: bool | None
 ) -> ChildEnd:
     """Run one worker to its end, with a live progress bar of its trials.
 
     Args:
-        request: What it is to do; its folder exists.
+        request: What it is to do.
         config: The run configuration.
         run: The same as in the request.
         progress: As ``TuningProgress``'s ``enabled``.
     """
-    command = [sys.executable, "-m", "nc_sigopt_benchmarks.running.worker", str(request.write())]
+    path = str(request.write())
     bar = TuningProgress(
         run.label,
         max_trials=run.max_trials,
@@ -63,15 +81,7 @@ def run_child(
         enabled=progress,
     )
     with (request.folder / LOG_FILE).open("wb") as log, bar:
-        # A session of its own: Ctrl-C in the terminal reaches only us, and the worker once, by us.
-        process = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=worker_environment(nc_sigopt_benchmarks),
-            start_new_session=True,
-        )
+        process = start(request.module, path, python=request.python, log=log)
         try:
             overdue = _follow(process, request.folder, config, run, bar)
         except KeyboardInterrupt:

@@ -12,11 +12,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 import signal
 import sys
-import threading
-import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +24,8 @@ from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.running.dispatch import run_here
 from nc_sigopt_benchmarks.running.resource_usage import write_usage
 from nc_sigopt_benchmarks.running.run_plan import planned_run
+from nc_sigopt_benchmarks.runtimes.own_process import end_with_parent
 from nc_sigopt_strategy.jobs.worker_process import ERROR_FILE, REQUEST_FILE, describe_error
-
-_PARENT_CHECK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,7 @@ class Request:
         repeat: Which repeat of it, from 1.
         folder: Where the record goes.
         model: What is tuned, already found and checked.
+        python: The interpreter that does it; ``None``: this one.
     """
 
     config: Path
@@ -51,6 +48,9 @@ class Request:
     repeat: int
     folder: Path
     model: BenchmarkModel
+    python: str | None = None
+
+    module = "nc_sigopt_benchmarks.running.worker"
 
     def write(self) -> Path:
         """Write ``request.json`` into the folder and return its path."""
@@ -74,7 +74,7 @@ class Request:
 def main(arguments: list[str]) -> int:
     """Run the request whose file is the only argument; returns the exit code."""
     request = Request.read(Path(arguments[0]))
-    _end_with_parent()
+    end_with_parent()
     # A comparison started in the background inherits that SIGINT is ignored. Neural Compressor's
     # timeout is a simulated Ctrl-C and would never end a stock strategy then.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -91,22 +91,6 @@ def main(arguments: list[str]) -> int:
     finally:
         write_usage(request.folder)
     return 0
-
-
-def _end_with_parent() -> None:
-    """Interrupt this process when the one that started it is gone.
-
-    It runs in a session of its own, so a parent that is killed would leave it tuning, and taking
-    the cores from whatever is timed next.
-    """
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_PARENT_CHECK_SECONDS)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _model_from_json(raw: dict[str, Any]) -> BenchmarkModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.space.ops import PRECISIONS, Choices, Op, OpKey, least_precise_first
 
 SAMPLING_SIZE_KEY = "calib_sampling_size"
+# Gets all ops and whether one may follow another; returns follower to whom it follows.
+Fused = Callable[[Sequence[OpKey], Callable[[OpKey, OpKey], bool]], Mapping[OpKey, OpKey]]
 _QUANTIZED_MODES = {
     "post_training_static_quant": ("static",),
     "post_training_dynamic_quant": ("dynamic",),
@@ -54,6 +56,12 @@ class OpOption:
         items = (item for item in self.kwargs if item[0] in _ITEM_WORDS and item[0] not in ignored)
         return (self.quant_mode, *sorted((str(k), str(v)) for k, v in items))
 
+    def likeness(self, other: OpOption) -> tuple[bool, int]:
+        """How much another op's option is like this one: the mode first, then what it sets."""
+        items = dict(self.kwargs)
+        same = sum(items.get(k) == v for k, v in other.kwargs if k in _ITEM_WORDS)
+        return self.quant_mode == other.quant_mode, same
+
 
 class IncOptions:
     """What INC offers for each op of a model.
@@ -65,9 +73,10 @@ class IncOptions:
         framework: INC's framework name.
         graph_order: Op name to position in the graph, from the input on.
         excluded_precisions: Of ``PRECISIONS``; fp32 is what the model is and is always offered.
+        fused: Which ops the framework makes one of with another, where INC lists both.
 
     Attributes:
-        ops: The quantizable ops in graph order.
+        ops: The quantizable ops in graph order; what is fused is one.
     """
 
     def __init__(
@@ -79,6 +88,7 @@ class IncOptions:
         framework: str,
         graph_order: Mapping[str, int],
         excluded_precisions: Sequence[str] = (),
+        fused: Fused = lambda ops, may_follow: {},
     ) -> None:
         self._tuning_space = tuning_space
         self._modes = _QUANTIZED_MODES.get(approach, ())
@@ -89,26 +99,38 @@ class IncOptions:
             key=lambda key: (graph_order.get(key[0], len(graph_order)), key),
         )
         self._options = {key: self._options_of(key, default_config[key]) for key in keys}
+        followed = fused(keys, self._can_follow)
+        self._members: dict[OpKey, list[OpKey]] = {key: [] for key in keys if key not in followed}
+        for follower in (key for key in keys if key in followed):
+            self._members[followed[follower]].append(follower)
         self.ops = tuple(
             Op(
                 key,
-                least_precise_first({label: o.quant_mode for label, o in options.items()}),
-                next(iter(options)),
+                least_precise_first({w: o.quant_mode for w, o in self._options[key].items()}),
+                next(iter(self._options[key])),
+                tuple(members),
             )
-            for key, options in self._options.items()
+            for key, members in self._members.items()
         )
+
+    def groups(self) -> dict[str, str]:
+        """Op name to the name of the op that stands for it; its own for most."""
+        return {name: op.name for op in self.ops for name in op.names}
 
     def configuration(self, choices: Choices) -> dict[Any, Any]:
         """The op-wise configuration of choices, as INC's ``next_tune_cfg`` yields it."""
-        config: dict[Any, Any] = {
-            key: self._built(key, label) for key, label in choices.labels.items()
-        }
+        config: dict[Any, Any] = {}
+        for key, label in choices.labels.items():
+            option = self._options[key][label]
+            config[key] = self._built(key, option)
+            for member in self._members[key]:
+                config[member] = self._built(member, self._like(option, member))
         config[SAMPLING_SIZE_KEY] = choices.sampling_size
         return config
 
     def choices_of(self, config: Mapping[Any, Any]) -> Choices:
         """The choices that give an op-wise configuration; inverse of ``configuration``."""
-        labels = {key: self.label_of(config[key]) for key in self._options}
+        labels = {key: self.label_of(config[key]) for key in self._members}
         return Choices(labels, int(config[SAMPLING_SIZE_KEY]))
 
     def label_of(self, op_config: Any) -> str:
@@ -126,11 +148,28 @@ class IncOptions:
             f"No option of op {key[0]!r} gives the configuration {op_config.get_state()}."
         )
 
-    def _built(self, key: OpKey, label: str) -> Any:
+    def _can_follow(self, follower: OpKey, leader: OpKey) -> bool:
+        """Whether a follower can be quantized, and left alone, whenever the leader is."""
+        own, leading = (
+            {o.quant_mode in PRECISIONS for o in self._options[key].values()}
+            for key in (follower, leader)
+        )
+        return own >= leading
+
+    def _like(self, leading: OpOption, member: OpKey) -> OpOption:
+        """The option of a member that is most like the one that the op it follows has."""
+        options = list(self._options[member].values())
+        precise = leading.quant_mode in PRECISIONS
+        # Where it has no bf16 it stays what it is; a member of an int8 op is in int8.
+        able = [o for o in options if (o.quant_mode in PRECISIONS) == precise]
+        usual = [o for o in able if o.quant_mode == "fp32"]
+        best = max(able, key=leading.likeness)
+        return best if best.quant_mode == leading.quant_mode or not usual else usual[0]
+
+    def _built(self, key: OpKey, option: OpOption) -> Any:
         # Imported late: INC's import registers the strategy, which imports this module.
         from neural_compressor.strategy.utils.tuning_structs import OpTuningConfig
 
-        option = self._options[key][label]
         return OpTuningConfig(
             key[0], key[1], option.quant_mode, self._tuning_space, kwargs=dict(option.kwargs)
         )

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_benchmarks.config.choices import check_choices
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import ONNXRUNTIME, TENSORFLOW, serialize
 from nc_sigopt_benchmarks.running.inc_config import INC_QUANT_FORMATS
-from nc_sigopt_benchmarks.running.one_shot.built import OneShot, check_choices
+from nc_sigopt_benchmarks.running.one_shot.built import OneShot
 from nc_sigopt_benchmarks.running.quantizer import Quantizer
 from nc_sigopt_strategy.errors import ModelError, SettingsError
 
