@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nc_sigopt_benchmarks.config.run_config import SessionConfig
 from nc_sigopt_benchmarks.datasets import ImageSet
+from nc_sigopt_strategy.hosts.predictor import predictor
 
 Scores = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
@@ -44,7 +45,7 @@ class TopOneAccuracy:
         self._session = session or SessionConfig()
 
     def __call__(self, model: Any) -> float:
-        """Top-1 accuracy, 0 to 1, of a ``tf.Graph`` or an ``onnx.ModelProto``."""
+        """Top-1 accuracy, 0 to 1, of a ``tf.Graph``, a ``ModelProto`` or a runtime's own model."""
         right = 0
         with self._opened(model) as scores:
             for start in range(0, len(self._data), self._batch_size):
@@ -61,6 +62,10 @@ class TopOneAccuracy:
             # The session holds the graph's kernels and weights: close it, or each trial adds one.
             with tf.compat.v1.Session(graph=model) as graph_session:
                 yield lambda images: graph_session.run(self._fetch, {self._feed: images})
+            return
+        if not hasattr(model, "SerializeToString"):
+            run = predictor(model)
+            yield lambda images: run(images)[0]
             return
         from nc_sigopt_strategy.backends.onnxruntime import open_onnx_model, session_options
 
