@@ -166,6 +166,21 @@ def test_normalizations_are_those_of_keras() -> None:
         normalized(Image.fromarray(pixels), "tensorflow")
 
 
+def test_lite_is_as_efficientnet_lite_was_trained() -> None:
+    pixels = np.array([[[0, 127, 255]]], np.uint8)
+    found = normalized(Image.fromarray(pixels), "lite")
+    assert found.tolist() == [[[-127 / 128, 0.0, 1.0]]]
+    assert found.dtype == np.float32
+
+
+def test_colours_come_first_where_the_model_has_them_first(tmp_path: Path) -> None:
+    write_flat(tmp_path)
+    last = load(tmp_path).evaluation.images
+    first = load(tmp_path, model=replace(MODEL, layout="channels_first")).evaluation.images
+    assert first.shape == (3, 3, 32, 32)
+    assert np.array_equal(first, last.transpose(0, 3, 1, 2))
+
+
 @pytest.mark.parametrize(("mode", "suffix"), [("L", "png"), ("CMYK", "jpg"), ("P", "png")])
 def test_grey_and_cmyk_images(mode: str, suffix: str, tmp_path: Path) -> None:
     for label in (3, 5):

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nc_sigopt_benchmarks.config.run_config import (
@@ -24,6 +25,7 @@ from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.model_files import session_opener
 from nc_sigopt_benchmarks.running.evaluation import recording_evaluation
 from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.hosts.predictor import predictor
 from nc_sigopt_strategy.jobs.evaluation import read_events
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 from tests.integration.small_onnx import write_small_onnx
@@ -138,6 +140,16 @@ def test_top_one_is_the_share_of_right_images(
     labels[:16] += 1  # a quarter of the 64 is wrong now
     evaluate = TopOneAccuracy(ImageSet(small_data[0], labels), "input", "logits", 10)
     assert evaluate(graph) == 0.75
+
+
+def test_top_one_of_what_only_its_runtime_can_run(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    path = write_small_onnx(tmp_path / "small.onnx")
+    images = np.random.default_rng(0).normal(size=(20, 3, 12, 12)).astype(np.float32)
+    found = predictor(str(path))(images)[0].argmax(axis=1)
+    labels = np.where(np.arange(20) < 15, found, found + 1)
+    # A path is what an evaluation gets of a model that is too large for one protobuf.
+    assert TopOneAccuracy(ImageSet(images, labels), "input", "logits", 8)(str(path)) == 0.75
 
 
 def test_neural_compressor_accepts_our_evaluation(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -134,16 +133,12 @@ def _batch_maker(model: BenchmarkModel, texts: Sequence[str]) -> Callable[[Any],
     if model.data == SENTENCES:
         pieces = WordPieces(vocabulary_file())
         return lambda positions: pieces.batch([texts[i] for i in positions], LONGEST_SENTENCE)
-    draw: Callable[[Sequence[str], int], Any] = {
-        TEXT_LINES: partial(_line, width=LINE_WIDTH),
-        TEXT_DIRECTIONS: _direction,
-        TEXT_PAGES: _page,
-    }[model.data]
+    draw = _DRAWN[model.data]
     return lambda positions: np.stack([draw(texts, int(i)) for i in positions])
 
 
 # Each input has its own generator: it is the same whatever else is drawn.
-def _line(texts: Sequence[str], position: int, width: int) -> Any:
+def _line(texts: Sequence[str], position: int, width: int = LINE_WIDTH) -> Any:
     return line_image(texts[position].split(), width, np.random.default_rng(position))
 
 
@@ -156,3 +151,10 @@ def _page(texts: Sequence[str], position: int) -> Any:
     rng = np.random.default_rng(position)
     chosen = [texts[position], *(texts[int(i)] for i in rng.integers(len(texts), size=20))]
     return page_image(chosen, rng)
+
+
+_DRAWN: dict[str, Callable[[Sequence[str], int], Any]] = {
+    TEXT_LINES: _line,
+    TEXT_DIRECTIONS: _direction,
+    TEXT_PAGES: _page,
+}

@@ -104,7 +104,8 @@ def _words(sentence: str) -> Iterator[str]:
 
 def _is_mark(character: str, kind: str) -> bool:
     # In ASCII all that is neither letter nor digit counts, such as "$" and "^".
-    return kind.startswith("P") or (character.isascii() and not character.isalnum())
+    others = character.isascii() and not character.isalnum() and not character.isspace()
+    return kind.startswith("P") or others
 
 
 def _is_ideograph(character: str) -> bool:
