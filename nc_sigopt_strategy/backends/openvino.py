@@ -14,9 +14,10 @@ import openvino as ov
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
+from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
 from nc_sigopt_strategy.backends.openvino_graph import graph_nodes, inferred_shapes, input_names
 from nc_sigopt_strategy.backends.openvino_ir import Ir
-from nc_sigopt_strategy.backends.openvino_properties import DEVICE, Properties
+from nc_sigopt_strategy.backends.openvino_properties import Properties
 from nc_sigopt_strategy.backends.openvino_ran_as import ran_as
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -44,7 +45,7 @@ class OpenVinoModel:
     def compiled(self, properties: Properties) -> ov.CompiledModel:
         """The model ready to run; the same one until ``release``."""
         if self._compiled is None:
-            self._compiled = ov.Core().compile_model(
+            self._compiled = the_core().compile_model(
                 self.model, DEVICE, properties.of(self.precision)
             )
         return self._compiled

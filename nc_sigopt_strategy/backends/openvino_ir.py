@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
+from nc_sigopt_strategy.backends.openvino_core import the_core
 from nc_sigopt_strategy.files import write_whole
 
 WEIGHTS_SUFFIX = ".bin"
@@ -49,7 +50,7 @@ class Ir:
     def model(self) -> ov.Model:
         """The model, which keeps the weights alive."""
         weights = np.frombuffer(self.weights, np.uint8) if self.weights else np.zeros(1, np.uint8)
-        return ov.Core().read_model(self.document, ov.Tensor(weights, shared_memory=False))
+        return the_core().read_model(self.document, ov.Tensor(weights, shared_memory=False))
 
     def keeping_precision(self, ops: Container[str]) -> Ir:
         """The same model, where ops of these names keep the precision that the model says.

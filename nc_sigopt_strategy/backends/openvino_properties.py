@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
 from nc_sigopt_strategy.errors import SettingsError, in_one_line
 from nc_sigopt_strategy.settings.openvino_properties import (
     MODE_KEY,
@@ -17,7 +18,6 @@ from nc_sigopt_strategy.settings.openvino_properties import (
     checked_properties,
 )
 
-DEVICE = "CPU"
 SETTING = "openvino_properties"
 BF16, F16, F32 = "bf16", "f16", "f32"
 # One inference at a time, on all cores: what a latency is.
@@ -63,7 +63,7 @@ class Properties:
         return {**DEFAULTS, **self.chosen, PRECISION_KEY: precision}
 
     def _check(self) -> None:
-        supported = ov.Core().get_property(DEVICE, "SUPPORTED_PROPERTIES")
+        supported = the_core().get_property(DEVICE, "SUPPORTED_PROPERTIES")
         settable = sorted(name for name, access in supported.items() if access != "RO")
         for name in self.chosen:
             if name in settable:
@@ -76,7 +76,7 @@ class Properties:
                 f"{meant}Those that can be set: {', '.join(settable)}.",
             )
         try:
-            ov.Core().compile_model(_smallest_model(), DEVICE, dict(self.chosen))
+            the_core().compile_model(_smallest_model(), DEVICE, dict(self.chosen))
         except Exception as error:  # OpenVINO has one class for all that can go wrong
             raise SettingsError(
                 f"{SETTING} is {self.chosen!r}, which OpenVINO refuses: {plain_words(error)}",
@@ -95,7 +95,7 @@ def plain_words(error: BaseException) -> str:
 
 
 def _has_bf16() -> bool:
-    return "BF16" in ov.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in the_core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
 def _smallest_model() -> ov.Model:

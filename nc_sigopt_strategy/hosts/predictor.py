@@ -103,8 +103,10 @@ def _opened_file(path: Path) -> ModelSession:
     if not path.is_file():
         raise ModelError(f"There is no model file {path}.", "Correct the path.")
     if path.suffix.lower() == ".xml":
-        openvino = needed("openvino", "nc_sigopt_strategy[openvino]", what="A model in IR")
-        return _OpenVinoSession(openvino.Core().read_model(str(path)))
+        needed("openvino", "nc_sigopt_strategy[openvino]", what="A model in IR")
+        from nc_sigopt_strategy.backends.openvino_core import the_core
+
+        return _OpenVinoSession(the_core().read_model(str(path)))
     needed("onnxruntime", "nc_sigopt_strategy[onnxruntime]", what="An ONNX model")
     from nc_sigopt_strategy.backends.onnxruntime import open_onnx_model, session_options
 
@@ -139,8 +141,9 @@ class _OpenVinoSession:
 
     def __init__(self, model: Any) -> None:
         if not hasattr(model, "create_infer_request"):
-            openvino = needed("openvino", "nc_sigopt_strategy[openvino]", what="A model in IR")
-            model = openvino.compile_model(model, "CPU")
+            from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
+
+            model = the_core().compile_model(model, DEVICE)
         self._request = model.create_infer_request()
         self._outputs = list(model.outputs)
         self._inputs = len(model.inputs)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from nc_sigopt_strategy.backends.openvino_core import the_core
 from nc_sigopt_strategy.backends.openvino_properties import plain_words, version
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.hosts.given import Given
@@ -56,10 +57,10 @@ def _converted(given: Given, kind: str) -> ov.Model:
     if isinstance(model, (str, os.PathLike)):
         path = Path(model).expanduser()
         if kind in (IR, ONNX):
-            return ov.Core().read_model(str(path))
+            return the_core().read_model(str(path))
         return ov.convert_model(str(path), **_ends(given))
     if kind == ONNX:
-        return ov.Core().read_model(_serialized(model))
+        return the_core().read_model(_serialized(model))
     if kind == TORCH:
         return _traced(model, given.calib_dataloader)
     return ov.convert_model(model, **_ends(given))
