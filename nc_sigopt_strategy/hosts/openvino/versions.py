@@ -7,8 +7,8 @@ from types import ModuleType
 
 from nc_sigopt_strategy.errors import UnsupportedVersionError, needed
 
-# As in the extra `openvino`.
-OLDEST = {"openvino": (2025, 4), "nncf": (2, 19)}
+# As in the extra `openvino`: earlier ones were never tried.
+OLDEST = {"openvino": (2026, 4), "nncf": (3, 4)}
 _EXTRA = "nc_sigopt_strategy[openvino]"
 
 
