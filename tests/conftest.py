@@ -114,7 +114,7 @@ def small_data() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A frozen TensorFlow graph with three convolutions that INC can quantize."""
-    import tensorflow as tf
+    tf = pytest.importorskip("tensorflow")
 
     v1 = tf.compat.v1
     rng = np.random.default_rng(1)

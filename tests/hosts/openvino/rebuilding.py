@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "rebuild_openvino.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "recipes" / "rebuild_openvino.py"
 
 
 def rebuilt_from(model: Any, data: Any, recipe: Mapping[str, Any]) -> Any:
-    """What ``examples/rebuild_openvino.py`` makes of a recipe, read from its file."""
+    """What ``examples/recipes/rebuild_openvino.py`` makes of a recipe, read from its file."""
     import openvino as ov
 
     spec = importlib.util.spec_from_file_location("rebuild_openvino", EXAMPLE)

@@ -1,6 +1,6 @@
 """The model of an OpenVINO run, built again from its recipe with OpenVINO and NNCF alone.
 
-    python rebuild_openvino.py MODEL RECIPE.json DATA.npy BEST.xml
+    python examples/recipes/rebuild_openvino.py MODEL RECIPE.json DATA.npy BEST.xml
 
 ``MODEL`` is what was tuned, ``RECIPE.json`` the run folder's ``recipe.json``, ``DATA.npy`` the
 inputs that calibrated, batch after batch in one array.
