@@ -38,6 +38,7 @@ class Quantizer:
     Attributes:
         space: What each op can be; its parameters are in graph order. With the preset "full" that
             is int8 in all variants, bf16, fp32.
+        ops: What the host quantizes, with what runs as one with each.
         backend: Of the model's framework.
         framework: Neural Compressor's name of the model's framework.
     """
@@ -77,7 +78,8 @@ class Quantizer:
         self._host = IncHost(strategy, Settings())
         self.framework = self._host.framework
         self.backend = self._host.backend
-        self.space = build_search_space(self._host.ops(), [sampling_size], SpaceRequest(preset))
+        self.ops = self._host.ops()
+        self.space = build_search_space(self.ops, [sampling_size], SpaceRequest(preset))
 
     @property
     def fp32_model(self) -> Any:

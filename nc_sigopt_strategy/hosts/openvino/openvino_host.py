@@ -134,7 +134,7 @@ class OpenVinoHost:
         return self._shared.evaluate(model)
 
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
-        """What ``examples/recipes/rebuild_openvino.py`` builds the same model of with OpenVINO and NNCF.
+        """What ``examples/recipes/rebuild_openvino.py`` builds the same model of.
 
         Names are those of the model after ``hosts.openvino.names.give_stable_names``:
         ``ignored_scope`` of the ops that are float, ``restored`` of the nodes that read again what

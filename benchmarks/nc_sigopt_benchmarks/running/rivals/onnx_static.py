@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -51,7 +52,9 @@ class StaticQuantization:
         quant_format: str = "QDQ",
     ) -> None:
         self.prepared = folder / "prepared.onnx"
-        quant_pre_process(str(model), str(self.prepared))
+        # An environment of a rival's own may lack it.
+        no_sympy = importlib.util.find_spec("sympy") is None
+        quant_pre_process(str(model), str(self.prepared), skip_symbolic_shape=no_sympy)
         graph = onnx.load(str(self.prepared), load_external_data=False).graph
         constants = {tensor.name for tensor in graph.initializer}
         self._names = [value.name for value in graph.input if value.name not in constants]
