@@ -27,10 +27,18 @@ class ModelSession(Protocol):
 
 
 class Backend(Protocol):
-    """One framework, as the strategy sees it; models are INC's model objects."""
+    """One framework, as the strategy sees it; models are its host's model objects.
+
+    Attributes:
+        name: Of the framework.
+        model_suffix: Of a saved model's file.
+        native_float: Label of the type that it computes in where nobody asked for one: what a
+            user gets without quantizing anything.
+    """
 
     name: str
     model_suffix: str
+    native_float: str
 
     def open(self, model: Any) -> ModelSession:
         """A session of its own, apart from those that INC or the user hold."""

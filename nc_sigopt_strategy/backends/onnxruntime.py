@@ -123,6 +123,7 @@ class OnnxRuntimeBackend:
 
     name = "onnxruntime"
     model_suffix = ".onnx"
+    native_float = "fp32"
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         self._chosen = dict(options or {})

@@ -95,6 +95,7 @@ class OpenVinoBackend:
 
     name = "openvino"
     model_suffix = ".xml"
+    native_float = "bf16"
 
     def __init__(self, properties: Mapping[str, Any] | None = None) -> None:
         self.properties = Properties(properties)

@@ -52,6 +52,7 @@ class TensorFlowBackend:
 
     name = "tensorflow"
     model_suffix = ".pb"
+    native_float = "fp32"
 
     def open(self, model: Any) -> TensorFlowSession:
         """See ``Backend``."""

@@ -84,6 +84,7 @@ class FakeBackend:
 
     name = "fake"
     model_suffix = ".json"
+    native_float = "fp32"
 
     def __init__(self, clock: FakeClock, jitter: float = 0.0, bursts: float = 0.0) -> None:
         self._clock = clock

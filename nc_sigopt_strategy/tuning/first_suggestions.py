@@ -29,6 +29,8 @@ class InitialSuggestions:
         default: Assignments of the default int8 configuration.
         whole_front: Whether all are wanted although the default meets the bound, because slow and
             accurate models count as well.
+        native_float: See ``Backend``. That model costs a user nothing, so it is tried even where
+            the default meets the bound.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class InitialSuggestions:
         default: Mapping[str, str],
         *,
         whole_front: bool = False,
+        native_float: str = "fp32",
     ) -> None:
         self._default = dict(default)
         self._whole_front = whole_front
         self._ops = [p for p in parameters if p.ops]
+        self._runs_in_bf16 = native_float == "bf16" and any("bf16" in p.values for p in self._ops)
 
     def next(self, observed: Mapping[AssignmentsKey, TrialRecord]) -> Suggestion | None:
         """Name and assignments to try next, or ``None`` when it is the sampler's turn.
@@ -60,6 +64,8 @@ class InitialSuggestions:
     def _plan(self) -> Iterator[tuple[bool, Suggestion]]:
         yield False, ("default int8", dict(self._default))
         yield False, self._precise("last layers", self._ops[-LAST_LAYERS:], _bf16)
+        if self._runs_in_bf16:
+            yield False, self._precise("all ops", self._ops, _bf16)
         yield True, self._precise("all ops", self._ops, _fp32)
         yield True, self._precise("all ops", self._ops, _bf16)
 

@@ -104,7 +104,10 @@ class Run:
         self._open: OneTrial | None = None
         self._trial_seconds: list[float] = []
         self._first = first = InitialSuggestions(
-            self.space.parameters, self.space.default, whole_front=settings.goal == PARETO
+            self.space.parameters,
+            self.space.default,
+            whole_front=settings.goal == PARETO,
+            native_float=preparation.host.backend.native_float,
         )
         self._source = TrialSource(start.experiment, self.history, first, settings.sampler, worker)
         self._lease = LeaseKeeper(

@@ -15,11 +15,17 @@ VALUES = ("int8", "bf16", "fp32")
 
 
 def suggestions(
-    ops: int, values: tuple[str, ...] = VALUES, *, whole_front: bool = False
+    ops: int,
+    values: tuple[str, ...] = VALUES,
+    *,
+    whole_front: bool = False,
+    native_float: str = "fp32",
 ) -> InitialSuggestions:
     parameters = [Parameter(f"op{i:02d}", ((f"op{i}", "conv2d"),), values) for i in range(ops)]
     default = {p.name: "int8" for p in parameters}
-    return InitialSuggestions(parameters, default, whole_front=whole_front)
+    return InitialSuggestions(
+        parameters, default, whole_front=whole_front, native_float=native_float
+    )
 
 
 def measured(assignments: Mapping[str, str], *, met: bool) -> TrialRecord:
@@ -55,6 +61,15 @@ def test_four_configurations_bracket_the_answer() -> None:
 def test_when_the_default_meets_the_bound_the_slow_ones_are_left_out() -> None:
     names = [name for name, _ in play(suggestions(29), met=True)]
     assert names == ["default int8", "last layers in bf16"]
+
+
+def test_what_a_runtime_runs_unasked_is_tried_even_then() -> None:
+    names = [name for name, _ in play(suggestions(29, native_float="bf16"), met=True)]
+    assert names == ["default int8", "last layers in bf16", "all ops in bf16"]
+    played = play(suggestions(29, native_float="bf16"))
+    assert sorted(name for name, _ in played) == sorted(name for name, _ in play(suggestions(29)))
+    without = play(suggestions(29, ("int8", "fp32"), native_float="bf16"), met=True)
+    assert [name for name, _ in without] == ["default int8", "last layers in fp32"]
 
 
 def test_a_front_wants_the_slow_ones_too() -> None:
