@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from nc_sigopt_strategy.backends.backend import Array
-from nc_sigopt_strategy.backends.onnx_files import loadable
+from nc_sigopt_strategy.backends.onnx_augmented import open_augmented
 from nc_sigopt_strategy.hosts.onnxruntime.range_methods import TensorStatistics
 from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
 
@@ -156,7 +155,7 @@ class _Reductions:
         self._outputs = [node.output[0] for node in nodes]
         # The last first: ONNX Runtime then reduces each tensor as soon as it is there. In the
         # order of the graph it reduces at the end, with every tensor still in memory.
-        self._session: Any = open_with(model, self._outputs, nodes[::-1]) if nodes else None
+        self._session: Any = open_augmented(model, self._outputs, nodes[::-1]) if nodes else None
 
     def add(self, batch: Mapping[str, Array], seen: Mapping[str, Seen]) -> list[str]:
         """Take up the extremes of one batch; the tensors for which that failed."""
@@ -182,7 +181,7 @@ class _Values:
     """Sessions of a model that gives its tensors themselves."""
 
     def __init__(self, model: Any, tensors: Mapping[str, int]) -> None:
-        self._groups = [(names, open_with(model, names)) for names in in_groups(tensors)]
+        self._groups = [(names, open_augmented(model, names)) for names in in_groups(tensors)]
 
     def add(
         self, batch: Mapping[str, Array], wanted: Sequence[str], seen: Mapping[str, Seen]
@@ -197,30 +196,6 @@ class _Values:
                 array = arrays.pop()
                 if name in chosen:
                     seen[name].add(array)
-
-
-def open_with(model: Any, outputs: Sequence[str], nodes: Sequence[Any] = ()) -> Any:
-    """A session of a model that also gives other tensors, unoptimized: what is fused has no value.
-
-    Args:
-        model: A ``ModelProto``; not changed.
-        outputs: Tensors that are to be outputs.
-        nodes: Are added to the model.
-    """
-    grown = onnx.ModelProto()
-    grown.CopyFrom(model)
-    grown.graph.node.extend(nodes)
-    there = {output.name for output in grown.graph.output}
-    for name in outputs:
-        if name not in there:
-            grown.graph.output.add().name = name
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # The arena grows in powers of two and gives nothing back while the session lives.
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 4
-    with loadable(grown) as source:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def in_groups(sizes: Mapping[str, int], limit: int = _ELEMENTS_AT_ONCE) -> list[list[str]]:

@@ -15,9 +15,9 @@ import numpy as np
 import onnx
 
 from nc_sigopt_strategy.backends.backend import Array
+from nc_sigopt_strategy.backends.onnx_augmented import open_augmented
 from nc_sigopt_strategy.backends.onnx_graph import inferred_shapes
 from nc_sigopt_strategy.backends.op_graph import Shape
-from nc_sigopt_strategy.hosts.onnxruntime.statistics import open_with
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -80,7 +80,7 @@ def _run_for_shapes(
         for position, name in enumerate(tensors)
     ]
     outputs = [node.output[0] for node in nodes]
-    session = open_with(model, outputs, nodes[::-1])
+    session = open_augmented(model, outputs, nodes[::-1])
     found = session.run(outputs, dict(batch))
     return {
         name: tuple(int(size) for size in np.asarray(shape))
@@ -103,7 +103,7 @@ def _inferred_types(model: Any) -> dict[str, int]:
 
 def _types_of_session(model: Any, tensors: list[str]) -> dict[str, int]:
     try:
-        session = open_with(model, tensors)
+        session = open_augmented(model, tensors)
     except Exception as error:  # what has no type is not quantized
         logger.debug("Types are not known: %s", error)
         return {}

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from nc_sigopt_strategy.backends.onnx_augmented import open_augmented
 from nc_sigopt_strategy.hosts.onnxruntime.calibration import Calibration
 from nc_sigopt_strategy.hosts.onnxruntime.graph_view import GraphView
 from nc_sigopt_strategy.hosts.onnxruntime.grouping import Group
@@ -21,7 +22,6 @@ from nc_sigopt_strategy.hosts.onnxruntime.second_moments import (
     in_parts,
     layer_of,
 )
-from nc_sigopt_strategy.hosts.onnxruntime.statistics import open_with
 from nc_sigopt_strategy.measurement.batches import batch_length
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -99,7 +99,7 @@ def _gathered(
     }
     read = {weight: view.nodes[layer.node].input[0] for weight, layer in layers.items()}
     sessions = [
-        (tensors, open_with(view.model, tensors))
+        (tensors, open_augmented(view.model, tensors))
         for tensors in calibration.at_once(dict.fromkeys(read.values()))
     ]
     for done, batch in enumerate(calibration.feeds(size), start=1):

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime
 from neural_compressor.adaptor.ox_utils.calibrator import CALIBRATOR, HistogramCollector
 
+from nc_sigopt_strategy.backends.onnx_augmented import open_augmented
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.statistics_store import Array
@@ -148,21 +148,7 @@ class CalibrationRuns:
         """The values of ``outputs``, batch by batch, of the model with ``nodes`` added to it."""
         augment = self._augment
         logger.info("Gathering calibration statistics: %d outputs.", len(outputs))
-        model = onnx.ModelProto()
-        model.CopyFrom(augment.model)
-        model.graph.node.extend(nodes)
-        there = {output.name for output in model.graph.output}
-        for output in outputs:
-            if output not in there:
-                model.graph.output.add().name = output
-        options = onnxruntime.SessionOptions()
-        # As INC's: what is fused away has no values.
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        # The arena grows in powers of two and gives nothing back while the session lives.
-        options.enable_cpu_mem_arena = False
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=[augment.backend]
-        )
+        session = open_augmented(augment.model, outputs, nodes, augment.backend)
         inputs = [i.name for i in session.get_inputs()]
         last = max(augment.iterations) if augment.iterations else None
         done = 0
