@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
 import onnxruntime
 
 from nc_sigopt_strategy.backends.onnx_files import loadable
+
+# 256 MiB of float32: more than any one tensor of an image classifier at a batch of 20.
+_ELEMENTS_AT_ONCE = 64 * 2**20
+
+
+def reductions(tensors: Sequence[str], ops: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    """Nodes that reduce each tensor by each op, tensor by tensor.
+
+    ``open_augmented`` is to get them the last first: ONNX Runtime (1.22) then reduces each tensor
+    as soon as it is there. In the order of the graph it reduces at the end, with every tensor
+    still in memory.
+
+    Args:
+        tensors: Names.
+        ops: Types of ops to their attributes.
+    """
+    return [
+        onnx.helper.make_node(op, [name], [f"nc_sigopt/{op}/{position}"], **options)
+        for position, name in enumerate(tensors)
+        for op, options in ops.items()
+    ]
 
 
 def open_augmented(
@@ -39,3 +60,16 @@ def open_augmented(
     options.log_severity_level = 4
     with loadable(grown) as source:
         return onnxruntime.InferenceSession(source, options, providers=[provider])
+
+
+def in_groups(sizes: Mapping[str, int], limit: int = _ELEMENTS_AT_ONCE) -> list[list[str]]:
+    """Names in groups of at most so many elements altogether, or of one tensor."""
+    groups: list[list[str]] = []
+    taken = 0
+    for name, size in sizes.items():
+        if not groups or taken + size > limit:
+            groups.append([])
+            taken = 0
+        groups[-1].append(name)
+        taken += size
+    return groups

@@ -13,13 +13,14 @@ import numpy as np
 import onnxruntime
 
 from nc_sigopt_strategy.backends.backend import Array
+from nc_sigopt_strategy.backends.onnx_augmented import in_groups
 from nc_sigopt_strategy.backends.onnx_files import digest_of_model
 from nc_sigopt_strategy.hosts.onnxruntime.range_methods import (
     MIN_MAX,
     TensorStatistics,
     range_of,
 )
-from nc_sigopt_strategy.hosts.onnxruntime.statistics import Feeds, gather, in_groups
+from nc_sigopt_strategy.hosts.onnxruntime.statistics import Feeds, gather
 from nc_sigopt_strategy.hosts.statistics_store import Section, StatisticsStore
 
 logger = logging.getLogger("nc_sigopt_strategy")

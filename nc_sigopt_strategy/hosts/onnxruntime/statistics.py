@@ -1,7 +1,7 @@
 """What calibration data does to a model's tensors: extremes and histograms, in one pass.
 
 Extremes are reduced inside of the model, which costs next to nothing beside running it. For
-histograms the values themselves come out; as many tensors at a time as ``_ELEMENTS_AT_ONCE``
+histograms the values themselves come out; as many tensors at a time as ``in_groups``
 allows, in a session for each such group, so that the data are still read once.
 """
 
@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 
 from nc_sigopt_strategy.backends.backend import Array
-from nc_sigopt_strategy.backends.onnx_augmented import open_augmented
+from nc_sigopt_strategy.backends.onnx_augmented import in_groups, open_augmented, reductions
 from nc_sigopt_strategy.hosts.onnxruntime.range_methods import TensorStatistics
 from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
 
@@ -23,8 +22,6 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 Feeds = Iterable[Mapping[str, Array]]
 Counted = Callable[[int], None]
-# 256 MiB of float32.
-_ELEMENTS_AT_ONCE = 64 * 2**20
 # Over both signs and up to twice the largest value: a fourth of them is used at least.
 _BINS = 2**14
 _REDUCTIONS: dict[str, dict[str, Any]] = {
@@ -147,14 +144,8 @@ class _Reductions:
 
     def __init__(self, model: Any, tensors: Sequence[str]) -> None:
         self._tensors = list(tensors)
-        nodes = [
-            onnx.helper.make_node(op, [name], [f"nc_sigopt/{op}/{position}"], **options)
-            for position, name in enumerate(self._tensors)
-            for op, options in _REDUCTIONS.items()
-        ]
+        nodes = reductions(self._tensors, _REDUCTIONS)
         self._outputs = [node.output[0] for node in nodes]
-        # The last first: ONNX Runtime then reduces each tensor as soon as it is there. In the
-        # order of the graph it reduces at the end, with every tensor still in memory.
         self._session: Any = open_augmented(model, self._outputs, nodes[::-1]) if nodes else None
 
     def add(self, batch: Mapping[str, Array], seen: Mapping[str, Seen]) -> list[str]:
@@ -196,16 +187,3 @@ class _Values:
                 array = arrays.pop()
                 if name in chosen:
                     seen[name].add(array)
-
-
-def in_groups(sizes: Mapping[str, int], limit: int = _ELEMENTS_AT_ONCE) -> list[list[str]]:
-    """Names in groups of at most so many elements altogether, or of one tensor."""
-    groups: list[list[str]] = []
-    taken = 0
-    for name, size in sizes.items():
-        if not groups or taken + size > limit:
-            groups.append([])
-            taken = 0
-        groups[-1].append(name)
-        taken += size
-    return groups

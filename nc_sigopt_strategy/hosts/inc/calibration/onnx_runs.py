@@ -2,7 +2,7 @@
 
 The arithmetic is INC's own calibrators' (adaptor/ox_utils/calibrator.py, INC 2.6 and 3.7.1), with
 what they hold in memory bounded: extremes are reduced inside the model, histograms are added up
-batch by batch, of as many tensors at a time as ``_ELEMENTS_AT_ONCE`` allows.
+batch by batch, of as many tensors at a time as ``in_groups`` allows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from neural_compressor.adaptor.ox_utils.calibrator import CALIBRATOR, HistogramCollector
 
-from nc_sigopt_strategy.backends.onnx_augmented import open_augmented
+from nc_sigopt_strategy.backends.onnx_augmented import in_groups, open_augmented, reductions
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.statistics_store import Array
@@ -26,9 +26,6 @@ from nc_sigopt_strategy.measurement.feeding import as_array
 logger = logging.getLogger("nc_sigopt_strategy")
 
 MIN_MAX = "minmax"
-# 256 MiB of float32: more than any one tensor of an image classifier at a batch of 20, and less
-# than INC holds for a small one.
-_ELEMENTS_AT_ONCE = 64 * 2**20
 _REDUCTIONS: dict[str, dict[str, Any]] = {
     "ReduceMin": {"keepdims": 0},
     "ReduceMax": {"keepdims": 0},
@@ -98,15 +95,9 @@ class CalibrationRuns:
         made = {name: i for i, node in enumerate(graph.node) for name in node.output}
         floats = _float_tensors(self._augment.model)
         reduced = sorted(floats.intersection(tensors), key=lambda name: made.get(name, -1))
-        nodes = [
-            onnx.helper.make_node(op, [name], [f"nc_sigopt/{op}/{position}"], **options)
-            for position, name in enumerate(reduced)
-            for op, options in _REDUCTIONS.items()
-        ]
+        nodes = reductions(reduced, _REDUCTIONS)
         outputs = [node.output[0] for node in nodes]
         seen = {name: _Seen() for name in reduced}
-        # The last first: ONNX Runtime (1.22) then reduces each tensor as soon as it is there. In
-        # the order of the graph it reduces at the end, with every tensor still in memory.
         nodes.reverse()
         for values in self._batches(outputs, nodes) if reduced else ():
             for position, name in enumerate(reduced):
@@ -123,7 +114,7 @@ class CalibrationRuns:
         """Counts and edges of the histograms that INC's calibrators make with so many bins."""
         collectors = {name: _new_collector(bins, found) for name, found in tensors.items()}
         sizes = {name: found.elements for name, found in tensors.items()}
-        for names in _groups(sizes):
+        for names in in_groups(sizes):
             for arrays in self._batches(names):
                 # Each is let go of before the next batch is run.
                 for name in reversed(names):
@@ -196,20 +187,6 @@ def _float_tensors(model: Any) -> set[str]:
         for info in (*inferred.value_info, *inferred.input, *inferred.output)
         if info.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     }
-
-
-def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Names in groups of at most so many elements altogether, or of one tensor."""
-    group: list[str] = []
-    taken = 0
-    for name, size in sizes.items():
-        if group and taken + size > _ELEMENTS_AT_ONCE:
-            yield group
-            group, taken = [], 0
-        group.append(name)
-        taken += size
-    if group:
-        yield group
 
 
 def _feed(names: list[str], batch: Any) -> dict[str, Array]:
