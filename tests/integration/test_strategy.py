@@ -69,7 +69,7 @@ def test_recipe_rebuilds_the_same_graph_with_basic(
     model = fit(small_model, configure(tmp_path, kwargs), small_loader, small_accuracy)
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     conf = configure(tmp_path, strategy="basic", max_trials=1, quant_level=1, op_name_dict=recipe)
-    rebuilt = fit(small_model, conf, small_loader, small_accuracy)
+    rebuilt = nc_sigopt_strategy.finish(fit(small_model, conf, small_loader, small_accuracy))
     assert _nodes(rebuilt.graph_def) == _nodes(model.graph_def)
 
 

@@ -46,7 +46,7 @@ _MOVES = frozenset(
 _FUSED_CONTRACTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul"})
 _FUSED_ACTIVATIONS = frozenset({"Elu", "LeakyRelu", "Relu", "Relu6"})
 _ADDS = frozenset({"Add", "AddV2"})
-# Where none of them follows, a sum is the model's answer.
+# What none of them follows is the model's answer.
 _COMPUTES = frozenset({*_FUSED_CONTRACTIONS, "BatchMatMul", "BatchMatMulV2", "Conv3D"})
 
 
@@ -55,8 +55,8 @@ def join_bf16_chains(graph: EditableGraph) -> int:
 
     TensorFlow fuses a convolution or multiplication of matrices, its bias, for a convolution a
     tensor that is added, and an activation, as long as nobody else reads what is between. Other
-    sums and activations stay as they are, and so does the last sum of a model: it is the answer,
-    and to round it would make ties.
+    sums and activations stay as they are. So does what no further op works on: it is the model's
+    answer, and to round it would make ties.
 
     Casts are put around each op that joins; ``cast_pairs`` removes those that meet.
 
@@ -94,7 +94,7 @@ class _Joining:
         while waiting:
             name = waiting.pop()
             node = self._graph.nodes[name]
-            if name in self._joined or not _could_be_bf16(node):
+            if name in self._joined or name not in self._worked_on or not _could_be_bf16(node):
                 continue
             fused_with = self._fused_with(node)
             if fused_with is not None or (node.op in _MOVES and self._all_bf16(node)):
@@ -106,8 +106,6 @@ class _Joining:
         """The contraction whose kernel an op becomes part of; ``None`` if there is none."""
         if node.op in _FUSED_ACTIVATIONS:
             return self._tail(node.input[0], node)
-        if node.name not in self._worked_on:
-            return None
         if node.op == "BiasAdd":
             return self._contraction(node.input[0], node)
         if node.op not in _ADDS:

@@ -38,9 +38,10 @@ class EditableGraph:
     def graph_def(self) -> Any:
         """A new ``GraphDef`` of the nodes as they are now; functions and versions as given."""
         made = tf.compat.v1.GraphDef()
-        made.library.CopyFrom(self._around.library)
-        made.versions.CopyFrom(self._around.versions)
         made.node.extend(self.nodes.values())
+        for part in ("library", "versions"):
+            if self._around.HasField(part):
+                getattr(made, part).CopyFrom(getattr(self._around, part))
         return made
 
     def readers(self) -> dict[str, list[str]]:

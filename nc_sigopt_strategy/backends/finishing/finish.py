@@ -52,12 +52,16 @@ def finish(graph: Any, outputs: Iterable[str] = ()) -> Any:
     if isinstance(graph, tf.compat.v1.GraphDef):
         return _finished(graph, outputs)
     if isinstance(graph, tf.Graph):
-        made = tf.Graph()
-        with made.as_default():
+        imported = tf.Graph()
+        with imported.as_default():
             tf.import_graph_def(_finished(graph.as_graph_def(), outputs), name="")
-        return made
+        return imported
     if isinstance(getattr(graph, "graph_def", None), tf.compat.v1.GraphDef):
-        graph.graph_def = _finished(graph.graph_def, [*graph.output_tensor_names, *outputs])
+        given = graph.graph_def
+        made = _finished(given, [*graph.output_tensor_names, *outputs])
+        if made is not given:
+            # It opens a session for each graph that it is given.
+            graph.graph_def = made
         return graph
     raise ModelError(
         f"finish takes a TensorFlow graph, but got a {type(graph).__name__}.",

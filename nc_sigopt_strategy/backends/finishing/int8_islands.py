@@ -27,7 +27,7 @@ _PLAIN_TYPES = {
     tf.quint8.as_datatype_enum: tf.uint8.as_datatype_enum,
 }
 _CONSTANTS = ("Const", "HostConst")
-# They hand on the range of what they read, which is their second and third input.
+# They hand on the range of what they read.
 _KEEP_RANGE = frozenset({"QuantizedAvgPool", "QuantizedMaxPool"})
 _GIVEN_RANGE = ("min_freezed_output", "max_freezed_output")
 
@@ -109,7 +109,7 @@ def _undoes(graph: EditableGraph, dequantize: Any, quantize: Any) -> bool:
     if not same or not _is_plain(dequantize):
         return False
     written = [_range_of(graph, tensor) for tensor in dequantize.input[1:]]
-    wanted = [_constant(graph.producer(tensor)) for tensor in quantize.input[1:]]
+    wanted = _asked_for(graph, quantize)
     return None not in written and written == wanted and _stands(quantize, wanted)
 
 
@@ -124,11 +124,10 @@ def _stands(quantize: Any, wanted: Sequence[float | None]) -> bool:
 
 def _range_of(graph: EditableGraph, tensor: str) -> float | None:
     """The value of a tensor that is an end of a range; ``None`` if it is computed in a run."""
-    node = graph.producer(tensor)
-    port = int(tensor.partition(":")[2] or 0)
-    while node.op in _KEEP_RANGE and port in (1, 2):
+    node, port = graph.producer(tensor), _port(tensor)
+    while port in (1, 2) and _keeps_range(graph, node):
         tensor = node.input[port]
-        node, port = graph.producer(tensor), int(tensor.partition(":")[2] or 0)
+        node, port = graph.producer(tensor), _port(tensor)
     if port == 0:
         return _constant(node)
     if not node.op.endswith("AndRequantize"):
@@ -136,6 +135,21 @@ def _range_of(graph: EditableGraph, tensor: str) -> float | None:
     names = [argument.name for argument in op_def_registry.get(node.op).input_arg]
     given = _GIVEN_RANGE[port - 1]
     return _constant(graph.producer(node.input[names.index(given)])) if given in names else None
+
+
+def _keeps_range(graph: EditableGraph, node: Any) -> bool:
+    """Whether a node reports the range that is its second and third input."""
+    if node.op == "QuantizeV2":
+        return _is_plain(node) and _stands(node, _asked_for(graph, node))
+    return node.op in _KEEP_RANGE
+
+
+def _asked_for(graph: EditableGraph, quantize: Any) -> list[float | None]:
+    return [_constant(graph.producer(tensor)) for tensor in quantize.input[1:]]
+
+
+def _port(tensor: str) -> int:
+    return int(tensor.partition(":")[2] or 0)
 
 
 def _constant(node: Any) -> float | None:
