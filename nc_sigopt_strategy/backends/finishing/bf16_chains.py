@@ -107,7 +107,8 @@ class _Joining:
         if node.op in _FUSED_ACTIVATIONS:
             return self._tail(node.input[0], node)
         if node.op == "BiasAdd":
-            return self._contraction(node.input[0], node)
+            added = self._graph.producer(node.input[1])
+            return None if _is_zero(added) else self._contraction(node.input[0], node)
         if node.op not in _ADDS:
             return None
         for tensor, other in (node.input[:2], node.input[1::-1]):
@@ -185,7 +186,15 @@ def _is_bias(node: Any) -> bool:
     if node.op != "Const" or node.attr["dtype"].type != FLOAT32:
         return False
     sizes = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]
-    return bool(sizes) and sizes[-1] > 1 and set(sizes[:-1]) <= {1}
+    per_channel = bool(sizes) and sizes[-1] > 1 and set(sizes[:-1]) <= {1}
+    return per_channel and not _is_zero(node)
+
+
+def _is_zero(node: Any) -> bool:
+    """Whether a node is a constant zero, which TensorFlow does not add, and so does not fuse."""
+    if node.op != "Const":
+        return False
+    return not np.any(tf.make_ndarray(node.attr["value"].tensor))
 
 
 def _is_exact(node: Any) -> bool:

@@ -164,6 +164,15 @@ def test_what_more_than_one_reads_is_not_fused_and_stays() -> None:
     assert types(chained(given)) == types(given)
 
 
+def test_an_activation_behind_a_zero_bias_is_not_fused_and_stays() -> None:
+    def build(x: Any) -> None:
+        y = ops.BiasAdd(value=conv(x), bias=tf.constant(np.zeros(CHANNELS, np.float32)))
+        out(conv(ops.Relu(features=y), seed=5))
+
+    given = graph_of(build)
+    assert types(chained(given)) == types(given)
+
+
 def test_an_activation_of_a_bias_that_others_read_stays() -> None:
     def build(x: Any) -> None:
         y = bias(conv(x))
