@@ -38,6 +38,8 @@ def rebuild(model: ov.Model, items: Sequence[Any], recipe: Mapping[str, Any], pa
         advanced = nncf.AdvancedQuantizationParameters()
         if "overflow_fix" in options:
             advanced.overflow_fix = nncf.OverflowFix(options.pop("overflow_fix"))
+        if "model_type" in options:
+            options["model_type"] = nncf.ModelType(options["model_type"])
         quantized = nncf.quantize(
             quantized,
             nncf.Dataset(items[: recipe["subset_size"]]),

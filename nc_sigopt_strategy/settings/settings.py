@@ -80,7 +80,8 @@ class Settings:
             (all int8 variants) or ``full`` (both).
         locked_ops: Regular expression on op names to the value those ops always take. What a
             runtime makes one op of goes by the names of all its parts, here and below.
-        excluded_ops: Regular expressions on op names that are left in fp32.
+        excluded_ops: Regular expressions on op names that are not quantized: fp32, or the most
+            precise type that the runtime has for the op.
         max_parameters: Neighbouring ops are grouped until at most this many parameters remain.
         stop_at_first: Stop at the first model that meets the bound and is faster than FP32,
             instead of looking for the fastest.

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nc_sigopt_strategy.errors import SettingsError
-from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
+from nc_sigopt_strategy.space.ops import PRECISIONS, Choices, Op, OpKey
 
 Assignments = dict[str, str]
 
@@ -176,10 +176,10 @@ def parameter_aliases(ops: Sequence[OpKey]) -> dict[OpKey, str]:
 
 def _locks(ops: Sequence[Op], request: SpaceRequest) -> dict[OpKey, str]:
     locked = request.locked_ops or {}
-    wanted = {**dict.fromkeys(request.excluded_ops, "fp32"), **locked}
+    wanted: dict[str, str | None] = {**dict.fromkeys(request.excluded_ops), **locked}
     fixed: dict[OpKey, str] = {}
     named: dict[OpKey, set[str]] = {}
-    for pattern, label in wanted.items():
+    for pattern, wish in wanted.items():
         key = "locked_ops" if pattern in locked else "excluded_ops"
         matched = {op: {n for n in op.names if re.search(pattern, n)} for op in ops}
         if not any(matched.values()):
@@ -191,9 +191,11 @@ def _locks(ops: Sequence[Op], request: SpaceRequest) -> dict[OpKey, str]:
         for op, names in matched.items():
             if not names:
                 continue
-            if label not in op.labels:
+            # What is excluded is not quantized: a runtime may have no fp32 for it, but bf16.
+            label = op.labels[-1] if wish is None else wish
+            if label not in (op.labels if wish else PRECISIONS):
                 raise SettingsError(
-                    f"{key}: op {op.name!r} cannot run as {label!r}.",
+                    f"{key}: op {op.name!r} cannot run as {wish or 'fp32'!r}.",
                     f"It can run as {', '.join(op.labels)}.",
                 )
             # A later pattern for the same name stands; for another name of the op it contradicts.

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.space.ops import Choices, Op, least_precise_first
 from nc_sigopt_strategy.space.search_space import SpaceRequest, build_search_space
 
@@ -52,3 +53,21 @@ def test_round_trip(sizes: tuple[int, ...], data: st.DataObject) -> None:
     assert space.encode(choices) == assignments
     assert set(choices.labels) == {op.key for op in OPS}
     assert choices.sampling_size in sizes
+
+
+@pytest.mark.parametrize(
+    ("labels", "run_as"),
+    [(("int8", "bf16", "fp32"), "fp32"), (("int8", "bf16"), "bf16"), (("int8", "fp16"), "fp16")],
+)
+def test_what_is_excluded_is_left_in_the_widest_float_that_there_is(
+    labels: tuple[str, ...], run_as: str
+) -> None:
+    op = Op(("dense", "MatMul"), labels, "int8")
+    space = build_search_space([op], [100], SpaceRequest(excluded_ops=["dense"]))
+    assert space.fixed == {op.key: run_as}
+
+
+def test_what_is_int8_only_cannot_be_excluded() -> None:
+    op = Op(("dense", "MatMul"), ("int8", "int8-kl"), "int8")
+    with pytest.raises(SettingsError, match=r"excluded_ops: op 'dense' .* int8, int8-kl"):
+        build_search_space([op], [100], SpaceRequest(excluded_ops=["dense"]))

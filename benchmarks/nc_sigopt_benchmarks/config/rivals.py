@@ -35,6 +35,7 @@ HOST_MODULES = {
     OPENVINO: ("openvino", "nncf"),
 }
 _PRESETS = {"preset": ("mixed", "performance")}
+_QUANTIZE = {**_PRESETS, "fast_bias_correction": (True, False)}
 _INTEGERS = ("QInt8", "QUInt8")
 STATIC_CHOICES: dict[str, tuple[Any, ...]] = {
     "calibrate_method": ("minmax", "entropy", "percentile"),
@@ -78,7 +79,7 @@ RIVALS: dict[str, Rival] = {
     ),
     "openvino_fp32": Rival(OPENVINO, "FP32, hint f32", ("openvino",), fp32=True),
     "openvino_bf16": Rival(OPENVINO, "FP32 file, default run", ("openvino",)),
-    "nncf_quantize": Rival(OPENVINO, "nncf.quantize", ("openvino", "nncf"), _PRESETS),
+    "nncf_quantize": Rival(OPENVINO, "nncf.quantize", ("openvino", "nncf"), _QUANTIZE),
     "nncf_accuracy_control": Rival(
         OPENVINO, "NNCF accuracy control", ("openvino", "nncf"), _PRESETS
     ),

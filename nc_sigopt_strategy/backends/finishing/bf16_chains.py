@@ -15,6 +15,7 @@ ops, and leaves a graph that has Casts already as it is (seen in 2.18).
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,7 @@ def join_bf16_chains(graph: EditableGraph) -> int:
         How many ops joined.
     """
     joined = _Joining(graph).all()
+    _write_float32(graph, [name for name in joined if name not in graph.outputs])
     constants: dict[str, str] = {}
     for name in joined:
         _convert(graph, name, constants)
@@ -226,8 +228,18 @@ def _worked_on(graph: EditableGraph) -> set[str]:
     return found
 
 
+def _write_float32(graph: EditableGraph, names: Sequence[str]) -> None:
+    """Put the Cast behind nodes that are to be bf16, for all that read them now."""
+    casts = {name: graph.free_name(f"{name}/fp32") for name in names}
+    # Readers first: the Cast is to read the node itself.
+    graph.redirect(casts)
+    for name, cast in casts.items():
+        graph.add("Cast", cast, [name], SrcT=BFLOAT16, DstT=FLOAT32)
+
+
 def _convert(graph: EditableGraph, name: str, constants: dict[str, str]) -> None:
-    """Make a node bf16 between Casts; who reads it reads float32 as before."""
+    """Make a node bf16, with Casts in front of it, and behind it if it is an output."""
+    node = graph.nodes[name]
     if name in graph.outputs:
         # The name stays with the type: what computes gets another one.
         node = graph.add_copy(name, f"{name}/bf16")
@@ -236,12 +248,6 @@ def _convert(graph: EditableGraph, name: str, constants: dict[str, str]) -> None
         given.name, given.op = name, "Cast"
         given.input.append(node.name)
         given.attr["SrcT"].type, given.attr["DstT"].type = BFLOAT16, FLOAT32
-    else:
-        node = graph.nodes[name]
-        # Readers first: the Cast is to read the node itself.
-        cast = graph.free_name(f"{name}/fp32")
-        graph.redirect({name: cast})
-        graph.add("Cast", cast, [name], SrcT=BFLOAT16, DstT=FLOAT32)
     node.attr["T"].type = BFLOAT16
     for position in typed_inputs(node):
         node.input[position] = _as_bf16(graph, node.input[position], node.name, constants)

@@ -10,7 +10,9 @@ _ADDS = frozenset({"Add", "AddV2"})
 
 
 def state_input_shapes(graph: EditableGraph) -> int:
-    """Put an ``EnsureShape`` of its declared shape behind each input; values are equal.
+    """Put an ``EnsureShape`` of its declared shape, batch aside, behind each input.
+
+    Values are equal.
 
     TensorFlow's optimizer takes the shape of whatever is fed as unknown, although a session checks
     it against the declared one. From there on no shape is known, and it fuses a residual sum with
@@ -40,6 +42,8 @@ def state_input_shapes(graph: EditableGraph) -> int:
         given = graph.nodes[name]
         added = graph.nodes[graph.add("EnsureShape", wished, [name], T=given.attr["dtype"].type)]
         added.attr["shape"].shape.CopyFrom(given.attr["shape"].shape)
+        # Batches of another size were taken wherever nobody checks the declared one.
+        added.attr["shape"].shape.dim[0].size = -1
     return len(stated)
 
 
@@ -51,4 +55,4 @@ def _adds_tensors(graph: EditableGraph, node: Any) -> bool:
 
 def _says_something(placeholder: Any) -> bool:
     # Graphs from before TensorFlow 1.0 wrote an unknown shape as that of a scalar.
-    return any(dim.size >= 0 for dim in attribute(placeholder, "shape").shape.dim)
+    return any(dim.size >= 0 for dim in attribute(placeholder, "shape").shape.dim[1:])

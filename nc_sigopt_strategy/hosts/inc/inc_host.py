@@ -20,7 +20,7 @@ from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.backends.onnx_fused import fused_into
 from nc_sigopt_strategy.backends.op_graph import as_groups
-from nc_sigopt_strategy.errors import TrialError
+from nc_sigopt_strategy.errors import TrialError, in_one_line
 from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
@@ -358,7 +358,13 @@ def _finish(model: Any) -> None:
     # Imported late: it needs TensorFlow.
     from nc_sigopt_strategy.backends.finishing.finish import finish
 
-    finish(model)
+    try:
+        finish(model)
+    except Exception as error:  # of a kind of graph that nobody has seen
+        raise TrialError(
+            f"The model that Neural Compressor made cannot be finished: {in_one_line(error)}",
+            'Tune with finishing="off".',
+        ) from error
 
 
 def _onnx_as_given(strategy: Any) -> Any:

@@ -4,9 +4,11 @@ NNCF would calibrate again for every choice (its ``ignored_scope``). Ranges depe
 activations only, not on what other ops run as, so what belongs to the float ops can be taken out
 of the model where all are quantized. With fast bias correction (Finkelstein et al., "Fighting
 Quantization Bias With Bias", 2019) the result is the same to the bit, which the tests hold. There
-are two differences: the full correction corrects an op for what those before it do in int8, so
-that NNCF's own mix has biases that differ a little; and NNCF's overflow fix, where a processor
-needs it, is on the first convolution that is quantized, and here on the first of all.
+are three differences. The full correction corrects an op for what those before it do in int8, so
+that NNCF's own mix has biases that differ a little. NNCF's overflow fix, where a processor needs
+it, is on the first convolution that is quantized, and here on the first of all. And of a
+transformer NNCF smooths the inputs of float ops as well, a Multiply that their weights take back:
+here they stay as they were.
 """
 
 from __future__ import annotations

@@ -220,10 +220,18 @@ def test_a_residual_sum_is_fused_where_shapes_are_known() -> None:
     assert after(made, state_input_shapes) == made
 
 
+def test_batches_of_another_size_are_taken_as_before() -> None:
+    made = after(graph_of(residual, (7, 6, 6, CHANNELS)), state_input_shapes)
+    sizes = [dim.size for dim in node(made, "x/shape").attr["shape"].shape.dim]
+    assert sizes == [-1, 6, 6, CHANNELS]
+
+
 def test_shapes_are_stated_only_where_it_helps() -> None:
     plain = graph_of(lambda x: out(bias(conv(x)) + 1.0))
     assert after(plain, state_input_shapes) == plain
     unknown = graph_of(residual, (None, None, None, CHANNELS))
     assert node(after(unknown, state_input_shapes), "x/shape").attr["shape"].shape.dim[3].size == 4
+    batch_only = graph_of(lambda x: out(x + x), (8, None))
+    assert after(batch_only, state_input_shapes) == batch_only
     given = graph_of(lambda x: out(x + x), None)
     assert after(given, state_input_shapes) == given

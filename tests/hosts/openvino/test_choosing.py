@@ -8,8 +8,11 @@ from typing import Any
 import nncf
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
+from nc_sigopt_strategy.backends.openvino_core import the_core
 from nc_sigopt_strategy.backends.openvino_ir import Ir
+from nc_sigopt_strategy.hosts.openvino.attention import attends
 from nc_sigopt_strategy.hosts.openvino.choosing import restored_nodes, with_restored
 from nc_sigopt_strategy.hosts.openvino.groups import find_groups
 from tests.hosts.openvino.small_models import (
@@ -40,7 +43,12 @@ def quantized(model: Any, data: Batches, ignored: list[str], *, fast: bool = Tru
             overflow_fix=nncf.OverflowFix.DISABLE
         ),
         ignored_scope=nncf.IgnoredScope(names=ignored),
+        model_type=nncf.ModelType.TRANSFORMER if attends(model) else None,
     )
+
+
+def outputs(model: Any, array: Any) -> Any:
+    return the_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(array)[0]
 
 
 @MODELS
@@ -57,7 +65,14 @@ def test_every_choice_is_what_nncf_makes_with_an_ignored_scope(
             continue  # all single ones, and some of the others
         names = [name for group in floating for name in group.ops]
         made = with_restored(full, model, restored_nodes(model, floating))
-        assert Ir.of(made).digest() == Ir.of(quantized(model, batches, names)).digest(), names
+        by_nncf = quantized(model, batches, names)
+        if attends(model):
+            # NNCF smooths the inputs of float ops too, and scales their weights back: no use.
+            assert len(made.get_ops()) <= len(by_nncf.get_ops())
+            for array in batches.arrays:
+                assert_allclose(outputs(made, array), outputs(by_nncf, array), atol=1e-4)
+        else:
+            assert Ir.of(made).digest() == Ir.of(by_nncf).digest(), names
     assert Ir.of(full).digest() == before
 
 

@@ -28,14 +28,17 @@ def build_quantize(task: RivalTask) -> Built:
     https://docs.openvino.ai/2025/openvino-workflow/model-optimization-guide/quantizing-models-post-training/basic-quantization-flow.html
     """
     preset = task.kwargs.get("preset", "performance")
+    fast = task.kwargs.get("fast_bias_correction", True)
     quantized = nncf.quantize(
         read_openvino(task.model.path, task.model.outputs),
         _calibration(task.data),
         preset=_PRESETS[preset],
         subset_size=task.data.calibration_size,
+        fast_bias_correction=fast,
     )
     path = _saved(quantized, task.folder)
-    return Built((task.made(path, what=f"nncf.quantize, preset {preset}"),))
+    what = f"nncf.quantize, preset {preset}"
+    return Built((task.made(path, what=what if fast else f"{what}, full bias correction"),))
 
 
 def build_accuracy_control(task: RivalTask) -> Built:
