@@ -44,12 +44,12 @@ def share_casts(graph: EditableGraph) -> int:
         How many Casts are gone.
     """
     before = len(graph.nodes)
-    first: dict[tuple[str, bool], str] = {}
+    first: dict[str, str] = {}
     moved = {}
     for node in graph.nodes.values():
-        down = is_cast(node, FLOAT32, BFLOAT16)
-        if down or is_cast(node, BFLOAT16, FLOAT32):
-            same = first.setdefault((node.input[0], down), node.name)
+        # A tensor has one type, and so one of the two.
+        if is_cast(node, FLOAT32, BFLOAT16) or is_cast(node, BFLOAT16, FLOAT32):
+            same = first.setdefault(node.input[0], node.name)
             if same != node.name:
                 moved[node.name] = same
     graph.redirect(moved)

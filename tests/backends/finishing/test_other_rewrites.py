@@ -73,6 +73,17 @@ def test_casts_that_are_read_otherwise_stay() -> None:
     assert_equal(given, made, "out", "fetched")
 
 
+def test_casts_that_wait_for_something_stay() -> None:
+    def build(x: Any) -> None:
+        up = fp32(bf16(x))
+        with tf.control_dependencies([tf.no_op(name="first")]):
+            down = bf16(up)
+        out(fp32(ops.Relu(features=down)))
+
+    given = graph_of(build)
+    assert after(given, remove_cast_pairs) == given
+
+
 def test_one_cast_serves_all() -> None:
     given = graph_of(lambda x: out(fp32(ops.Relu(features=bf16(x)) + ops.Relu6(features=bf16(x)))))
     made = after(given, share_casts)
@@ -145,7 +156,16 @@ def _pad(x: Any) -> Any:
 
 OTHER_ISLANDS: dict[str, Callable[[Any], Any]] = {
     "another range": lambda x: quantized(_pad(dequantized(quantized(x, 1.3))), 1.2),
-    "another type": lambda x: quantized(_pad(dequantized(quantized(x, 1.3))), 1.3, tf.qint8),
+    "another type": lambda x: ops.QuantizeV2(
+        input=_pad(dequantized(quantized(x, 1.3))),
+        min_range=0.0,
+        max_range=1.3,
+        T=tf.qint8,
+        mode="SCALED",
+    ),
+    "a narrow range": lambda x: quantized(
+        _pad(dequantized(quantized(x, 1.3, tf.qint8))), 1.3, tf.qint8, narrow_range=True
+    ),
     "another mode": lambda x: quantized(
         _pad(dequantized(quantized(x, 1.3))), 1.3, mode="MIN_FIRST"
     ),
@@ -153,6 +173,9 @@ OTHER_ISLANDS: dict[str, Callable[[Any], Any]] = {
         _pad(dequantized((quantized(x)[0], tf.constant(0.0), tf.reduce_max(x)))), 2.0
     ),
     "a range that is widened": lambda x: quantized(_pad(dequantized(quantized(x, 1e-3))), 1e-3),
+    "a given range that is widened": lambda x: quantized(
+        _pad(dequantized((quantized(x)[0], tf.constant(0.0), tf.constant(1e-3)))), 1e-3
+    ),
     "an op that computes": lambda x: quantized(
         ops.Relu6(features=dequantized(quantized(x, 1.3))), 1.3
     ),
