@@ -54,6 +54,10 @@ class StoreError(SigOptStrategyError):
     """The embedded engine's store cannot be opened or written."""
 
 
+class StoreBusyError(StoreError):
+    """Another process holds what is needed in the store; it may be free again in a moment."""
+
+
 class ConfigFileError(SigOptStrategyError, ValueError):
     """A YAML run configuration is wrong; the message names file, key and line."""
 

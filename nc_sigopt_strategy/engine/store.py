@@ -46,8 +46,10 @@ PROJECT_ATTR = "project"
 # document where it is.
 RECORD_ATTR = "record"
 
-# One history of 10,000 observations of 60 parameters takes about 65 MB.
-_HISTORIES_KEPT = 32
+# One history of 10,000 observations of 60 parameters takes about 65 MB, so this many values of
+# parameters about 330 MB. The one in use is kept whatever it holds.
+_HISTORIES_KEPT, _VALUES_KEPT = 256, 3_000_000
+_DESCRIPTIONS_KEPT = 1024
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Store:
         self._metadata = SuggestionMetadata(self._database)
         self.tags = Tags(self._database)
         self._lock = threading.Lock()
-        self._parsed: dict[int, tuple[str, ExperimentDescription]] = {}
+        self._parsed: OrderedDict[int, tuple[str, ExperimentDescription]] = OrderedDict()
         self._histories: OrderedDict[int, History] = OrderedDict()
 
     def close(self) -> None:
@@ -196,10 +198,9 @@ class Store:
                     history = other
                 self._histories[stored.id] = history
             self._histories.move_to_end(stored.id)
-            if len(self._histories) > _HISTORIES_KEPT:
-                self._histories.popitem(last=False)
         if refresh:
             history.refresh()
+        self._forget_oldest()
         return history
 
     def add(
@@ -271,6 +272,15 @@ class Store:
         """Replace the metadata of a suggestion."""
         self._metadata.write(history.study_name, point.id, metadata)
 
+    def _forget_oldest(self) -> None:
+        with self._lock:
+            held = sum(kept.size for kept in self._histories.values())
+            while len(self._histories) > 1 and (
+                held > _VALUES_KEPT or len(self._histories) > _HISTORIES_KEPT
+            ):
+                _, oldest = self._histories.popitem(last=False)
+                held -= oldest.size
+
     def _change(self, study_id: int, attr: str, change: Callable[[str], JsonObject]) -> str:
         while True:
             # Each turn that is lost is one that another writer won, so this comes to an end.
@@ -280,9 +290,11 @@ class Store:
                 return json.dumps(after)
 
     def _read(self, study_id: int, text: str) -> ExperimentDescription:
-        known = self._parsed.get(study_id)
-        if known is not None and known[0] == text:
-            return known[1]
+        with self._lock:
+            known = self._parsed.get(study_id)
+            if known is not None and known[0] == text:
+                self._parsed.move_to_end(study_id)
+                return known[1]
         stored = json.loads(text)
         if stored.get("format") != FORMAT_VERSION:
             raise StoreError(
@@ -291,5 +303,9 @@ class Store:
                 "Update this package, or name another store.",
             )
         experiment = ExperimentDescription.from_stored(stored)
-        self._parsed[study_id] = (text, experiment)
+        with self._lock:
+            self._parsed[study_id] = (text, experiment)
+            self._parsed.move_to_end(study_id)
+            if len(self._parsed) > _DESCRIPTIONS_KEPT:
+                self._parsed.popitem(last=False)
         return experiment

@@ -195,10 +195,10 @@ def test_constraint_metrics_and_moving_a_threshold(conn: Any) -> None:
         )
     (best,) = everything(own.best_assignments().fetch())
     assert value_of(best, "seconds") == 5
-    own.update(metrics=[{"name": "accuracy", "threshold": 0.75}])
+    own.update(metrics=[{"name": "accuracy", "threshold": 0.75}, {"name": "seconds"}])
     (best,) = everything(own.best_assignments().fetch())
     assert value_of(best, "seconds") == 8
-    own.update(metrics=[{"name": "accuracy", "threshold": 2.0}])
+    own.update(metrics=[{"name": "accuracy", "threshold": 2.0}, {"name": "seconds"}])
     assert everything(own.best_assignments().fetch()) == []
 
 

@@ -134,6 +134,11 @@ class History:
         return len(self._points)
 
     @property
+    def size(self) -> int:
+        """How many values of parameters it holds."""
+        return len(self._points) * len(self.space)
+
+    @property
     def next_number(self) -> int:
         """The number that the next trial gets, unless another process adds one first."""
         return self._next_number
