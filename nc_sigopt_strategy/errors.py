@@ -54,6 +54,10 @@ class StoreError(SigOptStrategyError):
     """The embedded engine's store cannot be opened or written."""
 
 
+class StoreGoneError(StoreError):
+    """The file of an open store was deleted or replaced, so what is written to it is lost."""
+
+
 class StoreBusyError(StoreError):
     """Another process holds what is needed in the store; it may be free again in a moment."""
 

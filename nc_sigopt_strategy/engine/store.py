@@ -79,7 +79,7 @@ class Store:
         self.location = location
         self._storage = storage
         in_memory = location.is_sqlite and location.path is None
-        self._database = Database(storage.engine, in_memory=in_memory)
+        self._database = Database(storage.engine, in_memory=in_memory, check=location.watch())
         self._studies = Studies(self._database)
         self._metadata = SuggestionMetadata(self._database)
         self.tags = Tags(self._database)

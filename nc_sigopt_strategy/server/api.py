@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.engine.routes.table import find_route
-from nc_sigopt_strategy.errors import SigOptStrategyError, StoreBusyError
+from nc_sigopt_strategy.errors import SigOptStrategyError, StoreBusyError, StoreGoneError
 from nc_sigopt_strategy.server.access import Doorkeeper, TokenBook
 from nc_sigopt_strategy.server.answers import (
     API_HEADERS,
@@ -112,8 +112,8 @@ class Api:
         except SigOptStrategyError as error:
             # Such messages hold no password, but where the store is concerns no client.
             _LOG.error("%s %s: %s", scope["method"], scope["path"], error)
-            if isinstance(error, StoreBusyError):
-                message = "The server's store is busy; try again later"
+            if isinstance(error, (StoreBusyError, StoreGoneError)):
+                message = "The server's store is busy or away; try again later"
                 body = {"message": message, "status": 503}
                 return json_response(body, 503, {"retry-after": "5"})
             return _failed("The server's store failed; the server's log tells why")
@@ -177,8 +177,9 @@ class Api:
         """What a body says, to be called in a thread; room for what it becomes is claimed."""
         if len(body) <= _SMALL_BODY_BYTES:
             return functools.partial(parse_body, body)
-        weight = await _run(self._parser, weight_of, body)
-        if weight > self._options.max_held_bytes:
+        limit = self._options.max_held_bytes
+        weight = await _run(self._parser, weight_of, body, limit)
+        if weight > limit:
             raise Refusal(413, "The body holds more values than the server has room for")
         claim(max(0, weight - len(body)))
         parsed = await _run(self._parser, parse_body, body)

@@ -189,3 +189,36 @@ def test_suggestions_of_one_experiment_leave_threads_to_others(storage_url: str)
             asker.join()
         assert statuses == [200] * 30
     driver.close()
+
+
+def test_nothing_is_confirmed_when_the_file_is_gone(
+    storage_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver, tokens = EmbeddedDriver(storage_url), TokenStore(storage_url)
+    token = tokens.create("one")
+    made = driver.answer("POST", ["experiments"], discrete(9))["id"]
+    path = Path(storage_url.removeprefix("sqlite:///"))
+    now = [0.0]
+    with run_app(App(driver, tokens, ServerOptions(), lambda: now[0])) as url:
+        address = f"{url}/v1/experiments/{made}"
+
+        def ask(verb: str, *parts: str) -> int:
+            where = "/".join([address, *parts])
+            answer = requests.request(verb, where, json={}, auth=(token, ""), timeout=60)
+            return answer.status_code
+
+        assert ask("POST", "suggestions") == 200
+        aside = path.with_name("aside.db")
+        path.rename(aside)
+        assert ask("POST", "suggestions") == ask("GET") == ask("PUT") == 503
+        assert "was deleted or replaced" in caplog.text
+        # Another file of that name is another store.
+        path.write_bytes(b"")
+        assert ask("GET") == 503
+        # The token is not let in either, once it is looked up again.
+        now[0] = 60.0
+        assert ask("GET") == 503
+        aside.replace(path)
+        assert ask("POST", "suggestions") == 200
+    tokens.close()
+    driver.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
 import sqlalchemy
 
-from nc_sigopt_strategy.errors import StoreBusyError, StoreError
+from nc_sigopt_strategy.errors import StoreBusyError, StoreError, StoreGoneError
 
 # A write takes milliseconds; a minute covers a machine that swaps.
 SQLITE_BUSY_SECONDS = 60.0
@@ -292,6 +293,28 @@ class Location:
         except sqlite3.Error as error:
             raise self.explain(error) from error
 
+    def watch(self) -> Callable[[], None]:
+        """A check that the file of a SQLite store is still the one that it is now.
+
+        A connection goes on working on a file that was deleted, and loses all with its end.
+
+        Returns:
+            The check, which raises ``StoreGoneError``.
+        """
+        path = self.path
+        if path is None:
+            return lambda: None
+        known = _identity(path)
+
+        def check() -> None:
+            if _identity(path) != known:
+                raise StoreGoneError(
+                    f"The store {path} was deleted or replaced while it was open.",
+                    "Put the file back, with its -wal beside it, and start again.",
+                )
+
+        return check
+
     def connect(self) -> sqlite3.Connection:
         """A connection to the SQLite database, set up for several processes.
 
@@ -334,6 +357,15 @@ def _log_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0.01, 0.05))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; ``None`` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _without_secrets(url: sqlalchemy.URL) -> str:
