@@ -306,9 +306,27 @@ def test_bad_update_isrefused(shared: Any, changes: dict[str, Any], words: str) 
 def test_parameters_are_final(shared: Any) -> None:
     made = shared.experiments().create(**body())
     update = shared.experiments(made.id).update
-    refused(lambda: update(parameters=PARAMETERS), 405, "Parameters cannot be changed")
-    refused(lambda: update(parameters=None, name="x"), 405, "Create a new experiment")
+    other = [{**PARAMETERS[2], "bounds": {"min": 1, "max": 5}}]
+    for given in (PARAMETERS[:2], [*PARAMETERS[:2], *other, PARAMETERS[3]], [{"name": "conv"}]):
+        refused(lambda given=given: update(parameters=given), 405, "Parameters cannot be changed")
+    refused(lambda: update(parameters=None, name="x"), 400, "array")
+    refused(lambda: update(parameters=[{"name": "new"}]), 400, "type")
     assert shared.experiments(made.id).fetch().to_json() == made.to_json()
+
+
+def test_parameters_that_are_sent_back_unchanged(connection: Any) -> None:
+    """As programs do that change a fetched document: SigOpt's own server takes that."""
+    grid = {"name": "size", "type": "int", "grid": [4, 2], "default_value": 2}
+    for request in (
+        body(parameters=[*PARAMETERS, grid]),
+        body(type="grid", parameters=[PARAMETERS[0], grid], observation_budget=None, metrics=None),
+    ):
+        made = connection.experiments().create(**request)
+        sent = made.to_json()["parameters"]
+        update = connection.experiments(made.id).update
+        assert update(parameters=sent, name="other").name == "other"
+        names = [{"name": parameter["name"]} for parameter in sent]
+        assert update(parameters=names).to_json()["parameters"] == sent
 
 
 def test_lists_are_paged_newest_first(connection: Any) -> None:

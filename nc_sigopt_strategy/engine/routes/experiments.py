@@ -58,13 +58,15 @@ def fetch_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> Js
 def update_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """PUT experiments/{experiment}: what is given changes, all of it or nothing."""
     stored = engine.experiment(experiment_id)
-    if "parameters" in data:
+    if "parameters" in data and not experiment_rules.leaves_parameters(
+        stored.experiment.parameters, data["parameters"]
+    ):
         raise ApiError(
             405,
             "Parameters cannot be changed: the embedded engine compares all observations of an "
             "experiment with each other. Create a new experiment.",
         )
-    validation.check_keys(data, (*_CHANGES, "no_optimize"))
+    validation.check_keys(data, (*_CHANGES, "parameters", "no_optimize"))
     if data.get("no_optimize") is not None:
         validation.boolean(data["no_optimize"], "no_optimize")
 

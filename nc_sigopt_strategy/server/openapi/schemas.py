@@ -180,6 +180,11 @@ REQUESTS: dict[str, Schema] = {
                 ),
                 "description": "All metrics; only thresholds can change.",
             },
+            "parameters": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"name": NAME}, "required": ["name"]},
+                "description": "All parameters, as they are: none can change.",
+            },
             "no_optimize": nullable(FLAG),
         }
     ),
