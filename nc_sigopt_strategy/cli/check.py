@@ -18,7 +18,7 @@ from nc_sigopt_strategy.cli.shared import (
     errors_as_one_line,
     teller,
 )
-from nc_sigopt_strategy.errors import SigOptStrategyError, TrialError
+from nc_sigopt_strategy.errors import SigOptStrategyError, TrialError, UsersCodeError
 
 if TYPE_CHECKING:
     from nc_sigopt_strategy.results.outcome import Outcome
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 _MINUTES = 10
 
 
-@click.command(epilog="Exit codes: 0 it can be tuned, 2 it cannot, 130 interrupted.")
+@click.command(
+    epilog="Exit codes: 0 it can be tuned, 2 it cannot, 3 your own code failed, 130 interrupted."
+)
 @click.argument("target", metavar="MODEL|CONFIG", type=click.Path(path_type=Path))
 @job_options
 @errors_as_one_line
@@ -68,6 +70,8 @@ def _check_one(target: Path, options: dict[str, Any]) -> None:
             sys.exit(INTERRUPTED)
         outcome = end.outcome
         trials = [] if outcome.error else read_trials(run_folder)
+    if outcome.crash:
+        raise UsersCodeError(outcome.stop_reason, traceback=outcome.crash)
     if outcome.error or not trials or trials[0].failure:
         why = outcome.error or (trials[0].failure if trials else outcome.stop_reason)
         raise TrialError(str(why))

@@ -142,7 +142,9 @@ def _trial_row(trial: TrialRecord, fp32: float | None, winner: int | None) -> st
 def other_bounds_table(outcome: Outcome) -> str:
     """The fastest model tried for each loss of accuracy."""
     if not outcome.other_bounds:
-        return "<p class=note>The trials do not tell: FP32 was not timed, or no loss is defined.</p>"
+        return (
+            "<p class=note>The trials do not tell: FP32 was not timed, or no loss is defined.</p>"
+        )
     rows = "".join(
         f"<tr><td>{100 * o.loss:.2f}</td><td>{o.accuracy:.4f}</td><td>{o.speedup:.2f}</td>"
         f"<td>{o.trial}</td></tr>"

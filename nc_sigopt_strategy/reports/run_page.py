@@ -12,10 +12,11 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
+from nc_sigopt_strategy.errors import ReportError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.reports import page_parts as parts
 from nc_sigopt_strategy.reports.page_data import as_script, page_data
-from nc_sigopt_strategy.reports.run_record import RunRecord
+from nc_sigopt_strategy.reports.run_record import RunRecord, read_run
 from nc_sigopt_strategy.reports.two_runs import differences
 from nc_sigopt_strategy.results.trial_record import json_safe
 from nc_sigopt_strategy.version import __version__
@@ -66,6 +67,27 @@ def write_page(run: RunRecord, path: Path | None = None, beside: RunRecord | Non
         OSError: It cannot be written.
     """
     return write_whole(path or run.folder / PAGE_FILE, page_of(run, beside))
+
+
+def written_page(folder: Path, beside: Path | None = None, path: Path | None = None) -> Path:
+    """The page of a run folder, written anew.
+
+    Args:
+        folder: The run's.
+        beside: Folder of an earlier run that it is compared with.
+        path: Where the page goes; ``None``: ``report.html`` in the run folder.
+
+    Raises:
+        ReportError: There is no such run, or the page cannot be written.
+    """
+    run = read_run(folder)
+    other = None if beside is None else read_run(beside)
+    try:
+        return write_page(run, path, other)
+    except OSError as error:
+        raise ReportError(
+            f"The page of {folder} cannot be written: {error}.", "Name another file with --output."
+        ) from error
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:

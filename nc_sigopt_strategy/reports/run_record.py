@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,21 +114,12 @@ def read_run(folder: Path) -> RunRecord:
     return run_record(folder, outcome, trials)
 
 
-def run_record(
-    folder: Path, outcome: Outcome, trials: Sequence[TrialRecord]
-) -> RunRecord:
+def run_record(folder: Path, outcome: Outcome, trials: Sequence[TrialRecord]) -> RunRecord:
     """A run whose outcome and trials are known, with what else its folder says."""
     return RunRecord(
         folder, outcome, tuple(sorted(trials, key=lambda t: t.number)), read_facts(folder),
         _command_of(folder),
     )  # fmt: skip
-
-
-def with_outcome(
-    run: RunRecord, folder: Path, outcome: Outcome, runtimes: tuple[str, ...]
-) -> RunRecord:
-    """A run as another folder reports on it: where it won among several runtimes."""
-    return dataclasses.replace(run, folder=folder, outcome=outcome, runtimes=runtimes)
 
 
 def _command_of(folder: Path) -> str:

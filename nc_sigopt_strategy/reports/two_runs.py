@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
 from nc_sigopt_strategy.console.cells import NOTHING, accuracy_text
@@ -17,25 +18,24 @@ def differences(run: RunRecord, earlier: RunRecord) -> str:
         run: The page's.
         earlier: What it is compared with.
     """
-    rows = "".join(
+    changed = _changed_ops(run, earlier)
+    shown, more = changed[:_SHOWN_OPS], len(changed) - _SHOWN_OPS
+    left = f"<p class=note>And {more} more.</p>" if more > 0 else ""
+    return (
+        f"<h2 id=beside>Beside {escape(str(earlier.folder))}</h2>{_table(_rows(run, earlier))}"
+        f"<h3>{len(changed)} ops of the winners have another type</h3>"
+        f"{_table(shown) if shown else ''}{left}"
+    )
+
+
+def _table(rows: Iterable[tuple[str, str, str]]) -> str:
+    head = "<thead><tr><th></th><th>this run</th><th>the other</th></tr></thead>"
+    body = "".join(
         f"<tr{'' if now == before else ' class=changed'}><th scope=row>{escape(name)}</th>"
         f"<td>{escape(now)}</td><td>{escape(before)}</td></tr>"
-        for name, now, before in _rows(run, earlier)
+        for name, now, before in rows
     )
-    changed = _changed_ops(run, earlier)
-    ops = "".join(
-        f"<tr><th scope=row>{escape(name)}</th><td>{escape(now)}</td><td>{escape(before)}</td></tr>"
-        for name, now, before in changed[:_SHOWN_OPS]
-    )
-    more = len(changed) - _SHOWN_OPS
-    left = f"<p class=note>And {more} more.</p>" if more > 0 else ""
-    head = "<thead><tr><th></th><th>this run</th><th>the other</th></tr></thead>"
-    table = f"<div class=wide><table>{head}<tbody>{rows}</tbody></table></div>"
-    listed = f"<div class=wide><table>{head}<tbody>{ops}</tbody></table></div>{left}" if ops else ""
-    return (
-        f"<h2 id=beside>Beside {escape(str(earlier.folder))}</h2>{table}"
-        f"<h3>{len(changed)} ops of the winners have another type</h3>{listed}"
-    )
+    return f"<div class=wide><table>{head}<tbody>{body}</tbody></table></div>"
 
 
 def _rows(run: RunRecord, earlier: RunRecord) -> list[tuple[str, str, str]]:

@@ -18,6 +18,7 @@ from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.opening import create_on
+from nc_sigopt_strategy.jobs.job_options import JobOptions
 from nc_sigopt_strategy.jobs.run_end import RunEnd
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
@@ -79,6 +80,7 @@ class FakeJob:
         self.path = folder / "any.fake"
         self.name = "any"
         self.output = folder / "runs"
+        self.options = JobOptions()
         self.told: list[Any] = []
         self.end = RunEnd(outcome(True), False)
         self.error: BaseException | None = None

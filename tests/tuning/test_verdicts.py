@@ -208,5 +208,5 @@ def test_a_full_disk_keeps_no_half_of_a_file(
     outcome = run(FakeHost(tolerable_loss=EASY), folder, max_trials=3).outcome
     assert not list(folder.glob("*.partial"))
     assert "The trials could not be written" in outcome.stop_reason
-    assert set(outcome.files) == {"model", "outcome", "recipe"}
+    assert set(outcome.files) == {"model", "outcome", "recipe", "report"}
     assert read_outcome(folder) == outcome

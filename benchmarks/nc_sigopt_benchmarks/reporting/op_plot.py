@@ -63,7 +63,9 @@ def op_figure(strategy: StrategyResult) -> Any:
         axes.axvline(0, color="#555555", linewidth=0.8)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(panel.label)
-    all_axes[0].set_yticks(rows, [plain(name) for name in short_names([op.op for op in ops])], fontsize=7)
+    all_axes[0].set_yticks(
+        rows, [plain(name) for name in short_names([op.op for op in ops])], fontsize=7
+    )
     all_axes[0].set_ylim(len(ops) - 0.4, -0.6)
     figure.suptitle(plain(f"{strategy.label}'s model, op by op"), fontsize=10.5)
     legend_below(figure, _keys(ops, colours))
