@@ -74,7 +74,7 @@ def eval_func(model):
     return right / total
 '''
 
-_CONFIGURATION = """# A run configuration of {model}; the harness reads it (pip install ./benchmarks):
+_CONFIGURATION = """# A run configuration of {model}, for the harness (pip install ./benchmarks):
 #   nc-sigopt tune {file}        the sigopt strategy alone
 #   nc-sigopt compare {file}     all strategies listed, side by side, on one page
 # Without the harness: {command}

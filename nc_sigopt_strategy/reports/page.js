@@ -75,7 +75,7 @@ function tell(event, text) {
   hint.style.left = `${Math.max(6, left)}px`;
   hint.style.top = `${below ? event.clientY + 18 : event.clientY - 12 - hint.offsetHeight}px`;
 }
-const inWords = t => `trial ${t.n}: ${t.speed === null ? "" : short(t.speed) + " times FP32, "}${short(t.accuracy, 4)}` +
+const inWords = t => `trial ${t.n}: ${t.speed === null ? "" : short(t.speed) + " times FP32, "}accuracy ${short(t.accuracy, 4)}` +
   `, ${short(t.ms)} ms${t.met ? ", meets the bound" : ", misses the bound"}`;
 
 function scatter() {
@@ -85,8 +85,9 @@ function scatter() {
   const points = models.map(t => [t.ms, t.accuracy]);
   if (run.fp32 !== null && run.baseline !== null) points.push([run.fp32, run.baseline]);
   const levels = points.map(p => p[1]).concat(run.target === null ? [] : [run.target]);
-  const x = axis(points.map(p => p[0]).concat([0]), box.left, box.right);
-  x.low = 0; x.at = scale(0, x.high, box.left, box.right);
+  // From 0 where the points spread that far; a cloud at the far end would be one blot.
+  const times = points.map(p => p[0]), x = axis(times, box.left, box.right);
+  if (Math.min(...times) < 0.4 * Math.max(...times)) { x.low = 0; x.at = scale(0, x.high, box.left, box.right); }
   const y = axis(levels, box.bottom, box.top);
   axes(svg, box, x, y, ["latency of a batch (ms)", run.higher ? "accuracy ↑" : "error ↓"]);
   if (run.target !== null) {
@@ -192,19 +193,18 @@ function heat() {
 
 function costs() {
   const holder = $("cost-plot"), all = run.contributions;
-  if (!all.length) return;
   const hasCost = all.some(r => r[4] !== null && r[4] !== 0);
-  const panels = [["milliseconds saved", 2, 3], hasCost ? ["accuracy cost", 4, 5] : ["output noise", 6, null]];
+  const panels = [["ms saved", 2, 3], hasCost ? ["accuracy cost", 4, 5] : ["output noise", 6, null]];
   const room = Math.max(holder.clientWidth || 640, 340), row = 15, top = 26;
   const left = Math.min(room * 0.36, 12 + 6.4 * Math.max(...all.map(r => r[0].length)));
-  const height = top + row * all.length + 24, each = (room - left - 20) / 2;
+  const height = top + row * all.length + 24, each = (room - left - 40) / 2;
   const svg = canvas(holder, room, height, "What each op's type saves and costs");
   all.forEach((r, i) => {
     const fits = Math.floor((left - 10) / 6.2);
     element("text", {x: left - 6, y: top + i * row + 11, "text-anchor": "end", "font-size": 11}, svg, r[0].length > fits ? "…" + r[0].slice(1 - fits) : r[0]);
   });
   panels.forEach(([name, value, error], p) => {
-    const from = left + p * (each + 12), to = from + each;
+    const from = left + p * (each + 28), to = from + each;
     const ends = all.flatMap(r => r[value] === null ? [] : [r[value] - 1.96 * (error && r[error] || 0), r[value] + 1.96 * (error && r[error] || 0)]).concat([0]);
     const x = axis(ends, from, to);
     element("text", {x: from, y: 12}, svg, name);
@@ -292,7 +292,7 @@ function table() {
   };
 }
 function contents() {
-  const has = {trials: run.trials.length, choices: run.ops.length && models.length, contributions: run.contributions.length, others: run.others.length};
+  const has = {trials: run.trials.length, choices: run.ops.length && models.length, contributions: run.contributions.some(r => r[2] || r[4] || r[6]), others: run.others.length};
   for (const part of document.querySelectorAll("section[data-needs]")) if (!has[part.dataset.needs]) part.remove();
   const nav = document.querySelector("nav");
   for (const head of document.querySelectorAll("h2[id]")) html("a", head.textContent, nav).href = `#${head.id}`;

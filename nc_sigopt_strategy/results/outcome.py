@@ -141,8 +141,8 @@ class Outcome:
         ops_by_type: Type to how many ops of the model that is returned run in it, by what was
             chosen, the least precise first.
         other_bounds: What other accuracy bounds would have bought, the smallest loss first.
-        op_contributions: What each op's type in the winner, else in the nearest miss, saves and
-            costs, where that could be estimated.
+        op_contributions: What each op's type in the winner saves and costs, where that could be
+            estimated; where no quantized model won, in the nearest miss, else in default int8.
         trials_by_worker: Name of a worker to how many of the trials were its own; empty where
             there was only one worker.
         model_notes: What was changed in the user's model before it was tuned, in sentences.

@@ -241,7 +241,7 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
         session_options=preparation.settings.onnxruntime_session_options,
         ops_by_type=_types_of(run, winner),
         op_contributions=contributions_to(
-            winner or nearest,
+            _looked_into(run, winner, nearest),
             records,
             run.space.parameters,
             lambda: start.experiment.read_record().op_graph,
@@ -250,6 +250,15 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
         trials_by_worker=run.history.trials_by_worker(),
         model_notes=tuple(preparation.host.notes),
     )
+
+
+def _looked_into(
+    run: Run, winner: TrialRecord | None, nearest: TrialRecord | None
+) -> TrialRecord | None:
+    """The model whose types are weighed op by op: of FP32 there is nothing to say."""
+    if winner is not None and run.is_quantized(winner):
+        return winner
+    return nearest or run.history.default
 
 
 def _types_of(run: Run, winner: TrialRecord | None) -> Mapping[str, int]:

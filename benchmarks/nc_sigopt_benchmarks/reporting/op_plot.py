@@ -11,6 +11,7 @@ from nc_sigopt_benchmarks.reporting.plot_style import legend_below, new_figure, 
 from nc_sigopt_strategy.reports.short_names import short_names
 from nc_sigopt_strategy.reports.type_colours import type_colours
 from nc_sigopt_strategy.results.outcome import OpContribution
+from nc_sigopt_strategy.space.ops import PRECISIONS
 
 _INCHES_PER_OP = 0.17
 
@@ -73,7 +74,11 @@ def op_figure(strategy: StrategyResult) -> Any:
 
 
 def _contributions(strategy: StrategyResult) -> Sequence[OpContribution]:
-    return strategy.outcome.op_contributions if strategy.outcome else ()
+    outcome = strategy.outcome
+    # Where FP32 won they are of another model, which the picture is not about.
+    if outcome is None or list(outcome.ops_by_type) == [PRECISIONS[-1]]:
+        return ()
+    return outcome.op_contributions
 
 
 def _panels(ops: Sequence[OpContribution]) -> list[_Panel]:
