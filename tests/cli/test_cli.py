@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -262,7 +263,12 @@ def test_the_experiments_of_a_store(store: str) -> None:
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert lines[0] == f"Store: {store}"
-    assert lines[2].split() == ["2", "[b]odd[/b]", "active", "2", "5"]
+    cells = lines[2].split()
+    assert cells[:5] == ["2", "[b]odd[/b]", "active", "2", "5"]
+    assert cells[-2:] == ["0.9500", "12.5"]
+    (row,) = json.loads(invoke("experiments", "list", "--storage", store, "--json").stdout)[-1:]
+    assert row["best"]["latency"] == 0.0125
+    assert row["begun"] <= row["updated"]
 
 
 def test_one_experiment_of_a_store(store: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nc_sigopt_strategy.hosts.model_kind import name_of_model
 
+_ATTRIBUTE = "_nc_sigopt_name"
 _told: ContextVar[str] = ContextVar("name of the model that is tuned", default="")
 
 
@@ -25,17 +26,15 @@ def called(name: str) -> Iterator[None]:
         _told.reset(token)
 
 
+def keep_name(wrapped: Any, root: Any) -> None:
+    """Note on INC's model object what the user calls what it was made of."""
+    setattr(wrapped, _ATTRIBUTE, name_of_model(root))
+
+
 def name_of(model: Any) -> str:
     """The name.
 
     Args:
         model: INC's model object.
     """
-    if _told.get():
-        return _told.get()
-    # ONNX models keep their path under the one name, frozen graphs under the other.
-    for attribute in ("model_path", "_model"):
-        found = getattr(model, attribute, None)
-        if isinstance(found, str) and found:
-            return name_of_model(found)
-    return name_of_model(getattr(model, "_model", model))
+    return _told.get() or getattr(model, _ATTRIBUTE, "") or name_of_model(model)
