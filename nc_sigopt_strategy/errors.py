@@ -74,6 +74,24 @@ class DataError(SigOptStrategyError):
     """A data set is missing, incomplete, of the wrong shape or can be read only once."""
 
 
+class UsersCodeError(DataError):
+    """The user's own code failed.
+
+    Args:
+        message: What failed.
+        hint: The way out.
+        traceback: The way through the user's code, as Python shows tracebacks.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, traceback: str = "") -> None:
+        super().__init__(message, hint)
+        self.traceback = traceback
+
+
+class ReportError(SigOptStrategyError):
+    """There is no run to report on, or its files cannot be read."""
+
+
 class TrialError(SigOptStrategyError):
     """One trial went wrong; tuning goes on with the next suggestion."""
 

@@ -17,6 +17,7 @@ PRODUCT = (
     "hosts",
     "testing",
     "tuning",
+    "reports",
     "winners",
     "console",
     "experiments",

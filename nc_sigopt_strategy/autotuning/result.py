@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,16 @@ from nc_sigopt_strategy.autotuning.report import RuntimeRow
 from nc_sigopt_strategy.console.outcome_table import outcome_text
 from nc_sigopt_strategy.errors import ModelError, SettingsError
 from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.reports.run_page import write_page
+from nc_sigopt_strategy.reports.run_record import run_record
 from nc_sigopt_strategy.results.outcome import Outcome
-from nc_sigopt_strategy.results.run_files import RECIPE_FILE, write_outcome, write_recipe
+from nc_sigopt_strategy.results.run_files import (
+    RECIPE_FILE,
+    TRIALS_FILE,
+    read_trials,
+    write_outcome,
+    write_recipe,
+)
 
 REPORT_FILE = "report.txt"
 
@@ -67,7 +76,7 @@ class TuningResult:
         return None if self.own_model is None else self._runtime.users_model(self.own_model)
 
     def save(self, path: str | Path) -> Path:
-        """Write the model, and beside it ``recipe.json``, ``outcome.json`` and ``report.txt``.
+        """Write the model, and beside it ``recipe.json``, ``outcome.json`` and the reports.
 
         Args:
             path: Of the model; gets its runtime's suffix if it has another one.
@@ -103,13 +112,17 @@ class TuningResult:
         return written
 
     def save_report(self, folder: Path) -> None:
-        """Write ``outcome.json`` and ``report.txt`` into a folder.
+        """Write ``outcome.json``, ``report.txt`` and the page ``report.html`` into a folder.
 
         Raises:
             OSError: The disk is full or the folder cannot be written.
         """
         write_outcome(self.outcome, folder)
         write_whole(folder / REPORT_FILE, f"{self.report()}\n")
+        trials = read_trials(self.folder) if (self.folder / TRIALS_FILE).is_file() else []
+        rows = tuple(row.in_words() for row in self.runtimes)
+        record = run_record(self.folder, self.outcome, trials)
+        write_page(dataclasses.replace(record, folder=folder, runtimes=rows))
 
     def session_options(self) -> Any:
         """The ``onnxruntime.SessionOptions`` that the model was timed and evaluated with.

@@ -18,8 +18,9 @@ from nc_sigopt_strategy.hosts.find import INC
 from nc_sigopt_strategy.hosts.inc.fitting import fit
 from nc_sigopt_strategy.hosts.inc.given_model import GivenModel, Tuning, load_model, model_object
 from nc_sigopt_strategy.hosts.inc.inc_host import evaluated_object
+from nc_sigopt_strategy.hosts.inc.model_name import called
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME, register
-from nc_sigopt_strategy.hosts.model_kind import FROZEN, kind_of_model
+from nc_sigopt_strategy.hosts.model_kind import FROZEN, kind_of_model, name_of_model
 from nc_sigopt_strategy.measurement.batches import read_calibration_data
 from nc_sigopt_strategy.measurement.feeding import Feeder
 from nc_sigopt_strategy.measurement.timed_batches import TimedBatches
@@ -87,7 +88,7 @@ class IncRunner:
         (folder / OUTCOME_FILE).unlink(missing_ok=True)
         watch = InterruptWatch(share.timeout_seconds)
         evaluation = _Watched(self, watch)
-        with watch:
+        with watch, called(name_of_model(given.model)):
             fitted = fit(model.source, conf, given.calib_dataloader, evaluation)
         outcome = _outcome_of(folder, fitted.error)
         return HostRun(

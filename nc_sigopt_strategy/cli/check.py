@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nc_sigopt_strategy.cli.job_target import job_of, job_options
+from nc_sigopt_strategy.cli.output import json_option, print_json
 from nc_sigopt_strategy.cli.shared import (
     FOUND,
     INTERRUPTED,
@@ -18,7 +19,7 @@ from nc_sigopt_strategy.cli.shared import (
     errors_as_one_line,
     teller,
 )
-from nc_sigopt_strategy.errors import SigOptStrategyError, TrialError
+from nc_sigopt_strategy.errors import SigOptStrategyError, TrialError, UsersCodeError
 
 if TYPE_CHECKING:
     from nc_sigopt_strategy.results.outcome import Outcome
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
 _MINUTES = 10
 
 
-@click.command(epilog="Exit codes: 0 it can be tuned, 2 it cannot, 130 interrupted.")
+@click.command(
+    epilog="Exit codes: 0 it can be tuned, 2 it cannot, 3 your own code failed, 130 interrupted."
+)
 @click.argument("target", metavar="MODEL|CONFIG", type=click.Path(path_type=Path))
 @job_options
+@json_option
 @errors_as_one_line
-def check(target: Path, **options: Any) -> None:
+def check(target: Path, as_json: bool, **options: Any) -> None:
     """See whether a model can be tuned: FP32, one int8 model, evaluated and timed.
 
     Takes what nc-sigopt tune takes, and leaves nothing on this machine. Where there is a token,
@@ -40,22 +44,36 @@ def check(target: Path, **options: Any) -> None:
     """
     from nc_sigopt_strategy.hosts.find import AUTO, installed_hosts
 
+    tell = _silent if as_json else teller()
     if options["host"] != AUTO:
-        _check_one(target, options)
+        outcome, trial = _check_one(target, options, tell)
+        _show(outcome, trial, as_json)
         return
-    failed = 0
+    found: dict[str, Any] = {}
     hosts = installed_hosts(target)
     for host in hosts:
-        click.echo(f"{host.name}:")
+        if not as_json:
+            click.echo(f"{host.name}:")
         try:
-            _check_one(target, {**options, "host": host.name})
+            outcome, trial = _check_one(target, {**options, "host": host.name}, tell)
         except SigOptStrategyError as error:
             click.echo(f"nc-sigopt: error: {error}", err=True)
-            failed += 1
-    sys.exit(WRONG_USE if failed == len(hosts) else FOUND)
+            continue
+        found[host.name] = _figures(outcome, trial)
+        if not as_json:
+            _show(outcome, trial, as_json)
+    if as_json:
+        print_json(found)
+    sys.exit(FOUND if found else WRONG_USE)
 
 
-def _check_one(target: Path, options: dict[str, Any]) -> None:
+def _silent(line: str) -> None:
+    """Says nothing: what is printed is JSON."""
+
+
+def _check_one(
+    target: Path, options: dict[str, Any], tell: Callable[[str], None]
+) -> tuple[Outcome, TrialRecord]:
     from nc_sigopt_strategy.jobs.tune import tune
     from nc_sigopt_strategy.results.run_files import read_trials
 
@@ -63,16 +81,42 @@ def _check_one(target: Path, options: dict[str, Any]) -> None:
         job = job_of(target, {**options, "output": Path(folder)})
         store = {"storage": f"sqlite:///{folder}/check.sqlite3", "finalists": 1}
         job = job.with_kwargs(store).with_budget(timeout=0, max_trials=1)
-        end, run_folder = tune(job, teller(), progress=False)
+        end, run_folder = tune(job, tell, progress=False)
         if end.interrupted:
             sys.exit(INTERRUPTED)
         outcome = end.outcome
         trials = [] if outcome.error else read_trials(run_folder)
+    if outcome.crash:
+        raise UsersCodeError(outcome.stop_reason, traceback=outcome.crash)
     if outcome.error or not trials or trials[0].failure:
         why = outcome.error or (trials[0].failure if trials else outcome.stop_reason)
         raise TrialError(str(why))
-    for line in _found(outcome, trials[0]):
+    return outcome, trials[0]
+
+
+def _show(outcome: Outcome, trial: TrialRecord, as_json: bool) -> None:
+    if as_json:
+        print_json(_figures(outcome, trial))
+        return
+    for line in _found(outcome, trial):
         click.echo(line)
+
+
+def _figures(outcome: Outcome, trial: TrialRecord) -> dict[str, Any]:
+    """What the lines say, for programs; latencies in seconds of a batch."""
+    return {
+        "model": outcome.model,
+        "runtime": outcome.runtime,
+        "batch_size": outcome.batch_size,
+        "fp32_accuracy": outcome.baseline_accuracy,
+        "fp32_latency_seconds": outcome.fp32_latency_seconds,
+        "accuracy_target": outcome.accuracy_target,
+        "int8_accuracy": trial.accuracy,
+        "int8_latency_seconds": trial.latency_seconds,
+        "int8_meets_bound": trial.meets_bound,
+        "trial_seconds": trial.ended_seconds - trial.started_seconds,
+        "timing_noise": outcome.timing_noise,
+    }
 
 
 def _found(outcome: Outcome, trial: TrialRecord) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from nc_sigopt_strategy.cli.output import json_option, print_json
 from nc_sigopt_strategy.cli.shared import errors_as_one_line
 
 
@@ -25,12 +26,16 @@ _STORAGE = click.option(
 
 @experiments.command("list")
 @_STORAGE
+@json_option
 @errors_as_one_line
-def list_experiments(storage: str | None) -> None:
-    """List all experiments: id, name, state, observations, budget."""
-    from nc_sigopt_strategy.console.experiments import print_experiments
+def list_experiments(storage: str | None, as_json: bool) -> None:
+    """List all experiments: id, name, date, state, observations, budget, the best so far."""
+    from nc_sigopt_strategy.console.experiments import list_rows, print_experiments
     from nc_sigopt_strategy.console.outcome_table import table_console
 
+    if as_json:
+        print_json(list_rows(_connection(storage)))
+        return
     print_experiments(_connection(storage), table_console())
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nc_sigopt_strategy.cli.quantities import share
+
 if TYPE_CHECKING:
     from nc_sigopt_strategy.jobs.job import TuningJob
 
@@ -28,9 +30,10 @@ _OPTIONS = (
     click.option("--outputs", metavar="NAMES", help="Of a frozen graph, with commas between."),
     click.option(
         "--loss",
-        type=float,
-        metavar="FRACTION",
-        help="Loss of accuracy that is tolerable, as a share of FP32's.  [default: 0.01]",
+        callback=share,
+        metavar="SHARE",
+        help="Loss of accuracy that is tolerable, as a share of FP32's: 1% or 0.01.  "
+        "[default: 1%]",
     ),
     click.option(
         "--set",

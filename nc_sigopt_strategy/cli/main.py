@@ -13,7 +13,9 @@ import click
 
 from nc_sigopt_strategy.cli.check import check
 from nc_sigopt_strategy.cli.experiments import experiments
+from nc_sigopt_strategy.cli.init import init
 from nc_sigopt_strategy.cli.plugins import PluggableGroup
+from nc_sigopt_strategy.cli.runs import report, runs
 from nc_sigopt_strategy.cli.server import dashboard, serve, token
 from nc_sigopt_strategy.cli.shared import EXIT_CODES, FOUND
 from nc_sigopt_strategy.cli.tune import tune
@@ -31,12 +33,13 @@ def cli() -> None:
 
     \b
     Try it:
-      nc-sigopt tune model.onnx --data data.py   a model of your own
-      nc-sigopt compare demo                     sigopt beside Neural Compressor's basic
+      nc-sigopt init model.onnx                       writes pipeline.py, to be filled in
+      nc-sigopt tune model.onnx --data pipeline.py --timeout 10m --loss 1%
+      nc-sigopt compare demo                          beside Neural Compressor's basic
     """
 
 
-for _command in (tune, check, experiments, serve, token, dashboard):
+for _command in (tune, check, init, runs, report, experiments, serve, token, dashboard):
     cli.add_command(_command)
 
 

@@ -9,24 +9,30 @@ from typing import Any, TypeVar
 
 import click
 
-from nc_sigopt_strategy.errors import SigOptStrategyError
+from nc_sigopt_strategy.errors import SigOptStrategyError, UsersCodeError
 
-FOUND, NOTHING_FOUND, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+FOUND, NOTHING_FOUND, WRONG_USE, CRASHED, INTERRUPTED = 0, 1, 2, 3, 130
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 EXIT_CODES = (
     "Exit codes: 0 a model that meets the bound and is faster than FP32 was found, 1 none was, "
-    "2 wrong use, "
+    "2 wrong use, 3 your own code failed, "
     "130 interrupted."
 )
 
 
 def errors_as_one_line(command: _Command) -> _Command:
-    """Turn our own errors into one line on standard error and exit code 2."""
+    """Turn our own errors into one line on standard error and exit code 2.
+
+    An error of the user's own code has its traceback above, and exit code 3.
+    """
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
+        except UsersCodeError as error:
+            tell_crash(error.traceback, str(error))
+            sys.exit(CRASHED)
         except SigOptStrategyError as error:
             click.echo(f"nc-sigopt: error: {error}", err=True)
             sys.exit(WRONG_USE)
@@ -35,6 +41,12 @@ def errors_as_one_line(command: _Command) -> _Command:
             sys.exit(INTERRUPTED)
 
     return guarded  # type: ignore[return-value]
+
+
+def tell_crash(traceback: str, message: str) -> None:
+    """Show on standard error where the user's own code failed, and what came of it."""
+    for line in filter(None, (traceback.rstrip(), f"nc-sigopt: error: {message}")):
+        click.echo(line, err=True)
 
 
 def teller() -> Callable[[str], None]:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nc_sigopt_strategy.cli.job_target import job_of, job_options
+from nc_sigopt_strategy.cli.output import (
+    json_option,
+    print_json,
+    quiet_option,
+    verbose_option,
+)
+from nc_sigopt_strategy.cli.quantities import duration
 from nc_sigopt_strategy.cli.shared import (
+    CRASHED,
     EXIT_CODES,
     FOUND,
     INTERRUPTED,
     NOTHING_FOUND,
     accept_fp32_option,
     errors_as_one_line,
+    tell_crash,
     teller,
 )
 from nc_sigopt_strategy.errors import ConfigFileError
@@ -31,12 +41,17 @@ _LOCAL_RAY = "this machine"
 @click.command(epilog=EXIT_CODES)
 @click.argument("target", metavar="MODEL|CONFIG", type=click.Path(path_type=Path))
 @job_options
-@click.option("--timeout", type=click.IntRange(1), metavar="SECONDS", help="Budget in time.")
+@click.option(
+    "--timeout", callback=duration, metavar="TIME", help="Budget in time: 90s, 10m or 1h30m."
+)
 @click.option(
     "--max-trials", type=click.IntRange(1), metavar="N", help="Budget in trials.  [default: 100]"
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.")
 @accept_fp32_option
+@json_option
+@quiet_option
+@verbose_option
 @click.option("--join", metavar="ID", help="Work on this experiment, beside its other workers.")
 @click.option("--storage", metavar="URL", help="Optuna storage URL that all workers share.")
 @click.option("--worker", metavar="NAME", help="This worker's own name, the same after a restart.")
@@ -71,24 +86,48 @@ def tune(target: Path, **options: Any) -> None:
     CONFIG is a YAML file (see configs/), which the benchmark harness reads. Of its strategies the
     sigopt one runs, or the only one.
 
-    Leaves a run folder with outcome.json, trials.jsonl, recipe.json and best_model.pb.
+    Leaves a run folder with report.html, outcome.json, trials.jsonl, recipe.json and the best
+    model.
 
     Several workers share an experiment: the first runs with --workers N and says the experiment's
     ID, the others with --join ID. Through a SigOpt server, or a --storage that all of them reach.
     """
-    from nc_sigopt_strategy.console.outcome_table import outcome_table, table_console
-
     _check_ray_options(options)
     job = job_of(target, options)
     end, folder = _on_ray(job, options) if options["ray"] is not None else _here(job, options)
-    table_console().print(outcome_table(end.outcome))
-    for line in end.runtimes:
-        click.echo(line)
-    click.echo(f"Everything about this run: {folder}")
+    _show(end, folder, options)
+    crash = end.outcome.crash
+    if crash and not end.outcome.found:
+        tell_crash(crash, end.outcome.stop_reason)
+        sys.exit(CRASHED)
     if end.interrupted:
         sys.exit(INTERRUPTED)
     helped = options["accept_fp32"] or end.outcome.faster_than_fp32 is not False
     sys.exit(FOUND if end.outcome.found and helped else NOTHING_FOUND)
+
+
+def _show(end: RunEnd, folder: Path, options: dict[str, Any]) -> None:
+    from nc_sigopt_strategy.console.outcome_table import print_outcome, table_console
+    from nc_sigopt_strategy.reports.run_page import PAGE_FILE
+
+    page = folder / PAGE_FILE
+    if options["as_json"]:
+        found = {"folder": str(folder), "report": str(page) if page.is_file() else None}
+        print_json({**found, "runtimes": end.runtimes, "outcome": end.outcome.to_json()})
+        return
+    if options["quiet"]:
+        click.echo(f"{end.outcome}\n{folder}")
+        return
+    print_outcome(end.outcome, table_console())
+    for line in end.runtimes:
+        click.echo(line)
+    if page.is_file():
+        click.echo(f"Report: {page}")
+    click.echo(f"Everything about this run: {folder}")
+
+
+def _told(options: dict[str, Any]) -> Callable[[str], None]:
+    return (lambda line: None) if options["quiet"] else teller()
 
 
 def _check_ray_options(options: dict[str, Any]) -> None:
@@ -113,7 +152,11 @@ def _here(job: TuningJob, options: dict[str, Any]) -> tuple[RunEnd, Path]:
         "parallel_bandwidth": options["workers"],
     }
     given = {key: value for key, value in kwargs.items() if value is not None}
-    return run(job.with_kwargs(given), teller())
+    # Log lines tell of each trial, and a live bar among them would be drawn over.
+    progress = False if options["quiet"] or options["verbose"] else None
+    return run(
+        job.with_kwargs(given), _told(options), progress=progress, verbose=options["verbose"]
+    )
 
 
 def _on_ray(job: TuningJob, options: dict[str, Any]) -> tuple[RunEnd, Path]:
@@ -125,5 +168,5 @@ def _on_ray(job: TuningJob, options: dict[str, Any]) -> tuple[RunEnd, Path]:
         join=options["join"],
         storage=options["storage"],
     )
-    end: tuple[RunEnd, Path] = ray.tune_on_ray(job, teller(), chosen)
+    end: tuple[RunEnd, Path] = ray.tune_on_ray(job, _told(options), chosen)
     return end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -10,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from nc_sigopt_strategy.client.connections import default_storage_url, open_embedded
+from nc_sigopt_strategy.console.cells import accuracy_text
 from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.errors import ExperimentError, StoreError
+from nc_sigopt_strategy.results.metric_names import ACCURACY, LATENCY
 
 
 def open_existing(storage_url: str | None) -> Any:
@@ -33,16 +36,52 @@ def open_existing(storage_url: str | None) -> Any:
     return open_embedded(storage_url)
 
 
+def list_rows(connection: Any) -> list[dict[str, Any]]:
+    """All experiments of a ``sigopt.Connection`` as JSON-safe data.
+
+    ``begun`` and ``updated`` are local times in ISO 8601. ``best`` has the values of the best
+    assignments so far by name, in the metrics' own units (latencies in seconds); ``None`` while
+    no observation meets all thresholds.
+    """
+    rows = []
+    for experiment in connection.experiments().fetch().iterate_pages():
+        best = list(
+            connection.experiments(experiment.id).best_assignments().fetch().iterate_pages()
+        )
+        rows.append(
+            {
+                "id": str(experiment.id),
+                "name": experiment.name,
+                "state": experiment.state,
+                "observations": experiment.progress.observation_count
+                if experiment.progress
+                else 0,
+                "budget": experiment.observation_budget,
+                "begun": _local(experiment.created),
+                "updated": _local(experiment.updated),
+                "best": {value.name: value.value for value in best[0].values} if best else None,
+            }
+        )
+    return rows
+
+
 def print_experiments(connection: Any, console: Console) -> None:
     """List all experiments of a ``sigopt.Connection``."""
     _print_store(connection, console)
     table = Table(box=None)
-    for name in ("id", "name", "state", "observations", "budget"):
+    names = ("id", "name", "state", "observations", "budget", "begun", "accuracy", "ms")
+    for name in names:
         table.add_column(name)
-    for experiment in connection.experiments().fetch().iterate_pages():
-        done = experiment.progress.observation_count if experiment.progress else 0
-        budget = experiment.observation_budget
-        _add_row(table, experiment.id, experiment.name, experiment.state, done, budget)
+    for row in list_rows(connection):
+        best = row["best"] or {}
+        latency = best.get(LATENCY)
+        _add_row(
+            table,
+            *(row[name] for name in names[:5]),
+            _minutes(row["begun"]),
+            accuracy_text(best.get(ACCURACY)),
+            None if latency is None else f"{1e3 * latency:.3g}",
+        )
     if table.row_count:
         console.print(table)
     else:
@@ -107,6 +146,16 @@ def print_experiment(connection: Any, experiment_id: str, console: Console) -> N
             shown,
         )
     console.print(table)
+
+
+def _local(seconds: float | None) -> str | None:
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+
+
+def _minutes(moment: str | None) -> str | None:
+    return None if moment is None else moment.replace("T", " ")[:16]
 
 
 def _values(values: Any) -> str:

@@ -23,11 +23,18 @@ def table_console() -> Console:
     return Console(width=width, markup=False, highlight=False, emoji=False)
 
 
+def print_outcome(outcome: Outcome, console: Console) -> None:
+    """The verdict, and below it what it rests on."""
+    if outcome.verdict:
+        console.print(Text(outcome.verdict, style="bold"))
+    console.print(outcome_table(outcome))
+
+
 def outcome_table(outcome: Outcome) -> Table:
-    """What one tuning run ended with, as a two-column table."""
-    table = Table(
-        title=Text(f"strategy {outcome.strategy}"), title_justify="left", show_header=False
-    )
+    """What one tuning run ended with, as a two-column table; without the verdict."""
+    what = " on ".join(filter(None, (outcome.model, outcome.runtime)))
+    title = ", ".join(filter(None, (what, f"strategy {outcome.strategy}")))
+    table = Table(title=Text(title), title_justify="left", show_header=False)
     table.add_column()
     table.add_column()
     for name, value in _outcome_rows(outcome):
@@ -36,7 +43,7 @@ def outcome_table(outcome: Outcome) -> Table:
 
 
 def outcome_text(outcome: Outcome) -> str:
-    """``outcome_table`` as plain text."""
+    """What ``print_outcome`` prints, as plain text."""
     console = Console(
         file=io.StringIO(),
         width=_WIDTH_OUTSIDE_TERMINALS,
@@ -45,7 +52,7 @@ def outcome_text(outcome: Outcome) -> str:
         emoji=False,
     )
     with console.capture() as captured:
-        console.print(outcome_table(outcome))
+        print_outcome(outcome, console)
     return captured.get().rstrip()
 
 
@@ -86,8 +93,6 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
         rows.append(("trials by worker", ", ".join(shares)))
     rows.append(("tuning (s)", seconds_text(outcome.tuning_seconds)))
     rows.append(("ended because", outcome.stop_reason))
-    if outcome.verdict:
-        rows.insert(0, ("verdict", outcome.verdict))
     if outcome.calibration is not None:
         rows.append(("calibration", calibration_text(outcome.calibration)))
     if outcome.costliest_ops:

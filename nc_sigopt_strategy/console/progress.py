@@ -105,6 +105,7 @@ class TuningProgress:
         self._note = ""
         self._messages: tuple[str, ...] = ()
         self._ended = False
+        self._deciding = ""
         self._stream: IO[str] | None = None
         self._opened = contextlib.ExitStack()
         self._progress: Progress | None = None
@@ -156,6 +157,19 @@ class TuningProgress:
         elif self._notebook is not None:
             # Shown at the next redraw: this is called for every batch.
             self._note = what
+
+    def deciding(self, what: str) -> None:
+        """Show from now on what is done after the last trial, in place of trial and ETA.
+
+        Args:
+            what: In a few words.
+        """
+        self._deciding = what
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, note="", completed=_STEPS)
+        elif self._notebook is not None:
+            self._note = ""
+            self._notebook.redraw()
 
     def message(self, text: str) -> None:
         """Write a line of its own, above the bar where there is one."""
@@ -219,6 +233,8 @@ class TuningProgress:
         return round(_STEPS * min(1.0, max(shares)))
 
     def _status(self, shown_trial: int | None = None) -> str:
+        if self._deciding:
+            return f"{self._deciding}, best so far {self._best or 'none'}"
         # The live line names the trial that runs, the plain line the one that has ended.
         number = self._trials_done + 1 if shown_trial is None else shown_trial
         if self._max_trials is not None:

@@ -16,6 +16,7 @@ from nc_sigopt_strategy.backends.model_inputs import ModelInput
 from nc_sigopt_strategy.errors import named
 from nc_sigopt_strategy.hosts.fed_loader import fed
 from nc_sigopt_strategy.hosts.given import Given
+from nc_sigopt_strategy.hosts.model_kind import name_of_model
 from nc_sigopt_strategy.hosts.predictor import evaluating
 from nc_sigopt_strategy.measurement.batches import (
     CalibrationData,
@@ -62,6 +63,11 @@ class GivenHost:
         self._users_model = users_model
         self._fp32: Evaluation | None = None
         self.loader = fed(given.calib_dataloader, lambda: Feeder(inputs()))
+
+    @property
+    def model_name(self) -> str:
+        """See ``Host``."""
+        return name_of_model(self._given.model)
 
     @property
     def criterion(self) -> str:

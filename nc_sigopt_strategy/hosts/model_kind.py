@@ -56,6 +56,18 @@ def kind_of_model(model: Any) -> str:
     raise ModelError(f"A {type(model).__name__} is no model that can be tuned.", _WAYS)
 
 
+def name_of_model(model: Any) -> str:
+    """What reports call a model: a file's name without its suffix, a folder's, else its class's.
+
+    Args:
+        model: A path, or a framework's model object.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        path = Path(model)
+        return path.name if path.is_dir() else path.stem
+    return type(model).__name__
+
+
 def _kind_of_path(path: Path) -> str:
     if not path.exists():
         raise ModelError(f"There is no model {path}.", "Correct the path.")

@@ -54,6 +54,15 @@ class JobOptions:
         }
         return {name: value for name, value in values.items() if value not in (None, "")}
 
+    def as_arguments(self) -> list[str]:
+        """What a command line says for the same job, the label left out."""
+        said = self.of_a_model()
+        said.pop("--set", None)
+        words = [word for name, value in said.items() for word in (name, str(value))]
+        for key, value in self.settings.items():
+            words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+        return words
+
     def to_json(self) -> dict[str, Any]:
         """Plain data of what was said."""
         said = {

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.backends.backend import ModelSession
-from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.errors import DataError, UsersCodeError
 from nc_sigopt_strategy.measurement.stored_metrics import StoredMetricsFunc
+from nc_sigopt_strategy.tuning.failures import way_through_users_code
 
 _EXAMPLE = (
     "The file must define calib_dataloader (an object with batch_size that yields (inputs, "
@@ -105,7 +106,14 @@ def check_runs(path: Path, batch: Any, open_session: Callable[[], ModelSession])
 
 
 def _first_inputs(loader: Any, path: Path) -> Any:
-    first = list(islice(iter(loader), 1))
+    try:
+        first = list(islice(iter(loader), 1))
+    except Exception as error:  # whatever the user's code raises is the user's to know
+        raise UsersCodeError(
+            f"calib_dataloader in {path} failed on its first batch: "
+            f"{type(error).__name__}: {str(error).rstrip('.')}.",
+            traceback=way_through_users_code(error) or "",
+        ) from error
     if not first:
         raise DataError(f"calib_dataloader in {path} yields nothing.", _EXAMPLE)
     if not isinstance(first[0], (tuple, list)) or len(first[0]) != 2:
@@ -135,10 +143,10 @@ def _load_module(path: Path, named_by: str) -> Any:
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's code raises is the user's to know
-        raise DataError(
+        raise UsersCodeError(
             f"The pipeline file {path} failed while it was imported: "
             f"{type(error).__name__}: {str(error).rstrip('.')}.",
-            "Run it with python to see where.",
+            traceback=way_through_users_code(error) or "",
         ) from error
     finally:
         sys.path.remove(str(path.parent))

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
+from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.jobs.job import Tell, TuningJob
 from nc_sigopt_strategy.jobs.log_file import LOG_FILE, logs_in
 from nc_sigopt_strategy.jobs.run_end import RunEnd
+from nc_sigopt_strategy.reports.run_record import COMMAND_FILE
 
 
-def tune(job: TuningJob, tell: Tell, *, progress: bool | None = None) -> tuple[RunEnd, Path]:
+def tune(
+    job: TuningJob, tell: Tell, *, progress: bool | None = None, verbose: bool = False
+) -> tuple[RunEnd, Path]:
     """Run a job.
 
     Args:
         job: What is run.
         tell: Gets lines of text about what goes on.
         progress: As ``TuningProgress``'s ``enabled``.
+        verbose: Whether what this package logs is shown on standard error, too.
 
     Returns:
         How it ended, and the run folder.
@@ -27,5 +34,15 @@ def tune(job: TuningJob, tell: Tell, *, progress: bool | None = None) -> tuple[R
     prepared = job.prepare(tell)
     folder = new_run_folder(job.name, job.output, job.path)
     tell(f"Run folder: {folder}")
-    with logs_in(folder / LOG_FILE):
+    note_command(job, folder)
+    with logs_in(folder / LOG_FILE, shown=verbose):
         return prepared.run(folder, progress=progress), folder
+
+
+def note_command(job: TuningJob, folder: Path) -> None:
+    """Write into the run folder by which command the job can be run again.
+
+    It says what names the job, which holds no secret; a store and a server are left out.
+    """
+    command = shlex.join(["nc-sigopt", "tune", str(job.path), *job.options.as_arguments()])
+    write_whole(folder / COMMAND_FILE, json.dumps({"command": command}, indent=2) + "\n")

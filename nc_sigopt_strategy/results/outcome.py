@@ -6,6 +6,7 @@ Plain data: reports and scripts read it without importing INC, TensorFlow or Sig
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,11 +77,32 @@ class BatchLatency:
 
 
 @dataclass(frozen=True)
+class OtherBound:
+    """What another accuracy bound would have bought: the fastest model tried that meets it.
+
+    Attributes:
+        loss: Of accuracy, as a share of FP32's; below zero where the model is better than FP32.
+        accuracy: Of the model, in the metric's own units.
+        speedup: FP32's latency over the model's, from the trials; on the scale of the side-by-side
+            timing of the model that is returned, where there is one.
+        trial: Its number.
+    """
+
+    loss: float
+    accuracy: float
+    speedup: float
+    trial: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a tuning run ended.
 
     Attributes:
         strategy: INC strategy name.
+        model: What the user calls the model: its file's name without the suffix, where it has one.
+        runtime: Name of the backend that ran the models: ``onnxruntime``, ``openvino`` or
+            ``tensorflow``.
         found: Whether some trial met the accuracy bound; with the goal "pareto" whether there is
             a front.
         stop_reason: Why it ended, as a sentence.
@@ -116,8 +138,11 @@ class Outcome:
             once, fastest first; else empty.
         session_options: The ``onnxruntime_session_options`` that all latencies were measured
             with; ``None`` for the defaults and for TensorFlow.
+        ops_by_type: Type to how many ops of the model that is returned run in it, by what was
+            chosen, the least precise first.
+        other_bounds: What other accuracy bounds would have bought, the smallest loss first.
         op_contributions: What each op's type in the winner saves and costs, where that could be
-            estimated.
+            estimated; where no quantized model won, in the nearest miss, else in default int8.
         trials_by_worker: Name of a worker to how many of the trials were its own; empty where
             there was only one worker.
         model_notes: What was changed in the user's model before it was tuned, in sentences.
@@ -125,11 +150,14 @@ class Outcome:
             ``session_options``, and under ``rebuilt_from_recipe`` the ``session_config_entries``
             for a model rebuilt from ``recipe.json``. Empty if any session will do.
         error: What went wrong, if an error ended the run before its budget was spent.
+        crash: Where it was the user's own code: the way through it, as Python shows tracebacks.
     """
 
     strategy: str
     found: bool
     stop_reason: str
+    model: str = ""
+    runtime: str = ""
     verdict: str = ""
     faster_than_fp32: bool | None = None
     speedup: Interval | None = None
@@ -154,11 +182,25 @@ class Outcome:
     calibration: Mapping[str, Any] | None = None
     front: tuple[TrialRecord, ...] = ()
     session_options: Mapping[str, Any] | None = None
+    ops_by_type: Mapping[str, int] = field(default_factory=dict)
+    other_bounds: tuple[OtherBound, ...] = ()
     op_contributions: tuple[OpContribution, ...] = ()
     trials_by_worker: Mapping[str, int] = field(default_factory=dict)
     model_notes: tuple[str, ...] = ()
     deployment: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    crash: str | None = None
+
+    def __str__(self) -> str:
+        return self.verdict or self.stop_reason
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, and below it why the run ended."""
+        first, rest = html.escape(str(self)), html.escape(self.stop_reason)
+        about = " on ".join(filter(None, (self.model, self.runtime)))
+        heading = f"<small>{html.escape(about)}</small><br>" if about else ""
+        below = f"<br><small>{rest}</small>" if self.verdict else ""
+        return f"<div>{heading}<strong>{first}</strong>{below}</div>"
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict with the schema's version."""
@@ -179,6 +221,9 @@ class Outcome:
         values["front"] = tuple(TrialRecord.from_json(trial) for trial in values.get("front", ()))
         values["op_contributions"] = tuple(
             OpContribution(**contribution) for contribution in values.get("op_contributions", ())
+        )
+        values["other_bounds"] = tuple(
+            OtherBound(**bound) for bound in values.get("other_bounds", ())
         )
         values["by_batch"] = tuple(
             BatchLatency(**{**latency, "speedup": Interval(**latency["speedup"])})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 # An op's name and type.
@@ -59,6 +60,18 @@ def least_precise_first(labels: Mapping[str, str]) -> tuple[str, ...]:
     """
     rank = {precision: position for position, precision in enumerate(PRECISIONS, start=1)}
     return tuple(sorted(labels, key=lambda label: rank.get(labels[label], 0)))
+
+
+def type_of(label: str) -> str:
+    """The type that a label stands for, without how it is calibrated: ``int8`` of ``int8-kl``."""
+    return label.split("-")[0].split(" ")[0]
+
+
+def ops_by_type(labels: Iterable[str]) -> dict[str, int]:
+    """Type to how many of the labels stand for it, from least to most precise."""
+    counts = Counter(type_of(label) for label in labels)
+    ordered = least_precise_first({name: name for name in sorted(counts)})
+    return {name: counts[name] for name in ordered}
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ class FakeHost:
         self._noise = np.stack([int8, int8 * 0.01, np.zeros(ops)])
         self.fp32 = self._model(("fp32",) * ops, _SAMPLING_SIZE)
         self.notes: tuple[str, ...] = ()
+        self.model_name = "fake"
         self.fingerprint = self.backend.fingerprint(self.fp32)
 
     def ops(self) -> Sequence[Op]:

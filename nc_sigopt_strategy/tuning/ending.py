@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_strategy.reports.run_page import write_page
+from nc_sigopt_strategy.reports.run_record import run_record
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import BatchLatency, OpCost, Outcome
-from nc_sigopt_strategy.results.run_files import publish, write_recipe, write_trials
+from nc_sigopt_strategy.results.run_files import (
+    publish,
+    set_last_outcome,
+    write_outcome,
+    write_recipe,
+    write_trials,
+)
 from nc_sigopt_strategy.results.trial_history import is_faster
 from nc_sigopt_strategy.results.trial_record import TrialRecord
+from nc_sigopt_strategy.space.ops import ops_by_type
 from nc_sigopt_strategy.tuning.as_ran import AsRan
-from nc_sigopt_strategy.tuning.failures import shared_by_all, with_place
+from nc_sigopt_strategy.tuning.failures import shared_by_all, way_through_users_code, with_place
 from nc_sigopt_strategy.tuning.host import Model
 from nc_sigopt_strategy.tuning.interrupts import INTERRUPTED
 from nc_sigopt_strategy.tuning.preparation import Preparation
 from nc_sigopt_strategy.tuning.run import Run
 from nc_sigopt_strategy.winners.contributions import contributions_to
 from nc_sigopt_strategy.winners.in_words import Worth, verdict
+from nc_sigopt_strategy.winners.other_bounds import other_bounds
 from nc_sigopt_strategy.winners.verdict import costliest_ops
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -55,7 +65,15 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
     """
     reason, error = _why(preparation, stopped)
     if run is None:
-        nothing = Outcome(strategy="sigopt", found=False, stop_reason=reason, error=error)
+        nothing = Outcome(
+            strategy="sigopt",
+            found=False,
+            stop_reason=reason,
+            model=preparation.host.model_name,
+            runtime=preparation.host.backend.name,
+            error=error,
+            crash=None if stopped is None else way_through_users_code(stopped),
+        )
         return Ended(publish(nothing, preparation.folder, {}), None, stopped)
     # Why nothing came of it says more than how many trials it took to find out.
     reason = reason or shared_by_all(run.history.records) or run.stop_reason
@@ -79,8 +97,10 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
         by_batch=_by_batch(run, model, stopped),
         stop_reason=" ".join(filter(None, (reason, *run.save_errors()))),
         error=error,
+        crash=run.crash if stopped is None else way_through_users_code(stopped),
     )
     outcome = publish(outcome, preparation.folder, _writers(run, winner))
+    outcome = _with_page(outcome, preparation.folder, run.history.records)
     if run.start.experiment.missed_updates:
         logger.warning(
             "The SigOpt server has missed %d trials of this run. They are in the local store, "
@@ -89,6 +109,19 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
             run.start.experiment.shown_id,
         )
     return Ended(outcome, model, stopped)
+
+
+def _with_page(outcome: Outcome, folder: Path, records: Sequence[TrialRecord]) -> Outcome:
+    """The page last, because it links to the other files; without it nothing else is lost."""
+    try:
+        page = write_page(run_record(folder, outcome, records)).name
+        outcome = dataclasses.replace(outcome, files={**outcome.files, "report": page})
+        write_outcome(outcome, folder)
+        set_last_outcome(outcome)
+    except Exception as problem:
+        logger.warning("The page of the run could not be written: %s", problem)
+        logger.debug("Where that failed", exc_info=True)
+    return outcome
 
 
 def _as_it_runs(run: Run, winner: TrialRecord, model: Model) -> TrialRecord:
@@ -185,6 +218,8 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
         strategy="sigopt",
         found=winner is not None,
         stop_reason="",
+        model=preparation.host.model_name,
+        runtime=preparation.host.backend.name,
         baseline_accuracy=bound.baseline_scalar,
         baseline_duration_seconds=start.baseline.duration_seconds,
         accuracy_target=bound.target,
@@ -204,8 +239,9 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
         front=run.decision.front,
         calibration=preparation.host.calibration(),
         session_options=preparation.settings.onnxruntime_session_options,
+        ops_by_type=_types_of(run, winner),
         op_contributions=contributions_to(
-            winner,
+            _looked_into(run, winner, nearest),
             records,
             run.space.parameters,
             lambda: start.experiment.read_record().op_graph,
@@ -214,6 +250,21 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
         trials_by_worker=run.history.trials_by_worker(),
         model_notes=tuple(preparation.host.notes),
     )
+
+
+def _looked_into(
+    run: Run, winner: TrialRecord | None, nearest: TrialRecord | None
+) -> TrialRecord | None:
+    """The model whose types are weighed op by op: of FP32 there is nothing to say."""
+    if winner is not None and run.is_quantized(winner):
+        return winner
+    return nearest or run.history.default
+
+
+def _types_of(run: Run, winner: TrialRecord | None) -> Mapping[str, int]:
+    if winner is None:
+        return {}
+    return ops_by_type(run.space.decode(winner.assignments).labels.values())
 
 
 def _nearest(run: Run, winner: TrialRecord | None) -> TrialRecord | None:
@@ -254,4 +305,6 @@ def _judged(outcome: Outcome, run: Run) -> Outcome:
         speedup=None if worth is None else worth.speedup,
         timing_noise=None if timing is None else timing.timing_noise,
     )
+    others = other_bounds(outcome, run.history.records, run.start.baseline.bound)
+    outcome = dataclasses.replace(outcome, other_bounds=others)
     return dataclasses.replace(outcome, verdict=verdict(outcome, worth))

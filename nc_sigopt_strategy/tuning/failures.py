@@ -24,10 +24,12 @@ class Failures:
 
     Attributes:
         stop_reason: Why no further trial is worth its time; ``None`` while there may be one.
+        crash: The way through the user's code to what ended the run, where that was it.
     """
 
     def __init__(self) -> None:
         self.stop_reason: str | None = None
+        self.crash: str | None = None
         self._last: Place | None = None
         self._count = 0
 
@@ -59,6 +61,7 @@ class Failures:
             self.stop_reason = (
                 f"Your own code failed {self._count} times in a row in the same line: {reason}"
             )
+            self.crash = place.lines.rstrip()
         return reason
 
 
@@ -68,11 +71,17 @@ def with_place(reason: str, error: BaseException) -> str:
     return reason if place is None else f"{reason} ({place})"
 
 
+def way_through_users_code(error: BaseException) -> str | None:
+    """The traceback of an error from the first line of the user's code on, if it is of that."""
+    place = place_in_users_code(error)
+    return None if place is None else place.lines.rstrip()
+
+
 def show_users_code(error: BaseException) -> None:
     """Log the way through the user's code to an error, if it came up there."""
-    place = place_in_users_code(error)
-    if place is not None:
-        logger.error("Your own code failed:\n%s", place.lines.rstrip())
+    way = way_through_users_code(error)
+    if way is not None:
+        logger.error("Your own code failed:\n%s", way)
 
 
 def shared_by_all(records: Sequence[TrialRecord]) -> str | None:

@@ -75,6 +75,11 @@ class Host(Protocol):
         ...
 
     @property
+    def model_name(self) -> str:
+        """What the user calls the model, for reports: of a file its name without the suffix."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """Of the model as the user gave it, before anybody changed it in place."""
         ...

@@ -12,6 +12,7 @@ import contextlib
 import logging
 
 from nc_sigopt_strategy.console.progress import TuningProgress
+from nc_sigopt_strategy.results.run_facts import marked_as_running
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.ending import Ended, end
 from nc_sigopt_strategy.tuning.failures import show_users_code
@@ -38,6 +39,7 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
     """
     host, run, stopped = preparation.host, None, None
     with contextlib.ExitStack() as stack:
+        stack.enter_context(marked_as_running(preparation.folder))
         progress = stack.enter_context(_progress(preparation, budget))
         interrupts = stack.enter_context(InterruptWatch())
         try:
@@ -54,6 +56,7 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
                 show_users_code(error)
                 logger.error("Tuning ended early: %s", host.reason(error))
                 logger.debug("Where it ended", exc_info=True)
+        progress.deciding("timing the best models side by side")
         return end(preparation, run, stopped)
 
 

@@ -182,6 +182,11 @@ class Run:
         self.start.meter.close()
         self.models.clear()
 
+    @property
+    def crash(self) -> str | None:
+        """The traceback through the user's code, where its failures ended the run."""
+        return self._failures.crash
+
     def save_errors(self) -> list[str]:
         """What could not be written of the models, in words."""
         files = self.decision.front_files

@@ -13,6 +13,7 @@ from nc_sigopt_strategy.experiments.identity import refuse_another_bound
 from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.meter import Meter
+from nc_sigopt_strategy.results.run_facts import RunFacts
 from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph
 from nc_sigopt_strategy.tuning.budget import Budget
@@ -85,6 +86,7 @@ def begin(preparation: Preparation, budget: Budget, interrupts: InterruptWatch) 
         with workplace.machine.held(interrupts.check):
             reference.restore()
     prepare_run_folder(preparation.folder, preparation.host.backend, new=known is None)
+    _facts(preparation, budget).write(preparation.folder)
     note_experiment(experiment, workplace.worker, preparation.folder)
     logger.info(
         "Experiment %s in %s; files in %s.",
@@ -93,6 +95,18 @@ def begin(preparation: Preparation, budget: Budget, interrupts: InterruptWatch) 
         preparation.folder,
     )
     return Start(preparation, experiment, baseline, meter, reference)
+
+
+def _facts(preparation: Preparation, budget: Budget) -> RunFacts:
+    host = preparation.host
+    return RunFacts.now(
+        model=host.model_name,
+        runtime=host.backend.name,
+        max_trials=budget.max_trials,
+        timeout_seconds=float(budget.timeout_seconds),
+        criterion=host.criterion,
+        search_space=preparation.space.describe(),
+    )
 
 
 def _meter(preparation: Preparation, budget: Budget) -> Meter:

@@ -156,7 +156,7 @@ class FastestWithinBound:
         best = next(iter(self._finalists()), None)
         if best is None or best.latency_seconds is None:
             return None
-        return f"{1e3 * best.latency_seconds:.2f} ms at {best.accuracy:.4f}"
+        return speed_in_words(best, self._final.meter.fp32_seconds)
 
     def decide(self, rebuild: Rebuild, *, hurried: bool = False) -> tuple[TrialRecord, Any] | None:
         """See ``Decision``."""
@@ -254,11 +254,12 @@ class WholeFront:
         front = self._current()
         if not front:
             return None
-        fastest, slowest = front[0], front[-1]
+        fp32 = self._final.meter.fp32_seconds
+        fastest, slowest = (speed_in_words(one, fp32) for one in (front[0], front[-1]))
         return (
-            f"a front of {len(front)}, from {_in_words(fastest)} to {_in_words(slowest)}"
+            f"a front of {len(front)}, from {fastest} to {slowest}"
             if len(front) > 1
-            else f"a front of one, {_in_words(fastest)}"
+            else f"a front of one, {fastest}"
         )
 
     def decide(self, rebuild: Rebuild, *, hurried: bool = False) -> tuple[TrialRecord, Any] | None:
@@ -320,5 +321,14 @@ def model_of(
     return model
 
 
-def _in_words(trial: TrialRecord) -> str:
-    return f"{1e3 * (trial.latency_seconds or 0.0):.2f} ms at {trial.accuracy:.4f}"
+def speed_in_words(trial: TrialRecord, fp32_seconds: float | None) -> str:
+    """A trial's speed and accuracy; the speed in one unit all through a run.
+
+    Args:
+        trial: A measured one.
+        fp32_seconds: FP32's latency; without it the speed is a latency.
+    """
+    latency = measured_latency(trial)
+    if fp32_seconds and latency:
+        return f"{fp32_seconds / latency:.2f} times FP32 at {trial.accuracy:.4f}"
+    return f"{1e3 * latency:.2f} ms at {trial.accuracy:.4f}"

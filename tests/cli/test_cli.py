@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.opening import create_on
+from nc_sigopt_strategy.jobs.job_options import JobOptions
 from nc_sigopt_strategy.jobs.run_end import RunEnd
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
@@ -79,6 +81,7 @@ class FakeJob:
         self.path = folder / "any.fake"
         self.name = "any"
         self.output = folder / "runs"
+        self.options = JobOptions()
         self.told: list[Any] = []
         self.end = RunEnd(outcome(True), False)
         self.error: BaseException | None = None
@@ -260,7 +263,12 @@ def test_the_experiments_of_a_store(store: str) -> None:
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert lines[0] == f"Store: {store}"
-    assert lines[2].split() == ["2", "[b]odd[/b]", "active", "2", "5"]
+    cells = lines[2].split()
+    assert cells[:5] == ["2", "[b]odd[/b]", "active", "2", "5"]
+    assert cells[-2:] == ["0.9500", "12.5"]
+    (row,) = json.loads(invoke("experiments", "list", "--storage", store, "--json").stdout)[-1:]
+    assert row["best"]["latency"] == 0.0125
+    assert row["begun"] <= row["updated"]
 
 
 def test_one_experiment_of_a_store(store: str) -> None:

@@ -26,5 +26,5 @@ def test_the_script_runs_when_pasted(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "TuningResult(onnxruntime: " in done.stdout
-    for name in ("best.onnx", "recipe.json", "outcome.json", "report.txt"):
+    for name in ("best.onnx", "recipe.json", "outcome.json", "report.txt", "report.html"):
         assert (tmp_path / name).stat().st_size > 0, name

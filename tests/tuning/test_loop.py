@@ -60,7 +60,7 @@ def test_the_outcome_is_on_disk(folder: Path) -> None:
     ended = run(host, folder)
     assert read_outcome(folder) == ended.outcome
     assert len(read_trials(folder)) == ended.outcome.trials == 8
-    assert set(ended.outcome.files) == {"outcome", "trials", "recipe", "model"}
+    assert set(ended.outcome.files) == {"outcome", "trials", "recipe", "model", "report"}
     assert (folder / "best_model.json").is_file()
 
 

@@ -59,7 +59,8 @@ def test_a_quiet_machine_is_not_called_noisy(folder: Path) -> None:
     assert outcome.timing_noise is not None
     assert outcome.timing_noise < 0.03
     assert "noisy" not in outcome.verdict
-    assert "Default int8 met the bound and was not beaten" in outcome.verdict
+    assert "it is default int8, which was not beaten" in outcome.verdict
+    assert "; 4 of 4 ops int8" in outcome.verdict
     assert read_outcome(folder) == outcome
 
 
@@ -96,9 +97,9 @@ def test_nothing_quantized_names_the_nearest_miss(folder: Path) -> None:
     assert outcome.seconds_to_first_feasible is None
     assert outcome.nearest_miss is not None
     assert not outcome.nearest_miss.meets_bound
-    assert outcome.verdict.startswith("Nothing was quantized: no faster model met the bound.")
-    assert f"trial {outcome.nearest_miss.number}" in outcome.verdict
-    assert "times FP32's speed" in outcome.verdict
+    assert outcome.verdict.startswith("FP32 won: no faster model met the bound; nearest ")
+    assert f"(trial {outcome.nearest_miss.number})" in outcome.verdict
+    assert " % would have bought " in outcome.verdict
 
 
 def test_the_first_model_that_counts_is_faster_than_fp32(folder: Path) -> None:
@@ -207,5 +208,5 @@ def test_a_full_disk_keeps_no_half_of_a_file(
     outcome = run(FakeHost(tolerable_loss=EASY), folder, max_trials=3).outcome
     assert not list(folder.glob("*.partial"))
     assert "The trials could not be written" in outcome.stop_reason
-    assert set(outcome.files) == {"model", "outcome", "recipe"}
+    assert set(outcome.files) == {"model", "outcome", "recipe", "report"}
     assert read_outcome(folder) == outcome

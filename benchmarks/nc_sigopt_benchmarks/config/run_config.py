@@ -53,15 +53,17 @@ class ModelConfig:
 
     Attributes:
         name: ``mobilenet_v1`` or ``resnet50_v1``; for the source ``package`` one of
-            ``packaged_models.PACKAGED_MODELS``; for ``path`` what tables shall show.
+            ``packaged_models.PACKAGED_MODELS``; for ``path`` what reports shall call it, which
+            is its file's name unless it is given.
         source: ``assets``; ``keras`` (Keras's own ImageNet weights, downloaded); ``digits`` (the
             architecture, trained on scikit-learn's digits); ``package`` (of an installed Python
             package, ONNX); ``path``; or ``auto``: the package that ships a model of that name, the
-            assets where NC_SIGOPT_ASSETS is set and has it, else digits.
+            assets where NC_SIGOPT_ASSETS is set and has it, else digits. Where a path is given,
+            ``path``.
         format: What is tuned: ``frozen`` and ``saved_model`` are TensorFlow's, ``onnx`` runs in
-            ONNX Runtime. A source in another format is converted.
+            ONNX Runtime. A source in another format is converted. ``onnx`` of a path that says so.
         path: A frozen graph, a SavedModel, a Keras file (weights or a whole model) or an ONNX
-            model, for the source ``path``; relative paths start at the config file.
+            model; relative paths start at the config file.
         inputs: Tensor or op names; needed for a frozen graph, else those of the model.
         outputs: Tensor or op names; needed for a frozen graph, else those of the model.
         preprocessing: ``tf``, ``caffe``, ``torch`` or ``lite``, see ``preprocessing``; the model's

@@ -29,6 +29,7 @@ from nc_sigopt_strategy.settings.settings import Settings
 # A key, what is wrong with it, and the way out.
 Complaint = tuple[KeyPath, str, str]
 _Section = TypeVar("_Section")
+_SUFFIXES = (".onnx", ".pb", ".keras", ".h5")
 
 
 def typed_config(values: Mapping[str, Any], places: Places) -> RunConfig:
@@ -41,7 +42,7 @@ def typed_config(values: Mapping[str, Any], places: Places) -> RunConfig:
     Raises:
         ConfigFileError: Values do not go together, or a strategy's settings are wrong.
     """
-    model, data = dict(values.get("model", {})), dict(values.get("data", {}))
+    model, data = _inferred(values.get("model", {})), dict(values.get("data", {}))
     for key, fact, hint in _model_and_data_complaints(model, data):
         raise places.wrong(key, fact, hint)
     strategies = _strategies(values["strategies"], places)
@@ -57,6 +58,18 @@ def typed_config(values: Mapping[str, Any], places: Places) -> RunConfig:
         deployment=_deployment(values.get("deployment"), strategies, places),
         output=Path(values.get("output", "runs")).expanduser(),
     )
+
+
+def _inferred(model: Mapping[str, Any]) -> dict[str, Any]:
+    """With what a model's path says: that it is one of the user's own, its name and its format."""
+    if "path" not in model or model.get("source", "path") != "path":
+        return dict(model)
+    path = Path(model["path"])
+    # A folder's name may have a dot in it; a SavedModel's is a whole name.
+    said = {"source": "path", "name": path.stem if path.suffix in _SUFFIXES else path.name}
+    if path.suffix.lower() == ".onnx":
+        said["format"] = "onnx"
+    return {**said, **model}
 
 
 def _model(values: Mapping[str, Any], places: Places) -> ModelConfig:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
-from nc_sigopt_benchmarks.reporting.plot_style import COLOURS, legend_below, new_figure, plain
+from nc_sigopt_benchmarks.reporting.plot_style import legend_below, new_figure, plain
+from nc_sigopt_strategy.reports.short_names import short_names
+from nc_sigopt_strategy.reports.type_colours import type_colours
 from nc_sigopt_strategy.results.outcome import OpContribution
+from nc_sigopt_strategy.space.ops import PRECISIONS
 
 _INCHES_PER_OP = 0.17
-_LONGEST_NAME = 30
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def op_figure(strategy: StrategyResult) -> Any:
     panels = _panels(ops)
     figure, all_axes = new_figure(height=1.3 + _INCHES_PER_OP * len(ops), panels=len(panels))
     values = list(dict.fromkeys(op.value for op in ops))
-    colours = {value: COLOURS[place % len(COLOURS)] for place, value in enumerate(values)}
+    colours = type_colours(values)
     rows = range(len(ops))
     for axes, panel in zip(all_axes, panels, strict=True):
         figures = [getattr(op, panel.figure) for op in ops]
@@ -63,7 +64,9 @@ def op_figure(strategy: StrategyResult) -> Any:
         axes.axvline(0, color="#555555", linewidth=0.8)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(panel.label)
-    all_axes[0].set_yticks(rows, [plain(name) for name in _short_names(ops)], fontsize=7)
+    all_axes[0].set_yticks(
+        rows, [plain(name) for name in short_names([op.op for op in ops])], fontsize=7
+    )
     all_axes[0].set_ylim(len(ops) - 0.4, -0.6)
     figure.suptitle(plain(f"{strategy.label}'s model, op by op"), fontsize=10.5)
     legend_below(figure, _keys(ops, colours))
@@ -71,7 +74,11 @@ def op_figure(strategy: StrategyResult) -> Any:
 
 
 def _contributions(strategy: StrategyResult) -> Sequence[OpContribution]:
-    return strategy.outcome.op_contributions if strategy.outcome else ()
+    outcome = strategy.outcome
+    # Where FP32 won they are of another model, which the picture is not about.
+    if outcome is None or list(outcome.ops_by_type) == [PRECISIONS[-1]]:
+        return ()
+    return outcome.op_contributions
 
 
 def _panels(ops: Sequence[OpContribution]) -> list[_Panel]:
@@ -100,14 +107,3 @@ def _keys(ops: Sequence[OpContribution], colours: dict[str, str]) -> list[Any]:
         Patch(color=colour, label=plain(f"{value}: {counts[value]} ops"))
         for value, colour in colours.items()
     ]
-
-
-def _short_names(ops: Sequence[OpContribution]) -> list[str]:
-    """Of each op's path the last part that no other op has, else as much as there is room for."""
-    counts = Counter(part for op in ops for part in set(op.op.split("/")))
-    names = []
-    for op in ops:
-        own = [part for part in op.op.split("/") if counts[part] == 1]
-        name = own[-1] if own else op.op
-        names.append(name if len(name) <= _LONGEST_NAME else "…" + name[1 - _LONGEST_NAME :])
-    return names

@@ -140,7 +140,7 @@ def _best_text(trials: list[dict[str, Any]], higher_is_better: bool) -> str | No
     feasible = [trial for trial in trials if trial["meets_bound"]]
     if feasible:
         best = min(feasible, key=lambda trial: float(trial["duration_seconds"]))
-        return f"{best['accuracy']:.4f} in {best['duration_seconds']:.2f} s"
+        return f"{best['accuracy']:.4f}, evaluated in {best['duration_seconds']:.2f} s"
     if not trials:
         return None
     sign = 1 if higher_is_better else -1

@@ -31,6 +31,7 @@ from nc_sigopt_benchmarks.running.stock_record import (
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.inc.model_name import called
 from nc_sigopt_strategy.jobs.evaluation import read_events
 from nc_sigopt_strategy.jobs.run_end import RunEnd
 from nc_sigopt_strategy.jobs.sigopt_settings import own_kwargs
@@ -97,7 +98,8 @@ def run_strategy(
         check_interrupt=watch.check,
     )
     usage = CalibrationUsage()
-    with watch, CalibratedOnce(model.framework, usage, mode=run.strategy.calibration):
+    calibrated = CalibratedOnce(model.framework, usage, mode=run.strategy.calibration)
+    with watch, calibrated, called(model.name):
         fitted = fit(str(model.path), conf, pipeline.calib_dataloader, evaluation)
     tuning_seconds = time.monotonic() - started
     failure = None if fitted.error is None else repr(fitted.error)

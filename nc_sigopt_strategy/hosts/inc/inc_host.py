@@ -28,6 +28,7 @@ from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.inc.given_graph import refuse_quantized_graph
 from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
+from nc_sigopt_strategy.hosts.inc.model_name import name_of
 from nc_sigopt_strategy.hosts.inc.options import IncOptions
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.hosts.predictor import evaluating
@@ -59,6 +60,7 @@ class IncHost:
         self._temp_files = ReclaimedTempFiles()
         self._quantized: tuple[Model, dict[str, Any]] | None = None
         self._users_own = strategy.model
+        self.model_name = name_of(strategy.model)
         self.framework = str(strategy.framework)
         self.backend: Backend = backend_for(self.framework, settings.onnxruntime_session_options)
         self._given_onnx: Any = None

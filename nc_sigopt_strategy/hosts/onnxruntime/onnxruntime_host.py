@@ -101,6 +101,11 @@ class OnnxRuntimeHost:
         return tuple(self._notes)
 
     @property
+    def model_name(self) -> str:
+        """See ``Host``."""
+        return self._given.model_name
+
+    @property
     def criterion(self) -> str:
         """See ``Host``."""
         return self._given.criterion

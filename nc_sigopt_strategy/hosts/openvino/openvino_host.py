@@ -72,6 +72,11 @@ class OpenVinoHost:
         self._quantizer = Quantizer(self._original, self._items)
 
     @property
+    def model_name(self) -> str:
+        """See ``Host``."""
+        return self._shared.model_name
+
+    @property
     def criterion(self) -> str:
         """See ``Host``."""
         return self._shared.criterion

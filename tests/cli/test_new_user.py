@@ -1,0 +1,207 @@
+"""The commands of the first ten minutes: quantities, ``init``, ``runs``, ``report``, crashes."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from nc_sigopt_strategy.cli.main import cli
+from nc_sigopt_strategy.cli.shared import CRASHED, FOUND, WRONG_USE
+from nc_sigopt_strategy.errors import UsersCodeError
+from nc_sigopt_strategy.jobs.job_options import JobOptions
+from nc_sigopt_strategy.jobs.run_end import RunEnd
+from nc_sigopt_strategy.results.outcome import Outcome
+from nc_sigopt_strategy.testing.fake_host import FakeHost
+from tests.cli.test_cli import FakeJob, job, outcome  # noqa: F401  # job is a fixture
+from tests.tuning.test_loop import run as tune_fake
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+@pytest.fixture
+def options(monkeypatch: pytest.MonkeyPatch) -> list[JobOptions]:
+    """What ``tune`` makes of its options; nothing is run."""
+    seen: list[JobOptions] = []
+
+    def note(target: Path, said: JobOptions) -> None:
+        seen.append(said)
+        raise UsersCodeError("Enough.", traceback="Seen")
+
+    monkeypatch.setattr("nc_sigopt_strategy.jobs.opening.open_job", note)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("90", 90), ("90s", 90), ("10m", 600), ("10 min", 600), ("1.5h", 5400), ("1h30m", 5400)],
+)
+def test_times_as_people_write_them(written: str, seconds: int, options: list[JobOptions]) -> None:
+    assert invoke("tune", "net.onnx", "--timeout", written).exit_code == CRASHED
+    assert options[0].timeout == seconds
+
+
+@pytest.mark.parametrize("written", ["0", "-3", "soon", "10x", "nan", "inf", "", "0.2s"])
+def test_what_is_no_time(written: str, options: list[JobOptions]) -> None:
+    result = invoke("tune", "net.onnx", "--timeout", written)
+    assert result.exit_code == WRONG_USE
+    assert repr(written) in result.output
+    assert not options
+
+
+@pytest.mark.parametrize(("written", "loss"), [("1%", 0.01), ("0.5 %", 0.005), ("0.02", 0.02)])
+def test_losses_as_people_write_them(written: str, loss: float, options: list[JobOptions]) -> None:
+    invoke("tune", "net.onnx", "--loss", written)
+    assert options[0].loss == pytest.approx(loss)
+
+
+@pytest.mark.parametrize("written", ["much", "1%%", "nan", ""])
+def test_what_is_no_loss(written: str, options: list[JobOptions]) -> None:
+    assert invoke("tune", "net.onnx", "--loss", written).exit_code == WRONG_USE
+    assert not options
+
+
+def test_a_crash_of_the_users_code_shows_the_way_to_it(job: FakeJob) -> None:  # noqa: F811
+    crashed = Outcome(
+        "sigopt", False, "ValueError: no (data.py, line 3)", error="x", crash='File "data.py"'
+    )
+    job.end = RunEnd(crashed, False)
+    result = invoke("tune", "any.fake")
+    assert result.exit_code == CRASHED
+    assert result.stderr.splitlines()[-2:] == [
+        'File "data.py"',
+        "nc-sigopt: error: ValueError: no (data.py, line 3)",
+    ]
+
+
+def test_json_is_all_that_goes_to_standard_output(job: FakeJob) -> None:  # noqa: F811
+    result = invoke("tune", "any.fake", "--json")
+    assert result.exit_code == FOUND
+    said = json.loads(result.stdout)
+    assert Outcome.from_json(said["outcome"]) == outcome(True)
+    assert Path(said["folder"]).is_dir()
+
+
+def test_quiet_says_what_came_of_it_and_no_more(job: FakeJob) -> None:  # noqa: F811
+    result = invoke("tune", "any.fake", "-q")
+    assert result.stderr == ""
+    assert len(result.stdout.splitlines()) == 2
+
+
+def test_the_command_is_kept_with_the_run(job: FakeJob) -> None:  # noqa: F811
+    job.options = JobOptions(data=Path("my data.py"), loss=0.02, settings={"patience": 3})
+    said = json.loads(invoke("tune", "any.fake", "--json").stdout)
+    command = json.loads((Path(said["folder"]) / "command.json").read_text())["command"]
+    assert command == (
+        f"nc-sigopt tune {job.path} --data 'my data.py' --loss 0.02 --set patience=3"
+    )
+
+
+def test_runs_and_report(tmp_path: Path) -> None:
+    tune_fake(FakeHost(), tmp_path / "runs" / "one")
+    listed = invoke("runs", str(tmp_path))
+    assert listed.exit_code == 0
+    assert "fake" in listed.output
+    (found,) = json.loads(invoke("runs", str(tmp_path), "--json").stdout)
+    page = tmp_path / "page.html"
+    result = invoke("report", found["folder"], "--output", str(page), "--beside", found["folder"])
+    assert result.output == f"Report: {page}\n"
+    assert "0 ops of the winners have another type" in page.read_text()
+
+
+def test_no_runs_are_no_mistake(tmp_path: Path) -> None:
+    result = invoke("runs", str(tmp_path))
+    assert (result.exit_code, "No runs here" in result.output) == (0, True)
+
+
+def test_a_report_of_nothing(tmp_path: Path) -> None:
+    result = invoke("report", str(tmp_path))
+    assert result.exit_code == WRONG_USE
+    assert "nc-sigopt runs lists" in result.stderr
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    onnx = pytest.importorskip("onnx")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    inputs = [
+        helper.make_tensor_value_info("input ids:0", kinds.INT64, ["n", 7]),
+        helper.make_tensor_value_info("labels", kinds.FLOAT, ["n", 7]),
+    ]
+    made = helper.make_tensor_value_info("sum", kinds.FLOAT, ["n", 7])
+    nodes = [
+        helper.make_node("Cast", ["input ids:0"], ["cast"], to=kinds.FLOAT),
+        helper.make_node("Add", ["cast", "labels"], ["sum"]),
+    ]
+    path = tmp_path / "net.v2.onnx"
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", inputs, [made])), str(path))
+    return path
+
+
+def test_init_names_the_models_own_inputs(model: Path) -> None:
+    folder = model.parent
+    result = invoke("init", str(model), "--output", str(folder))
+    assert result.exit_code == 0, result.output
+    text = (folder / "pipeline.py").read_text()
+    ast.parse(text)
+    assert "input ids:0: int64 [?, 7]" in text
+    # A name that the file uses itself is not given to an input.
+    assert '{"input ids:0": input_ids, "labels": input_1}' in text
+    assert (folder / "net.v2.yaml").is_file()
+
+
+def test_what_init_writes_runs_once_there_is_data(model: Path) -> None:
+    folder = model.parent
+    invoke("init", str(model), "--output", str(folder))
+    text = (folder / "pipeline.py").read_text()
+    data = (
+        "    input_ids = np.zeros((50, 7), np.int64)\n"
+        "    input_1 = np.zeros((50, 7), np.float32)\n"
+        "    labels = np.zeros(50, int)\n"
+    )
+    todo = '    raise NotImplementedError("TODO: load your own data here")\n'
+    assert todo in text
+    names: dict[str, object] = {}
+    exec(compile(text.replace(todo, data), "pipeline.py", "exec"), names)
+    batches = list(names["calib_dataloader"])  # type: ignore[call-overload]
+    assert [len(labels) for _, labels in batches] == [20, 20, 10]
+    assert batches[0][0]["labels"].dtype == np.float32
+
+
+def test_the_todo_of_init_is_a_crash_in_ones_own_code(model: Path) -> None:
+    folder = model.parent
+    invoke("init", str(model), "--output", str(folder))
+    result = invoke("check", str(model), "--data", str(folder / "pipeline.py"))
+    assert result.exit_code == CRASHED
+    assert "TODO: load your own data here" in result.stderr
+    assert f'File "{folder / "pipeline.py"}"' in result.stderr
+
+
+def test_init_replaces_nothing_unasked(model: Path) -> None:
+    folder = model.parent
+    (folder / "pipeline.py").write_text("mine")
+    result = invoke("init", str(model), "--output", str(folder))
+    assert result.exit_code == WRONG_USE
+    assert "--force" in result.stderr
+    assert (folder / "pipeline.py").read_text() == "mine"
+    assert not (folder / "net.v2.yaml").exists()
+    assert invoke("init", str(model), "--output", str(folder), "--force").exit_code == 0
+
+
+def test_the_run_configuration_of_init_is_one(model: Path) -> None:
+    from nc_sigopt_benchmarks.config.yaml_file import read_config
+
+    invoke("init", str(model), "--output", str(model.parent))
+    config = read_config(model.parent / "net.v2.yaml")
+    assert (config.model.name, config.model.source, config.model.format) == (
+        "net.v2",
+        "path",
+        "onnx",
+    )
+    assert config.model.path == model
