@@ -62,10 +62,12 @@ def seconds_left(
     """
     estimates = []
     if max_trials is not None and trials_done > 0:
-        # The trial that runs now does not make the finished ones longer.
+        # The trial that runs now makes neither the finished ones longer nor the others shorter,
+        # however long it takes.
         ended = elapsed_seconds if last_trial_ended_seconds is None else last_trial_ended_seconds
-        left = max(0, max_trials - trials_done) * ended / trials_done
-        estimates.append(max(0.0, left - (elapsed_seconds - ended)))
+        usual, left = ended / trials_done, max(0, max_trials - trials_done)
+        this_one = min(usual, elapsed_seconds - ended) if left else 0.0
+        estimates.append(left * usual - this_one)
     if timeout_seconds:
         estimates.append(max(0.0, timeout_seconds - elapsed_seconds))
     return min(estimates) if estimates else None
@@ -159,7 +161,7 @@ class TuningProgress:
             self._note = what
 
     def deciding(self, what: str) -> None:
-        """Show from now on what is done after the last trial, in place of trial and ETA.
+        """Show from now on what is done after the last trial, in place of the ETA.
 
         Args:
             what: In a few words.
@@ -233,10 +235,9 @@ class TuningProgress:
         return round(_STEPS * min(1.0, max(shares)))
 
     def _status(self, shown_trial: int | None = None) -> str:
-        if self._deciding:
-            return f"{self._deciding}, best so far {self._best or 'none'}"
         # The live line names the trial that runs, the plain line the one that has ended.
-        number = self._trials_done + 1 if shown_trial is None else shown_trial
+        running = self._trials_done if self._deciding else self._trials_done + 1
+        number = running if shown_trial is None else shown_trial
         if self._max_trials is not None:
             number = min(number, self._max_trials)
         of_budget = f" of {self._max_trials}" if self._max_trials is not None else ""
@@ -248,7 +249,8 @@ class TuningProgress:
             self._last_trial_ended,
         )
         eta = "?" if left is None else format_seconds(left)
-        return f"trial {number}{of_budget}, best so far {self._best or 'none'}, ETA {eta}"
+        tail = self._deciding or f"ETA {eta}"
+        return f"trial {number}{of_budget}, best so far {self._best or 'none'}, {tail}"
 
 
 class _StatusColumn(ProgressColumn):

@@ -56,7 +56,8 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
                 show_users_code(error)
                 logger.error("Tuning ended early: %s", host.reason(error))
                 logger.debug("Where it ended", exc_info=True)
-        progress.deciding("timing the best models side by side")
+        if run is not None:
+            progress.deciding("timing the best models side by side")
         return end(preparation, run, stopped)
 
 

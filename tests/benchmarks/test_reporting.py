@@ -266,6 +266,13 @@ def test_the_page_is_self_contained(comparison: Comparison, tmp_path: Path) -> N
             assert f"<dt>{meaning}</dt>" in page
 
 
+def test_the_page_links_to_those_of_its_runs(comparison: Comparison, tmp_path: Path) -> None:
+    (tmp_path / "sigopt").mkdir()
+    (tmp_path / "sigopt" / "report.html").write_text("")
+    page = html.write_report(comparison, {}, tmp_path / "report.html").read_text()
+    assert re.findall(r'href="([^"]*)"', page) == ["sigopt/report.html"]
+
+
 def test_the_page_of_many_strategies(tmp_path: Path) -> None:
     comparison = many_strategies()
     picture = tmp_path / "picture.png"

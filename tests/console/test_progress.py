@@ -37,7 +37,21 @@ def test_eta_is_the_smaller_of_trials_and_time(
 def test_a_trial_that_runs_counts_down() -> None:
     assert seconds_left(10.0, 5, 10, None, last_trial_ended_seconds=10.0) == 10.0
     assert seconds_left(11.0, 5, 10, None, last_trial_ended_seconds=10.0) == 9.0
-    assert seconds_left(50.0, 5, 10, None, last_trial_ended_seconds=10.0) == 0.0
+    assert seconds_left(50.0, 5, 10, None, last_trial_ended_seconds=10.0) == 8.0, (
+        "the four after it take their time, however late it is"
+    )
+    assert seconds_left(50.0, 9, 10, None, last_trial_ended_seconds=9.0) == 0.0
+
+
+def test_what_comes_after_the_last_trial_stands_in_place_of_an_eta(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    with TuningProgress("x", max_trials=2, timeout_seconds=None, enabled=True) as progress:
+        progress.trial_done(2, "2.00 times FP32 at 0.9")
+        progress.deciding("timing the best")
+    shown = capfd.readouterr().err
+    assert "trial 2 of 2, best so far 2.00 times FP32 at 0.9, timing the best" in shown
 
 
 @pytest.mark.parametrize(

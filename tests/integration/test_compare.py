@@ -210,7 +210,7 @@ def test_wrong_use_that_only_the_worker_meets_exits_with_2(
     code, out, err = run("compare", str(config), folder=tmp_path)
     assert code == 2, err
     said = " ".join(out.split())
-    assert "basic cannot be used: DataError" in said
+    assert "basic cannot be used: UsersCodeError" in said
     assert ".." not in said.replace("...", "")
     assert (only_run(tmp_path) / "report.html").exists()
 

@@ -6,7 +6,7 @@ import json
 import math
 from pathlib import Path
 
-from nc_sigopt_strategy.results.outcome import OpContribution, OpCost, Outcome
+from nc_sigopt_strategy.results.outcome import OpContribution, OpCost, OtherBound, Outcome
 from nc_sigopt_strategy.results.run_files import (
     read_outcome,
     read_trials,
@@ -46,6 +46,10 @@ def test_an_outcome_comes_back_equal(tmp_path: Path) -> None:
         trials=9,
         front=(TRIAL,),
         session_options={"intra_op_num_threads": 2},
+        model="net",
+        runtime="onnxruntime",
+        ops_by_type={"int8": 2},
+        other_bounds=(OtherBound(0.02, 0.9, 2.4, 3),),
         op_contributions=(
             OpContribution("conv1", "int8", 1.5, 0.2, 0.001, None, 0.01),
             OpContribution("pool", "fp32", None, None, None, None, None),
@@ -58,13 +62,33 @@ def test_an_outcome_comes_back_equal(tmp_path: Path) -> None:
 def test_what_an_earlier_version_wrote_can_be_read() -> None:
     outcome = Outcome(strategy="sigopt", found=True, stop_reason="", best=TRIAL)
     raw = outcome.to_json()
-    for new in ("front", "session_options", "op_contributions"):
+    later = (
+        "front",
+        "session_options",
+        "op_contributions",
+        "other_bounds",
+        "ops_by_type",
+        "model",
+    )
+    for new in later:
         del raw[new]
     del raw["best"]["stored_metrics"]
     found = Outcome.from_json(raw)
     assert (found.front, found.op_contributions, found.session_options) == ((), (), None)
     assert found.best is not None
     assert found.best.stored_metrics == {}
+
+
+def test_an_outcome_is_its_verdict_wherever_it_is_shown() -> None:
+    outcome = Outcome(
+        "sigopt", True, "<The> end.", model="<b>", runtime="openvino", verdict="2 times & more."
+    )
+    assert str(outcome) == f"{outcome}" == "2 times & more."
+    shown = outcome._repr_html_()
+    assert "<strong>2 times &amp; more.</strong>" in shown
+    assert "&lt;b&gt; on openvino" in shown
+    assert "&lt;The&gt; end." in shown
+    assert str(Outcome("sigopt", False, "It failed.")) == "It failed."
 
 
 def test_nan_and_infinity_become_null(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from nc_sigopt_benchmarks.extras import needed
 from nc_sigopt_benchmarks.judging.comparison import Comparison
@@ -12,6 +13,7 @@ from nc_sigopt_benchmarks.machine.facts import describe_host
 from nc_sigopt_benchmarks.reporting.summary import metric_names, stored_metrics, strategy_notes
 from nc_sigopt_benchmarks.reporting.tables import report_tables
 from nc_sigopt_strategy.console.outcome_table import calibration_text
+from nc_sigopt_strategy.reports.run_page import PAGE_FILE
 
 REPORT_FILE = "report.html"
 _TEMPLATE = "report.html.j2"
@@ -44,6 +46,7 @@ def write_report(comparison: Comparison, images: dict[str, Path], path: Path) ->
         metrics=metric_names(comparison),
         stored_metrics=stored_metrics,
         calibration_text=calibration_text,
+        pages=_pages_of_runs(comparison, path.parent),
         images={caption: _data_url(file) for caption, file in images.items()},
         host_line=describe_host(dict(comparison.host)) if comparison.host else "",
         settings=json.dumps(comparison.settings, indent=2),
@@ -51,6 +54,14 @@ def write_report(comparison: Comparison, images: dict[str, Path], path: Path) ->
     )
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def _pages_of_runs(comparison: Comparison, folder: Path) -> dict[str, str]:
+    """Label of a run to the page that it left in its own folder, as an address from here."""
+    pages = {s.label: Path(s.label) / PAGE_FILE for s in comparison.strategies}
+    return {
+        label: quote(page.as_posix()) for label, page in pages.items() if (folder / page).is_file()
+    }
 
 
 def _data_url(path: Path) -> str:
