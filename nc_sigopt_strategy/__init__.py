@@ -38,6 +38,7 @@ from nc_sigopt_strategy.version import __version__
 if TYPE_CHECKING:
     from nc_sigopt_strategy.autotuning.autotune import autotune
     from nc_sigopt_strategy.autotuning.result import TuningResult
+    from nc_sigopt_strategy.backends.finishing.finish import finish
     from nc_sigopt_strategy.hosts.inc.quant_config import PostTrainingQuantConfig
     from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
     from nc_sigopt_strategy.hosts.predictor import predictor
@@ -52,6 +53,7 @@ __all__ = [
     "TuningResult",
     "__version__",
     "autotune",
+    "finish",
     "last_outcome",
     "predictor",
     "register",
@@ -64,6 +66,7 @@ _LAZY = {
     "SigOptTuneStrategy": "nc_sigopt_strategy.hosts.inc.strategy",
     "TuningResult": "nc_sigopt_strategy.autotuning.result",
     "autotune": "nc_sigopt_strategy.autotuning.autotune",
+    "finish": "nc_sigopt_strategy.backends.finishing.finish",
     "predictor": "nc_sigopt_strategy.hosts.predictor",
 }
 

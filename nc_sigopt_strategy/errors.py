@@ -54,6 +54,14 @@ class StoreError(SigOptStrategyError):
     """The embedded engine's store cannot be opened or written."""
 
 
+class StoreGoneError(StoreError):
+    """The file of an open store was deleted or replaced, so what is written to it is lost."""
+
+
+class StoreBusyError(StoreError):
+    """Another process holds what is needed in the store; it may be free again in a moment."""
+
+
 class ConfigFileError(SigOptStrategyError, ValueError):
     """A YAML run configuration is wrong; the message names file, key and line."""
 

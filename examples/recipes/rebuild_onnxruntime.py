@@ -64,6 +64,7 @@ def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
     model.opset_import.extend(opsets)
     for position, name in steps["names"].items():
         model.graph.node[int(position)].name = name
+    write_out(model.graph, steps["sums"])
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = {node.name: node for node in model.graph.node}
     for copy in steps["own_weights"]:
@@ -72,6 +73,33 @@ def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
         for name, position in copy["readers"]:
             nodes[name].input[position] = copy["name"]
     return model
+
+
+def write_out(graph: onnx.GraphProto, names: list[str]) -> None:
+    """Replace hard sigmoids by Add, Clip and Mul, which int8 has."""
+    nodes = []
+    for node in graph.node:
+        if node.name not in names:
+            nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
+            continue
+        stem = f"{node.name}/hard_sigmoid/"
+        shift, lowest, highest, factor = (
+            f"{stem}{word}" for word in ("shift", "lowest", "highest", "factor")
+        )
+        total, clip = f"{stem}sum", f"{stem}clip"
+        given = {attribute.name: attribute.f for attribute in node.attribute}
+        alpha, beta = np.float32(given.get("alpha", 0.2)), np.float32(given.get("beta", 0.5))
+        nodes += [
+            helper.make_node("Add", [node.input[0], shift], [f"{total}_out"], total),
+            helper.make_node("Clip", [f"{total}_out", lowest, highest], [f"{clip}_out"], clip),
+            helper.make_node("Mul", [f"{clip}_out", factor], node.output, f"{stem}product"),
+        ]
+        values = {shift: beta / alpha, lowest: 0, highest: np.float32(1) / alpha, factor: alpha}
+        for name, value in values.items():
+            graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+    if names:
+        del graph.node[:]
+        graph.node.extend(nodes)
 
 
 def quantized(

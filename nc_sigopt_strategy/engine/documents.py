@@ -104,7 +104,7 @@ def experiment(experiment_id: int, found: ExperimentDescription, progress: Progr
         "type": found.type,
         "state": found.state,
         "created": found.created,
-        "updated": found.updated,
+        "updated": max(found.updated, progress.updated),
         "user": None,
         "development": False,
         "runs_only": False,
@@ -114,7 +114,9 @@ def experiment(experiment_id: int, found: ExperimentDescription, progress: Progr
         "parallel_bandwidth": found.parallel_bandwidth,
         "num_solutions": found.num_solutions,
         "metrics": [_metric(metric) for metric in found.metrics],
-        "parameters": [_parameter(parameter) for parameter in found.parameters],
+        "parameters": [
+            _parameter(parameter, of_grid=found.type == "grid") for parameter in found.parameters
+        ],
         "conditionals": [],
         "linear_constraints": [],
         "progress": _progress(experiment_id, found, progress),
@@ -169,7 +171,7 @@ def observation(experiment_id: int, found: ExperimentDescription, point: Point) 
     made = point.observation or {}
     return {
         "object": "observation",
-        "id": str(point.id),
+        "id": str(point.observation_id),
         "experiment": str(experiment_id),
         "created": made["created"],
         "assignments": assignments(found, point),
@@ -185,7 +187,7 @@ def best_assignments(found: ExperimentDescription, point: Point) -> JsonObject:
     made = point.observation or {}
     return {
         "object": "best_assignments",
-        "id": str(point.id),
+        "id": str(point.observation_id),
         "assignments": assignments(found, point),
         "metadata": made["metadata"],
         "values": _values(made),
@@ -211,9 +213,12 @@ def _metric(metric: Metric) -> JsonObject:
     }
 
 
-def _parameter(parameter: ParameterDomain) -> JsonObject:
+def _parameter(parameter: ParameterDomain, *, of_grid: bool) -> JsonObject:
     bounds = None
-    if parameter.low is not None:
+    if parameter.grid:
+        low, high = min(parameter.grid), max(parameter.grid)
+        bounds = {"object": "bounds", "min": low, "max": high}
+    elif parameter.low is not None:
         bounds = {"object": "bounds", "min": parameter.low, "max": parameter.high}
     categories = None
     if parameter.type == "categorical":
@@ -232,8 +237,9 @@ def _parameter(parameter: ParameterDomain) -> JsonObject:
         "prior": None,
         "transformation": "log" if parameter.log else None,
     }
-    if parameter.grid:
-        document["grid"] = list(parameter.grid)
+    grid = parameter.categories if of_grid and parameter.categories else parameter.grid
+    if grid:
+        document["grid"] = list(grid)
     return document
 
 

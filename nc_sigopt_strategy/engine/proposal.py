@@ -11,7 +11,6 @@ import numpy
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
 
-from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.engine.history.description import ExperimentDescription
 from nc_sigopt_strategy.engine.history.history import History
 from nc_sigopt_strategy.engine.tuning_experiment import tuning_experiment
@@ -56,13 +55,10 @@ class Proposer:
             record: The document kept with the experiment.
 
         Raises:
-            ApiError: 500, a grid experiment has no combination left (a server's answer, too).
             SettingsError: The grid sampler was chosen for a continuous parameter.
         """
         name = self._sampler if experiment.type == "offline" else experiment.type
-        space, enumeration = history.space, history.enumeration
-        if experiment.type == "grid" and enumeration is not None:
-            _check_left(history, enumeration.size)
+        space = history.space
         number = len(history)
         tuning = tuning_experiment(experiment, record)
         study = history.study()
@@ -102,11 +98,6 @@ def _ask(
         # compute with them.
         _LOG.warning("The sampler failed, so the suggestion is a random one: %s", error)
         return ask(RandomSampler(seed=seed), study, space, number)
-
-
-def _check_left(history: History, size: int) -> None:
-    if history.taken_count() >= size:
-        raise ApiError(500, f"No suggestion left: all {size} grid points are used")
 
 
 def _untried(history: History, generator: random.Random) -> dict[str, Any] | None:

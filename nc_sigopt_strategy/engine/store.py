@@ -9,10 +9,11 @@ is a finished trial of its own.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +21,11 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from nc_sigopt_strategy.engine.database.database import MAX_ID, Database
+from nc_sigopt_strategy.engine.database.journal import last_written
 from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.engine.database.own_tables import SuggestionMetadata, Tags
 from nc_sigopt_strategy.engine.database.studies import Studies
+from nc_sigopt_strategy.engine.database.trial_changes import Change, change_trials
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, finish_trial, start_trial
 from nc_sigopt_strategy.engine.history.description import FORMAT_VERSION, ExperimentDescription
 from nc_sigopt_strategy.engine.history.history import History
@@ -43,8 +46,10 @@ PROJECT_ATTR = "project"
 # document where it is.
 RECORD_ATTR = "record"
 
-# One history of 10,000 observations of 60 parameters takes about 65 MB.
-_HISTORIES_KEPT = 32
+# One history of 10,000 observations of 60 parameters takes about 65 MB, so this many values of
+# parameters about 330 MB. The one in use is kept whatever it holds.
+_HISTORIES_KEPT, _VALUES_KEPT = 256, 3_000_000
+_DESCRIPTIONS_KEPT = 1024
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,12 @@ class Store:
         self.location = location
         self._storage = storage
         in_memory = location.is_sqlite and location.path is None
-        self._database = Database(storage.engine, in_memory=in_memory)
-        self._studies = Studies(storage, self._database)
+        self._database = Database(storage.engine, in_memory=in_memory, check=location.watch())
+        self._studies = Studies(self._database)
         self._metadata = SuggestionMetadata(self._database)
         self.tags = Tags(self._database)
         self._lock = threading.Lock()
-        self._parsed: dict[int, tuple[str, ExperimentDescription]] = {}
+        self._parsed: OrderedDict[int, tuple[str, ExperimentDescription]] = OrderedDict()
         self._histories: OrderedDict[int, History] = OrderedDict()
 
     def close(self) -> None:
@@ -90,16 +95,12 @@ class Store:
     # Experiments and projects
 
     def create_study(self, name: str, directions: list[str], attr: str, value: JsonObject) -> int:
-        """Create a study and describe it.
-
-        A crash between the two leaves a study without a description, which no list shows.
+        """Create a study and describe it, both or neither.
 
         Raises:
             optuna.exceptions.DuplicatedStudyError: The name is taken.
         """
-        study_id = self._studies.create(name, directions)
-        self._studies.set_user_attr(study_id, attr, value)
-        return study_id
+        return self._studies.create(name, directions, attr, value)
 
     def experiment(self, study_id: int) -> StoredExperiment | None:
         """The experiment with this id; ``None`` if there is none."""
@@ -118,9 +119,24 @@ class Store:
             for study_id, name, text in self._studies.with_user_attr(EXPERIMENT_ATTR)
         ]
 
-    def save_experiment(self, study_id: int, experiment: ExperimentDescription) -> None:
-        """Replace the description of an experiment."""
-        self._studies.set_user_attr(study_id, EXPERIMENT_ATTR, experiment.to_stored())
+    def change_experiment(
+        self,
+        stored: StoredExperiment,
+        change: Callable[[ExperimentDescription], ExperimentDescription],
+    ) -> StoredExperiment:
+        """Change the description of an experiment, whatever else is changed in it meanwhile.
+
+        Args:
+            stored: The experiment; it must exist.
+            change: Makes the new description of the present one. It is called again when another
+                writer was faster, so what that wrote is kept.
+        """
+
+        def changed(text: str) -> JsonObject:
+            return change(self._read(stored.id, text)).to_stored()
+
+        text = self._change(stored.id, EXPERIMENT_ATTR, changed)
+        return dataclasses.replace(stored, experiment=self._read(stored.id, text))
 
     def projects(self) -> dict[str, tuple[int, JsonObject]]:
         """Project id to study id and description, oldest first."""
@@ -140,8 +156,19 @@ class Store:
         return study_id, None if text is None else json.loads(text[1])
 
     def save_project(self, study_id: int, stored: JsonObject) -> None:
-        """Replace the description of a project."""
+        """Describe a project whose study has no description."""
         self._studies.set_user_attr(study_id, PROJECT_ATTR, stored)
+
+    def change_project(
+        self, study_id: int, change: Callable[[JsonObject], JsonObject]
+    ) -> JsonObject:
+        """Change the description of a project; see ``change_experiment``."""
+        text = self._change(study_id, PROJECT_ATTR, lambda text: change(json.loads(text)))
+        return dict(json.loads(text))
+
+    def last_changes(self) -> Mapping[int, int]:
+        """Study id to when its observations last changed, in unix seconds, where they did."""
+        return last_written(self._database)
 
     def record(self, study_id: int) -> Any:
         """The document kept with an experiment; ``None`` if there is none."""
@@ -171,10 +198,9 @@ class Store:
                     history = other
                 self._histories[stored.id] = history
             self._histories.move_to_end(stored.id)
-            if len(self._histories) > _HISTORIES_KEPT:
-                self._histories.popitem(last=False)
         if refresh:
             history.refresh()
+        self._forget_oldest()
         return history
 
     def add(
@@ -193,7 +219,7 @@ class Store:
             OvertakenError: It would get another number than ``only_as``.
         """
         state = TrialState.WAITING if waiting else TrialState.RUNNING
-        trial_id, number = history.template.insert(
+        trial_id, number, finish = history.template.insert(
             self._database, history.study_id, assignments, user_attrs, state, finish, only_as
         )
         attrs = {**user_attrs, **(finish.user_attrs if finish else {})}
@@ -205,16 +231,30 @@ class Store:
             observation=attrs.get(OBSERVATION_ATTR),
             withdrawn=False,
             queued=attrs.get(QUEUED_ATTR) if waiting else None,
+            running=finish is None and not waiting,
         )
 
-    def finish(self, point: Point, finish: Finish) -> bool:
+    def finish(self, history: History, point: Point, finish: Finish) -> Point | None:
         """Finish a trial in one transaction, so that a crash leaves it as it was or done.
 
         Returns:
-            False if it was not open (or waiting) any more: somebody else was faster.
+            What has become of it; ``None`` if it was not open (or waiting) any more: somebody
+            else was faster.
         """
         state = TrialState.RUNNING if point.queued is None else TrialState.WAITING
-        return finish_trial(self._database, point.id, finish, state)
+        ended = finish_trial(self._database, history.study_id, point.id, finish, state)
+        if ended is None:
+            return None
+        observation = ended.user_attrs.get(OBSERVATION_ATTR)
+        return dataclasses.replace(point, observation=observation, running=False)
+
+    def change(self, history: History, changes: Sequence[Change]) -> None:
+        """Change trials that have ended, all of them or none.
+
+        Raises:
+            OvertakenError: Another process has changed one since ``history`` was read.
+        """
+        change_trials(self._database, history.study_id, changes)
 
     def start(self, point: Point, user_attrs: Mapping[str, Any]) -> bool:
         """Make a queued suggestion an open one.
@@ -232,10 +272,29 @@ class Store:
         """Replace the metadata of a suggestion."""
         self._metadata.write(history.study_name, point.id, metadata)
 
+    def _forget_oldest(self) -> None:
+        with self._lock:
+            held = sum(kept.size for kept in self._histories.values())
+            while len(self._histories) > 1 and (
+                held > _VALUES_KEPT or len(self._histories) > _HISTORIES_KEPT
+            ):
+                _, oldest = self._histories.popitem(last=False)
+                held -= oldest.size
+
+    def _change(self, study_id: int, attr: str, change: Callable[[str], JsonObject]) -> str:
+        while True:
+            # Each turn that is lost is one that another writer won, so this comes to an end.
+            _, before = self._studies.user_attr(study_id, attr) or ("", "")
+            after = change(before)
+            if self._studies.replace_user_attr(study_id, attr, before, after):
+                return json.dumps(after)
+
     def _read(self, study_id: int, text: str) -> ExperimentDescription:
-        known = self._parsed.get(study_id)
-        if known is not None and known[0] == text:
-            return known[1]
+        with self._lock:
+            known = self._parsed.get(study_id)
+            if known is not None and known[0] == text:
+                self._parsed.move_to_end(study_id)
+                return known[1]
         stored = json.loads(text)
         if stored.get("format") != FORMAT_VERSION:
             raise StoreError(
@@ -244,5 +303,9 @@ class Store:
                 "Update this package, or name another store.",
             )
         experiment = ExperimentDescription.from_stored(stored)
-        self._parsed[study_id] = (text, experiment)
+        with self._lock:
+            self._parsed[study_id] = (text, experiment)
+            self._parsed.move_to_end(study_id)
+            if len(self._parsed) > _DESCRIPTIONS_KEPT:
+                self._parsed.popitem(last=False)
         return experiment

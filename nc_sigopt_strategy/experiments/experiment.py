@@ -108,7 +108,9 @@ class Experiment(Protocol):
 
         Returns:
             False if it was observed or taken back before. Of several workers that try, one gets
-            True; a SigOpt server that is not ours may say so to two that try at the same moment.
+            True on a store or server of ours. SigOpt's own may say so to several, so a suggestion
+            that is made in its place names it as ``RECLAIMS``, and ``place_of`` tells all but the
+            first of those that they are too late.
         """
 
     def place_of(self, suggestion: Suggestion) -> Place:

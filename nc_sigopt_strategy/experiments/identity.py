@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class Identity:
         criterion: The accuracy criterion in words.
         stored_metrics: Names of the user's own metrics.
         goal: See ``Settings``.
+        made_with: Settings that decide which model a choice gives, as far as they change one.
     """
 
     model_fingerprint: str
@@ -56,6 +57,7 @@ class Identity:
     criterion: str
     stored_metrics: Sequence[str] = ()
     goal: str = CONSTRAINT
+    made_with: Mapping[str, str] = field(default_factory=dict)
 
     def fingerprints(self) -> dict[str, str]:
         """Names of what matters to short fingerprints, as the experiment's record keeps them."""
@@ -78,6 +80,7 @@ class Identity:
             found["stored metrics"] = json.dumps(sorted(self.stored_metrics))
         if self.goal != CONSTRAINT:
             found["goal"] = self.goal
+        found.update(self.made_with)
         return {name: _short(value) for name, value in found.items()}
 
 

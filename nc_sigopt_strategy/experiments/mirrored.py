@@ -163,7 +163,7 @@ class MirroredExperiment:
 
     def reclaim(self, suggestion: Suggestion) -> bool:
         """Take back another worker's on the server, where all workers look."""
-        done = self._outbox.call(lambda: self.remote.withdraw(suggestion)) is True
+        done = self._outbox.call(lambda: self.remote.reclaim(suggestion)) is True
         copied = self._copies.pop(suggestion.suggestion_id, None) if done else None
         if copied is not None:
             self.local.withdraw(copied)

@@ -19,7 +19,7 @@ from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.documents import plain_metadata
 from nc_sigopt_strategy.experiments.lease import Standing
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
-from nc_sigopt_strategy.experiments.suggestion import Suggestion
+from nc_sigopt_strategy.experiments.suggestion import RECLAIMS, Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -178,12 +178,15 @@ class Outbox:
             return
         if entry.server_suggestion is None:
             suggestion = entry.suggestion
+            metadata = {KEY: entry.key}
+            if RECLAIMS in suggestion.metadata:
+                metadata[RECLAIMS] = suggestion.metadata[RECLAIMS]
             entry.server_suggestion = self.remote.suggest(
                 suggestion.number,
                 assignments=suggestion.assignments,
                 origin=suggestion.origin,
                 reruns=suggestion.reruns,
-                metadata={KEY: entry.key},
+                metadata=metadata,
             ).suggestion_id
         if entry.record is not None:
             record = entry.record.with_suggestion(entry.server_suggestion)

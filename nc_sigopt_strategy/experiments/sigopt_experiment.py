@@ -15,7 +15,12 @@ from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.documents import observation_request, plain_metadata, record_of
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.record import ExperimentRecord
-from nc_sigopt_strategy.experiments.suggestion import Place, Suggestion, suggestion_metadata
+from nc_sigopt_strategy.experiments.suggestion import (
+    RECLAIMS,
+    Place,
+    Suggestion,
+    suggestion_metadata,
+)
 from nc_sigopt_strategy.results.metric_names import ACCURACY
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
@@ -147,8 +152,15 @@ class SigOptExperiment:
         return True
 
     def reclaim(self, suggestion: Suggestion) -> bool:
-        """Take back a suggestion that another worker left; here that is no different."""
-        return self.withdraw(suggestion)
+        """Take back a suggestion that another worker left, unless that worker observed it.
+
+        SigOpt's own server deletes an observed suggestion too, and takes no observation of it
+        from then on. So whether there was one is looked up afterwards.
+        """
+        if not self.withdraw(suggestion):
+            return False
+        observed = (str(found.suggestion) for found in self.observation_documents())
+        return suggestion.suggestion_id not in observed
 
     def place_of(self, suggestion: Suggestion) -> Place:
         """Where a suggestion of this worker's stands among the others'."""
@@ -160,6 +172,7 @@ class SigOptExperiment:
         ]
         self.refresh()
         taken = any(other.assignments == suggestion.assignments for other in ahead)
+        taken = taken or self._was_reclaimed_before(suggestion)
         return Place(self.observed, len(ahead), taken)
 
     def observe(
@@ -219,6 +232,18 @@ class SigOptExperiment:
         for document in self._endpoint.best_assignments().fetch().iterate_pages():
             return dict(document.assignments)
         return None
+
+    def _was_reclaimed_before(self, suggestion: Suggestion) -> bool:
+        """Whether another worker took up the same left trial, by a suggestion before this one.
+
+        That may be observed already, so that it is not among the open ones any more.
+        """
+        left = suggestion.metadata.get(RECLAIMS)
+        return left is not None and any(
+            other.metadata.get(RECLAIMS) == left
+            and int(other.suggestion_id) < int(suggestion.suggestion_id)
+            for other in self.suggestions()
+        )
 
     def _listed(self, **query: Any) -> list[Suggestion]:
         pages = self._suggestions().fetch(**query).iterate_pages()

@@ -11,6 +11,8 @@ from nc_sigopt_strategy.experiments.documents import plain_metadata
 from nc_sigopt_strategy.experiments.lease import Lease
 
 _ORIGIN, _NUMBER, _RERUNS = "origin", "number", "reruns"
+# In a suggestion's metadata the id of the one that it was made for: a trial that a worker left.
+RECLAIMS = "reclaims"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ class GridSampler(BaseSampler):
     not allow. When all are used, it starts over from the first.
 
     Args:
-        search_space: Parameter name to distribution, all discrete; the last one changes fastest.
+        search_space: Parameter name to distribution, all discrete. The first one changes fastest,
+            as in a grid experiment of SigOpt's server.
 
     Raises:
         SettingsError: A parameter is continuous.
@@ -30,7 +31,7 @@ class GridSampler(BaseSampler):
 
     def __init__(self, search_space: Mapping[str, BaseDistribution]) -> None:
         try:
-            self._enumeration = Enumeration(search_space)
+            self._enumeration = Enumeration(dict(reversed(list(search_space.items()))))
         except ValueError as error:
             raise SettingsError(
                 str(error), "Give the parameter a grid of values or choose another sampler."

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
+from weakref import WeakValueDictionary
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -17,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.engine.routes.table import find_route
-from nc_sigopt_strategy.errors import SigOptStrategyError
+from nc_sigopt_strategy.errors import SigOptStrategyError, StoreBusyError, StoreGoneError
 from nc_sigopt_strategy.server.access import Doorkeeper, TokenBook
 from nc_sigopt_strategy.server.answers import (
     API_HEADERS,
@@ -25,7 +27,7 @@ from nc_sigopt_strategy.server.answers import (
     json_response,
     note_caller,
 )
-from nc_sigopt_strategy.server.bodies import parse_body, parse_query, read_body
+from nc_sigopt_strategy.server.bodies import parse_body, parse_query, read_body, weight_of
 from nc_sigopt_strategy.server.limits import RateLimit, Room
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
@@ -35,6 +37,10 @@ from nc_sigopt_strategy.server.tokens import Token
 API_PREFIX = "/v1/"
 VERBS = ("GET", "POST", "PUT", "DELETE")
 _BODY_VERBS = ("POST", "PUT")
+# Whatever such a body becomes, it is small beside the limits.
+_SMALL_BODY_BYTES = 64 * 1024
+# Threads that the suggestions of one experiment take: one at work, one that reads ahead.
+_SUGGESTING = 2
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
@@ -68,9 +74,13 @@ class Api:
         self._pool = ThreadPoolExecutor(options.concurrency, thread_name_prefix="engine")
         # A thread of its own: a flood of unknown tokens must not keep the engine's threads busy.
         self._token_pool = ThreadPoolExecutor(1, thread_name_prefix="tokens")
+        # One large body at a time: many at once would keep Python's lock from everybody else.
+        self._parser = ThreadPoolExecutor(1, thread_name_prefix="bodies")
         self._doorkeeper = Doorkeeper(tokens, functools.partial(_run, self._token_pool), clock)
         self._reads = RateLimit(options.reads_per_second)
         self._writes = RateLimit(options.writes_per_second)
+        # Forgotten when nobody waits for it any more.
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._held = Room(options.max_waiting)
         self._held_bytes = Room(options.max_held_bytes)
 
@@ -86,6 +96,7 @@ class Api:
         """Wait for the requests that are being worked on, and end the threads."""
         self._pool.shutdown()
         self._token_pool.shutdown()
+        self._parser.shutdown()
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
@@ -101,6 +112,10 @@ class Api:
         except SigOptStrategyError as error:
             # Such messages hold no password, but where the store is concerns no client.
             _LOG.error("%s %s: %s", scope["method"], scope["path"], error)
+            if isinstance(error, (StoreBusyError, StoreGoneError)):
+                message = "The server's store is busy or away; try again later"
+                body = {"message": message, "status": 503}
+                return json_response(body, 503, {"retry-after": "5"})
             return _failed("The server's store failed; the server's log tells why")
         except Exception:
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
@@ -129,15 +144,46 @@ class Api:
             )
             # Only now: a client that takes its time over a body must not take others' places.
             claim(1)
-            given = functools.partial(parse_body, body)
-            if not has_body:
-                given = functools.partial(parse_query, scope["query_string"])
-            document, timing = await _run(
-                self._pool, self._work, method, path, given, token, caller
+            given: Callable[[], dict[str, Any]] = functools.partial(
+                parse_query, scope["query_string"]
             )
+            if has_body:
+                given = await self._given(body, claim_bytes)
+            async with self._turn(method, path):
+                document, timing = await _run(
+                    self._pool, self._work, method, path, given, token, caller
+                )
         if headers.get("x-response-content") == "skip":
             return Response(status_code=204, headers={**API_HEADERS, "server-timing": timing})
         return json_response(document, 200, {"server-timing": timing})
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, method: str, path: list[str]) -> AsyncIterator[None]:
+        """Wait here for other suggestions of the same experiment, and not in a thread.
+
+        They are made one after the other. Waiting in threads, those of one experiment would keep
+        all threads from everybody else.
+        """
+        if method != "POST" or path[2:] != ["suggestions"]:
+            yield
+            return
+        turn = self._turns.setdefault(path[1], asyncio.Semaphore(_SUGGESTING))
+        async with turn:
+            yield
+
+    async def _given(
+        self, body: bytes, claim: Callable[[int], None]
+    ) -> Callable[[], dict[str, Any]]:
+        """What a body says, to be called in a thread; room for what it becomes is claimed."""
+        if len(body) <= _SMALL_BODY_BYTES:
+            return functools.partial(parse_body, body)
+        limit = self._options.max_held_bytes
+        weight = await _run(self._parser, weight_of, body, limit)
+        if weight > limit:
+            raise Refusal(413, "The body holds more values than the server has room for")
+        claim(max(0, weight - len(body)))
+        parsed = await _run(self._parser, parse_body, body)
+        return lambda: parsed
 
     async def _after_body(self, error: ApiError, receive: Receive, length: str | None) -> ApiError:
         """The refusal, once the body that nobody wants is out of the way."""

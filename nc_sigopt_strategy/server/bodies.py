@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
@@ -14,6 +15,8 @@ from nc_sigopt_strategy.engine.api_error import bad_request
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
 
 _MAX_QUERY_KEYS = 50
+_CONTAINER_BYTES, _VALUE_BYTES = 232, 100
+_COUNTED_BYTES = 64 * 1024
 
 
 async def read_body(
@@ -65,6 +68,28 @@ async def _collect(receive: Receive, limit: int, claim: Callable[[int], None] | 
             parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def weight_of(body: bytes, enough: int = sys.maxsize) -> int:
+    """About how many bytes of memory a body becomes when it is parsed; rather more than fewer.
+
+    A body of eight megabytes may be two million objects. The sizes are CPython's: of a small dict
+    or list, of a number or short string with its place in one, and of text, which takes four bytes
+    per character as soon as one of them lies beyond the Basic Multilingual Plane.
+
+    Args:
+        body: JSON.
+        enough: Beyond this it does not matter how many bytes it is, and counting ends.
+    """
+    weight = 2 * (len(body) if body.isascii() else 4 * len(body))
+    for start in range(0, len(body), _COUNTED_BYTES):
+        # Python's lock is held while one piece is counted, and others run in between.
+        part = body[start : start + _COUNTED_BYTES]
+        weight += _CONTAINER_BYTES * (part.count(b"{") + part.count(b"["))
+        weight += _VALUE_BYTES * (part.count(b",") + part.count(b":"))
+        if weight > enough:
+            break
+    return weight
 
 
 def parse_body(body: bytes) -> dict[str, Any]:

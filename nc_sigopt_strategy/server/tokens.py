@@ -105,6 +105,7 @@ class TokenStore:
                 self._location.driver_hint,
             ) from error
         self._create_table()
+        self._check = self._location.watch()
 
     def _create_table(self) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -206,6 +207,7 @@ class TokenStore:
         self._explained(write)
 
     def _explained(self, work: Callable[[], _Result]) -> _Result:
+        self._check()
         try:
             return work()
         except sqlalchemy.exc.IntegrityError:

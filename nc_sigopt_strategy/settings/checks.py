@@ -14,6 +14,7 @@ from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.settings.choices import (
     ACTIVATION_TYPES,
     CALIBRATIONS,
+    FINISHINGS,
     GOALS,
     MAX_WORKER_NAME,
     PRESETS,
@@ -246,6 +247,7 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "trial_timeout_seconds": _seconds,
     "calibration": _one_of(*CALIBRATIONS),
     "calibration_cache": _path,
+    "finishing": _one_of(*FINISHINGS),
     "finalists": _whole(1),
     "latency_func": _function("seconds"),
     "stored_metrics_func": _function("a dict of metrics"),

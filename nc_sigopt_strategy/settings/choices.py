@@ -11,6 +11,8 @@ LOCAL, SERVER = SUGGESTIONS = ("local", "server")
 PRESETS = ("dtype", "int8", "full")
 # Calibrate once; so, with the digits that INC loses on TensorFlow; in each trial, as INC does.
 EXACT, AS_PRINTED, STOCK = CALIBRATIONS = ("exact", "as_printed", "stock")
+# Whether what Neural Compressor makes of a TensorFlow graph is rewritten to run faster.
+FINISHED, UNFINISHED = FINISHINGS = ("on", "off")
 # Of quantized activations in ONNX Runtime: U8S8, the faster one on x86, and S8S8.
 ACTIVATION_TYPES = ("uint8", "int8")
 # A copy of the registry's names: importing the samplers would import Optuna, which takes its time.

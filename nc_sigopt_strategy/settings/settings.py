@@ -20,6 +20,7 @@ from nc_sigopt_strategy.settings.choices import (
     DEFAULT_PROJECT_ID,
     DEFAULT_SAMPLER,
     EXACT,
+    FINISHED,
     LEASE_SECONDS,
     LOCAL,
     PARETO,
@@ -92,6 +93,9 @@ class Settings:
         calibration: ``exact`` calibrates once and feeds every trial; ``as_printed`` does so with
             the digits that INC loses on TensorFlow; ``stock`` calibrates in every trial, as INC.
         calibration_cache: Folder that keeps calibration statistics for later runs; default: none.
+        finishing: ``on`` rewrites every TensorFlow model that Neural Compressor makes so that it
+            computes the same in less time, see ``backends.finishing``; ``off`` leaves its graph
+            node by node as it is. Other models are not rewritten.
         finalists: How many of the best models are timed side by side at the end.
         latency_func: ``latency_func(model) -> seconds``, replaces our timing of a model.
         stored_metrics_func: ``stored_metrics_func(model) -> {name: value}``, further metrics of a
@@ -139,6 +143,7 @@ class Settings:
     trial_timeout_seconds: float = 0.0
     calibration: str = EXACT
     calibration_cache: Path | None = None
+    finishing: str = FINISHED
     finalists: int = 3
     latency_func: ModelLatency | None = field(default=None, repr=False)
     stored_metrics_func: ModelMetrics | None = field(default=None, repr=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import Identity, Measuring
 from nc_sigopt_strategy.measurement.stored_metrics import StoredMetrics
+from nc_sigopt_strategy.settings.choices import ACTIVATION_TYPES, FINISHED
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.search_space import SearchSpace, SpaceRequest, build_search_space
 from nc_sigopt_strategy.tuning.host import Host
@@ -110,4 +111,15 @@ def identity_of(prepared: Preparation) -> Identity:
         criterion=host.criterion,
         stored_metrics=prepared.stored_metrics.names,
         goal=settings.goal,
+        made_with=_made_with(host, settings),
     )
+
+
+def _made_with(host: Host, settings: Settings) -> dict[str, str]:
+    """Stores of before there were these settings hold nothing of them."""
+    found = {}
+    if settings.activation_type != ACTIVATION_TYPES[0]:
+        found["activation_type"] = settings.activation_type
+    if host.backend.name == "tensorflow" and settings.finishing == FINISHED:
+        found["finishing"] = settings.finishing
+    return found

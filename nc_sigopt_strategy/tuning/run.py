@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 
+from nc_sigopt_strategy.client.sigopt_client import SigOptException
 from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper
@@ -296,6 +297,12 @@ class Run:
                 logger.warning("%s What was measured is dropped.", error)
                 self._open = None
                 return record
+            except SigOptException:
+                # The store does not take it (it is full, the experiment was archived), which ends
+                # the run. It was measured all the same, so this run decides with it.
+                self._open = None
+                self.history.add(record, fingerprint)
+                raise
             finally:
                 self._machine.give()
             self._open = None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.lease import Standing, Worker
-from nc_sigopt_strategy.experiments.suggestion import Suggestion
+from nc_sigopt_strategy.experiments.suggestion import RECLAIMS, Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.space.assignments import AssignmentsKey, assignments_key
@@ -102,6 +102,7 @@ class TrialSource:
                     assignments=left.assignments,
                     origin=left.origin,
                     reruns=left.reruns + 1,
+                    metadata={RECLAIMS: left.suggestion_id},
                 )
         return None
 

@@ -112,12 +112,15 @@ def test_metrics_may_be_left_out(connection: Any) -> None:
 
 
 def test_grid_experiment_computes_its_budget(connection: Any) -> None:
-    parameters = [{**PARAMETERS[3], "grid": [0.1, 0.5], "bounds": None}, PARAMETERS[0]]
+    parameters = [{**PARAMETERS[3], "grid": [0.5, 0.1], "bounds": None}, PARAMETERS[0]]
     made = connection.experiments().create(
         name="grid", type="grid", parameters=parameters, metrics=["score"]
     )
     assert made.observation_budget == 6
-    assert made.to_json()["parameters"][1]["grid"] == [0.1, 0.5]
+    conv, rate = made.to_json()["parameters"]
+    assert (conv["grid"], conv["bounds"]) == (["int8", "bf16", "fp32"], None)
+    assert (rate["grid"], rate["transformation"]) == ([0.1, 0.5], "log")
+    assert rate["bounds"] == {"object": "bounds", "min": 0.1, "max": 0.5}
 
 
 def _categorical(*names: Any, **changes: Any) -> list[dict[str, Any]]:
@@ -126,6 +129,10 @@ def _categorical(*names: Any, **changes: Any) -> list[dict[str, Any]]:
 
 def _double(low: Any, high: Any, **changes: Any) -> list[dict[str, Any]]:
     return [{"name": "d", "type": "double", "bounds": {"min": low, "max": high}, **changes}]
+
+
+def _grid(values: Any, **changes: Any) -> list[dict[str, Any]]:
+    return [{"name": "d", "type": "double", "grid": values, **changes}]
 
 
 LATENCY, ACCURACY = METRICS[0], METRICS[1]
@@ -161,9 +168,14 @@ BAD_EXPERIMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown transformation": (body(parameters=_double(0, 1, transformation="exp")), "exp"),
     "log of an int": (body(parameters=_double(1, 9, type="int", transformation="log")), "int"),
     "prior": (body(parameters=_double(0, 1, prior={"name": "normal"})), "prior"),
-    "empty grid": (body(parameters=_double(0, 1, grid=[])), "grid"),
-    "repeated grid value": (body(parameters=_double(0, 1, grid=[1, 1.0])), "Duplicate"),
+    "empty grid": (body(parameters=_grid([])), "grid"),
+    "null grid": (body(parameters=_grid(None)), "grid"),
+    "grid with bounds": (body(parameters=_double(0, 1, grid=[0, 1])), "bounds"),
+    "grid of one value": (body(parameters=_grid([7])), "at least 2"),
+    "repeated grid value": (body(parameters=_grid([1, 1.0])), "Duplicate"),
+    "log grid from zero": (body(parameters=_grid([0, 1], transformation="log")), "above 0"),
     "grid experiment without a grid": (body(type="grid", parameters=_double(0, 1)), "grid"),
+    "int without a grid": (body(type="grid", parameters=_double(0, 1, type="int")), "grid"),
     "unknown experiment type": (body(type="spe"), "offline"),
     "empty metrics": (body(metrics=[]), "empty"),
     "repeated metric": (body(metrics=["a", "a"]), "Duplicate"),
@@ -246,7 +258,7 @@ def test_update_and_delete(connection: Any) -> None:
         observation_budget=30,
         parallel_bandwidth=2,
         metadata={"x": 1},
-        metrics=[{"name": "accuracy", "threshold": 0.8}],
+        metrics=[{"name": "noise"}, {"name": "latency"}, {"name": "accuracy", "threshold": 0.8}],
     )
     assert changed.name == "other"
     assert (changed.observation_budget, changed.parallel_bandwidth) == (30, 2)
@@ -262,6 +274,11 @@ def test_update_and_delete(connection: Any) -> None:
     assert connection.experiments().fetch().count == 1
 
 
+def _metrics(index: int, **changes: Any) -> list[dict[str, Any]]:
+    """All metrics, one of them changed."""
+    return [{**m, **changes} if i == index else m for i, m in enumerate(METRICS)]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -271,10 +288,13 @@ def test_update_and_delete(connection: Any) -> None:
         ({"observation_budget": 0}, "observation_budget"),
         ({"observation_budget": None}, "observation_budget"),
         ({"project": "nowhere"}, "does not exist"),
-        ({"metrics": [{"name": "speed", "threshold": 1}]}, "speed"),
-        ({"metrics": [{"name": "accuracy", "threshold": None}]}, "must have a threshold"),
-        ({"metrics": [{"name": "latency", "threshold": 1}]}, "must not have a threshold"),
-        ({"metrics": [{"name": "accuracy", "objective": "minimize"}]}, "objective"),
+        ({"metrics": [{"name": "accuracy", "threshold": 0.5}]}, "number of metrics"),
+        ({"metrics": _metrics(2, name="speed")}, "speed"),
+        ({"metrics": _metrics(2, name="accuracy")}, "twice"),
+        ({"metrics": _metrics(1, threshold=None)}, "must have a threshold"),
+        ({"metrics": _metrics(0, threshold=1)}, "must not have a threshold"),
+        ({"metrics": _metrics(1, objective="minimize")}, "objective"),
+        ({"observation_budget": 2**40}, "2147483647"),
     ],
 )
 def test_bad_update_isrefused(shared: Any, changes: dict[str, Any], words: str) -> None:
@@ -286,16 +306,34 @@ def test_bad_update_isrefused(shared: Any, changes: dict[str, Any], words: str) 
 def test_parameters_are_final(shared: Any) -> None:
     made = shared.experiments().create(**body())
     update = shared.experiments(made.id).update
-    refused(lambda: update(parameters=PARAMETERS), 405, "Parameters cannot be changed")
-    refused(lambda: update(parameters=None, name="x"), 405, "Create a new experiment")
+    other = [{**PARAMETERS[2], "bounds": {"min": 1, "max": 5}}]
+    for given in (PARAMETERS[:2], [*PARAMETERS[:2], *other, PARAMETERS[3]], [{"name": "conv"}]):
+        refused(lambda given=given: update(parameters=given), 405, "Parameters cannot be changed")
+    refused(lambda: update(parameters=None, name="x"), 400, "array")
+    refused(lambda: update(parameters=[{"name": "new"}]), 400, "type")
     assert shared.experiments(made.id).fetch().to_json() == made.to_json()
+
+
+def test_parameters_that_are_sent_back_unchanged(connection: Any) -> None:
+    """As programs do that change a fetched document: SigOpt's own server takes that."""
+    grid = {"name": "size", "type": "int", "grid": [4, 2], "default_value": 2}
+    for request in (
+        body(parameters=[*PARAMETERS, grid]),
+        body(type="grid", parameters=[PARAMETERS[0], grid], observation_budget=None, metrics=None),
+    ):
+        made = connection.experiments().create(**request)
+        sent = made.to_json()["parameters"]
+        update = connection.experiments(made.id).update
+        assert update(parameters=sent, name="other").name == "other"
+        names = [{"name": parameter["name"]} for parameter in sent]
+        assert update(parameters=names).to_json()["parameters"] == sent
 
 
 def test_lists_are_paged_newest_first(connection: Any) -> None:
     ids = [connection.experiments().create(**discrete(2, name=f"e{i}")).id for i in range(5)]
     page = connection.experiments().fetch(limit=2)
     assert (page.count, [item.id for item in page.data]) == (5, [ids[4], ids[3]])
-    assert (page.paging.before is None, page.paging.after) == (False, None)
+    assert (page.paging.before is None, page.paging.after) == (False, ids[4])
     assert [item.id for item in page.iterate_pages()] == ids[::-1]
     older = connection.experiments().fetch(limit=2, before=page.paging.before)
     assert [item.id for item in older.data] == [ids[2], ids[1]]
@@ -314,9 +352,8 @@ def test_lists_are_paged_newest_first(connection: Any) -> None:
         ({"limit": -1}, "limit"),
         ({"limit": "many"}, "limit"),
         ({"before": "x"}, "before"),
-        ({"before": 1, "after": 2}, "Only one"),
+        ({"before": 1, "after": 2, "ascending": True}, "Only one"),
         ({"state": "open"}, "active"),
-        ({"limitt": 3}, "limitt"),
     ],
 )
 def test_bad_query_isrefused(connection: Any, query: dict[str, Any], words: str) -> None:

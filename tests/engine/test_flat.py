@@ -118,26 +118,3 @@ def test_another_driver_reads_it_all_the_same(any_storage_url: str) -> None:
         third.close()
     one.close()
     other.close()
-
-
-def test_an_id_that_is_given_again(storage_url: str) -> None:
-    """SQLite gives the ids of a deleted study, and of its trials, to the next one."""
-    storage, driver = opened(storage_url)
-
-    def experiment() -> list[str]:
-        return ["experiments", driver.answer("POST", ["experiments"], discrete(9))["id"]]
-
-    first = experiment()
-    made = driver.answer("POST", [*first, "suggestions"], {})
-    driver.answer("PUT", [*first, "suggestions", made["id"]], {"metadata": {"old": 1}})
-    driver.answer("POST", [*first, "observations"], {"suggestion": made["id"], "values": SCORE})
-    driver.answer("GET", first, {})
-    storage.delete_study(int(first[1]))  # as the dashboard does
-
-    second = experiment()
-    assert second == first
-    assert driver.answer("GET", second, {})["progress"]["observation_count"] == 0
-    again = driver.answer("POST", [*second, "suggestions"], {})
-    assert again["id"] == made["id"]
-    assert driver.answer("GET", [*second, "suggestions", again["id"]], {})["metadata"] is None
-    driver.close()

@@ -23,12 +23,16 @@ def _walk(connection: Any, *path: Any, **query: Any) -> list[str]:
         if page["paging"]["before"] is None:
             break
         marker = {"before": page["paging"]["before"]}
+    if query.get("ascending"):
+        return found
     # And back again.
     back = [item["id"] for item in page["data"]]
     while page["paging"]["after"] is not None:
         after = page["paging"]["after"]
         page = _get(connection, *path, limit=2, after=after, **query)
         back = [item["id"] for item in page["data"]] + back
+        if not page["data"]:
+            break
     assert back == found
     return found
 
@@ -55,10 +59,11 @@ def observed(connection: Any) -> tuple[Any, list[str]]:
         (None, [0, 1, 2, 3, 4]),
         ("id", [0, 1, 2, 3, 4]),
         ("timestamp", [0, 1, 2, 3, 4]),
-        ("value", [2, 1, 3, 0, 4]),
-        ("value-latency", [2, 1, 3, 0, 4]),
-        ("value-accuracy", [2, 0, 1, 3, 4]),
-        ("value_stddev-latency", [1, 2, 4, 0, 3]),
+        ("value", [0, 1, 3, 4, 2]),
+        ("value-latency", [1, 3, 0, 4, 2]),
+        ("value-accuracy", [0, 1, 3, 4, 2]),
+        ("value_stddev-latency", [4, 0, 3, 1, 2]),
+        ("value-speed", [0, 1, 2, 3, 4]),
         ("parameter-rate", [0, 1, 2, 3, 4]),
         ("parameter-depth", [0, 2, 4, 1, 3]),
     ],
@@ -73,7 +78,7 @@ def test_orders_of_observations(
     assert _walk(connection, *path, sort=sort) == expected[::-1]
 
 
-@pytest.mark.parametrize("sort", ["speed", "value-speed", "parameter-", "parameter-x", "value_"])
+@pytest.mark.parametrize("sort", ["speed", "parameter-", "parameter-x", "value_"])
 def test_unknown_orders(connection: Any, observed: tuple[Any, list[str]], sort: str) -> None:
     path = ("experiments", observed[0], "observations")
     refused(lambda: _get(connection, *path, sort=sort), 400, "sort")

@@ -101,7 +101,18 @@ BAD_OBSERVATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"assignments": ASSIGNMENTS, "failed": True, "values": values()},
         "must not have values",
     ),
-    "failed as text": ({"assignments": ASSIGNMENTS, "failed": "maybe"}, "boolean"),
+    "failed as text": ({"assignments": ASSIGNMENTS, "failed": "true"}, "boolean"),
+    "an answer's values": (
+        {"assignments": ASSIGNMENTS, "values": [{**v, "object": "metric"} for v in values()]},
+        "object",
+    ),
+    "a stddev that no server keeps": (
+        {
+            "assignments": ASSIGNMENTS,
+            "values": [*values()[:2], {"name": "noise", "value": 1, "value_stddev": 1e200}],
+        },
+        "at most",
+    ),
     "unknown suggestion": ({"suggestion": "999", "values": values()}, "No suggestion: 999"),
     "missing metric": ({"assignments": ASSIGNMENTS, "values": values()[:2]}, "noise"),
     "no values": ({"assignments": ASSIGNMENTS, "values": []}, "every metric"),
@@ -189,22 +200,13 @@ def test_batch(connection: Any) -> None:
         {"suggestion": suggestion, "failed": True},
     ]
     dry = endpoint.observations().create_batch(observations=batch, dry_run=True)
-    assert (dry.count, endpoint.observations().fetch().count) == (0, 0)
+    assert (dry.count, endpoint.observations().fetch().count) == (2, 0)
+    assert [(item.id, item.failed) for item in dry.data] == [(None, False), (None, True)]
     made = endpoint.observations().create_batch(observations=batch)
     assert [item.failed for item in made.iterate_pages()] == [False, True]
     assert endpoint.observations().fetch().count == 2
     too_many = [batch[0]] * 2501
     refused(lambda: endpoint.observations().create_batch(observations=too_many), 400, "2500")
-
-
-def test_observations_are_final(connection: Any) -> None:
-    endpoint = _endpoint(connection)
-    made = endpoint.observations().create(assignments=ASSIGNMENTS, values=values())
-    change = endpoint.observations(made.id).update
-    refused(lambda: change(values=values(3.0)), 405, "already learned")
-    refused(endpoint.observations(made.id).delete, 405, "already learned")
-    refused(endpoint.observations().delete, 405, "already learned")
-    assert endpoint.observations(made.id).fetch().to_json() == made.to_json()
 
 
 def _best(endpoint: Any) -> list[list[float]]:
@@ -233,7 +235,8 @@ def test_best_assignments_with_a_constraint(connection: Any) -> None:
         "metadata": {"a": 1},
         "values": met.to_json()["values"],
     }
-    endpoint.update(metrics=[{"name": "accuracy", "threshold": 0.92}])
+    others = [{"name": "latency"}, {"name": "noise"}]
+    endpoint.update(metrics=[{"name": "accuracy", "threshold": 0.92}, *others])
     assert _best(endpoint) == [[0.95, 3.0, 0.0]]
 
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,24 @@ def test_it_answers_as_it_did_then(driver: EmbeddedDriver) -> None:
     then = json.loads((DATA / "store_e2c1719.json").read_text())
     assert len(then) > 20
     for view in then:
-        assert driver.answer("GET", view["path"], {}) == view["answer"], view["path"]
+        now = _without_grid_bounds(driver.answer("GET", view["path"], {}))
+        if now["object"] == "pagination":
+            # Since then the first page tells its newest item, to ask later what came after it.
+            newest = now["paging"].pop("after")
+            if view["path"][-1] != "best_assignments":
+                assert (newest is None) == (now["data"] == [])
+            del view["answer"]["paging"]["after"]
+        assert now == view["answer"], view["path"]
+
+
+def _without_grid_bounds(answer: Any) -> Any:
+    """The answer as it was then: a parameter with a grid had no bounds."""
+    if isinstance(answer, list):
+        return [_without_grid_bounds(entry) for entry in answer]
+    if not isinstance(answer, dict):
+        return answer
+    bounds = {"bounds": None} if answer.get("object") == "parameter" and "grid" in answer else {}
+    return {key: _without_grid_bounds(entry) for key, entry in answer.items()} | bounds
 
 
 def test_it_goes_on(driver: EmbeddedDriver) -> None:

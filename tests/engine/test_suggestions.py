@@ -12,7 +12,7 @@ import sigopt
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.sampling import available_samplers
-from tests.engine.examples import ASSIGNMENTS, PARAMETERS, body, discrete, refused, values
+from tests.engine.examples import ASSIGNMENTS, body, discrete, refused, values
 
 
 def test_suggestion_document(connection: Any) -> None:
@@ -67,6 +67,7 @@ def test_sampled_suggestions_are_in_the_domain(connection: Any) -> None:
         ({"assignments": {**ASSIGNMENTS, "extra": 1}}, "extra"),
         ({"assignments": {"conv": "int8"}}, "Missing parameters"),
         ({"assignments": []}, "object"),
+        ({"assignments": None}, "object"),
         ({"metadata": {"k": [1]}}, "number"),
         ({"task": "cheap"}, "task"),
     ],
@@ -148,8 +149,9 @@ def test_every_combination_once_then_again(sampler: str) -> None:
     assert len(set(seen[:24])) == 24
     assert set(seen[24:]) < set(seen[:24])
     if sampler == "grid":
-        everything = itertools.product(*([f"v{i}" for i in range(n)] for n in (3, 2, 4)))
-        assert seen[:24] == list(everything)
+        # The first parameter changes fastest.
+        everything = itertools.product(*([f"v{i}" for i in range(n)] for n in (4, 2, 3)))
+        assert seen[:24] == [combination[::-1] for combination in everything]
     driver.close()
 
 
@@ -161,11 +163,16 @@ def test_a_deleted_point_is_suggested_again(embedded: Any) -> None:
     assert third.assignments == first.assignments != second.assignments
 
 
-def test_grid_experiment_runs_out(embedded: Any) -> None:
-    request = {**discrete(2), "type": "grid"}
+def test_a_grid_experiment_starts_over(embedded: Any) -> None:
+    """The first parameter changes fastest; what is used up begins again, observed or not."""
+    request = {**discrete(2, 2), "type": "grid"}
     endpoint = embedded.experiments(embedded.experiments().create(**request).id)
-    assert [endpoint.suggestions().create().assignments["p0"] for _ in range(2)] == ["v0", "v1"]
-    refused(endpoint.suggestions().create, 500, "No suggestion left")
+    made = [endpoint.suggestions().create() for _ in range(5)]
+    endpoint.observations().create(suggestion=made[0].id, values=[{"value": 1}])
+    made += [endpoint.suggestions().create() for _ in range(2)]
+    found = [tuple(suggestion.assignments.values()) for suggestion in made]
+    once = [("v0", "v0"), ("v1", "v0"), ("v0", "v1"), ("v1", "v1")]
+    assert found == (once + once)[:7]
 
 
 def test_grid_sampler_on_a_continuous_experiment() -> None:
@@ -174,17 +181,6 @@ def test_grid_sampler_on_a_continuous_experiment() -> None:
     endpoint = connection.experiments(connection.experiments().create(**body()).id)
     refused(endpoint.suggestions().create, 400, "rate", "continuous")
     driver.close()
-
-
-def test_a_single_grid_value_is_no_choice(embedded: Any) -> None:
-    parameters = [PARAMETERS[0], {"name": "g", "type": "int", "grid": [7]}]
-    request = {"name": "x", "parameters": parameters, "metrics": ["score"]}
-    endpoint = embedded.experiments(embedded.experiments().create(**request).id)
-    for index in range(14):
-        made = endpoint.suggestions().create()
-        assert made.assignments["g"] == 7
-        value = [{"name": "score", "value": index}]
-        endpoint.observations().create(suggestion=made.id, values=value)
 
 
 def _run(url: str, seed: int | None, steps: int, sampler: str) -> list[dict[str, Any]]:

@@ -41,6 +41,7 @@ def test_what_was_chosen_is_named_too() -> None:
         "absolute 0.5",
         ("b", "a"),
         "pareto",
+        {"finishing": "on"},
     )
     assert found.fingerprints() == {
         "model": "b8cbf3e197a5c4d4b02af5eb94ba90a90230a486a692876a2753380043660c75",
@@ -53,6 +54,7 @@ def test_what_was_chosen_is_named_too() -> None:
         ),
         "stored metrics": '["a", "b"]',
         "goal": "pareto",
+        "finishing": "on",
     }
 
 

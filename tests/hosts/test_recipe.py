@@ -30,6 +30,15 @@ def test_every_item_is_a_list_and_names_match_only_themselves() -> None:
     assert recipe[pool] == {"activation": {"dtype": ["fp32"]}}
 
 
+def test_what_was_finished_is_said_to_readers_and_matches_no_op() -> None:
+    recipe = op_name_dict(STATES, finished=True)
+    note, *others = recipe
+    assert "nc_sigopt_strategy.finish" in note
+    assert recipe[note] == {}
+    assert {name: recipe[name] for name in others} == op_name_dict(STATES)
+    assert not any(re.fullmatch(note, name) for name, _ in STATES)
+
+
 def test_file_is_the_op_name_dict(tmp_path: Path) -> None:
     path = write_recipe(op_name_dict(STATES), tmp_path)
     assert json.loads(path.read_text()) == op_name_dict(STATES)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from nc_sigopt_strategy.client.connections import open_embedded
+from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.opening import join_on
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
 from nc_sigopt_strategy.results.run_files import read_trials
@@ -207,6 +208,15 @@ def test_interrupted_default_is_measured_when_continued(
     assert trials[0].interrupted
     assert trials[1].origin == "seed: default int8"
     assert trials[1].state.value == "observed"
+
+
+def test_finished_and_unfinished_models_do_not_mix(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    fit(small_model, configure(tmp_path, max_trials=1), small_loader, small_accuracy)
+    changed = {"sigopt_experiment_id": outcome().experiment_id, "finishing": "off"}
+    with pytest.raises(ExperimentError, match="finishing changed"):
+        fit(small_model, configure(tmp_path, changed), small_loader, small_accuracy)
 
 
 def test_fp32_reference_is_restored_as_such(

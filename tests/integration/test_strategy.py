@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +22,7 @@ from neural_compressor.utils.utility import CpuInfo
 import nc_sigopt_strategy
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from nc_sigopt_strategy.results.trial_record import TrialState
-from tests.conftest import logged
+from tests.conftest import INPUT_NAME, OUTPUT_NAME, logged
 from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration
@@ -69,8 +71,44 @@ def test_recipe_rebuilds_the_same_graph_with_basic(
     model = fit(small_model, configure(tmp_path, kwargs), small_loader, small_accuracy)
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     conf = configure(tmp_path, strategy="basic", max_trials=1, quant_level=1, op_name_dict=recipe)
+    rebuilt = nc_sigopt_strategy.finish(fit(small_model, conf, small_loader, small_accuracy))
+    assert _nodes(rebuilt.graph_def) == _nodes(model.graph_def)
+
+
+def test_the_script_rebuilds_the_saved_model(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    kwargs = {"locked_ops": {"conv[01]": "bf16" if CpuInfo().bf16 else "fp32"}}
+    fit(small_model, configure(tmp_path, kwargs, max_trials=1), small_loader, small_accuracy)
+    data, made = tmp_path / "data.npy", tmp_path / "made.pb"
+    np.save(data, np.stack([batch for batch, _ in small_loader][:4]))
+    script = Path(__file__).parents[2] / "examples" / "recipes" / "rebuild_tensorflow.py"
+    recipe = tmp_path / "run" / "recipe.json"
+    subprocess.run(
+        [sys.executable, script, small_model, INPUT_NAME, OUTPUT_NAME, recipe, data, made],
+        check=True,
+        timeout=300,
+    )
+    found, saved = (
+        tf.compat.v1.GraphDef.FromString(path.read_bytes())
+        for path in (made, tmp_path / "run" / "best_model.pb")
+    )
+    assert _nodes(found) == _nodes(saved)
+
+
+def test_unfinished_the_recipe_alone_rebuilds_the_graph(
+    tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
+) -> None:
+    kwargs = {"locked_ops": {"conv[01]": "bf16" if CpuInfo().bf16 else "fp32"}, "finishing": "off"}
+    conf = configure(tmp_path, kwargs, max_trials=1)
+    model = fit(small_model, conf, small_loader, small_accuracy)
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert not any("finished" in pattern for pattern in recipe)
+    conf = configure(tmp_path, strategy="basic", max_trials=1, quant_level=1, op_name_dict=recipe)
     rebuilt = fit(small_model, conf, small_loader, small_accuracy)
     assert _nodes(rebuilt.graph_def) == _nodes(model.graph_def)
+    if CpuInfo().bf16:
+        assert _nodes(nc_sigopt_strategy.finish(rebuilt).graph_def) != _nodes(model.graph_def)
 
 
 def node_kinds(graph: Any) -> float:

@@ -117,7 +117,7 @@ def test_examples_are_accepted_and_answers_are_as_described(
         key=lambda entry: (order.index(entry[1]), -entry[0].count("/"), entry[0]),
     ):
         if "{experiment_id}" in path and verb != "post":
-            ids["suggestion_id"] = call("POST", f"{base}/suggestions", {"assignments": None})["id"]
+            ids["suggestion_id"] = call("POST", f"{base}/suggestions", {})["id"]
             made = call("POST", f"{base}/queued_suggestions", {
                 "assignments": observation["assignments"]})  # fmt: skip
             ids["queued_suggestion_id"] = made["id"]
@@ -184,4 +184,7 @@ def test_names_are_the_engines(
 def test_bodies_are_closed_or_say_why_not() -> None:
     open_ones = {name for name, schema in REQUESTS.items() if "properties" in schema
                  and schema.get("additionalProperties") is not False}  # fmt: skip
-    assert open_ones == set()
+    # As on SigOpt's own server these ignore what they do not know.
+    assert open_ones == {
+        "NewSuggestion", "SuggestionUpdate", "NewQueuedSuggestion", "NewObservations",
+    }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 from nc_sigopt_benchmarks.config.rivals import RUNTIME_TITLES
 from nc_sigopt_benchmarks.judging.comparison import Comparison
 from nc_sigopt_benchmarks.reporting.plot_style import COLOURS, key, legend_below, new_figure, plain
+from nc_sigopt_benchmarks.reporting.point_labels import PointLabel, label_points
 
 _MARKERS = ("o", "s", "^")
 
@@ -17,7 +18,7 @@ def runtime_figure(comparison: Comparison, batch_size: int) -> Any:
     Ours have a black edge, and every point the label of its row.
     """
     figure, (axes,) = new_figure(4.6)
-    handles = []
+    handles, labels = [], []
     for place, (runtime, title) in enumerate(RUNTIME_TITLES.items()):
         shown = False
         for row in comparison.runtimes:
@@ -38,13 +39,7 @@ def runtime_figure(comparison: Comparison, batch_size: int) -> Any:
                 markeredgecolor="black" if row.ours else colour,
                 markeredgewidth=2 if row.ours else 1,
             )
-            axes.annotate(
-                plain(row.label),
-                (speed.value, row.accuracy),
-                xytext=(6, 5),
-                textcoords="offset points",
-                fontsize=7,
-            )
+            labels.append(PointLabel(row.label, speed.value, row.accuracy))
         if shown:
             style = {"color": COLOURS[place], "marker": _MARKERS[place], "linestyle": "none"}
             handles.append(key(title, **style))
@@ -53,9 +48,10 @@ def runtime_figure(comparison: Comparison, batch_size: int) -> Any:
         side = "at least" if comparison.higher_is_better else "at most"
         label = f"bound: {side} {comparison.accuracy_target:.4f}"
         handles.append(key(label, color="black", linestyle="--", linewidth=1))
-    axes.margins(x=0.15)
+    axes.margins(x=0.15, y=0.1)
     axes.set_xlabel(f"speed at batch {batch_size}, over the reference's")
     axes.set_ylabel("accuracy")
     axes.set_title(plain(f"{comparison.model}: accuracy against speed"), fontsize=10.5)
     legend_below(figure, handles)
+    label_points(figure, axes, labels)
     return figure

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nc_sigopt_strategy.hosts.inc.inc_host import IncHost
+from nc_sigopt_strategy.settings.choices import UNFINISHED
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph
 from nc_sigopt_strategy.space.search_space import SpaceRequest, build_search_space
@@ -33,6 +34,7 @@ class Quantizer:
         outputs: Names of the output ops; TensorFlow only.
         sampling_size: How many inputs calibrate.
         preset: Of the search space; see ``Settings.search_space``.
+        finishing: See ``Settings.finishing``; "off" gives Neural Compressor's own graphs.
         config: Further arguments of ``PostTrainingQuantConfig``.
 
     Attributes:
@@ -53,6 +55,7 @@ class Quantizer:
         outputs: tuple[str, ...] = (),
         sampling_size: int = 100,
         preset: str = "full",
+        finishing: str = UNFINISHED,
         **config: Any,
     ) -> None:
         from neural_compressor import config as inc
@@ -75,7 +78,7 @@ class Quantizer:
             # Its presence is what makes Neural Compressor calibrate; it is never asked.
             eval_func=_no_evaluation,
         )
-        self._host = IncHost(strategy, Settings())
+        self._host = IncHost(strategy, Settings(finishing=finishing))
         self.framework = self._host.framework
         self.backend = self._host.backend
         self.ops = self._host.ops()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import sqlalchemy
 
@@ -19,19 +19,32 @@ class Database:
         engine: SQLAlchemy's engine.
         in_memory: Whether it is an SQLite database in memory, whose one connection all threads
             share.
+        check: Raises where the database is not the one that was opened; see ``Location.watch``.
     """
 
-    def __init__(self, engine: sqlalchemy.Engine, *, in_memory: bool) -> None:
+    def __init__(
+        self,
+        engine: sqlalchemy.Engine,
+        *,
+        in_memory: bool,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
         # A read is one statement, or several that allow for changes between them.
         self._readers = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._in_memory = in_memory
+        self._check = check
         self._turn = threading.RLock()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlalchemy.Connection]:
-        """A connection on which each statement is a transaction of its own."""
+        """A connection on which each statement is a transaction of its own.
+
+        Raises:
+            StoreGoneError: The database is not the one that was opened.
+        """
+        self._check()
         if self._in_memory:
             # Not in autocommit: that would change the connection under everybody.
             with self._turn, self.engine.connect() as connection:
@@ -47,9 +60,16 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlalchemy.Connection]:
-        """A transaction: committed at the end, rolled back after an exception."""
+        """A transaction: committed at the end, rolled back after an exception.
+
+        Raises:
+            StoreGoneError: The database is not the one that was opened, before or afterwards.
+        """
         with self.alone(), self.engine.begin() as connection:
+            self._check()
             yield connection
+        # Nothing is confirmed that went into a file which nobody will find.
+        self._check()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
 import sqlalchemy
 
-from nc_sigopt_strategy.errors import StoreError
+from nc_sigopt_strategy.errors import StoreBusyError, StoreError, StoreGoneError
 
 # A write takes milliseconds; a minute covers a machine that swaps.
 SQLITE_BUSY_SECONDS = 60.0
+# The same on PostgreSQL: waiting for a lock of somebody else's, and a statement as a whole.
+LOCK_SECONDS, STATEMENT_SECONDS = 10, 30
+# What a database says of being busy.
+_BUSY_SIGNS = ("locked", "due to lock timeout", "due to statement timeout")
 
 _SECRET_QUERY_WORDS = ("password", "passwd", "pwd", "secret", "token")
 
@@ -107,6 +112,16 @@ _POSTGRESQL_REASONS = (
         "Check that it is up and try again: what was observed is kept.",
     ),
     (
+        "due to lock timeout",
+        "The store {store} has been locked by another process for {lock} s.",
+        "Wait for that process or end it.",
+    ),
+    (
+        "due to statement timeout",
+        "The database server of the store {store} has worked on a statement for {statement} s.",
+        "Look what keeps it busy.",
+    ),
+    (
         "terminating connection",
         "The database server of the store {store} has closed the connection.",
         "Check that it is up and try again: what was observed is kept.",
@@ -197,7 +212,13 @@ class Location:
         if self.url.drivername != "postgresql+psycopg":
             return {}
         given = self.url.query
-        wanted = {"connect_timeout": 10, "application_name": "nc_sigopt_strategy"}
+        wanted = {
+            "connect_timeout": 10,
+            "application_name": "nc_sigopt_strategy",
+            "options": (
+                f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+            ),
+        }
         return {key: value for key, value in wanted.items() if key not in given}
 
     @property
@@ -223,8 +244,11 @@ class Location:
                     "database": self.url.database,
                     "user": self.url.username,
                     "busy": self._busy_seconds,
+                    "lock": LOCK_SECONDS,
+                    "statement": STATEMENT_SECONDS,
                 }
-                return StoreError(fact.format(**names), hint.format(**names))
+                kind = StoreBusyError if sign in _BUSY_SIGNS else StoreError
+                return kind(fact.format(**names), hint.format(**names))
         if self.url.password:
             for shown in {str(self.url.password), quote_plus(str(self.url.password))}:
                 text = text.replace(shown, "***")
@@ -269,6 +293,28 @@ class Location:
         except sqlite3.Error as error:
             raise self.explain(error) from error
 
+    def watch(self) -> Callable[[], None]:
+        """A check that the file of a SQLite store is still the one that it is now.
+
+        A connection goes on working on a file that was deleted, and loses all with its end.
+
+        Returns:
+            The check, which raises ``StoreGoneError``.
+        """
+        path = self.path
+        if path is None:
+            return lambda: None
+        known = _identity(path)
+
+        def check() -> None:
+            if _identity(path) != known:
+                raise StoreGoneError(
+                    f"The store {path} was deleted or replaced while it was open.",
+                    "Put the file back, with its -wal beside it, and start again.",
+                )
+
+        return check
+
     def connect(self) -> sqlite3.Connection:
         """A connection to the SQLite database, set up for several processes.
 
@@ -311,6 +357,15 @@ def _log_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0.01, 0.05))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; ``None`` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _without_secrets(url: sqlalchemy.URL) -> str:

@@ -65,6 +65,7 @@ def _models() -> Any:
 
 _MODELS = _models()
 STUDIES: sqlalchemy.Table = _MODELS.StudyModel.__table__
+STUDY_DIRECTIONS: sqlalchemy.Table = _MODELS.StudyDirectionModel.__table__
 STUDY_USER_ATTRS: sqlalchemy.Table = _MODELS.StudyUserAttributeModel.__table__
 STUDY_SYSTEM_ATTRS: sqlalchemy.Table = _MODELS.StudySystemAttributeModel.__table__
 TRIALS: sqlalchemy.Table = _MODELS.TrialModel.__table__

@@ -6,51 +6,102 @@ Optuna reads all attributes of all studies to list one; a statement per question
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
-from optuna.storages import RDBStorage
+from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
+from sqlalchemy import Column, Integer, Table
 
 from nc_sigopt_strategy.engine.database.database import Database
-from nc_sigopt_strategy.engine.database.opening import quiet_optuna
 from nc_sigopt_strategy.engine.database.optuna_tables import (
     STUDIES,
+    STUDY_DIRECTIONS,
     STUDY_SYSTEM_ATTRS,
     STUDY_USER_ATTRS,
 )
-from nc_sigopt_strategy.engine.database.own_tables import write_row
+from nc_sigopt_strategy.engine.database.own_tables import METADATA, write_row
 
 _DESCRIBED = sqlalchemy.select(
     STUDIES.c.study_id, STUDIES.c.study_name, STUDY_USER_ATTRS.c.value_json
 ).join(STUDY_USER_ATTRS, STUDY_USER_ATTRS.c.study_id == STUDIES.c.study_id)
+
+# Ids that were given to studies of ours, kept when those are deleted.
+_USED_IDS = Table(
+    "nc_sigopt_study_ids",
+    METADATA,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+)
 
 
 class Studies:
     """The studies of a store.
 
     Args:
-        storage: Optuna's storage.
-        database: The same database.
+        database: Where they are.
     """
 
-    def __init__(self, storage: RDBStorage, database: Database) -> None:
-        self._storage = storage
+    def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, name: str, directions: list[str]) -> int:
-        """Create a study.
+    def create(self, name: str, directions: Sequence[str], attr: str, value: Any) -> int:
+        """Create a study with a user attribute, both or neither.
+
+        Args:
+            name: Its name, unique in the database.
+            directions: ``minimize`` or ``maximize`` per objective.
+            attr: The user attribute.
+            value: What it holds.
 
         Returns:
-            Its id.
+            Its id. No other study has it or will have it, also after this one is deleted.
 
         Raises:
             optuna.exceptions.DuplicatedStudyError: The name is taken.
         """
-        with self._database.alone(), quiet_optuna():
-            return self._storage.create_new_study(
-                [StudyDirection[direction.upper()] for direction in directions], name
-            )
+        try:
+            with self._database.writing() as connection:
+                study_id = self._insert(connection, name)
+                connection.execute(
+                    sqlalchemy.insert(STUDY_DIRECTIONS),
+                    [
+                        {
+                            "study_id": study_id,
+                            "objective": index,
+                            "direction": StudyDirection[direction.upper()],
+                        }
+                        for index, direction in enumerate(directions)
+                    ],
+                )
+                connection.execute(
+                    sqlalchemy.insert(STUDY_USER_ATTRS).values(
+                        study_id=study_id, key=attr, value_json=json.dumps(value)
+                    )
+                )
+        except sqlalchemy.exc.IntegrityError as error:
+            raise DuplicatedStudyError(f"There is a study {name!r} already.") from error
+        return study_id
+
+    def _insert(self, connection: sqlalchemy.Connection, name: str) -> int:
+        if not self._database.is_sqlite:
+            made = sqlalchemy.insert(STUDIES).values(study_name=name).returning(STUDIES.c.study_id)
+            return int(connection.execute(made).scalar_one())
+        # SQLite would give the id of a deleted study again, and with it whatever its clients
+        # still have to report.
+        used = sqlalchemy.select(sqlalchemy.func.max(_USED_IDS.c.study_id)).scalar_subquery()
+        there = sqlalchemy.select(sqlalchemy.func.max(STUDIES.c.study_id)).scalar_subquery()
+        highest = sqlalchemy.func.max(
+            sqlalchemy.func.coalesce(used, 0), sqlalchemy.func.coalesce(there, 0)
+        )
+        connection.execute(sqlalchemy.insert(_USED_IDS).values(study_id=highest + 1))
+        study_id = int(
+            connection.execute(
+                sqlalchemy.select(sqlalchemy.func.max(_USED_IDS.c.study_id))
+            ).scalar_one()
+        )
+        connection.execute(sqlalchemy.insert(STUDIES).values(study_id=study_id, study_name=name))
+        return study_id
 
     def id_of(self, name: str) -> int:
         """The id of the study with this name, which must exist."""
@@ -74,6 +125,28 @@ class Studies:
     def set_user_attr(self, study_id: int, key: str, value: Any) -> None:
         """Set a user attribute."""
         self._set(STUDY_USER_ATTRS, study_id, key, value)
+
+    def replace_user_attr(self, study_id: int, key: str, before: str, value: Any) -> bool:
+        """Set a user attribute unless another writer has set it since it was read.
+
+        Args:
+            study_id: The study.
+            key: The attribute.
+            before: Its JSON as it was read.
+            value: The new value.
+
+        Returns:
+            False if it is not as it was read; nothing is written then.
+        """
+        attrs = STUDY_USER_ATTRS.c
+        # One statement, so that the database itself decides between two writers.
+        update = (
+            sqlalchemy.update(STUDY_USER_ATTRS)
+            .where(attrs.study_id == study_id, attrs.key == key, attrs.value_json == before)
+            .values(value_json=json.dumps(value))
+        )
+        with self._database.writing() as connection:
+            return connection.execute(update).rowcount == 1
 
     def system_attr(self, study_id: int, key: str) -> Any:
         """A system attribute; ``None`` without it."""

@@ -1,6 +1,7 @@
 """Reads what is new in an experiment from Optuna's tables.
 
-A finished trial never changes, so only new trials and those that had not finished are looked at.
+A finished trial changes only where the journal says so. So only new trials, those that had not
+finished and those that the journal names are looked at.
 Optuna's own cache reads every open trial with all of its parameters again each time, and parses
 a distribution per parameter; here those are known from the experiment.
 """
@@ -56,8 +57,9 @@ def read_trials(
     space: Mapping[str, BaseDistribution],
     last: int,
     unfinished: Mapping[int, TrialState],
+    changed: Collection[int] = (),
 ) -> list[FrozenTrial]:
-    """Trials that are new or whose state changed.
+    """Trials that are new, whose state changed, or that are said to have changed.
 
     Args:
         database: Where.
@@ -65,19 +67,22 @@ def read_trials(
         space: Parameter name to distribution; all trials share it, so do not change it.
         last: The largest trial id that is known; -1 for none.
         unfinished: Trial id to state of the known ones that had not finished.
+        changed: Ids of known trials to read again, whatever their state.
 
     Returns:
         The trials in the order of their ids. One that lacks a parameter is not among them: it
         was not made by the engine.
     """
+    again = {trial_id for trial_id in changed if trial_id <= last}
     with database.reading() as connection:
         rows: list[Row] = []
-        first, *others = list(_chunks(unfinished)) or [[]]
+        first, *others = list(_chunks(again.union(unfinished))) or [[]]
         values = {"study": study_id, "last": last}
         results = [connection.execute(_NEW_AND_KNOWN, {**values, "ids": first})]
         results += [connection.execute(_KNOWN, {"ids": ids}) for ids in others]
         for row in itertools.chain(*results):
-            if row.trial_id not in unfinished or row.state != unfinished[row.trial_id]:
+            known = None if row.trial_id in again else unfinished.get(row.trial_id)
+            if row.state != known:
                 rows.append(tuple(row))
         rows.sort(key=lambda row: row[0])
         trials: list[FrozenTrial] = []

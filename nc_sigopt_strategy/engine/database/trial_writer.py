@@ -6,7 +6,9 @@ a second writer between them, and several queries per parameter to create one.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +18,9 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import TrialState
 
 from nc_sigopt_strategy.engine.database.database import Database
+from nc_sigopt_strategy.engine.database.journal import hold_study, write_entry
 from nc_sigopt_strategy.engine.database.optuna_tables import (
     FINITE,
-    STUDIES,
     TRIAL_PARAMS,
     TRIAL_SYSTEM_ATTRS,
     TRIAL_USER_ATTRS,
@@ -44,16 +46,27 @@ class Finish:
         user_attrs: What is kept with the trial from now on.
         objectives: Values of Optuna's objectives; empty for FAIL.
         constraints: One number per constraint; above zero means violated.
+        numbered: The one of ``user_attrs`` (an object) that is entered into the journal and gets
+            the entry's number as its ``id``, ``None`` where
+            nothing has arrived.
     """
 
     state: TrialState
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
     objectives: tuple[float, ...] = ()
     constraints: tuple[float, ...] = ()
+    numbered: str | None = None
+
+    def with_number(self, number: int) -> Finish:
+        """The same with the journal's number in place."""
+        if self.numbered is None:
+            return self
+        named = {**self.user_attrs[self.numbered], "id": number}
+        return dataclasses.replace(self, user_attrs={**self.user_attrs, self.numbered: named})
 
 
 class OvertakenError(Exception):
-    """Another process added a trial first; nothing was written."""
+    """Another process wrote first; nothing was written."""
 
 
 class TrialTemplate:
@@ -83,7 +96,7 @@ class TrialTemplate:
         state: TrialState,
         finish: Finish | None,
         only_as: int | None = None,
-    ) -> tuple[int, int]:
+    ) -> tuple[int, int, Finish | None]:
         """Add a trial.
 
         Args:
@@ -96,7 +109,8 @@ class TrialTemplate:
             only_as: The number it must get; ``None`` for whichever is next.
 
         Returns:
-            Trial id, unique in the database, and number in the study, from 0.
+            Trial id, unique in the database, number in the study, from 0, and how it ended,
+            numbered.
 
         Raises:
             OvertakenError: The next number is another one.
@@ -115,8 +129,8 @@ class TrialTemplate:
                 connection.execute(part.statement, part.values(trial_id, internal))
             _insert(connection, TRIAL_USER_ATTRS, _attrs(trial_id, user_attrs))
             if finish is not None:
-                _insert_finish(connection, trial_id, finish)
-        return trial_id, number
+                finish = _insert_finish(connection, study_id, trial_id, finish)
+        return trial_id, number, finish
 
 
 class _Part:
@@ -144,18 +158,24 @@ class _Part:
 
 
 def finish_trial(
-    database: Database, trial_id: int, finish: Finish, state: TrialState = TrialState.RUNNING
-) -> bool:
+    database: Database,
+    study_id: int,
+    trial_id: int,
+    finish: Finish,
+    state: TrialState = TrialState.RUNNING,
+) -> Finish | None:
     """Finish a trial that is in ``state``.
 
     Returns:
-        False if it was not any more: somebody else was faster.
+        How it ended, numbered; ``None`` if it was not in that state any more: somebody else was
+        faster.
     """
     with database.writing() as connection:
+        if finish.numbered is not None:
+            hold_study(connection, study_id)
         if not _change_state(connection, trial_id, state, finish.state, datetime_complete=True):
-            return False
-        _insert_finish(connection, trial_id, finish)
-    return True
+            return None
+        return _insert_finish(connection, study_id, trial_id, finish)
 
 
 def start_trial(database: Database, trial_id: int, user_attrs: Mapping[str, Any]) -> bool:
@@ -195,15 +215,8 @@ def _insert_trial(
     connection: sqlalchemy.Connection, is_sqlite: bool, study_id: int, state: TrialState
 ) -> tuple[int, int]:
     now = time_now()
-    # Two writers would compute the same number, and who reads what is new relies on the ids of
-    # a study growing in the order of the commits. Other databases lock the study's row for both;
-    # SQLite ignores FOR UPDATE, but there the insert takes the only write lock.
-    if not is_sqlite:
-        connection.execute(
-            sqlalchemy.select(STUDIES.c.study_id)
-            .where(STUDIES.c.study_id == study_id)
-            .with_for_update()
-        )
+    # Two writers would compute the same number, too.
+    hold_study(connection, study_id)
     others = TRIALS.alias("others")
     last_number = (
         sqlalchemy.select(others.c.number)
@@ -230,7 +243,18 @@ def _insert_trial(
     return trial_id, int(number)
 
 
-def _insert_finish(connection: sqlalchemy.Connection, trial_id: int, finish: Finish) -> None:
+def _insert_finish(
+    connection: sqlalchemy.Connection, study_id: int, trial_id: int, finish: Finish
+) -> Finish:
+    if finish.numbered is not None:
+        number = write_entry(connection, study_id, trial_id, int(time.time()))
+        finish = finish.with_number(number)
+    insert_ending(connection, trial_id, finish)
+    return finish
+
+
+def insert_ending(connection: sqlalchemy.Connection, trial_id: int, finish: Finish) -> None:
+    """Insert what a trial has from its end; the trial must have none of it yet."""
     values = [
         {"trial_id": trial_id, "objective": index, "value": value, "value_type": FINITE}
         for index, value in enumerate(finish.objectives)

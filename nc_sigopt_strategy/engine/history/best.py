@@ -44,7 +44,8 @@ class BestSoFar:
         satisfies = not any(excess > 0 for excess in self._experiment.violations(values))
         if not self._experiment.optimized:
             if satisfies:
-                bisect.insort(self._satisfying, (point.id, point), key=lambda entry: entry[0])
+                entry = (point.observation_id, point)
+                bisect.insort(self._satisfying, entry, key=lambda entry: entry[0])
             return
         costs = costs_of(self._experiment, values)
         self._regardless.add(costs, point)
@@ -56,14 +57,20 @@ class BestSoFar:
         return self._first_only(self._regardless)
 
     def within_thresholds(self) -> list[Point]:
-        """The best that satisfy all thresholds, by ascending id.
+        """The best that satisfy all thresholds, best first.
 
-        With one optimized metric at most one (the earliest of equals), with two the Pareto set,
-        with none all that satisfy the thresholds.
+        With one optimized metric at most one (the latest of equals, as on a SigOpt server), with
+        two the Pareto set, with none all that satisfy the thresholds. What is best among several
+        goes by the first metric (by name) that is optimized, or without any by the first of all.
         """
-        if not self._experiment.optimized:
-            return [point for _, point in self._satisfying]
-        return self._first_only(self._within)
+        if self._experiment.optimized:
+            points = self._first_only(self._within)
+        else:
+            points = [point for _, point in self._satisfying]
+        leading = (self._experiment.optimized or self._experiment.metrics)[0]
+        sign = -1 if leading.objective == "maximize" else 1
+        points.reverse()  # of equals the latest first
+        return sorted(points, key=lambda point: sign * metric_values(point)[leading.name])
 
     def _first_only(self, front: _Front) -> list[Point]:
         points = front.points()
@@ -81,9 +88,9 @@ class _Front:
         if any(_dominates(other, costs) for other, _ in self._members):
             return
         if len(costs) == 1:
-            # Only the earliest of equals counts, and there may be thousands.
+            # Only the latest of equals counts, and there may be thousands.
             equals = [other for other_costs, other in self._members if other_costs == costs]
-            if equals and equals[0].id < point.id:
+            if equals and equals[0].observation_id > point.observation_id:
                 return
             self._members = [(costs, point)]
             return
@@ -91,8 +98,9 @@ class _Front:
         self._members.append((costs, point))
 
     def points(self) -> list[Point]:
-        """The members by ascending id."""
-        return sorted((point for _, point in self._members), key=lambda point: point.id)
+        """The members in the order of arrival."""
+        members = (point for _, point in self._members)
+        return sorted(members, key=lambda point: point.observation_id)
 
 
 def _dominates(one: Costs, other: Costs) -> bool:

@@ -56,7 +56,7 @@ class ParameterDomain:
         high: Upper bound, inclusive.
         log: Whether a double is searched on a logarithmic scale.
         categories: Values of a categorical parameter, in the order given.
-        grid: The only values allowed for a numeric parameter, in the order given.
+        grid: The only values allowed for a numeric parameter, ascending.
         default_value: Only echoed.
     """
 

@@ -17,11 +17,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from nc_sigopt_strategy.engine.database.database import Database
+from nc_sigopt_strategy.engine.database.journal import News, read_journal
 from nc_sigopt_strategy.engine.database.trial_reader import read_trials
 from nc_sigopt_strategy.engine.database.trial_writer import TrialTemplate
 from nc_sigopt_strategy.engine.history.best import BestSoFar
 from nc_sigopt_strategy.engine.history.description import ExperimentDescription, Metric
-from nc_sigopt_strategy.engine.history.point import Point, made_at, point_of
+from nc_sigopt_strategy.engine.history.point import Point, point_of
 from nc_sigopt_strategy.engine.history.stagnation import (
     LOOKBACK_PER_PARAMETER,
     Costs,
@@ -39,15 +40,18 @@ class Progress:
 
     Attributes:
         count: Number of observations.
-        first: The one made first.
-        last: The one made last.
+        first: The one that arrived first.
+        last: The one that arrived last.
         best: The best one whatever the thresholds; ``None`` unless one metric is optimized.
+        updated: When an observation last arrived, was changed or deleted, in unix seconds; 0 for
+            never.
     """
 
     count: int
     first: Point | None
     last: Point | None
     best: Point | None
+    updated: int = 0
 
 
 NOTHING_YET = Progress(count=0, first=None, last=None, best=None)
@@ -91,14 +95,17 @@ class History:
         self._unfinished: dict[int, TrialState] = {}
         self._last = -1
         self._next_number = 0
-        # Ids in ascending order. A trial is in at most one of the lists at a time, but for
-        # observed suggestions.
+        self._news: News | None = None
+        # Ids in ascending order. A trial is in at most one of the lists at a time.
         self._suggestions: list[int] = []
         self._withdrawn: list[int] = []
         self._queued: list[int] = []
         self._open: list[int] = []
+        # Ids of observations in ascending order, which is that of their arrival, and their trials.
         self._observed: list[int] = []
-        self._made: list[tuple[int, int]] = []
+        self._trial_of: dict[int, int] = {}
+        # How many observations name a suggestion.
+        self._reports: Counter[str] = Counter()
         self._taken: Counter[Key] = Counter()
         self._ranks: dict[Key, int] = {}
         self._metrics: tuple[Metric, ...] | None = None
@@ -108,14 +115,28 @@ class History:
     def refresh(self) -> None:
         """Read what was written since the last time."""
         with self._lock:
+            # The journal first: what is entered after this is read now, or again next time.
+            with self._database.reading() as connection:
+                news = read_journal(connection, self.study_id, self._news)
             for trial in read_trials(
-                self._database, self.study_id, self.space, self._last, self._unfinished
+                self._database,
+                self.study_id,
+                self.space,
+                self._last,
+                self._unfinished,
+                news.trial_ids,
             ):
                 self._take(trial)
+            self._news = news
 
     def __len__(self) -> int:
         """How many trials there are, of whatever kind."""
         return len(self._points)
+
+    @property
+    def size(self) -> int:
+        """How many values of parameters it holds."""
+        return len(self._points) * len(self.space)
 
     @property
     def next_number(self) -> int:
@@ -139,9 +160,19 @@ class History:
             return Selection(self._points, list(self._queued))
 
     def observed(self) -> Sequence[Point]:
-        """Observed points by ascending id."""
+        """Observed points in the order in which the observations arrived."""
         with self._lock:
-            return Selection(self._points, list(self._observed))
+            return Selection(self._points, [self._trial_of[known] for known in self._observed])
+
+    def observation(self, observation_id: int) -> Point | None:
+        """The point with this observation."""
+        with self._lock:
+            trial_id = self._trial_of.get(observation_id)
+            return None if trial_id is None else self._points[trial_id]
+
+    def reports(self, suggestion_id: str) -> int:
+        """How many observations name this suggestion."""
+        return self._reports[suggestion_id]
 
     def progress(self, experiment: ExperimentDescription) -> Progress:
         """How far the experiment is."""
@@ -151,9 +182,10 @@ class History:
             best = self._best_of(experiment).regardless() if single else []
             return Progress(
                 count=len(self._observed),
-                first=self._points[self._made[0][1]] if self._made else None,
-                last=self._points[self._made[-1][1]] if self._made else None,
+                first=self._arrived(0) if self._observed else None,
+                last=self._arrived(-1) if self._observed else None,
                 best=best[0] if best else None,
+                updated=0 if self._news is None else self._news.written,
             )
 
     def best(self, experiment: ExperimentDescription) -> list[Point]:
@@ -168,11 +200,11 @@ class History:
             if len(experiment.optimized) == 1:
                 return self._costs.is_stagnating(lookback)
             front = self._best_of(experiment).regardless()
-            count = len(self._made)
+            count = len(self._observed)
             if not front or count <= lookback:
                 return False
-            latest = self._made[-lookback]
-            earlier = [made_at(point) < latest for point in front]
+            latest = self._observed[-lookback]
+            earlier = [point.observation_id < latest for point in front]
             return is_front_stagnating(experiment, front, earlier, count)
 
     def is_taken(self, assignments: Mapping[str, Any]) -> bool:
@@ -198,6 +230,10 @@ class History:
         """The assignments as something to look up."""
         return tuple(assignments[name] for name in self.space)
 
+    def internal(self, assignments: Mapping[str, Any]) -> dict[str, float]:
+        """The assignments as Optuna's tables hold them."""
+        return {name: self.space[name].to_internal_repr(v) for name, v in assignments.items()}
+
     def study(self) -> optuna.Study:
         """The trials as of now, for a sampler to read."""
         with self._lock:
@@ -220,7 +256,6 @@ class History:
             (self._withdrawn, _is_withdrawn),
             (self._queued, _is_queued),
             (self._open, _is_open),
-            (self._observed, _is_observed),
         ):
             was = old is not None and belongs(old)
             if belongs(new) and not was:
@@ -229,13 +264,33 @@ class History:
                 del ids[bisect.bisect_left(ids, new.id)]
         self._count(old, -1)
         self._count(new, 1)
-        if new.observation is not None and (old is None or old.observation is None):
-            position = bisect.bisect(self._made, made_at(new))
-            self._made.insert(position, made_at(new))
-            if len(self._experiment.optimized) == 1:
-                self._costs.insert(position, self._experiment, new)
-            if self._best is not None:
-                self._best.add(new)
+        if old is None or old.observation != new.observation:
+            if old is not None and old.observation is not None:
+                self._forget(old)
+            if new.observation is not None:
+                self._arrive(new)
+
+    def _arrive(self, point: Point) -> None:
+        position = bisect.bisect(self._observed, point.observation_id)
+        self._observed.insert(position, point.observation_id)
+        self._trial_of[point.observation_id] = point.id
+        self._reports[_suggestion_of(point)] += 1
+        if len(self._experiment.optimized) == 1:
+            self._costs.insert(position, self._experiment, point)
+        if self._best is not None:
+            self._best.add(point)
+
+    def _forget(self, point: Point) -> None:
+        position = bisect.bisect_left(self._observed, point.observation_id)
+        del self._observed[position]
+        del self._trial_of[point.observation_id]
+        self._reports[_suggestion_of(point)] -= 1
+        if len(self._experiment.optimized) == 1:
+            self._costs.remove(position)
+        self._best = None
+
+    def _arrived(self, index: int) -> Point:
+        return self._points[self._trial_of[self._observed[index]]]
 
     def _count(self, point: Point | None, step: int) -> None:
         if point is None or point.withdrawn:
@@ -250,8 +305,8 @@ class History:
         if self._best is None or self._metrics != experiment.metrics:
             self._metrics = experiment.metrics
             self._best = BestSoFar(experiment)
-            for point_id in self._observed:
-                self._best.add(self._points[point_id])
+            for observation_id in self._observed:
+                self._best.add(self._points[self._trial_of[observation_id]])
         return self._best
 
 
@@ -290,5 +345,5 @@ def _is_open(point: Point) -> bool:
     return point.is_open
 
 
-def _is_observed(point: Point) -> bool:
-    return point.observation is not None
+def _suggestion_of(point: Point) -> str:
+    return str((point.observation or {})["suggestion"])

@@ -24,14 +24,16 @@ class Point:
     """One trial, seen with SigOpt's eyes.
 
     Attributes:
-        id: Of the suggestion, of the observation, or of both; unique in the store.
+        id: Of the suggestion, and of the trial; unique in the store.
         number: Position in the experiment, from 0.
         assignments: Parameter name to value.
         suggestion: ``created`` and ``metadata``; ``None`` if it never was a suggestion.
-        observation: ``created``, ``failed``, ``values``, ``metadata`` and ``suggestion``;
+        observation: ``id``, ``created``, ``failed``, ``values``, ``metadata`` and ``suggestion``;
             ``None`` while open.
-        withdrawn: Whether the suggestion, or the queued one, was deleted.
+        withdrawn: Whether the suggestion, the queued one, or the observation of given assignments
+            was deleted.
         queued: ``created`` of a queued suggestion that was not served yet; otherwise ``None``.
+        running: Whether the trial has not ended.
     """
 
     id: int
@@ -41,11 +43,20 @@ class Point:
     observation: JsonObject | None
     withdrawn: bool
     queued: JsonObject | None = None
+    running: bool = False
 
     @property
     def is_open(self) -> bool:
         """Whether it is a suggestion that waits for its observation."""
-        return self.suggestion is not None and self.observation is None and not self.withdrawn
+        return self.suggestion is not None and self.running
+
+    @property
+    def observation_id(self) -> int:
+        """Grows in the order in which the observations of an experiment arrive.
+
+        One that was made before there was a journal has its trial's.
+        """
+        return int((self.observation or {}).get("id", self.id))
 
 
 def point_of(trial: FrozenTrial) -> Point:
@@ -62,9 +73,5 @@ def point_of(trial: FrozenTrial) -> Point:
         observation=attrs.get(OBSERVATION_ATTR) if finished else None,
         withdrawn=finished and WITHDRAWN_ATTR in attrs,
         queued=attrs.get(QUEUED_ATTR) if waiting else None,
+        running=trial.state == TrialState.RUNNING,
     )
-
-
-def made_at(point: Point) -> tuple[int, int]:
-    """When an observation was made, as a key to sort by."""
-    return (point.observation or {})["created"], point.id

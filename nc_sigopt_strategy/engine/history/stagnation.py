@@ -1,7 +1,8 @@
 """Whether an experiment has stopped to improve, as a SigOpt server tells it.
 
-With D parameters, the latest 5 D observations are compared with those before. One optimized
-metric: stagnation is possible when none of the latest beats the fifth best of the earlier ones.
+With D parameters, the latest 5 D observations, by their arrival, are compared with those before.
+One optimized metric: stagnation is possible when none of the latest beats the fifth best of the
+earlier ones.
 Two: when the budget is used and the latest have added nothing to the Pareto set. Thresholds are
 not looked at, and a failed observation is one that has not improved anything.
 """
@@ -21,7 +22,7 @@ TOP = 5
 
 
 class Costs:
-    """What each observation cost in the one optimized metric: in time's order, and sorted."""
+    """What each observation cost in the one optimized metric: as they arrived, and sorted."""
 
     def __init__(self) -> None:
         self._in_order: list[float] = []
@@ -31,7 +32,7 @@ class Costs:
         """Take an observation in.
 
         Args:
-            position: How many observations were made before it.
+            position: How many observations arrived before it.
             experiment: Its metrics.
             point: The observation.
         """
@@ -39,6 +40,11 @@ class Costs:
         cost = costs_of(experiment, values)[0] if values else math.inf
         self._in_order.insert(position, cost)
         bisect.insort(self._sorted, cost)
+
+    def remove(self, position: int) -> None:
+        """Forget the observation at this place."""
+        cost = self._in_order.pop(position)
+        del self._sorted[bisect.bisect_left(self._sorted, cost)]
 
     def is_stagnating(self, lookback: int) -> bool:
         """Whether none of the latest ``lookback`` observations is among the best five."""

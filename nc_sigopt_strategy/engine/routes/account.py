@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from optuna.exceptions import DuplicatedStudyError
 
 from nc_sigopt_strategy.engine import documents, validation
 from nc_sigopt_strategy.engine.api_error import ApiError, bad_request, not_found
 from nc_sigopt_strategy.engine.context import Engine, JsonObject, check_client, unix_now
-from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
+from nc_sigopt_strategy.engine.routes.pagination import paginate
 from nc_sigopt_strategy.engine.store import PROJECT_ATTR
 
 MAX_PROJECT_ID_LENGTH = 32
@@ -45,11 +46,7 @@ def create_project(engine: Engine, data: JsonObject, client_id: str) -> JsonObje
     """POST clients/{client}/projects."""
     check_client(client_id)
     validation.check_keys(data, ("id", "name", "metadata"))
-    project_id = validation.name(validation.required(data, "id"), "id", MAX_PROJECT_ID_LENGTH)
-    if not _PROJECT_ID.fullmatch(project_id):
-        raise bad_request(
-            f"Invalid project id {project_id!r}: only a-z, 0-9, '-', '_' and '.' are allowed"
-        )
+    project_id = check_project_id(validation.required(data, "id"))
     now = unix_now()
     stored = {
         "id": project_id,
@@ -75,7 +72,6 @@ def create_project(engine: Engine, data: JsonObject, client_id: str) -> JsonObje
 def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
     """GET clients/{client}/projects."""
     check_client(client_id)
-    validation.check_keys(data, ("user", "deleted", "sort", "ascending", *PAGING_KEYS), "query")
     deleted = validation.boolean(data.get("deleted", False), "deleted")
     order = validation.one_of(data.get("sort", "created"), ("created", "updated"), "sort")
     ascending = validation.boolean(data.get("ascending", False), "ascending")
@@ -104,16 +100,16 @@ def update_project(
     engine: Engine, data: JsonObject, client_id: str, project_id: str
 ) -> JsonObject:
     """PUT clients/{client}/projects/{project}."""
-    study_id, stored = _project(engine, client_id, project_id)
+    study_id, _ = _project(engine, client_id, project_id)
     validation.check_keys(data, ("name", "metadata", "deleted"))
+    changes: JsonObject = {"updated": unix_now()}
     if "name" in data:
-        stored["name"] = validation.name(data["name"], "name")
+        changes["name"] = validation.name(data["name"], "name")
     if "metadata" in data:
-        stored["metadata"] = validation.metadata(data["metadata"])
+        changes["metadata"] = validation.metadata(data["metadata"])
     if "deleted" in data:
-        stored["deleted"] = validation.boolean(data["deleted"], "deleted")
-    stored["updated"] = unix_now()
-    engine.store.save_project(study_id, stored)
+        changes["deleted"] = validation.boolean(data["deleted"], "deleted")
+    stored = engine.store.change_project(study_id, lambda project: {**project, **changes})
     return documents.project(stored, _experiment_counts(engine).get(project_id, 0))
 
 
@@ -129,8 +125,24 @@ def check_project(engine: Engine, project_id: str | None) -> None:
         )
 
 
+def check_project_id(value: Any) -> str:
+    """A project id as it may be, whether or not there is such a project.
+
+    Raises:
+        ApiError: 400.
+    """
+    project_id = validation.name(value, "id", MAX_PROJECT_ID_LENGTH)
+    if not _PROJECT_ID.fullmatch(project_id):
+        raise bad_request(
+            f"Invalid project id {validation.show(project_id)}: only a-z, 0-9, '-', '_' and '.' "
+            "are allowed"
+        )
+    return project_id
+
+
 def _project(engine: Engine, client_id: str, project_id: str) -> tuple[int, JsonObject]:
     check_client(client_id)
+    check_project_id(project_id)
     found = engine.store.projects().get(project_id)
     if found is None:
         raise not_found(f"No project {project_id} in client {client_id}")

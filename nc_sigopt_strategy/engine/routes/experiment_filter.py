@@ -10,10 +10,6 @@ from nc_sigopt_strategy.engine import validation
 from nc_sigopt_strategy.engine.history.description import ExperimentDescription
 
 SORTS = ("id", "recent")
-LIST_KEYS = (
-    "state", "search", "sort", "ascending", "development", "user", "include_ai",
-    "period_start", "period_end",
-)  # fmt: skip
 
 
 def experiment_filter(

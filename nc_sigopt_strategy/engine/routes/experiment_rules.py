@@ -30,6 +30,8 @@ MIN_BOUNDS_WIDTH = 1e-8
 MAX_INT = 2**53
 # Samplers compute with squares, which must not overflow.
 MAX_DOUBLE = 1e150
+# SigOpt keeps budgets in 32 bits.
+MAX_BUDGET = 2**31 - 1
 
 # Parts of SigOpt that the engine does not have. Empty values are accepted, since clients send
 # them as defaults; anything else is refused instead of being ignored.
@@ -80,9 +82,60 @@ def new_experiment(data: dict[str, Any], now: int) -> ExperimentDescription:
     return _with_required_budget(experiment)
 
 
+def leaves_parameters(parameters: Sequence[ParameterDomain], value: Any) -> bool:
+    """Whether the ``parameters`` of an update leave all as they are.
+
+    Args:
+        parameters: Those of the experiment.
+        value: What was sent: all parameters, each with its name and what of it may have changed.
+
+    Raises:
+        ApiError: 400, it is no list of parameters.
+    """
+    known = {parameter.name: _as_request(parameter) for parameter in parameters}
+    entries = [
+        validation.object_(e, "parameters[]") for e in validation.array(value, "parameters")
+    ]
+    merged = []
+    for entry in entries:
+        name = entry.get("name")
+        before = known.get(name, {}) if isinstance(name, str) else {}
+        given = {key: said for key, said in entry.items() if said is not None}
+        if "grid" in before:  # what an answer says of its bounds follows from the grid
+            given.pop("bounds", None)
+        if "grid" not in before and before.get("type") == "categorical":
+            given.pop("grid", None)
+        merged.append({**before, **given})
+    return _parameters(merged) == tuple(parameters)
+
+
+def _as_request(parameter: ParameterDomain) -> dict[str, Any]:
+    """A parameter as the body of a create request has it."""
+    raw: dict[str, Any] = {"name": parameter.name, "type": parameter.type}
+    if parameter.type == "categorical":
+        raw["categorical_values"] = list(parameter.categories)
+    elif parameter.grid:
+        raw["grid"] = list(parameter.grid)
+    else:
+        raw["bounds"] = {"min": parameter.low, "max": parameter.high}
+    if parameter.log:
+        raw["transformation"] = "log"
+    if parameter.default_value is not None:
+        raw["default_value"] = parameter.default_value
+    return raw
+
+
 def budget(value: Any) -> int | None:
     """An observation budget: a positive integer or none."""
-    return None if value is None else validation.integer(value, "observation_budget", 1)
+    if value is None:
+        return None
+    checked = validation.integer(value, "observation_budget", 1)
+    if checked > MAX_BUDGET:
+        raise bad_request(
+            f"observation_budget must be less than or equal to {MAX_BUDGET}, "
+            f"got {validation.show(checked)}"
+        )
+    return checked
 
 
 def bandwidth(value: Any) -> int | None:
@@ -188,8 +241,8 @@ def _parameter(entry: Any) -> ParameterDomain:
             raise bad_request(f"Parameter {name}: {key} does not go with type {kind}")
     if kind == "categorical":
         parameter = ParameterDomain(name, kind, categories=_categories(raw, name))
-    elif raw.get("grid") is not None:
-        parameter = ParameterDomain(name, kind, grid=_grid(raw, name, kind))
+    elif "grid" in raw:
+        parameter = _gridded(raw, name, kind)
     else:
         parameter = _bounded(raw, name, kind)
     default = raw.get("default_value")
@@ -214,11 +267,15 @@ def _bounded(raw: dict[str, Any], name: str, kind: str) -> ParameterDomain:
     high = check(validation.required(bounds, "max"), f"bounds.max of {name}")
     if high - low < MIN_BOUNDS_WIDTH:
         raise bad_request(f"Parameter {name}: max must be greater than min, got {low} to {high}")
+    return ParameterDomain(name, kind, low=low, high=high, log=_is_log(raw, name, low))
+
+
+def _is_log(raw: dict[str, Any], name: str, low: float) -> bool:
     transformation = "none" if raw.get("transformation") is None else raw["transformation"]
     log = validation.one_of(transformation, ("none", "log"), f"transformation of {name}") == "log"
     if log and low <= 0:
         raise bad_request(f"Parameter {name}: a log transformation needs min above 0, got {low}")
-    return ParameterDomain(name, kind, low=low, high=high, log=log)
+    return log
 
 
 def _categories(raw: dict[str, Any], name: str) -> tuple[str, ...]:
@@ -241,14 +298,19 @@ def _categories(raw: dict[str, Any], name: str) -> tuple[str, ...]:
     return names
 
 
-def _grid(raw: dict[str, Any], name: str, kind: str) -> tuple[float, ...]:
+def _gridded(raw: dict[str, Any], name: str, kind: str) -> ParameterDomain:
+    """A parameter with a grid, whose bounds are the least and the largest value of that."""
     values = validation.array(raw["grid"], f"grid of {name}")
+    if raw.get("bounds") is not None:
+        raise bad_request(f"Parameter {name}: the grid gives the bounds, so leave bounds out")
     check = _number_check(kind)
-    numbers = tuple(check(value, f"grid of {name}") for value in values)
-    if not numbers:
-        raise bad_request(f"Parameter {name}: the grid must not be empty")
+    numbers = tuple(sorted(check(value, f"grid of {name}") for value in values))
     _check_distinct(numbers, f"grid values of {name}")
-    return numbers
+    if len(numbers) < 2:
+        raise bad_request(
+            f"Parameter {name}: the grid needs at least 2 values, got {len(numbers)}"
+        )
+    return ParameterDomain(name, kind, grid=numbers, log=_is_log(raw, name, numbers[0]))
 
 
 def _number_check(kind: str) -> Callable[[Any, str], float]:
@@ -279,10 +341,13 @@ def _with_required_budget(experiment: ExperimentDescription) -> ExperimentDescri
 
 def _with_grid_budget(experiment: ExperimentDescription) -> ExperimentDescription:
     """A grid's budget is the number of its combinations, whatever was asked for."""
-    space = experiment.search_space()
-    if not Enumeration.is_finite(space):
-        raise bad_request("A grid experiment needs a grid for every double parameter")
-    size = Enumeration(space).size
+    without = [p.name for p in experiment.parameters if not (p.grid or p.categories)]
+    if without:
+        raise bad_request(
+            f"The grid of parameter {without[0]} is missing: a grid experiment needs one for "
+            "every parameter that is not categorical"
+        )
+    size = Enumeration(experiment.search_space()).size
     return dataclasses.replace(experiment, observation_budget=size)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nc_sigopt_strategy.engine import documents, validation
@@ -15,8 +15,8 @@ from nc_sigopt_strategy.engine.history.description import ExperimentDescription,
 from nc_sigopt_strategy.engine.history.history import NOTHING_YET
 from nc_sigopt_strategy.engine.routes import experiment_rules
 from nc_sigopt_strategy.engine.routes.account import check_project, fetch_project
-from nc_sigopt_strategy.engine.routes.experiment_filter import LIST_KEYS, SORTS, experiment_filter
-from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
+from nc_sigopt_strategy.engine.routes.experiment_filter import SORTS, experiment_filter
+from nc_sigopt_strategy.engine.routes.pagination import paginate
 from nc_sigopt_strategy.engine.store import EXPERIMENT_ATTR, StoredExperiment
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
@@ -56,25 +56,28 @@ def fetch_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> Js
 
 
 def update_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
-    """PUT experiments/{experiment}."""
+    """PUT experiments/{experiment}: what is given changes, all of it or nothing."""
     stored = engine.experiment(experiment_id)
-    experiment = stored.experiment
-    if "parameters" in data:
+    if "parameters" in data and not experiment_rules.leaves_parameters(
+        stored.experiment.parameters, data["parameters"]
+    ):
         raise ApiError(
             405,
             "Parameters cannot be changed: the embedded engine compares all observations of an "
             "experiment with each other. Create a new experiment.",
         )
-    validation.check_keys(data, (*_CHANGES, "no_optimize"))
+    validation.check_keys(data, (*_CHANGES, "parameters", "no_optimize"))
     if data.get("no_optimize") is not None:
         validation.boolean(data["no_optimize"], "no_optimize")
-    changes: JsonObject = {"updated": unix_now()}
-    for key, change in _CHANGES.items():
-        if key in data:
-            changes[key] = change(engine, experiment, data[key])
-    changed = dataclasses.replace(experiment, **changes)
-    engine.store.save_experiment(stored.id, changed)
-    return _document(engine, dataclasses.replace(stored, experiment=changed))
+
+    def changed(experiment: ExperimentDescription) -> ExperimentDescription:
+        changes: JsonObject = {"updated": unix_now()}
+        for key, change in _CHANGES.items():
+            if key in data:
+                changes[key] = change(engine, experiment, data[key])
+        return dataclasses.replace(experiment, **changes)
+
+    return _document(engine, engine.store.change_experiment(stored, changed))
 
 
 def delete_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
@@ -83,19 +86,23 @@ def delete_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> J
     validation.check_keys(data, ("include_runs",), "query")
     if "include_runs" in data:
         validation.boolean(data["include_runs"], "include_runs")
-    deleted = dataclasses.replace(stored.experiment, state="deleted", updated=unix_now())
-    engine.store.save_experiment(stored.id, deleted)
+    engine.store.change_experiment(
+        stored,
+        lambda experiment: dataclasses.replace(experiment, state="deleted", updated=unix_now()),
+    )
     return {}
 
 
 def list_best_assignments(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
-    """GET experiments/{experiment}/best_assignments."""
+    """GET experiments/{experiment}/best_assignments: all, best first; no query changes that."""
     stored = engine.experiment(experiment_id)
-    validation.check_keys(data, PAGING_KEYS, "query")
     best = engine.store.history(stored).best(stored.experiment)
-    return paginate(best, data).document(
-        lambda point: documents.best_assignments(stored.experiment, point)
-    )
+    return {
+        "object": "pagination",
+        "count": len(best),
+        "data": [documents.best_assignments(stored.experiment, point) for point in best],
+        "paging": {"before": None, "after": None},
+    }
 
 
 def fetch_stopping_criteria(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
@@ -139,12 +146,12 @@ def _document(engine: Engine, stored: StoredExperiment) -> JsonObject:
 
 
 def _page(engine: Engine, data: JsonObject, project_id: str | None) -> JsonObject:
-    validation.check_keys(data, (*LIST_KEYS, *PAGING_KEYS), "query")
     wanted = experiment_filter(data, project_id)
     items = [stored for stored in engine.store.experiments() if wanted(stored.experiment)]
     by_id = validation.one_of(data.get("sort", "id"), SORTS, "sort") == "id"
     if not by_id:
-        items.sort(key=lambda stored: (stored.experiment.updated, stored.id))
+        changes = engine.store.last_changes()
+        items.sort(key=lambda s: (max(s.experiment.updated, changes.get(s.id, 0)), s.id))
     ascending = validation.boolean(data.get("ascending", False), "ascending")
     page = paginate(items, data, ascending=ascending, by_id=by_id)
     return page.document(lambda stored: _document(engine, stored))
@@ -153,26 +160,44 @@ def _page(engine: Engine, data: JsonObject, project_id: str | None) -> JsonObjec
 def _with_thresholds(experiment: ExperimentDescription, value: Any) -> tuple[Metric, ...]:
     """The metrics with other thresholds; nothing else about them can change."""
     metrics = {metric.name: metric for metric in experiment.metrics}
-    for entry in validation.array(value, "metrics"):
+    changed: dict[str | None, Metric] = {}
+    entries = validation.array(value, "metrics")
+    if len(entries) != len(metrics):
+        raise bad_request(
+            "Changing the number of metrics is forbidden: metrics must list all of them, "
+            f"got {len(entries)} of {len(metrics)}"
+        )
+    for entry in entries:
         raw = validation.object_(entry, "metrics[]")
         validation.check_keys(
             raw, ("name", "objective", "strategy", "threshold", "object"), "metric"
         )
-        name = raw.get("name")
+        # A single metric goes without saying.
+        name = raw.get("name", next(iter(metrics)) if len(metrics) == 1 else None)
         metric = metrics.get(name) if name is None or isinstance(name, str) else None
         if metric is None:
             raise bad_request(f"No metric {validation.show(name)} in this experiment")
-        for key in ("objective", "strategy"):
-            if raw.get(key, getattr(metric, key)) != getattr(metric, key):
-                raise bad_request(f"The {key} of metric {metric.name} cannot be changed")
-        threshold = raw.get("threshold")
-        changed = dataclasses.replace(
-            metric,
-            threshold=None if threshold is None else validation.number(threshold, "threshold"),
-        )
-        experiment_rules.check_threshold(changed, len(experiment.optimized))
-        metrics[metric.name] = changed
-    return tuple(metrics.values())
+        if metric.name in changed:
+            raise bad_request(f"metrics names {metric.name} twice")
+        changed[metric.name] = _with_threshold(experiment, metric, raw)
+    return tuple(changed[name] for name in metrics)
+
+
+def _with_threshold(
+    experiment: ExperimentDescription, metric: Metric, raw: Mapping[str, Any]
+) -> Metric:
+    for key in ("objective", "strategy"):
+        if raw.get(key, getattr(metric, key)) != getattr(metric, key):
+            raise bad_request(f"The {key} of metric {metric.name} cannot be changed")
+    # One that may have none keeps it unless told otherwise.
+    otherwise = None if metric.strategy == "constraint" else metric.threshold
+    threshold = raw.get("threshold", otherwise)
+    changed = dataclasses.replace(
+        metric,
+        threshold=None if threshold is None else validation.number(threshold, "threshold"),
+    )
+    experiment_rules.check_threshold(changed, len(experiment.optimized))
+    return changed
 
 
 def _new_project(engine: Engine, experiment: ExperimentDescription, value: Any) -> str | None:

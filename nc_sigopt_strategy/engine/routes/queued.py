@@ -7,15 +7,15 @@ from nc_sigopt_strategy.engine.api_error import not_found
 from nc_sigopt_strategy.engine.context import Engine, JsonObject, unix_now
 from nc_sigopt_strategy.engine.history.history import History
 from nc_sigopt_strategy.engine.history.point import QUEUED_ATTR, Point
-from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
-from nc_sigopt_strategy.engine.routes.suggestions import check_active, withdraw
+from nc_sigopt_strategy.engine.routes.pagination import paginate
+from nc_sigopt_strategy.engine.routes.suggestions import check_active, refuse_task, withdraw
 
 
 def create_queued(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """POST experiments/{experiment}/queued_suggestions."""
     stored = engine.experiment(experiment_id)
-    validation.check_keys(data, ("assignments",))
-    check_active(stored)
+    check_active(stored, "queued suggestion")
+    refuse_task(data)
     given = validation.required(data, "assignments")
     assignments = stored.experiment.check_assignments(given)
     history = engine.store.history(stored, refresh=False)
@@ -28,7 +28,6 @@ def create_queued(engine: Engine, data: JsonObject, experiment_id: str) -> JsonO
 def list_queued(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET experiments/{experiment}/queued_suggestions."""
     stored = engine.experiment(experiment_id)
-    validation.check_keys(data, PAGING_KEYS, "query")
     page = paginate(engine.store.history(stored).queued(), data)
     return page.document(
         lambda point: documents.queued_suggestion(stored.id, stored.experiment, point)
@@ -49,8 +48,9 @@ def delete_queued(
 ) -> JsonObject:
     """DELETE experiments/{experiment}/queued_suggestions/{queued}: take it back."""
     stored = engine.experiment(experiment_id)
-    point = _queued(engine.store.history(stored), queued_id)
-    if not withdraw(engine, point):
+    history = engine.store.history(stored)
+    point = _queued(history, queued_id)
+    if not withdraw(engine, history, point):
         raise _no_queued(queued_id, stored.id)
     return {}
 

@@ -13,7 +13,7 @@ from nc_sigopt_strategy.engine.context import Engine, JsonObject, unix_now
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, OvertakenError
 from nc_sigopt_strategy.engine.history.history import History
 from nc_sigopt_strategy.engine.history.point import SUGGESTION_ATTR, Point
-from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
+from nc_sigopt_strategy.engine.routes.pagination import paginate
 from nc_sigopt_strategy.engine.store import StoredExperiment
 from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
 
@@ -24,13 +24,14 @@ _RACES = 20
 def create_suggestion(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """POST experiments/{experiment}/suggestions.
 
-    The assignments given, else the oldest queued suggestion, else the sampler's.
+    The assignments given, else the oldest queued suggestion, else the sampler's. Keys that are
+    not known are ignored here and in the other routes of suggestions, as on a SigOpt server.
     """
     stored = engine.experiment(experiment_id)
-    validation.check_keys(data, ("assignments", "metadata"))
-    check_active(stored)
+    check_active(stored, "suggestion")
+    refuse_task(data)
     made = {"created": unix_now(), "metadata": validation.metadata(data.get("metadata"))}
-    if data.get("assignments") is not None:
+    if "assignments" in data:
         assignments = stored.experiment.check_assignments(data["assignments"])
         history = engine.store.history(stored, refresh=False)
         point = engine.store.add(history, assignments, {SUGGESTION_ATTR: made})
@@ -42,7 +43,6 @@ def create_suggestion(engine: Engine, data: JsonObject, experiment_id: str) -> J
 def list_suggestions(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET experiments/{experiment}/suggestions."""
     stored = engine.experiment(experiment_id)
-    validation.check_keys(data, ("state", "deleted", "id", *PAGING_KEYS), "query")
     state = data.get("state")
     if state is not None:
         validation.one_of(state, ("open", "closed"), "state")
@@ -80,7 +80,6 @@ def update_suggestion(
 ) -> JsonObject:
     """PUT experiments/{experiment}/suggestions/{suggestion}: its metadata."""
     stored = engine.experiment(experiment_id)
-    validation.check_keys(data, ("metadata",))
     history = engine.store.history(stored)
     point = _suggestion(history, suggestion_id)
     if "metadata" in data:
@@ -97,8 +96,9 @@ def delete_suggestion(
 ) -> JsonObject:
     """DELETE experiments/{experiment}/suggestions/{suggestion}: take an open one back."""
     stored = engine.experiment(experiment_id)
-    point = _suggestion(engine.store.history(stored), suggestion_id)
-    if not (point.is_open and withdraw(engine, point)):
+    history = engine.store.history(stored)
+    point = _suggestion(history, suggestion_id)
+    if not (point.is_open and withdraw(engine, history, point)):
         raise bad_request(
             f"Suggestion {suggestion_id} has been observed; the embedded engine keeps "
             "observations and what was observed"
@@ -112,24 +112,36 @@ def delete_suggestions(engine: Engine, data: JsonObject, experiment_id: str) -> 
     validation.check_keys(data, ("state",), "query")
     if data.get("state") is not None:
         validation.one_of(data["state"], ("open",), "state")
-    for point in engine.store.history(stored).suggestions(only_open=True):
-        withdraw(engine, point)
+    history = engine.store.history(stored)
+    for point in history.suggestions(only_open=True):
+        withdraw(engine, history, point)
     return {}
 
 
-def check_active(stored: StoredExperiment) -> None:
-    """Refuse to suggest for a deleted experiment.
+def check_active(stored: StoredExperiment, what: str) -> None:
+    """Refuse to make something for a deleted experiment.
 
     Raises:
         ApiError: 400.
     """
     if stored.experiment.state != "active":
-        raise bad_request(f"Experiment {stored.id} is deleted")
+        raise bad_request(f"Cannot create {what} for deleted experiment {stored.id}")
 
 
-def withdraw(engine: Engine, point: Point) -> bool:
+def refuse_task(data: JsonObject) -> None:
+    """Refuse what only experiments with tasks have.
+
+    Raises:
+        ApiError: 400.
+    """
+    if data.get("task") is not None:
+        raise bad_request("task is not offered by the embedded engine")
+
+
+def withdraw(engine: Engine, history: History, point: Point) -> bool:
     """Take a suggestion, or a queued one, back; False if somebody else was faster."""
-    return engine.store.finish(point, Finish(TrialState.FAIL, {WITHDRAWN_ATTR: unix_now()}))
+    finish = Finish(TrialState.FAIL, {WITHDRAWN_ATTR: unix_now()})
+    return engine.store.finish(history, point, finish) is not None
 
 
 def _suggestion(history: History, suggestion_id: str) -> Point:
@@ -151,7 +163,7 @@ def _queued(engine: Engine, history: History, made: JsonObject) -> Point | None:
     """The oldest queued suggestion, which is an open one from now on."""
     for point in history.queued():
         if engine.store.start(point, {SUGGESTION_ATTR: made}):
-            return dataclasses.replace(point, suggestion=made, queued=None)
+            return dataclasses.replace(point, suggestion=made, queued=None, running=True)
     return None
 
 

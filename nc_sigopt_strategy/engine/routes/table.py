@@ -14,6 +14,9 @@ from nc_sigopt_strategy.engine.routes import (
     experiments as experiment_routes,
 )
 from nc_sigopt_strategy.engine.routes import (
+    observation_changes as change_routes,
+)
+from nc_sigopt_strategy.engine.routes import (
     observations as observation_routes,
 )
 from nc_sigopt_strategy.engine.routes import (
@@ -89,13 +92,13 @@ TABLE: dict[str, dict[str, Handler]] = {
     "experiments/{int}/observations": {
         "GET": observation_routes.list_observations,
         "POST": observation_routes.create_observation,
-        "DELETE": observation_routes.refuse_delete,
+        "DELETE": change_routes.delete_observations,
     },
     "experiments/{int}/observations/batch": {"POST": observation_routes.create_observations},
     "experiments/{int}/observations/{int}": {
         "GET": observation_routes.fetch_observation,
-        "PUT": observation_routes.refuse_update,
-        "DELETE": observation_routes.refuse_delete,
+        "PUT": change_routes.update_observation,
+        "DELETE": change_routes.delete_observation,
     },
 }
 

@@ -20,7 +20,7 @@ from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.backends.onnx_fused import fused_into
 from nc_sigopt_strategy.backends.op_graph import as_groups
-from nc_sigopt_strategy.errors import TrialError
+from nc_sigopt_strategy.errors import TrialError, in_one_line
 from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
@@ -34,7 +34,7 @@ from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.hosts.predictor import evaluating
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
-from nc_sigopt_strategy.settings.choices import STOCK
+from nc_sigopt_strategy.settings.choices import FINISHED, STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
@@ -196,6 +196,8 @@ class IncHost:
         scheduler.q_model = strategy.model
         if self._given_onnx is not None:
             self._given_onnx.keep_weights(final)
+        if self._finishes:
+            _finish(final)
         self.backend.keep_choices(final)
         self._quantized = (final, config)
         return final
@@ -213,8 +215,8 @@ class IncHost:
         return Evaluation(value[0], seconds)
 
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
-        """INC's ``op_name_dict``, with which its ``basic`` builds the same graph."""
-        return op_name_dict(self._tune_cfg(choices)["op"])
+        """INC's ``op_name_dict``: its ``basic`` builds the same graph, not yet finished."""
+        return op_name_dict(self._tune_cfg(choices)["op"], finished=self._finishes)
 
     def calibration(self) -> Mapping[str, Any] | None:
         """How often statistics served; ``None`` where INC calibrates in every trial."""
@@ -245,6 +247,10 @@ class IncHost:
             excluded_precisions=getattr(strategy.config, "excluded_precisions", None) or (),
             fused=self._fused,
         )
+
+    @property
+    def _finishes(self) -> bool:
+        return self.backend.name == "tensorflow" and self._settings.finishing == FINISHED
 
     def _integer_ops(self) -> frozenset[str]:
         """Ops that INC lists by their type and leaves as they are, for they compute shapes."""
@@ -348,6 +354,19 @@ def _fold_computed_weights(model: Any) -> None:
     folded = fold_computed_weights(given, keep=model.output_node_names)
     if folded is not given:
         model.graph_def = folded
+
+
+def _finish(model: Any) -> None:
+    # Imported late: it needs TensorFlow.
+    from nc_sigopt_strategy.backends.finishing.finish import finish
+
+    try:
+        finish(model)
+    except Exception as error:  # of a kind of graph that nobody has seen
+        raise TrialError(
+            f"The model that Neural Compressor made cannot be finished: {in_one_line(error)}",
+            'Tune with finishing="off".',
+        ) from error
 
 
 def _onnx_as_given(strategy: Any) -> Any:

@@ -6,21 +6,30 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+# A comment in the language of the keys: a pattern that no op's name matches.
+FINISHED_NOTE = (
+    "(?#The saved model was finished after this: nc_sigopt_strategy.finish does that to the model "
+    "that Neural Compressor builds from here.)"
+)
 # Entries of INC's op state that say what mode an op is in, not how: INC derives them.
 _DERIVED = frozenset({"quant_mode"})
 
 
-def op_name_dict(op_states: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def op_name_dict(
+    op_states: Mapping[tuple[str, str], Mapping[str, Any]], *, finished: bool = False
+) -> dict[str, Any]:
     """Translate a trial's op-wise config.
 
     Args:
         op_states: ``(op name, op type)`` to the state in INC's ``tune_cfg["op"]``.
+        finished: Whether the model was finished; then ``FINISHED_NOTE`` is a key, of no options.
 
     Returns:
         Regular expression that matches one op's name to that op's options, each a list of one.
         With it INC's ``basic`` builds the same graph in its first trial.
     """
-    return {
+    note: dict[str, Any] = {FINISHED_NOTE: {}} if finished else {}
+    return note | {
         re.escape(op[0]): {
             part: {
                 item: [value]

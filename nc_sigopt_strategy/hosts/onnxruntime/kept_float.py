@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import onnx
+
 from nc_sigopt_strategy.backends.onnx_kept_fp32 import MARK, keep_fp32
 from nc_sigopt_strategy.hosts.onnxruntime.graph_view import GraphView
+from nc_sigopt_strategy.hosts.onnxruntime.int8_forms import join_float_hard_sigmoids
 from nc_sigopt_strategy.hosts.onnxruntime.plan import Plan
 
 # What the quantizer calls a tensor that went through int8.
@@ -26,6 +29,7 @@ def keep_float(model: Any, view: GraphView, plan: Plan) -> None:
         plan: What the quantizer was told.
     """
     _read_float_directly(model, view, plan)
+    join_float_hard_sigmoids(model, plan.nodes)
     keep_fp32(model)
 
 
@@ -97,7 +101,7 @@ def _new_nodes(after: Any, old: dict[str, Any]) -> list[dict[str, Any]]:
             "outputs": list(node.output),
             "name": node.name,
             "domain": node.domain if node.HasField("domain") else None,
-            "attributes": {attribute.name: attribute.i for attribute in node.attribute},
+            "attributes": {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute},
         }
         waiting.append(entry)
         found.append(entry)

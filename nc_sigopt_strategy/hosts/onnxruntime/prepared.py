@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import onnx.version_converter
 import onnxruntime
@@ -23,15 +22,16 @@ import onnxruntime
 from nc_sigopt_strategy.backends.onnx_files import fits_one_file
 from nc_sigopt_strategy.backends.onnx_protos import nodes_of, opsets_of, read_in_subgraphs
 from nc_sigopt_strategy.errors import in_one_line
+from nc_sigopt_strategy.hosts.onnxruntime.int8_forms import (
+    divisions_as_products,
+    hard_sigmoids_as_sums,
+)
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
 OPTIMIZED = "basic"
 # ONNX has QLinearConv since then; from there on ONNX Runtime's own ops do what is missing.
 _OLDEST, _UPGRADED = 10, 13
-_ELEMENTWISE = (
-    "Add", "Sub", "Mul", "Div", "Clip", "Relu", "HardSigmoid", "Sigmoid", "BatchNormalization",
-)  # fmt: skip
 # Ops whose weights are quantized, and at which inputs those are.
 WEIGHTED = {"Conv": (1,), "Gemm": (1,), "MatMul": (0, 1)}
 
@@ -67,7 +67,7 @@ def prepare(working: Any) -> Prepared:
     if model is None:
         model = onnx.ModelProto()
         model.CopyFrom(upgraded)
-    steps["products"] = _divisions_as_products(model)
+    steps["products"] = divisions_as_products(model)
     if steps["products"] and steps["optimization"]:
         # They may join the convolutions before them.
         again = _optimized(model, notes)
@@ -75,6 +75,7 @@ def prepare(working: Any) -> Prepared:
     _drop_idle_domains(model)
     steps["opsets"] = [[opset.domain, opset.version] for opset in model.opset_import]
     steps["names"] = name_nodes(model)
+    steps["sums"] = hard_sigmoids_as_sums(model)
     steps["own_weights"] = _give_own_weights(model)
     return Prepared(model, steps, tuple(notes))
 
@@ -133,44 +134,6 @@ def _optimized(working: Any, notes: list[str]) -> Any | None:
     except Exception as error:  # ONNX Runtime has a class of its own for each way to fail
         notes.append(f"ONNX Runtime's optimizer did not prepare the model: {in_one_line(error)}")
         return None
-
-
-def _divisions_as_products(model: Any) -> list[int]:
-    """Multiply where activations are divided by a constant: that has an int8 kernel.
-
-    Exporters write the hard swish so. Only behind convolutions: elsewhere the optimizer knows
-    patterns with a division in them, such as the GELU.
-
-    Returns:
-        Positions of the nodes that were changed.
-    """
-    graph = model.graph
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    convolved: set[str] = set()
-    changed: list[int] = []
-    for position, node in enumerate(graph.node):
-        passes_on = node.op_type in _ELEMENTWISE and any(name in convolved for name in node.input)
-        if passes_on or node.op_type == "Conv":
-            convolved.update(node.output)
-        if node.op_type != "Div" or node.input[0] not in convolved:
-            continue
-        divisor = constants.get(node.input[1])
-        if divisor is None or divisor.data_type != onnx.TensorProto.FLOAT:
-            continue
-        factor = reciprocal(onnx.numpy_helper.to_array(divisor))
-        if not np.isfinite(factor).all():
-            continue
-        node.op_type = "Mul"
-        node.input[1] = f"{node.input[1]}_reciprocal_{position}"
-        graph.initializer.append(onnx.numpy_helper.from_array(factor, node.input[1]))
-        changed.append(position)
-    return changed
-
-
-def reciprocal(values: Any) -> Any:
-    """What multiplies as ``values`` divide; infinite for 0."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.float32(1) / values, np.float32)
 
 
 def _drop_idle_domains(model: Any) -> None:

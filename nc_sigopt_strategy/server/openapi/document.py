@@ -40,7 +40,7 @@ _ERRORS = {
     "408": "The body arrived too slowly",
     "413": "The body is too large",
     "429": "Too many requests; try again later",
-    "500": "The store failed, or a grid experiment has no suggestion left",
+    "500": "The store failed",
 }
 # Which ids of an answer lead where: schema of the answer -> (links by the value's place).
 _LINKS = {

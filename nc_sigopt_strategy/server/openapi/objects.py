@@ -118,7 +118,7 @@ ANSWERS: dict[str, Schema] = {
         default_value={"type": ["string", "number", "null"]},
         prior=_NULL,
         transformation={"enum": ["log", None]},
-        grid={"type": "array", "minItems": 1, "items": NUMBER},
+        grid={"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}},
     ),
     "Progress": _document(
         "progress",
@@ -177,7 +177,8 @@ ANSWERS: dict[str, Schema] = {
     ),
     "Observation": _document(
         "observation",
-        id=_ID,
+        # Without one it was only tried (dry_run).
+        id=nullable(_ID),
         experiment=_ID,
         created=_TIME,
         assignments=ref("Assignments"),

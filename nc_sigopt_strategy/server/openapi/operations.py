@@ -34,8 +34,8 @@ _TIME: Schema = {"type": "integer"}
 _MARKER = _TIME
 _PAGING: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 0, "maximum": 1000},
-    "before": {**_MARKER, "description": "A page's paging.before: go on; not with after"},
-    "after": {**_MARKER, "description": "A page's paging.after: go back; not with before"},
+    "before": {**_MARKER, "description": "A page's paging.before: what follows"},
+    "after": {**_MARKER, "description": "A page's paging.after: what is newer"},
 }
 _ASCENDING = {"ascending": FLAG}
 _EXPERIMENT_QUERY: dict[str, Schema] = {
@@ -156,9 +156,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         ),
     },
     "experiments/{int}/best_assignments": {
-        "GET": Operation(
-            "The best observation, or the Pareto set", "BestAssignmentsPage", query=_PAGING
-        )
+        "GET": Operation("The best observation, or the Pareto set", "BestAssignmentsPage")
     },
     "experiments/{int}/stopping_criteria": {
         "GET": Operation("Whether to go on", "StoppingCriteria")
@@ -226,6 +224,11 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "POST": Operation(
             "Report an observation", "Observation", "NewObservation", example=_OBSERVATION
         ),
+        "DELETE": Operation(
+            "Delete all observations; their suggestions are open again",
+            "Nothing",
+            query={"no_optimize": FLAG},
+        ),
     },
     "experiments/{int}/observations/batch": {
         "POST": Operation(
@@ -235,5 +238,18 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             example={"observations": [_OBSERVATION, _FAILED], "dry_run": False},
         )
     },
-    "experiments/{int}/observations/{int}": {"GET": Operation("An observation", "Observation")},
+    "experiments/{int}/observations/{int}": {
+        "GET": Operation("An observation", "Observation"),
+        "PUT": Operation(
+            "Change an observation",
+            "Observation",
+            "ObservationUpdate",
+            example={"metadata": {"host": "b"}},
+        ),
+        "DELETE": Operation(
+            "Delete an observation; its suggestion is open again",
+            "Nothing",
+            query={"no_optimize": FLAG},
+        ),
+    },
 }

@@ -12,6 +12,7 @@ NAME: Schema = {"type": "string", "pattern": _NAME % 98}
 _CATEGORY: Schema = {"type": "string", "pattern": _NAME % 48}
 NUMBER: Schema = {"type": "number"}
 POSITIVE: Schema = {"type": "integer", "minimum": 1}
+_BUDGET: Schema = {**POSITIVE, "maximum": 2**31 - 1}
 FLAG: Schema = {"type": "boolean"}
 
 
@@ -42,11 +43,17 @@ def _parameter(kind: str, value: Schema, **more: Schema) -> Schema:
         "required": ["min", "max"],
     }
     common = {"name": NAME, "type": {"const": kind}, "default_value": {}}
-    by_bounds = {**common, "bounds": bounds, "grid": {"type": "null"}, **more}
-    by_grid = {**common, "grid": {"type": "array", "items": value, "minItems": 1}}
+    by_bounds = {**common, "bounds": bounds, **more}
+    grid = {"type": "array", "items": value, "minItems": 2, "uniqueItems": True}
+    by_grid = {**common, "grid": grid, "bounds": {"type": "null"}, **more}
     return {
         "anyOf": [
-            {"type": "object", "properties": by_bounds, "required": ["name", "type", "bounds"]},
+            {
+                "type": "object",
+                "properties": by_bounds,
+                "required": ["name", "type", "bounds"],
+                "not": {"required": ["grid"]},
+            },
             {"type": "object", "properties": by_grid, "required": ["name", "type", "grid"]},
         ]
     }
@@ -89,8 +96,7 @@ _VALUE: Schema = closed(
     {
         "name": nullable(NAME),
         "value": NUMBER,
-        "value_stddev": nullable({"type": "number", "minimum": 0}),
-        "object": {},
+        "value_stddev": nullable({"type": "number", "minimum": 0, "maximum": 1e150}),
     },
     "value",
 )
@@ -143,7 +149,7 @@ REQUESTS: dict[str, Schema] = {
             ),
             "project": nullable({"type": "string"}),
             "type": {"enum": ["offline", "random", "grid", None]},
-            "observation_budget": nullable(POSITIVE),
+            "observation_budget": nullable(_BUDGET),
             "parallel_bandwidth": nullable(POSITIVE),
             "num_solutions": {"enum": [1, None]},
             "metadata": ref("Metadata"),
@@ -158,7 +164,7 @@ REQUESTS: dict[str, Schema] = {
             "name": NAME,
             "state": {"enum": ["active", "deleted"]},
             "project": nullable({"type": "string"}),
-            "observation_budget": nullable(POSITIVE),
+            "observation_budget": nullable(_BUDGET),
             "parallel_bandwidth": nullable(POSITIVE),
             "metadata": ref("Metadata"),
             "metrics": {
@@ -172,7 +178,12 @@ REQUESTS: dict[str, Schema] = {
                         "object": {},
                     }
                 ),
-                "description": "Only thresholds can change.",
+                "description": "All metrics; only thresholds can change.",
+            },
+            "parameters": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"name": NAME}, "required": ["name"]},
+                "description": "All parameters, as they are: none can change.",
             },
             "no_optimize": nullable(FLAG),
         }
@@ -187,18 +198,34 @@ REQUESTS: dict[str, Schema] = {
         "name",
     ),
     "ProjectUpdate": closed({"name": NAME, "metadata": ref("Metadata"), "deleted": FLAG}),
-    "NewSuggestion": closed(
-        {"assignments": nullable(ref("Assignments")), "metadata": ref("Metadata")},
-        description="Without assignments the oldest queued suggestion, or the sampler's.",
-    ),
-    "SuggestionUpdate": closed({"metadata": ref("Metadata")}),
-    "NewQueuedSuggestion": closed({"assignments": ref("Assignments")}, "assignments"),
+    "NewSuggestion": {
+        "type": "object",
+        "properties": {
+            "assignments": ref("Assignments"),
+            "metadata": ref("Metadata"),
+            "task": {"type": "null"},
+        },
+        "description": "Without assignments the oldest queued suggestion, or the sampler's. Other "
+        "keys are ignored.",
+    },
+    "SuggestionUpdate": {"type": "object", "properties": {"metadata": ref("Metadata")}},
+    "NewQueuedSuggestion": {
+        "type": "object",
+        "properties": {"assignments": ref("Assignments"), "task": {"type": "null"}},
+        "required": ["assignments"],
+    },
     "NewObservation": closed(
         _OBSERVATION_KEYS,
         description="Of a suggestion or of assignments, with a value of every metric or failed.",
     ),
-    "NewObservations": closed(
-        {
+    "ObservationUpdate": closed(
+        _OBSERVATION_KEYS,
+        description="What is given replaces what was. A failed observation has no values: give "
+        "failed false with values, or failed true with values null.",
+    ),
+    "NewObservations": {
+        "type": "object",
+        "properties": {
             "observations": {
                 "type": "array",
                 "maxItems": 2500,
@@ -207,8 +234,10 @@ REQUESTS: dict[str, Schema] = {
             "dry_run": nullable(FLAG),
             "no_optimize": nullable(FLAG),
         },
-        "observations",
-    ),
+        "required": ["observations"],
+        "description": "With dry_run all are checked and shown, and none is stored. Other keys "
+        "are ignored.",
+    },
     "NewTag": closed(
         {"name": NAME, "color": {"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$"}},
         "name",

@@ -110,6 +110,18 @@ def hard_swish_net(width: int = 16) -> Any:
     return net.model({"images": ("N", 3, 12, 12)}, [x])
 
 
+def hard_sigmoid_net(width: int = 16) -> Any:
+    """Hard swishes as the optimizer writes them, and a gate whose hard sigmoid is ONNX's own."""
+    net = Net()
+    x = net.conv("images", 3, width, 3)
+    x = net.node("Mul", [x, net.node("HardSigmoid", [x], "swish", alpha=1 / 6, beta=0.5)])
+    gate = net.node("GlobalAveragePool", [x])
+    gate = net.node("HardSigmoid", [net.conv(gate, width, width)], "gate")
+    x = net.conv(net.node("Mul", [x, gate]), width, 5)
+    x = net.node("Flatten", [net.node("GlobalAveragePool", [x])])
+    return net.model({"images": ("N", 3, 12, 12)}, [x])
+
+
 def transformer(width: int = 32, heads: int = 4, layers: int = 1) -> Any:
     """Embedding, attention, a GELU between two products, and the mean over a sequence."""
     net = Net()

@@ -15,7 +15,12 @@ from nc_sigopt_strategy.backends.onnx_model import OnnxModel
 from nc_sigopt_strategy.hosts.onnxruntime.onnxruntime_host import OnnxRuntimeHost
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.testing.contract import HostContract
-from tests.hosts.onnxruntime.models import hard_swish_net, image_net, sentence_net
+from tests.hosts.onnxruntime.models import (
+    hard_sigmoid_net,
+    hard_swish_net,
+    image_net,
+    sentence_net,
+)
 
 _SCRIPT = Path(__file__).parents[3] / "examples" / "recipes" / "rebuild_onnxruntime.py"
 
@@ -56,6 +61,12 @@ class TestTransformer(_OnnxRuntimeContract):
     @pytest.fixture
     def host(self) -> OnnxRuntimeHost:
         return OnnxRuntimeHost(sentence_net(), Settings(activation_type="int8"))
+
+
+class TestHardSigmoid(_OnnxRuntimeContract):
+    @pytest.fixture
+    def host(self) -> OnnxRuntimeHost:
+        return OnnxRuntimeHost(image_net(hard_sigmoid_net()), Settings())
 
 
 class TestHardSwish(_OnnxRuntimeContract):

@@ -70,14 +70,17 @@ def gated(kind: str) -> Any:
     return net.model({"x": ("N", 8, 6, 6)}, [net.conv(net.node("Mul", [x, gate]), 8, 8)])
 
 
-@pytest.mark.parametrize("kind", ["Sigmoid", "HardSigmoid"])
-def test_a_gate_belongs_to_the_branch_that_makes_it(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [("Sigmoid", ["Sigmoid"]), ("HardSigmoid", ["Add", "Clip", "Mul"]), ("Tanh", ["Tanh"])],
+)
+def test_a_gate_belongs_to_the_branch_that_makes_it(kind: str, written: list[str]) -> None:
     view, grouping = grouped(gated(kind))
     assert [kinds(view, group.nodes) for group in grouping.groups] == [
-        ["Conv", "Relu"], ["Conv", "Relu"], ["Conv", kind, "Mul"], ["Conv"],
+        ["Conv", "Relu"], ["Conv", "Relu"], ["Conv", *written, "Mul"], ["Conv"],
     ]  # fmt: skip
     third = grouping.groups[2]
-    assert (kind in kinds(view, third.quantized)) == (kind == "Sigmoid")
+    assert (written[0] in kinds(view, third.quantized)) == (kind != "Tanh")
 
 
 def test_swish_belongs_to_its_convolution() -> None:

@@ -20,6 +20,7 @@ from nc_sigopt_benchmarks.research.calibration.calibration_cases import (
 )
 from nc_sigopt_benchmarks.running.quantizer import Quantizer
 from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.settings.choices import FINISHED
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,10 @@ class Subject:
     batch_size: int
 
     def quantizer(self, workspace: Path) -> Quantizer:
-        """Neural Compressor set up with one int8 option, bf16 and fp32 for each op."""
-        return self.case.quantizer(self.images, self.batch_size, workspace, preset="dtype")
+        """One int8 option, bf16 and fp32 for each op, and models as a run's trials have them."""
+        return self.case.quantizer(
+            self.images, self.batch_size, workspace, preset="dtype", finishing=FINISHED
+        )
 
 
 def find_subject(

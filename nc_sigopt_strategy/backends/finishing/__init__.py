@@ -1,0 +1,1 @@
+"""Rewrites of a quantized TensorFlow graph that leave what it computes and make it cheaper."""

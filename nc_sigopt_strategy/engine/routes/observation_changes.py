@@ -1,0 +1,122 @@
+"""Routes that change and delete observations.
+
+The samplers learn from what is there when they are asked, so a change counts from the next
+suggestion on. A suggestion whose last observation is deleted is open again, and whoever looks for
+open suggestions may take it up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from optuna.trial import TrialState
+
+from nc_sigopt_strategy.engine import documents, validation
+from nc_sigopt_strategy.engine.api_error import ApiError
+from nc_sigopt_strategy.engine.context import Engine, JsonObject, unix_now
+from nc_sigopt_strategy.engine.database.trial_changes import Change
+from nc_sigopt_strategy.engine.database.trial_writer import Finish, OvertakenError
+from nc_sigopt_strategy.engine.history.history import History
+from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR, Point
+from nc_sigopt_strategy.engine.routes.observations import observed_point
+from nc_sigopt_strategy.engine.routes.reports import changed_report
+from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
+
+# How often a change is worked out anew because another process was faster.
+_ATTEMPTS = 100
+
+# Marks the trial of a suggestion whose own observation was deleted, while others name it.
+_EMPTIED_ATTR = "observation_deleted"
+
+
+def update_observation(
+    engine: Engine, data: JsonObject, experiment_id: str, observation_id: str
+) -> JsonObject:
+    """PUT experiments/{experiment}/observations/{observation}: what is given replaces what was."""
+    stored = engine.experiment(experiment_id)
+    for _ in range(_ATTEMPTS):
+        history = engine.store.history(stored)
+        point = observed_point(history, observation_id)
+        finish, assignments = changed_report(data, stored, point)
+        params = {} if assignments is None else history.internal(assignments)
+        change = Change(point.id, OBSERVATION_ATTR, point.observation, finish, params)
+        try:
+            engine.store.change(history, [change])
+        except OvertakenError:
+            continue
+        changed = observed_point(engine.store.history(stored), observation_id)
+        return documents.observation(stored.id, stored.experiment, changed)
+    raise _too_busy()
+
+
+def delete_observation(
+    engine: Engine, data: JsonObject, experiment_id: str, observation_id: str
+) -> JsonObject:
+    """DELETE experiments/{experiment}/observations/{observation}."""
+    stored = engine.experiment(experiment_id)
+    _check_no_optimize(data)
+    for _ in range(_ATTEMPTS):
+        history = engine.store.history(stored)
+        point = observed_point(history, observation_id)
+        try:
+            engine.store.change(history, _removal(history, point))
+        except OvertakenError:
+            continue
+        return {}
+    raise _too_busy()
+
+
+def delete_observations(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
+    """DELETE experiments/{experiment}/observations: all of them."""
+    stored = engine.experiment(experiment_id)
+    _check_no_optimize(data)
+    for _ in range(_ATTEMPTS):
+        history = engine.store.history(stored)
+        changes = [_without(point, reopen=True) for point in history.observed()]
+        changes += [_reopened(point) for point in history.suggestions() if _is_emptied(point)]
+        try:
+            engine.store.change(history, changes)
+        except OvertakenError:
+            continue
+        return {}
+    raise _too_busy()
+
+
+def _removal(history: History, point: Point) -> list[Change]:
+    """What deleting one observation changes."""
+    suggestion_id = (point.observation or {})["suggestion"]
+    is_last = suggestion_id is not None and history.reports(suggestion_id) == 1
+    changes = [_without(point, reopen=is_last)]
+    if is_last and point.suggestion is None:
+        suggestion = history.point(int(suggestion_id))
+        if suggestion is not None and _is_emptied(suggestion):
+            changes.append(_reopened(suggestion))
+    return changes
+
+
+def _without(point: Point, *, reopen: bool) -> Change:
+    """A trial without its observation; of a suggestion open again, or kept as closed."""
+    if point.suggestion is None:
+        finish = Finish(TrialState.FAIL, {WITHDRAWN_ATTR: unix_now()})
+    elif reopen:
+        finish = Finish(TrialState.RUNNING)
+    else:
+        finish = Finish(TrialState.FAIL, {_EMPTIED_ATTR: True})
+    return Change(point.id, OBSERVATION_ATTR, point.observation, finish)
+
+
+def _is_emptied(point: Point) -> bool:
+    return not (point.running or point.withdrawn) and point.observation is None
+
+
+def _reopened(point: Point) -> Change:
+    return Change(point.id, _EMPTIED_ATTR, True, Finish(TrialState.RUNNING))
+
+
+def _check_no_optimize(data: dict[str, Any]) -> None:
+    if data.get("no_optimize") is not None:
+        validation.boolean(data["no_optimize"], "no_optimize")
+
+
+def _too_busy() -> ApiError:
+    return ApiError(429, "Others change the same observations; try again")
