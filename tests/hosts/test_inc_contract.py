@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy import finish
 from nc_sigopt_strategy.hosts.inc.inc_host import IncHost
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.testing.contract import HostContract
 from tests.conftest import Loader
+from tests.integration.finished import finished
 from tests.integration.fitting import configure, fit
 from tests.integration.small_onnx import write_small_onnx
 
@@ -66,7 +66,7 @@ class TestTensorFlow(HostContract):
             self.folder, strategy="basic", loss=0.99, max_trials=1, quant_level=1,
             op_name_dict=recipe,
         )  # fmt: skip
-        return finish(fit(self.model, conf, self.loader, self.accuracy))
+        return finished(fit(self.model, conf, self.loader, self.accuracy))
 
 
 class TestOnnxRuntime(HostContract):

@@ -14,6 +14,7 @@ from nc_sigopt_strategy.backends.finishing.dequantized import dequantize_to_bf16
 from nc_sigopt_strategy.backends.finishing.editable_graph import EditableGraph
 from nc_sigopt_strategy.backends.finishing.input_shapes import state_input_shapes
 from nc_sigopt_strategy.backends.finishing.int8_islands import keep_int8
+from nc_sigopt_strategy.backends.finishing.tensorflow_version import require_finishing
 from nc_sigopt_strategy.errors import ModelError
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -48,7 +49,9 @@ def finish(graph: Any, outputs: Iterable[str] = ()) -> Any:
 
     Raises:
         ModelError: It is nothing of that kind, or has no node of an output's name.
+        UnsupportedVersionError: TensorFlow is older than 2.18.
     """
+    require_finishing()
     if isinstance(graph, tf.compat.v1.GraphDef):
         return _finished(graph, outputs)
     if isinstance(graph, tf.Graph):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ from nc_sigopt_strategy.settings.choices import FINISHED, STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 
 class IncHost:
@@ -248,9 +251,20 @@ class IncHost:
             fused=self._fused,
         )
 
-    @property
+    @cached_property
     def _finishes(self) -> bool:
-        return self.backend.name == "tensorflow" and self._settings.finishing == FINISHED
+        if self.backend.name != "tensorflow" or self._settings.finishing != FINISHED:
+            return False
+        # Imported late: it needs TensorFlow.
+        from nc_sigopt_strategy.backends.finishing.tensorflow_version import (
+            runs_finished_graphs,
+            too_old,
+        )
+
+        if not runs_finished_graphs():
+            logger.warning("Models stay as Neural Compressor makes them: %s.", too_old())
+            return False
+        return True
 
     def _integer_ops(self) -> frozenset[str]:
         """Ops that INC lists by their type and leaves as they are, for they compute shapes."""

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import nc_sigopt_strategy
-from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.errors import ModelError, UnsupportedVersionError
 from tests.backends.finishing.graphs import (
     STEP,
     bias,
@@ -92,3 +92,11 @@ def test_what_is_no_graph_is_refused() -> None:
 def test_an_output_that_is_not_there_is_refused(given: Any) -> None:
     with pytest.raises(ModelError, match=r"no node 'logits'.*'out'"):
         finish(given, ["logits:0"])
+
+
+def test_a_tensorflow_that_cannot_run_finished_graphs_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tf, "__version__", "2.15.1")
+    with pytest.raises(UnsupportedVersionError, match=r"TensorFlow is 2\.15\.1.* 2\.18 or newer"):
+        finish(tf.compat.v1.GraphDef())
