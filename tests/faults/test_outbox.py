@@ -86,6 +86,8 @@ class Rig:
         """Once the server has been mended: what is here is there, once."""
         self.between.mend()
         self.clock += 1000.0
+        # The server answers from now on, on a busy machine perhaps late.
+        self.experiment.remote.connection.set_timeout(60)
         self.experiment.flush(0.0)
         assert self.experiment.missed_updates == 0
         here = [record for record, _ in self.experiment.trials()]
