@@ -20,7 +20,7 @@ from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.opening import create_on, join_on
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
 from nc_sigopt_strategy.experiments.suggestion import RECLAIMS, Suggestion
-from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from tests.experiments.measured import measured
 
 SPACE = {"a": ("int8", "fp32"), "b": ("int8", "fp32")}
 
@@ -51,18 +51,6 @@ def workers() -> Iterator[list[SigOptExperiment]]:
     engine.close()
 
 
-def _measured(trial: Suggestion) -> TrialRecord:
-    return TrialRecord(
-        trial.number,
-        TrialState.OBSERVED,
-        assignments=trial.assignments,
-        suggestion_id=trial.suggestion_id,
-        accuracy=0.9,
-        latency_seconds=0.5,
-        duration_seconds=1.0,
-    )
-
-
 def _made_in_place_of(worker: SigOptExperiment, left: Suggestion) -> Suggestion:
     return worker.suggest(
         1,
@@ -85,7 +73,7 @@ def test_of_several_that_take_a_trial_up_one_runs_it(
     assert not first.taken
     if fast:
         # Before the others have looked around: the trial is not open any more.
-        others[0].observe(_measured(trials[0]))
+        others[0].observe(measured(trials[0]))
     assert [w.place_of(t).taken for w, t in zip(others[1:], trials[1:], strict=True)] == [True] * 2
 
 
@@ -94,7 +82,7 @@ def test_what_was_observed_at_the_last_moment_is_not_run_again(
 ) -> None:
     slow, other = workers[:2]
     left = slow.suggest(1, origin="t")
-    slow.observe(_measured(left))
+    slow.observe(measured(left))
     assert not other.reclaim(left)
 
 

@@ -14,8 +14,7 @@ from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.opening import create_on
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
-from nc_sigopt_strategy.experiments.suggestion import Suggestion
-from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from tests.experiments.measured import measured
 
 Refusal = Callable[[str, str], ApiException | None]
 
@@ -48,18 +47,6 @@ def experiment(driver: RefusingDriver) -> SigOptExperiment:
     connection = sigopt.Connection(driver=lambda **_: driver)
     space = {"a": ("int8", "fp32"), "b": ("int8", "fp32")}
     return create_on(connection, Definition("run", None, space, 0.5, True, False, 9))
-
-
-def measured(trial: Suggestion) -> TrialRecord:
-    return TrialRecord(
-        trial.number,
-        TrialState.OBSERVED,
-        assignments=trial.assignments,
-        suggestion_id=trial.suggestion_id,
-        accuracy=0.9,
-        latency_seconds=0.5,
-        duration_seconds=1.0,
-    )
 
 
 def refusing(status: int, words: str, *requests: str) -> Refusal:

@@ -18,11 +18,12 @@ from nc_sigopt_strategy.experiments.lease import Lease, Worker
 from nc_sigopt_strategy.experiments.opening import create_on, join_on
 from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory
-from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.space.assignments import assignments_key
 from nc_sigopt_strategy.space.search_space import Parameter
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 from nc_sigopt_strategy.tuning.trial_source import TrialSource
+from tests.experiments.measured import measured
 
 VALUES = ("int8", "bf16", "fp32")
 SPACE = {f"p{i}": VALUES for i in range(5)}
@@ -48,18 +49,6 @@ def join(folder: Path, known: str, name: str, lease_seconds: float = 60.0) -> Tr
     parameters = [Parameter(n, ((n, "conv2d"),), VALUES) for n in SPACE]
     seeds = InitialSuggestions(parameters, DEFAULT, whole_front=True)
     return TrialSource(experiment, history, seeds, "random", worker)
-
-
-def measured(trial: Suggestion) -> TrialRecord:
-    return TrialRecord(
-        trial.number,
-        TrialState.OBSERVED,
-        assignments=trial.assignments,
-        suggestion_id=trial.suggestion_id,
-        accuracy=0.9,
-        latency_seconds=0.5,
-        duration_seconds=1.0,
-    )
 
 
 def observe(source: TrialSource, trial: Suggestion) -> None:

@@ -109,3 +109,8 @@ def types(graph_def: Any) -> Counter[str]:
 
 def node(graph_def: Any, name: str) -> Any:
     return next(node for node in graph_def.node if node.name == name)
+
+
+def out(tensor: Any) -> None:
+    """Name a tensor as the graph's output."""
+    tf.identity(tensor, name="out")

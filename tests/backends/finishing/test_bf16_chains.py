@@ -27,6 +27,7 @@ from tests.backends.finishing.graphs import (
     node,
     numbers,
     ops,
+    out,
     quantized,
     ran,
     types,
@@ -37,10 +38,6 @@ from tests.backends.finishing.graphs import (
 
 def chained(graph_def: Any, *outputs: str) -> Any:
     return after(graph_def, join_bf16_chains, remove_cast_pairs, outputs=outputs)
-
-
-def out(tensor: Any) -> None:
-    tf.identity(tensor, name="out")
 
 
 def assert_only_rounded(before: Any, made: Any, name: str = "out", roundings: int = 4) -> None:

@@ -25,6 +25,7 @@ from tests.backends.finishing.graphs import (
     node,
     numbers,
     ops,
+    out,
     quantized,
     ran,
     types,
@@ -32,10 +33,6 @@ from tests.backends.finishing.graphs import (
 )
 
 PADDING = [[0, 0], [1, 1], [1, 1], [0, 0]]
-
-
-def out(tensor: Any) -> None:
-    tf.identity(tensor, name="out")
 
 
 def assert_equal(given: Any, made: Any, *names: str) -> None:
