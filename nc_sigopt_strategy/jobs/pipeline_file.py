@@ -109,10 +109,8 @@ def _first_inputs(loader: Any, path: Path) -> Any:
     try:
         first = list(islice(iter(loader), 1))
     except Exception as error:  # whatever the user's code raises is the user's to know
-        raise UsersCodeError(
-            f"calib_dataloader in {path} failed on its first batch: "
-            f"{type(error).__name__}: {str(error).rstrip('.')}.",
-            traceback=way_through_users_code(error) or "",
+        raise _users_failure(
+            f"calib_dataloader in {path} failed on its first batch", error
         ) from error
     if not first:
         raise DataError(f"calib_dataloader in {path} yields nothing.", _EXAMPLE)
@@ -143,11 +141,16 @@ def _load_module(path: Path, named_by: str) -> Any:
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's code raises is the user's to know
-        raise UsersCodeError(
-            f"The pipeline file {path} failed while it was imported: "
-            f"{type(error).__name__}: {str(error).rstrip('.')}.",
-            traceback=way_through_users_code(error) or "",
+        raise _users_failure(
+            f"The pipeline file {path} failed while it was imported", error
         ) from error
     finally:
         sys.path.remove(str(path.parent))
     return module
+
+
+def _users_failure(what: str, error: Exception) -> UsersCodeError:
+    return UsersCodeError(
+        f"{what}: {type(error).__name__}: {str(error).rstrip('.')}.",
+        traceback=way_through_users_code(error) or "",
+    )
