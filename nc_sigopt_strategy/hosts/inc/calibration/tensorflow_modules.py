@@ -1,0 +1,30 @@
+"""The classes of INC's TensorFlow side that calibration reaches into, wherever they lie.
+
+INC 3.8 dropped the 2.x API and kept its converter, under other names of the same modules (checked
+in 2.6, 3.7.1, 3.8.1 and 3.10).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+_OLD = "neural_compressor.adaptor"
+_UTILS = (
+    f"{_OLD}.tf_utils"
+    if importlib.util.find_spec(_OLD) is not None
+    else "neural_compressor.tensorflow.quantization.utils"
+)
+
+
+def _class(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+GraphConverter = _class(f"{_UTILS}.graph_converter", "GraphConverter")
+BF16Convert = _class(f"{_UTILS}.graph_rewriter.bf16.bf16_convert", "BF16Convert")
+QuantizeGraphHelper = _class(f"{_UTILS}.quantize_graph_common", "QuantizeGraphHelper")
+Model = _class(
+    "neural_compressor.model" if _UTILS.startswith(_OLD) else "neural_compressor.tensorflow", "Model"
+)
