@@ -1,4 +1,4 @@
-"""Finishing what Neural Compressor makes of a TensorFlow graph, where settings and version allow."""
+"""Finishing TensorFlow graphs that Neural Compressor makes, where settings and version allow."""
 
 from __future__ import annotations
 

@@ -45,8 +45,9 @@ def check_has_ops(nodes: Sequence[Any], names: Iterable[str], what: str) -> None
     for name in names:
         if name.split(":")[0] not in ops:
             starts = ", ".join(node.name for node in nodes if node.op == "Placeholder")
+            last = repr(nodes[-1].name) if nodes else "none"
             raise ModelError(
                 f"{what} has no op {name!r}.",
-                f"Its placeholders are {starts or 'none'} and its last op is {nodes[-1].name!r}; "
-                "correct --inputs or --outputs.",
+                f"Its placeholders are {starts or 'none'} and its last op is {last}; correct "
+                "--inputs or --outputs.",
             )

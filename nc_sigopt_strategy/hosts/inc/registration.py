@@ -84,8 +84,8 @@ def check_version(installed: str | None = None) -> None:
         installed = installed_version("inc")
     if release_of(installed) >= WITHOUT_STRATEGIES:
         raise UnsupportedVersionError(
-            f"Neural Compressor {installed} is installed, which has no tuning strategies any more: "
-            f"the strategy {STRATEGY_NAME!r} needs {SUPPORTED}.",
+            f"Neural Compressor {installed} is installed, which has no tuning strategies any "
+            f"more: the strategy {STRATEGY_NAME!r} needs {SUPPORTED}.",
             "Tune TensorFlow graphs with the installed one by nc_sigopt_strategy.autotune(model, "
             f"..., host='inc3'), or pip install '{SUPPORTED}'.",
         )

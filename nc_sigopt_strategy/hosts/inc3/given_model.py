@@ -11,9 +11,9 @@ import tensorflow as tf
 from nc_sigopt_strategy.backends.tensorflow import read_graph_def
 from nc_sigopt_strategy.errors import ModelError, SettingsError, in_one_line
 from nc_sigopt_strategy.hosts.given import Given
-from nc_sigopt_strategy.hosts.inc3.inc_parts import Model
 from nc_sigopt_strategy.hosts.inc.computed_weights import fold_computed_weights
 from nc_sigopt_strategy.hosts.inc.given_graph import check_has_ops, refuse_quantized_graph
+from nc_sigopt_strategy.hosts.inc3.inc_parts import Model
 from nc_sigopt_strategy.hosts.model_kind import FROZEN, SAVED_MODEL, kind_of_model
 
 

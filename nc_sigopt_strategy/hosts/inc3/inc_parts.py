@@ -14,7 +14,7 @@ from neural_compressor.tensorflow.utils import TFConfig
 __all__ = ["Model", "StaticQuantConfig", "TFConfig", "TensorFlowAdaptor", "quantize_model"]
 
 CAPABILITY = "_query_fw_capability"
-if not callable(getattr(TensorFlowAdaptor, CAPABILITY, None)):
+if not hasattr(TensorFlowAdaptor, CAPABILITY):
     raise ImportError(
         f"its TensorFlowAdaptor has no {CAPABILITY}", name="neural_compressor.tensorflow"
     )

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from nc_sigopt_strategy.hosts.inc3.inc_parts import CAPABILITY, TensorFlowAdaptor, TFConfig
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, replaced
+from nc_sigopt_strategy.hosts.inc3.inc_parts import CAPABILITY, TensorFlowAdaptor, TFConfig
 
 
 class KnownOps:
@@ -47,7 +47,7 @@ class KnownOps:
 
 @contextlib.contextmanager
 def own_workspace() -> Iterator[None]:
-    """Inside, Neural Compressor leaves its files in a folder that is deleted, not in the user's."""
+    """Inside, Neural Compressor leaves its files in a folder that is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="nc-sigopt-") as folder:
         TFConfig.reset_global_config()
         TFConfig.global_config["workspace_path"] = folder

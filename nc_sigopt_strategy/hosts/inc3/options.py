@@ -37,7 +37,9 @@ class Options:
         self, capability: Mapping[OpKey, Sequence[Any]], graph_order: Mapping[str, int]
     ) -> None:
         # What has no int8 has no scheme; `StaticQuantConfig` does not reach such ops.
-        quantizable = [key for key, ways in capability.items() if "scheme" in ways[0]["activation"]]
+        quantizable = [
+            key for key, ways in capability.items() if "scheme" in ways[0]["activation"]
+        ]
         quantizable.sort(key=lambda key: (graph_order.get(key[0], len(graph_order)), key))
         self._arguments = {key: _arguments_of(capability[key]) for key in quantizable}
         self.ops = tuple(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
+import sys
 import warnings
+from collections.abc import Iterator
 
 from nc_sigopt_strategy.errors import UnsupportedVersionError, missing, needed
 from nc_sigopt_strategy.hosts.inc_version import (
@@ -50,12 +53,28 @@ def require_inc3() -> None:
     check_inc3_version()
     needed("tensorflow", _EXTRA, what=_WHAT)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _real_stderr():
             # It imports pkg_resources, which warns of its end.
             warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
             importlib.import_module(_PARTS)
     except ImportError as error:
         raise _in_our_words(error) from error
+
+
+@contextlib.contextmanager
+def _real_stderr() -> Iterator[None]:
+    """Inside, ``sys.stderr`` is what Python began with, on descriptor 2.
+
+    Neural Compressor keeps the stream that it finds when it is imported, and later redirects its
+    descriptor to read what TensorFlow prints on descriptor 2. Notebooks and test runners put
+    streams of their own in its place.
+    """
+    found = sys.stderr
+    sys.stderr = sys.__stderr__ or found
+    try:
+        yield
+    finally:
+        sys.stderr = found
 
 
 def _in_our_words(error: ImportError) -> ImportError:

@@ -11,11 +11,11 @@ import importlib.util
 from typing import Any
 
 _OLD = "neural_compressor.adaptor"
-_UTILS = (
-    f"{_OLD}.tf_utils"
-    if importlib.util.find_spec(_OLD) is not None
-    else "neural_compressor.tensorflow.quantization.utils"
-)
+if importlib.util.find_spec(_OLD) is not None:
+    _UTILS, _MODELS = f"{_OLD}.tf_utils", "neural_compressor.model"
+else:
+    _MODELS = "neural_compressor.tensorflow"
+    _UTILS = f"{_MODELS}.quantization.utils"
 
 
 def _class(module: str, name: str) -> Any:
@@ -25,6 +25,4 @@ def _class(module: str, name: str) -> Any:
 GraphConverter = _class(f"{_UTILS}.graph_converter", "GraphConverter")
 BF16Convert = _class(f"{_UTILS}.graph_rewriter.bf16.bf16_convert", "BF16Convert")
 QuantizeGraphHelper = _class(f"{_UTILS}.quantize_graph_common", "QuantizeGraphHelper")
-Model = _class(
-    "neural_compressor.model" if _UTILS.startswith(_OLD) else "neural_compressor.tensorflow", "Model"
-)
+Model = _class(_MODELS, "Model")
