@@ -2,7 +2,7 @@
 
 The first three are its public API. ``TensorFlowAdaptor`` is asked, by its method
 ``_query_fw_capability``, which ops of a model can be quantized and how, and ``TFConfig`` is told
-where files may be left. Checked in 3.8.1 and 3.10.
+where files may be left. Checked in 3.8 to 3.10.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The classes of INC's TensorFlow side that calibration reaches into, wherever they lie.
 
 INC 3.8 dropped the 2.x API and kept its converter, under other names of the same modules (checked
-in 2.6, 3.7.1, 3.8.1 and 3.10).
+in 2.6, 3.7.1 and 3.8 to 3.10).
 """
 
 from __future__ import annotations
