@@ -42,12 +42,16 @@ def list_experiments(storage: str | None, as_json: bool) -> None:
 @experiments.command("show")
 @click.argument("experiment_id", metavar="ID")
 @_STORAGE
+@json_option
 @errors_as_one_line
-def show_experiment(experiment_id: str, storage: str | None) -> None:
+def show_experiment(experiment_id: str, storage: str | None, as_json: bool) -> None:
     """Show one experiment: its metrics, its best assignments, its observations."""
-    from nc_sigopt_strategy.console.experiments import print_experiment
+    from nc_sigopt_strategy.console.experiments import experiment_json, print_experiment
     from nc_sigopt_strategy.console.outcome_table import table_console
 
+    if as_json:
+        print_json(experiment_json(_connection(storage), experiment_id))
+        return
     print_experiment(_connection(storage), experiment_id, table_console())
 
 
