@@ -10,34 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nc_sigopt_strategy.client.connections import default_storage_url, open_embedded
 from nc_sigopt_strategy.console.cells import accuracy_text
-from nc_sigopt_strategy.engine.database.location import Location
-from nc_sigopt_strategy.errors import ExperimentError, StoreError
+from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.lease import Lease, Standing, Worker
 from nc_sigopt_strategy.results.metric_names import ACCURACY, LATENCY
 from nc_sigopt_strategy.results.run_facts import DIED, RUNNING
 
 FINISHED, PAUSED = "finished", "paused"
-
-
-def open_existing(storage_url: str | None) -> Any:
-    """A connection to a store that is there: looking at it must not make one.
-
-    Args:
-        storage_url: Optuna storage URL; ``None``: the file in the user's data folder.
-
-    Raises:
-        StoreError: There is no such file, or it cannot be used.
-    """
-    location = Location(storage_url or default_storage_url())
-    if location.path is not None and not location.path.is_file():
-        raise StoreError(
-            f"There is no store {location.path}.",
-            "Name one with --storage: a run of nc-sigopt leaves sigopt/experiments.sqlite3 in its "
-            "run folder, for instance.",
-        )
-    return open_embedded(storage_url)
 
 
 def list_rows(connection: Any) -> list[dict[str, Any]]:
