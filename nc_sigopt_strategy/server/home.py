@@ -41,7 +41,7 @@ def pages(dashboard_url: str | None) -> dict[str, Response]:
 
 
 def _response(name: str, values: dict[str, str] | None = None) -> Response:
-    text = resources.files(__package__).joinpath("page", name).read_text("utf-8")
+    text = (resources.files(__package__) / "page" / name).read_text("utf-8")
     for key, value in (values or {}).items():
         text = text.replace(f"{{{{{key}}}}}", value)
     headers = {**API_HEADERS, "content-security-policy": _POLICY, "cache-control": "no-cache"}

@@ -1,13 +1,8 @@
-"""The server's pages in a real browser: a token, a project, an experiment whose names are hostile."""
+"""The server's pages in a real browser: a token, an experiment whose names are hostile."""
 
 from __future__ import annotations
 
-import contextlib
-import html as markup
 import json
-import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,27 +13,28 @@ import pytest
 from nc_sigopt_strategy.client.sigopt_client import Connection
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.server import home
+from tests.browser import needs_chromium, title_of
 from tests.server.serving import serve_in_thread
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\">"
 # Stands in for a person: types the token, follows a link, tells what is to be seen in the title.
 PERSON = """
 addEventListener("load", async () => {
+  const moment = () => new Promise(go => setTimeout(go, 20));
   const wait = async selector => {
-    for (let i = 0; i < 200 && !document.querySelector(selector); i++) await new Promise(go => setTimeout(go, 20));
+    for (let i = 0; i < 200 && !document.querySelector(selector); i++) await moment();
     return document.querySelector(selector);
   };
   const query = new URLSearchParams(location.search), found = {};
   document.getElementById("token").value = query.get("type");
   document.getElementById("enter").requestSubmit();
   if (query.has("refused")) {
-    while (!document.getElementById("refused").textContent) await new Promise(go => setTimeout(go, 20));
+    while (!document.getElementById("refused").textContent) await moment();
     found.refused = document.getElementById("refused").textContent;
   } else {
     (await wait("#main td a[href^='#/experiments']")).click();
     await wait("#history");
-    await new Promise(go => setTimeout(go, 50));
+    await moment();
     const all = selector => [...document.querySelectorAll(selector)];
     found.title = document.querySelector("h1").textContent;
     found.points = all("#history circle").length;
@@ -49,7 +45,8 @@ addEventListener("load", async () => {
     found.best = all("tr.best").length;
     found.failed = all("tr.failed").length;
     all("th button").find(button => button.textContent === "speed").click();
-    found.sorted = all("tbody tr").map(row => row.cells[2].textContent).filter(text => text !== "–").map(Number);
+    const speeds = all("tbody tr").map(row => row.cells[2].textContent);
+    found.sorted = speeds.filter(text => text !== "–").map(Number);
     found.images = all("img").length;
     found.wide = document.documentElement.scrollWidth <= document.documentElement.clientWidth;
   }
@@ -71,19 +68,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[st
     driver.close()
 
 
-def title_of(url: str, folder: Path) -> dict[str, Any]:
-    command = (
-        f"{CHROMIUM} --headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-        "--disable-background-networking --disable-component-update --disable-sync "
-        f"--user-data-dir={folder / 'profile'} --window-size=1300,1000 "
-        f"--virtual-time-budget=20000 --dump-dom {url}"
-    )
-    done = subprocess.run(command.split(), capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r"<title>(.*?)</title>", done.stdout)
-    assert found is not None
-    with contextlib.suppress(json.JSONDecodeError):
-        return dict(json.loads(markup.unescape(found[1])))
-    raise AssertionError(f"The title is {found[1]!r}; {done.stderr[-2000:]}")
+def seen(url: str, folder: Path) -> dict[str, Any]:
+    return dict(json.loads(title_of(url, folder, 20_000)))
 
 
 def experiment_on(server: tuple[str, str]) -> None:
@@ -112,10 +98,10 @@ def experiment_on(server: tuple[str, str]) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@needs_chromium
 def test_a_person_looks_at_an_experiment(server: tuple[str, str], tmp_path: Path) -> None:
     experiment_on(server)
-    found = title_of(f"{server[0]}/?type={quote(server[1])}", tmp_path)
+    found = seen(f"{server[0]}/?type={quote(server[1])}", tmp_path)
     assert found["title"] == HOSTILE
     assert found["points"] == 20
     assert found["missed"] == 6
@@ -128,7 +114,7 @@ def test_a_person_looks_at_an_experiment(server: tuple[str, str], tmp_path: Path
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@needs_chromium
 def test_a_wrong_token_is_refused(server: tuple[str, str], tmp_path: Path) -> None:
-    found = title_of(f"{server[0]}/?type=nobodys&refused=1", tmp_path)
+    found = seen(f"{server[0]}/?type=nobodys&refused=1", tmp_path)
     assert found["refused"]
