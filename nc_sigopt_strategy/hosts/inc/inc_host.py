@@ -126,7 +126,7 @@ class IncHost:
     @contextlib.contextmanager
     def session(self, doing: Doing) -> Iterator[None]:
         """See ``Host``; INC's errors are heard inside."""
-        self._usage.batch_done = lambda done, total: doing(f"calibrating, batch {done} of {total}")
+        self._usage.doing = doing
         with (
             self._logged,
             self._temp_files,

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nc_sigopt_strategy.hosts.rounding.triangular import upper_factor_of_inverse
+
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
@@ -26,8 +28,6 @@ LARGEST = 127
 # occur, more where fewer inputs were seen than there are weights in a sum.
 _DAMPING, _DAMPING_FEW = 0.01, 0.1
 _BLOCK = 128
-# Up to so many rows a general inverse is as fast as one by halves.
-_SMALL = 64
 
 
 class RoundingInTurn:
@@ -54,7 +54,7 @@ class RoundingInTurn:
         damped = np.take_along_axis(
             np.take_along_axis(damped, self._order[:, :, None], 1), self._order[:, None], 2
         )
-        self._spread = _upper_factor_of_inverse(damped)
+        self._spread = upper_factor_of_inverse(damped)
 
     def fitted(self, rows: Floats, steps: Floats, fixed: Array | None = None) -> Array:
         """How many steps beside the nearest one each weight goes.
@@ -80,31 +80,6 @@ class RoundingInTurn:
         numbers = np.take_along_axis(numbers, back[:, None], 2)
         moved = np.where(self._alive[:, None, None], numbers - nearest, 0.0)
         return np.asarray(moved, np.int8)
-
-
-def _upper_factor_of_inverse(matrices: Floats) -> Floats:
-    """U with U^T U the inverse, upper triangular; of symmetric positive definite matrices.
-
-    Factored from the last row on, H is R R^T with R upper triangular, and U is the inverse of R:
-    a third of the work of inverting H and factoring that, and no less exact.
-    """
-    turned = np.linalg.cholesky(matrices[:, ::-1, ::-1])
-    return _upper_inverse(np.ascontiguousarray(turned[:, ::-1, ::-1]))
-
-
-def _upper_inverse(matrices: Floats) -> Floats:
-    """The inverse of upper triangular matrices, by halves."""
-    count = matrices.shape[1]
-    if count <= _SMALL:
-        return np.linalg.inv(matrices)
-    half = count // 2
-    found = np.zeros_like(matrices)
-    first = _upper_inverse(matrices[:, :half, :half])
-    last = _upper_inverse(matrices[:, half:, half:])
-    found[:, :half, :half] = first
-    found[:, half:, half:] = last
-    found[:, :half, half:] = -(first @ matrices[:, :half, half:] @ last)
-    return found
 
 
 def _rounded_in_turn(rows: Floats, steps: Floats, fixed: Floats, spread: Floats) -> Floats:

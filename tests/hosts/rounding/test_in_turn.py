@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy.hosts.rounding.in_turn import RoundingInTurn, _upper_factor_of_inverse
+from nc_sigopt_strategy.hosts.rounding.in_turn import RoundingInTurn
+from nc_sigopt_strategy.hosts.rounding.triangular import upper_factor_of_inverse
 
 
 @pytest.mark.parametrize("count", [1, 7, 64, 65, 200])
@@ -13,7 +14,7 @@ def test_the_factor_is_that_of_the_inverse(count: int) -> None:
     rng = np.random.default_rng(count)
     mixing = rng.normal(size=(2, count, count + 3))
     matrices = mixing @ mixing.transpose(0, 2, 1) + np.eye(count)
-    factor = _upper_factor_of_inverse(matrices)
+    factor = upper_factor_of_inverse(matrices)
     assert (factor == np.triu(factor)).all()
     np.testing.assert_allclose(
         factor.transpose(0, 2, 1) @ factor, np.linalg.inv(matrices), rtol=1e-7, atol=1e-12

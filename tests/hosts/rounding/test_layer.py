@@ -26,7 +26,8 @@ def test_rows_are_the_weights_of_a_sum_and_go_back(
 
 
 def test_parts_keep_the_order_and_the_limit() -> None:
-    layers = {name: Layer("n", name, (2, size)) for name, size in zip("abcd", (3, 4, 9, 2))}
+    sizes = {"a": 3, "b": 4, "c": 9, "d": 2}
+    layers = {name: Layer("n", name, (2, size)) for name, size in sizes.items()}
     assert in_parts(layers, 30) == [["a", "b"], ["c"], ["d"]]
     assert in_parts({}, 30) == []
 
