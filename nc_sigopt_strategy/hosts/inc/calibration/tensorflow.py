@@ -15,50 +15,36 @@ from __future__ import annotations
 
 import copy
 import functools
-import importlib.metadata
 import logging
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from neural_compressor.adaptor.tf_utils.graph_converter import GraphConverter
 from neural_compressor.adaptor.tf_utils.graph_rewriter.bf16.bf16_convert import BF16Convert
 from neural_compressor.adaptor.tf_utils.quantize_graph_common import QuantizeGraphHelper
-from neural_compressor.model import Model
-from tensorflow.python.framework import tensor_util
 
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.light_constants import LightConstants
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
-from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_fitting import (
-    QuantizedGraph,
-    fitted_weight,
-    is_fitted,
-)
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_graphs import (
-    has_control_flow,
     printed_by,
-    tensors_to_gather,
-    with_port,
-    without_prints,
 )
-from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_moments import layers_of
-from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_pass import SamplingPass
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_statistics import (
+    ModelStatistics,
+    model_of,
+    statistic,
+)
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
-from nc_sigopt_strategy.hosts.rounding.layer import Layer, in_parts
-from nc_sigopt_strategy.hosts.rounding.moments import MOMENTS_AT_ONCE, Moments
 from nc_sigopt_strategy.hosts.statistics_store import (
     Array,
     Section,
     StatisticsStore,
     digest_of,
 )
-from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -123,14 +109,14 @@ class _Feed:
         texts: Callable[[Array], list[str]],
         fits: bool,
     ) -> None:
-        self._store = store
         self._usage = usage
         self._texts = texts
-        self._fits = fits
         self._constants = LightConstants()
         self._twins: dict[int, _Twin] = {}
         self._weights: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-        self._run_data: Callable[[Any, Any], None] = vars(GraphConverter)["_inference"]
+        self._statistics = ModelStatistics(
+            store, usage, self._constants, vars(GraphConverter)["_inference"], fits=fits
+        )
         self._failure: Exception | None = None
 
     def init(self, real: Any, converter: Any, model: Any, *args: Any, **kwargs: Any) -> None:
@@ -185,9 +171,9 @@ class _Feed:
             return
         graph_def = model.graph_def
         printed = printed_by(graph_def)
-        section = self._complete_section(converter, graph_def, [p.tensor for p in printed])
+        section = self._complete(converter, graph_def, [p.tensor for p in printed])
         self._usage.fed += 1
-        texts = [self._texts(section[_statistic(p.reduction, p.tensor)]) for p in printed]
+        texts = [self._texts(section[statistic(p.reduction, p.tensor)]) for p in printed]
         lines = [
             f"{p.message}[{text}]\n"
             for batch in zip(*texts, strict=True)
@@ -208,10 +194,10 @@ class _Feed:
         # INC's logging pass prints only what another node reads.
         read = {name.split(":")[0].lstrip("^") for node in graph_def.node for name in node.input}
         ops = {name: op for name, op in converter._print_node_mapping.items() if name in read}
-        section = self._complete_section(converter, graph_def, list(ops))
+        section = self._complete(converter, graph_def, list(ops))
         for name, op in ops.items():
-            low = min(map(float, self._texts(section[_statistic("Min", name)])))
-            high = max(map(float, self._texts(section[_statistic("Max", name)])))
+            low = min(map(float, self._texts(section[statistic("Min", name)])))
+            high = max(map(float, self._texts(section[statistic("Max", name)])))
             key = f"{op}_eightbit_requant_range"
             if key in converter._kl_op_dict:
                 _, _, known_low, known_high, _ = converter._kl_op_dict[key]
@@ -225,18 +211,13 @@ class _Feed:
         (its recipe ``scale_propagation_max_pooling``): on MobileNet_v1 that of the logits, at 9
         points of top-1 and no gain in time.
         """
-        if converter.nc_sigopt_twin is None or not self._fits:
-            real(converter, additional_data)
-            return
-        # INC keeps the one dictionary of all trials.
-        converter.recipes = {**converter.recipes, "scale_propagation_max_pooling": False}
-        floats = converter._fp32_model.graph_def
-        fitted = self._quantized(converter).fit(
-            layers_of(floats),
-            {node.name: node for node in floats.node},
-            self._weights_section(converter),
-        )
-        self._usage.fitted += bool(fitted)
+        fitted = None
+        if converter.nc_sigopt_twin is not None:
+            fitted = self._statistics.weights(converter)
+        if fitted is not None:
+            # A copy: INC keeps the one dictionary for all trials.
+            converter.recipes = {**converter.recipes, "scale_propagation_max_pooling": False}
+            self._usage.fitted += bool(self._statistics.quantized(converter).fit(fitted))
         real(converter, additional_data)
 
     def quantized_weight(
@@ -280,120 +261,18 @@ class _Feed:
                 *model.input_tensor_names,
                 *model.output_tensor_names,
             )
-            light = _model_of(self._constants.lighten_graph(graph_def), model)
+            light = model_of(self._constants.lighten_graph(graph_def), model)
             light.workspace_path = model.workspace_path
             twin = _Twin(model, model.sess, light, digest, bool(model.iter_op))
             self._twins[id(model)] = twin
         return twin
 
-    def _complete_section(self, converter: Any, graph_def: Any, tensors: list[str]) -> Section:
-        """The graph's section with the statistics of ``tensors`` in it.
-
-        What is missing is gathered together with all that other configurations may ask for, so
-        that they need no pass of their own. Weights are fitted in the same pass.
-        """
-        section = self._section(converter, graph_def)
-        layers = self._unfitted(converter, graph_def)
-        if layers or any(_statistic("Min", name) not in section for name in tensors):
-            try:
-                self._gather(converter, graph_def, section, tensors, layers)
-            except Exception as error:
-                self._failure = error
-                raise
-        return section
-
-    def _section(self, converter: Any, graph_def: Any) -> Section:
-        # INC may fuse paddings differently from one config to the next.
-        pads = sorted(node.name for node in graph_def.node if node.op == "Pad")
-        return self._store.section(converter.data_loader, *_sampled(converter), *pads)
-
-    def _weights_section(self, converter: Any) -> Section:
-        # A padding changes nothing in what weights are multiplied with.
-        return self._store.section(converter.data_loader, *_sampled(converter), "fitted weights 1")
-
-    def _unfitted(self, converter: Any, graph_def: Any) -> dict[str, Layer]:
-        """All layers that can be fitted, if one that INC has just quantized is not."""
-        if not self._fits or has_control_flow(graph_def):
-            return {}
-        layers = layers_of(graph_def)
-        section = self._weights_section(converter)
-        quantized = self._quantized(converter).weights()
-        if all(is_fitted(section, name) for name in quantized if name in layers):
-            return {}
-        return {name: layer for name, layer in layers.items() if not is_fitted(section, name)}
-
-    def _quantized(self, converter: Any) -> QuantizedGraph:
-        return QuantizedGraph(converter._tmp_graph_def, _values, self._constants.lighten)
-
-    def _gather(
-        self,
-        converter: Any,
-        graph_def: Any,
-        section: Section,
-        tensors: list[str],
-        layers: Mapping[str, Layer],
-    ) -> None:
-        """Make the sections complete, in one pass over the calibration data if memory allows.
-
-        INC's own loop runs the data, so that batches are fed as INC feeds them.
-        """
-        begun = time.monotonic()
-        original = converter.nc_sigopt_twin.model
-        sampling = self._constants.restore(without_prints(graph_def))
-        new = [
-            name
-            for name in tensors_to_gather(sampling, tensors, original.output_tensor_names)
-            if _statistic("Min", name) not in section
-        ]
-        for part in in_parts(layers, MOMENTS_AT_ONCE) or [[]]:
-            logger.info(
-                "Gathering the calibration statistics of %d tensors and %d weights.",
-                len(new),
-                len(part),
-            )
-            chosen = {name: layers[name] for name in part}
-            statistics = SamplingPass(sampling, new, chosen, converter.calib_iteration)
-            self._run(converter, _model_of(statistics.graph_def, original), statistics)
-            section.add(
-                {_statistic(*key): values for key, values in statistics.extremes().items()}
-            )
-            self._fit(converter, sampling, chosen, statistics.moments)
-            self._usage.passes += 1
-            new = []
-        self._usage.seconds += time.monotonic() - begun
-
-    def _run(self, converter: Any, model: Any, statistics: SamplingPass) -> None:
-        session = model.sess
-        run = session.run
-
-        def fetch_statistics(_: Any, feed: dict[Any, Any]) -> list[Any]:
-            for values in feed.values():
-                require_finite(values, statistics.batches)
-            statistics.take(run(statistics.fetches, feed))
-            self._usage.batch_done(statistics.batches, converter.calib_iteration)
-            return []
-
-        session.run = fetch_statistics
+    def _complete(self, converter: Any, graph_def: Any, tensors: list[str]) -> Section:
         try:
-            self._run_data(converter, model)
-        finally:
-            session.close()
-        require_batches(statistics.batches)
-
-    def _fit(
-        self,
-        converter: Any,
-        graph_def: Any,
-        layers: Mapping[str, Layer],
-        moments: dict[str, Moments],
-    ) -> None:
-        nodes = {node.name: node for node in graph_def.node}
-        found: dict[str, Array] = {}
-        for done, (name, layer) in enumerate(layers.items(), start=1):
-            weight = _values(nodes[name]).reshape(layer.shape)
-            found.update(fitted_weight(layer, weight, moments.pop(name, Moments(layer))))
-            self._usage.doing(f"rounding weights, {done} of {len(layers)}")
-        self._weights_section(converter).add(found)
+            return self._statistics.complete(converter, graph_def, tensors)
+        except Exception as error:
+            self._failure = error
+            raise
 
 
 def _not_covered(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -415,35 +294,6 @@ def _not_covered(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> s
     if loader is None or (hasattr(loader, "__len__") and len(loader) == 0):
         return "there is no calibration data"
     return None
-
-
-def _model_of(graph_def: Any, like: Any) -> Any:
-    """INC's model object of a graph, with another one's inputs, outputs and options."""
-    kwargs = like.kwargs if "backend" in like.kwargs else {**like.kwargs, "backend": "default"}
-    model = Model(graph_def, **kwargs)
-    model.input_tensor_names = like.input_tensor_names
-    model.output_tensor_names = like.output_tensor_names
-    return model
-
-
-def _sampled(converter: Any) -> tuple[str, ...]:
-    """What all statistics of a converter's model depend on beside the data."""
-    return (
-        converter.nc_sigopt_twin.digest,
-        f"{converter.calib_iteration} batches of "
-        f"{getattr(converter.data_loader, 'batch_size', None)}",
-        f"tensorflow {tf.version.VERSION}",
-        f"neural-compressor {importlib.metadata.version('neural-compressor')}",
-    )
-
-
-def _values(node: Any) -> Array:
-    # By its module: during ``convert`` it also reads constants that were taken out.
-    return np.asarray(tensor_util.MakeNdarray(node.attr["value"].tensor))
-
-
-def _statistic(reduction: str, tensor: str) -> str:
-    return f"{reduction} {with_port(tensor)}"
 
 
 def _exactly(values: Array) -> list[str]:

@@ -10,12 +10,15 @@ depend on what else is quantized. Steps and ranges stay INC's.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from nc_sigopt_strategy.hosts.inc.calibration.light_constants import LightConstants
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_moments import layers_of
 from nc_sigopt_strategy.hosts.rounding.in_turn import LARGEST, RoundingInTurn
 from nc_sigopt_strategy.hosts.rounding.layer import Layer
 from nc_sigopt_strategy.hosts.rounding.moments import Moments
@@ -28,11 +31,6 @@ PER_CHANNEL, PER_TENSOR = GRANULARITIES = ("per channel", "per tensor")
 _LEAST = np.float32(1e-4)
 # INC's names of what it makes of a weight.
 _INT8, _MAX = "_qint8_const", "_max"
-
-
-def is_fitted(section: Section, weight: str) -> bool:
-    """Whether a section has what ``fitted_weight`` finds."""
-    return _steps_key(PER_TENSOR, weight) in section
 
 
 def fitted_weight(layer: Layer, weight: Array, moments: Moments) -> Mapping[str, Array]:
@@ -65,8 +63,79 @@ def fitted_weight(layer: Layer, weight: Array, moments: Moments) -> Mapping[str,
 def steps_of(rows: Array, granularity: str) -> Array:
     """The width of INC's steps, of a shape that broadcasts to rows of weights."""
     if granularity == PER_CHANNEL:
-        return np.maximum(np.abs(rows).max(axis=2, keepdims=True), _LEAST) / LARGEST
+        largest: Array = np.maximum(np.abs(rows).max(axis=2, keepdims=True), _LEAST)
+        return largest / LARGEST
     return np.full((1, 1, 1), (np.abs(rows).max() or 1.0) / LARGEST)
+
+
+class FittedWeights:
+    """The weights of one FP32 model, fitted: from a section to INC's constants.
+
+    Args:
+        graph_def: The model.
+        section: Where what ``fitted_weight`` finds is kept.
+        constants: What was taken out of the model, and will be of its int8 weights.
+
+    Attributes:
+        layers: By weight: all that can be fitted.
+    """
+
+    def __init__(self, graph_def: Any, section: Section, constants: LightConstants) -> None:
+        self.layers = layers_of(graph_def)
+        self._nodes = {node.name: node for node in graph_def.node if node.name in self.layers}
+        self._section = section
+        self._constants = constants
+        self._made: dict[tuple[str, str], Any] = {}
+
+    def missing(self) -> dict[str, Layer]:
+        """Those that are not fitted yet."""
+        return {name: layer for name, layer in self.layers.items() if not self.has(name)}
+
+    def has(self, weight: str) -> bool:
+        """Whether a weight is fitted."""
+        return _steps_key(PER_TENSOR, weight) in self._section
+
+    def fit(self, moments: MutableMapping[str, Moments], done: Callable[[int], None]) -> None:
+        """Fit weights to the moments of their inputs, each of which is let go of.
+
+        Args:
+            moments: By weight.
+            done: Called with the number of weights that are fitted, after each.
+        """
+        found: dict[str, Array] = {}
+        for count, name in enumerate(list(moments), start=1):
+            layer = self.layers[name]
+            weight = self._constants.values(self._nodes[name]).reshape(layer.shape)
+            found.update(fitted_weight(layer, weight, moments.pop(name)))
+            done(count)
+        self._section.add(found)
+
+    def int8(self, weight: str, ranges: Array) -> Any:
+        """The ``Const`` node's tensor; ``None`` where ranges are not those that it is fitted to.
+
+        Args:
+            weight: Which; it is fitted.
+            ranges: Largest magnitude that int8 stands for: one for each channel, or one number.
+        """
+        granularity = _granularity(ranges)
+        if (weight, granularity) not in self._made:
+            layer, node = self.layers[weight], self._nodes[weight]
+            values = self._constants.values(node)
+            rows = layer.rows(values.reshape(layer.shape)).astype(np.float64)
+            steps = steps_of(rows, granularity)
+            wanted = np.broadcast_to(steps, (*rows.shape[:2], 1)).reshape(-1) * LARGEST
+            if not np.allclose(wanted, ranges.reshape(-1), rtol=1e-5, atol=0):
+                logger.debug("The steps of %s are not known; it stays as it is.", weight)
+                return None
+            moved = layer.rows(self._section[_steps_key(granularity, weight)])
+            numbers = layer.unrows(_numbers(rows, steps, moved)).astype(np.int8)
+            made = tf.make_tensor_proto(numbers.reshape(values.shape), tf.qint8, values.shape)
+            self._made[weight, granularity] = self._constants.lightened(made)
+        return self._made[weight, granularity]
+
+    def shift(self, weight: str, ranges: Array) -> Array:
+        """What is added to the bias; see ``int8``."""
+        return self._section[_shift_key(_granularity(ranges), weight)]
 
 
 class QuantizedGraph:
@@ -74,21 +143,14 @@ class QuantizedGraph:
 
     Args:
         graph_def: Changed in place.
-        read: The values of a ``Const`` node.
-        written: Called with each ``Const`` node that got new values.
+        constants: What was taken out of it.
     """
 
-    def __init__(
-        self, graph_def: Any, read: Callable[[Any], Array], written: Callable[[Any], None]
-    ) -> None:
+    def __init__(self, graph_def: Any, constants: LightConstants) -> None:
         self._graph_def = graph_def
-        self._read = read
-        self._written = written
-        self._nodes: MutableMapping[str, Any] = {node.name: node for node in graph_def.node}
-        self._readers: dict[str, int] = {}
-        for node in graph_def.node:
-            for name in node.input:
-                self._readers[name] = self._readers.get(name, 0) + 1
+        self._constants = constants
+        self._nodes: dict[str, Any] = {node.name: node for node in graph_def.node}
+        self._readers = Counter(name for node in graph_def.node for name in node.input)
 
     def weights(self) -> dict[str, Any]:
         """Name of each FP32 weight that became int8 to the one op that reads it."""
@@ -101,37 +163,21 @@ class QuantizedGraph:
             and self._readers[node.input[1]] == 1
         }
 
-    def fit(self, layers: Mapping[str, Layer], floats: Mapping[str, Any], section: Section) -> int:
-        """Put fitted weights and biases in; how many ops got them.
+    def fit(self, fitted: FittedWeights) -> int:
+        """Put fitted weights and biases in; how many ops got them."""
+        wanted = {name: node for name, node in self.weights().items() if name in fitted.layers}
+        return sum(self._fit(name, node, fitted) for name, node in wanted.items())
 
-        Args:
-            layers: By weight.
-            floats: The FP32 model's nodes by name.
-            section: Has what ``fitted_weight`` found.
-        """
-        fitted = 0
-        for weight, node in self.weights().items():
-            if weight in layers and is_fitted(section, weight):
-                fitted += self._fit(node, layers[weight], self._read(floats[weight]), section)
-        return fitted
-
-    def _fit(self, node: Any, layer: Layer, weight: Array, section: Section) -> bool:
-        largest = self._nodes.get(f"{layer.weight}{_MAX}")
-        if largest is None or largest.op != "Const":
+    def _fit(self, weight: str, node: Any, fitted: FittedWeights) -> bool:
+        largest = self._nodes.get(f"{weight}{_MAX}")
+        if largest is None or largest.op != "Const" or not fitted.has(weight):
             return False
-        ranges = self._read(largest)
-        granularity = PER_CHANNEL if ranges.ndim else PER_TENSOR
-        shaped = weight.reshape(layer.shape)
-        rows = layer.rows(shaped).astype(np.float64)
-        steps = steps_of(rows, granularity)
-        wanted = np.broadcast_to(steps, (*rows.shape[:2], 1)).reshape(-1) * LARGEST
-        if not np.allclose(wanted, ranges.reshape(-1), rtol=1e-5, atol=0):
-            logger.debug("The steps of %s are not known; it stays as it is.", layer.weight)
+        ranges = self._constants.values(largest)
+        tensor = fitted.int8(weight, ranges)
+        if tensor is None:
             return False
-        moved = section[_steps_key(granularity, layer.weight)]
-        numbers = layer.unrows(_numbers(rows, steps, layer.rows(moved)))
-        self._write(self._nodes[node.input[1]], numbers.astype(np.int8), weight.shape, tf.qint8)
-        self._correct_bias(node, section[_shift_key(granularity, layer.weight)])
+        self._nodes[node.input[1]].attr["value"].tensor.CopyFrom(tensor)
+        self._correct_bias(node, fitted.shift(weight, ranges))
         return True
 
     def _correct_bias(self, node: Any, shift: Array) -> None:
@@ -142,7 +188,7 @@ class QuantizedGraph:
         bias = self._nodes.get(name)
         if bias is None or bias.op != "Const":
             return
-        values = self._read(bias)
+        values = self._constants.values(bias)
         if values.dtype != np.float32 or values.shape != shift.shape:
             return
         if self._readers[name] > 1:
@@ -150,13 +196,10 @@ class QuantizedGraph:
             own.CopyFrom(bias)
             own.name = f"{node.name}/nc_sigopt_bias"
             node.input[2] = own.name
-            self._nodes[own.name] = bias = own
-        self._write(bias, values + shift, shift.shape, tf.float32)
-
-    def _write(self, node: Any, values: Array, shape: tuple[int, ...], dtype: Any) -> None:
-        tensor = tf.make_tensor_proto(values.reshape(shape), dtype, shape)
-        node.attr["value"].tensor.CopyFrom(tensor)
-        self._written(node)
+            bias = own
+        tensor = tf.make_tensor_proto(values + shift, tf.float32, shift.shape)
+        bias.attr["value"].tensor.CopyFrom(tensor)
+        self._constants.lighten(bias)
 
 
 def _rounding(layer: Layer, moments: Moments) -> tuple[RoundingInTurn | None, Array]:
@@ -173,6 +216,10 @@ def _rounding(layer: Layer, moments: Moments) -> tuple[RoundingInTurn | None, Ar
 def _numbers(rows: Array, steps: Array, moved: Array) -> Array:
     nearest = np.clip(np.round(rows / steps), -LARGEST, LARGEST)
     return np.clip(nearest + moved, -LARGEST, LARGEST)
+
+
+def _granularity(ranges: Array) -> str:
+    return PER_CHANNEL if ranges.ndim else PER_TENSOR
 
 
 def _steps_key(granularity: str, weight: str) -> str:

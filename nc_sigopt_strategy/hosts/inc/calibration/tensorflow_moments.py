@@ -105,11 +105,6 @@ def read_by(graph_def: Any, layers: Mapping[str, Layer]) -> dict[str, str]:
     return {name: _with_port(nodes[layer.node].input[0]) for name, layer in layers.items()}
 
 
-def weight_shape(layer: Layer, array: Any) -> Any:
-    """A weight of a depthwise convolution, (H, W, in, multiplier), as its layer has it."""
-    return array.reshape(layer.shape)
-
-
 def _conv_layer(node: Any, weight: str, shape: tuple[int, ...]) -> Layer | None:
     if len(shape) != 4 or not _channels_last(node):
         return None

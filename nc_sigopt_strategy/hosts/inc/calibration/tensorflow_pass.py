@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_graphs import with_reductions
-from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_moments import read_by, with_moments
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_moments import (
+    Fetched,
+    read_by,
+    with_moments,
+)
 from nc_sigopt_strategy.hosts.rounding.layer import Layer
 from nc_sigopt_strategy.hosts.rounding.moments import Moments
 from nc_sigopt_strategy.hosts.statistics_store import Array
@@ -23,20 +27,20 @@ class SamplingPass:
     Args:
         graph_def: The FP32 model; it may be changed.
         tensors: Whose extremes are wanted, as ``tensors_to_gather`` returns them.
-        layers: By weight, whose inputs' moments are wanted; none in a graph with loops or branches.
+        layers: By weight, whose moments are wanted; none in a graph with loops or branches.
         batches: How many are run at most.
 
     Attributes:
         graph_def: What to run.
         fetches: Names of tensors to fetch for each batch.
-        moments: By weight.
+        moments: By weight; nothing is seen of inputs of a kind that is not known.
     """
 
     def __init__(
         self, graph_def: Any, tensors: list[str], layers: Mapping[str, Layer], batches: int
     ) -> None:
-        waits = {}
-        self._fetched = {}
+        waits: dict[str, list[str]] = {}
+        self._fetched: dict[str, Fetched] = {}
         if layers:
             read = read_by(graph_def, layers)
             graph_def, self._fetched = with_moments(graph_def, layers, batches)
@@ -48,16 +52,16 @@ class SamplingPass:
             *self._reductions.values(),
             *(name for fetched in self._fetched.values() for name in fetched),
         ]
-        self.moments = {weight: Moments(layers[weight]) for weight in self._fetched}
+        self.moments = {weight: Moments(layers[weight]) for weight in layers}
         self._extremes: list[Sequence[Array]] = []
 
     def take(self, values: Sequence[Array]) -> None:
         """Take up what one batch gave, in the order of ``fetches``."""
         count = len(self._reductions)
         self._extremes.append(values[:count])
-        for position, moments in enumerate(self.moments.values()):
+        for position, weight in enumerate(self._fetched):
             products, sums, places = values[count + 3 * position : count + 3 * position + 3]
-            moments.add(products, sums, int(places))
+            self.moments[weight].add(products, sums, int(places))
 
     @property
     def batches(self) -> int:

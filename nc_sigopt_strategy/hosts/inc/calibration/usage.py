@@ -31,7 +31,7 @@ class CalibrationUsage:
     doing: Callable[[str], None] = field(default=lambda what: None, repr=False)
 
     def batch_done(self, done: int, total: int) -> None:
-        """Say that a batch of a pass is done: its number, from 1, and how many there are at most."""
+        """Say that a batch of a pass is done: its number, from 1, and how many there can be."""
         self.doing(f"calibrating, batch {done} of {total}")
 
     def left_to_inc(self, reason: str) -> None:
