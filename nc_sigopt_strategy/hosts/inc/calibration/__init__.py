@@ -16,6 +16,15 @@ from nc_sigopt_strategy.hosts.statistics_store import StatisticsStore
 from nc_sigopt_strategy.settings.choices import AS_PRINTED, EXACT, FITTED, STOCK
 
 
+def fitted_weights() -> CalibratedOnce:
+    """While entered, Neural Compressor fits weights and biases of TensorFlow models to the data.
+
+    For rebuilding a model from a recipe that says so, with any strategy of INC and the data that
+    calibrated then; for other uses see ``CalibratedOnce``.
+    """
+    return CalibratedOnce("tensorflow", CalibrationUsage(), mode=FITTED)
+
+
 class CalibratedOnce:
     """While entered, INC calibrates a model once and quantizes it as often as asked.
 
