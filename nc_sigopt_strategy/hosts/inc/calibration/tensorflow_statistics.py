@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 from neural_compressor.model import Model
 
+from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.light_constants import LightConstants
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_fitting import (
     FittedWeights,
@@ -70,8 +71,21 @@ class ModelStatistics:
         """
         section = self.ranges(converter, graph_def)
         layers = self._unfitted(converter)
-        if layers or any(statistic("Min", name) not in section for name in tensors):
-            self._gather(converter, graph_def, section, tensors, layers)
+        if layers:
+            try:
+                self._gather(converter, graph_def, section, tensors, layers)
+            except DataError:
+                raise
+            except Exception as error:
+                logger.debug("Where it failed", exc_info=error)
+                logger.warning(
+                    "Weights and biases stay as Neural Compressor makes them: fitting them to the "
+                    "calibration data failed with %r.",
+                    error,
+                )
+                self._fits = False
+        if any(statistic("Min", name) not in section for name in tensors):
+            self._gather(converter, graph_def, section, tensors, {})
         return section
 
     def ranges(self, converter: Any, graph_def: Any) -> Section:
