@@ -1,0 +1,94 @@
+"""What a comparison of servers found, as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nc_sigopt_benchmarks.research.server_facts.comparing import differences
+from nc_sigopt_benchmarks.research.server_facts.difference import KINDS, STATUS, Difference
+from nc_sigopt_benchmarks.research.server_facts.exchange import Exchange
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A step whose answers are not the same.
+
+    Attributes:
+        about: The file of the step.
+        step: The step's name.
+        sent: Verb and path.
+        differences: What sets them apart.
+        why: Why this project's server differs there on purpose; ``None`` where it should not.
+    """
+
+    about: str
+    step: str
+    sent: str
+    differences: tuple[Difference, ...]
+    why: str | None
+
+
+def between(about: str, first: Sequence[Exchange], second: Sequence[Exchange]) -> list[Finding]:
+    """Where two servers differ.
+
+    Args:
+        about: The file of the steps.
+        first: All exchanges with the first server.
+        second: The same steps with the second one.
+    """
+    pairs = zip(first, second, strict=True)
+    return [
+        _finding(about, one, found) for one, other in pairs if (found := differences(one, other))
+    ]
+
+
+def from_facts(about: str, exchanges: Sequence[Exchange]) -> list[Finding]:
+    """Where a server departs from what SigOpt's own server is known to answer."""
+    findings = []
+    for exchange in exchanges:
+        if exchange.answer is None:
+            found = [Difference(STATUS, "", str(exchange.step.real.status), exchange.problem)]
+        else:
+            found = exchange.apart_from(exchange.step.real)
+        if found:
+            findings.append(_finding(about, exchange, found))
+    return findings
+
+
+def unexpected(findings: Sequence[Finding]) -> list[Finding]:
+    """Those that nobody gives a reason for."""
+    return [finding for finding in findings if finding.why is None]
+
+
+def report(findings: Sequence[Finding], steps: int) -> str:
+    """All findings in lines, the unexpected ones first, with a count by kind at the end.
+
+    Args:
+        findings: What was found.
+        steps: How many requests were sent to each server.
+    """
+    lines: list[str] = []
+    without, with_reason = unexpected(findings), [f for f in findings if f.why is not None]
+    for title, part in (("Differences", without), ("Differences on purpose", with_reason)):
+        if part:
+            lines += [title, "", *(line for finding in part for line in _lines(finding)), ""]
+    counted = Counter(d.kind for finding in without for d in finding.differences)
+    kinds = ", ".join(f"{counted[kind]} of {kind}" for kind in KINDS)
+    lines.append(f"{steps} requests; {len(without)} answered differently ({kinds}),")
+    lines.append(f"{len(with_reason)} more on purpose.")
+    return "\n".join(lines)
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield f"{finding.about}: {finding.step}  [{finding.sent}]"
+    for difference in sorted(finding.differences, key=lambda d: KINDS.index(d.kind)):
+        yield f"    {difference}"
+    if finding.why is not None:
+        yield f"    why: {finding.why}"
+
+
+def _finding(about: str, exchange: Exchange, found: Sequence[Difference]) -> Finding:
+    step = exchange.step
+    return Finding(about, step.name, f"{step.verb} {step.path}", tuple(found), step.why)
