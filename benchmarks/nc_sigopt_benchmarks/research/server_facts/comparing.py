@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from nc_sigopt_benchmarks.research.server_facts.difference import (
+    EXTENSIONS,
+    FORM,
     KEYS,
     STATUS,
     TYPES,
@@ -26,6 +28,9 @@ _OWN = frozenset({
 _IDS = frozenset({
     "id", "experiment", "suggestion", "observation", "queued_suggestion", "training_run",
 })  # fmt: skip
+
+# Who made a thing is a user on one server and nobody on another.
+_FREE = frozenset({"user"})
 
 
 def differences(first: Exchange, second: Exchange) -> list[Difference]:
@@ -65,7 +70,10 @@ class _Comparison:
 
     def apart(self, one: Any, other: Any, where: str, key: str) -> Iterator[Difference]:
         if json_type(one) != json_type(other):
-            yield Difference(TYPES, where, shown(one), shown(other))
+            if _means_the_same(one, other) or key in _FREE:
+                yield Difference(FORM, where, shown(one), shown(other))
+            else:
+                yield Difference(TYPES, where, shown(one), shown(other))
         elif isinstance(one, dict):
             yield from self._objects_apart(one, other, where)
         elif isinstance(one, list):
@@ -80,10 +88,9 @@ class _Comparison:
         self, one: dict[str, Any], other: dict[str, Any], where: str
     ) -> Iterator[Difference]:
         for key in sorted(one.keys() | other.keys()):
-            if key not in one:
-                yield Difference(KEYS, inside(where, key), "absent", shown(other[key]))
-            elif key not in other:
-                yield Difference(KEYS, inside(where, key), shown(one[key]), "absent")
+            if key not in one or key not in other:
+                has = (shown(side[key]) if key in side else "absent" for side in (one, other))
+                yield Difference(FORM if key in EXTENSIONS else KEYS, inside(where, key), *has)
             elif key not in self._vary:
                 yield from self.apart(one[key], other[key], inside(where, key), key)
 
@@ -104,6 +111,13 @@ def _names_of(exchange: Exchange) -> dict[Any, set[str]]:
         if isinstance(value, (str, int)):
             names.setdefault(value, set()).add(name)
     return names
+
+
+def _means_the_same(one: Any, other: Any) -> bool:
+    """Whether two values of two types say one thing to a program: 1 and 1.0, null and false."""
+    if {json_type(one), json_type(other)} == {"integer", "number"}:
+        return bool(one == other)
+    return {json_type(one), json_type(other)} == {"null", "boolean"} and not (one or other)
 
 
 def _without_positions(where: str) -> str:

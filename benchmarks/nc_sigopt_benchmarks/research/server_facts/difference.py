@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-# From what breaks every program to what breaks few.
-STATUS, KEYS, TYPES, VALUES = "status", "keys", "types", "values"
-KINDS = (STATUS, KEYS, TYPES, VALUES)
+# From what breaks every program to what breaks none: the same thing said otherwise.
+STATUS, KEYS, TYPES, VALUES, FORM = "status", "keys", "types", "values", "form"
+KINDS = (STATUS, KEYS, TYPES, VALUES, FORM)
+# Keys that this project's server adds to answers: a suggestion's place, the token's engine.
+EXTENSIONS = frozenset({"number", "engine"})
 _SHOWN = 90
 
 

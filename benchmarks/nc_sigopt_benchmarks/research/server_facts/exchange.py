@@ -34,21 +34,18 @@ class Exchange:
         answer: What the server said; ``None`` if the request could not be made.
         kept: Everything that was kept from answers so far, this one included.
         problem: Why there is no answer.
-        extensions: Keys that this project's server adds.
     """
 
     step: Step
     answer: Answer | None
     kept: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
-    extensions: frozenset[str] = frozenset()
 
-    def apart_from(self, expected: Expected, *, extended: bool = True) -> list[Difference]:
+    def apart_from(self, expected: Expected) -> list[Difference]:
         """What of the answer is not as it is known to be.
 
         Args:
             expected: What is known.
-            extended: Whether the extensions of this project's server may be there.
 
         Raises:
             UnknownNameError: What is known names what no answer gave.
@@ -56,8 +53,7 @@ class Exchange:
         if self.answer is None:
             raise UnknownNameError(self.problem)
         known = Expected(expected.status, filled_in(expected.answer, self.kept))
-        extensions = self.extensions if extended else ()
-        return mismatches(known, self.answer.status, self.answer.body, extensions)
+        return mismatches(known, self.answer.status, self.answer.body)
 
 
 def send_all(server: Sending, steps: Steps, run: str) -> list[Exchange]:
@@ -80,11 +76,11 @@ def send_all(server: Sending, steps: Steps, run: str) -> list[Exchange]:
         try:
             request = _request(step, kept)
         except UnknownNameError as error:
-            exchanges.append(Exchange(step, None, dict(kept), error.fact, steps.extensions))
+            exchanges.append(Exchange(step, None, dict(kept), error.fact))
             continue
         answer = server.send(request)
         kept.update({name: found_at(answer.body, path) for name, path in step.keep.items()})
-        exchanges.append(Exchange(step, answer, dict(kept), extensions=steps.extensions))
+        exchanges.append(Exchange(step, answer, dict(kept)))
     return exchanges
 
 

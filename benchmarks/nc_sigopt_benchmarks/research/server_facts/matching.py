@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from nc_sigopt_benchmarks.research.server_facts.difference import (
+    EXTENSIONS,
     KEYS,
     STATUS,
     TYPES,
@@ -37,7 +38,7 @@ _ALL_KEYS, _EACH, _LENGTH = "<keys>", "<each>", "<length>"
 
 
 def mismatches(
-    expected: Expected, status: int, answer: Any, extensions: Collection[str] = ()
+    expected: Expected, status: int, answer: Any, extensions: Collection[str] = EXTENSIONS
 ) -> list[Difference]:
     """What of an answer is not as it is known to be.
 
@@ -58,7 +59,9 @@ def _message(answer: Any) -> str:
     return shown(answer.get("message", "")) if isinstance(answer, dict) else ""
 
 
-def _compare(known: Any, got: Any, where: str, extensions: Collection[str]) -> Iterator[Difference]:
+def _compare(
+    known: Any, got: Any, where: str, extensions: Collection[str]
+) -> Iterator[Difference]:
     if isinstance(known, str) and known.startswith("<") and known.endswith(">"):
         yield from _compare_type(known, got, where)
     elif isinstance(known, dict) and (_EACH in known or _LENGTH in known):

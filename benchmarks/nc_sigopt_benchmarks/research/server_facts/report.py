@@ -7,7 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nc_sigopt_benchmarks.research.server_facts.comparing import differences
-from nc_sigopt_benchmarks.research.server_facts.difference import KINDS, STATUS, Difference
+from nc_sigopt_benchmarks.research.server_facts.difference import (
+    FORM,
+    KINDS,
+    STATUS,
+    Difference,
+)
 from nc_sigopt_benchmarks.research.server_facts.exchange import Exchange
 
 
@@ -58,12 +63,16 @@ def from_facts(about: str, exchanges: Sequence[Exchange]) -> list[Finding]:
 
 
 def unexpected(findings: Sequence[Finding]) -> list[Finding]:
-    """Those that nobody gives a reason for."""
-    return [finding for finding in findings if finding.why is None]
+    """Those that nobody gives a reason for, and that are of more than form."""
+    return [
+        finding
+        for finding in findings
+        if finding.why is None and any(d.kind != FORM for d in finding.differences)
+    ]
 
 
 def report(findings: Sequence[Finding], steps: int) -> str:
-    """All findings in lines, the unexpected ones first, with a count by kind at the end.
+    """All findings in lines: the unexpected ones, those on purpose, those of form, a count.
 
     Args:
         findings: What was found.
@@ -74,8 +83,17 @@ def report(findings: Sequence[Finding], steps: int) -> str:
     for title, part in (("Differences", without), ("Differences on purpose", with_reason)):
         if part:
             lines += [title, "", *(line for finding in part for line in _lines(finding)), ""]
+    forms = Counter(
+        f"{_last_key(d.where)}: {d.first} -> {d.second}"
+        for finding in findings
+        for d in finding.differences
+        if d.kind == FORM
+    )
+    if forms:
+        lines += ["Differences of form", ""]
+        lines += [f"    {form} ({count} times)" for form, count in forms.most_common()] + [""]
     counted = Counter(d.kind for finding in without for d in finding.differences)
-    kinds = ", ".join(f"{counted[kind]} of {kind}" for kind in KINDS)
+    kinds = ", ".join(f"{counted[kind]} of {kind}" for kind in KINDS if kind != FORM)
     lines.append(f"{steps} requests; {len(without)} answered differently ({kinds}),")
     lines.append(f"{len(with_reason)} more on purpose.")
     return "\n".join(lines)
@@ -83,10 +101,15 @@ def report(findings: Sequence[Finding], steps: int) -> str:
 
 def _lines(finding: Finding) -> Iterator[str]:
     yield f"{finding.about}: {finding.step}  [{finding.sent}]"
-    for difference in sorted(finding.differences, key=lambda d: KINDS.index(d.kind)):
+    told = [d for d in finding.differences if d.kind != FORM]
+    for difference in sorted(told, key=lambda d: KINDS.index(d.kind)):
         yield f"    {difference}"
     if finding.why is not None:
         yield f"    why: {finding.why}"
+
+
+def _last_key(where: str) -> str:
+    return where.rpartition(".")[2]
 
 
 def _finding(about: str, exchange: Exchange, found: Sequence[Difference]) -> Finding:

@@ -74,12 +74,10 @@ class Steps:
 
     Attributes:
         about: The file's name without its ending.
-        extensions: Keys that this project's server adds to some answers.
         steps: The requests.
     """
 
     about: str
-    extensions: frozenset[str]
     steps: tuple[Step, ...]
 
 
@@ -104,7 +102,7 @@ def read_steps(path: Path) -> Steps:
     for name in names:
         if names.count(name) > 1:
             raise StepsFileError(f"{path} has two steps of the name {name!r}.", "Rename one.")
-    return Steps(path.stem, frozenset(document.get("extensions") or ()), steps)
+    return Steps(path.stem, steps)
 
 
 _KEYS = {
