@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from nc_sigopt_benchmarks.research.server_facts.exchange import Exchange, send_all
 from nc_sigopt_benchmarks.research.server_facts.server import Server
 from nc_sigopt_benchmarks.research.server_facts.step import Step, read_steps
-
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from tests.server.serving import serve_in_thread
 

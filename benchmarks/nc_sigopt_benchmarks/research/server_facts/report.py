@@ -14,6 +14,7 @@ from nc_sigopt_benchmarks.research.server_facts.difference import (
     Difference,
 )
 from nc_sigopt_benchmarks.research.server_facts.exchange import Exchange
+from nc_sigopt_benchmarks.research.server_facts.step import Expected
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,10 @@ def between(about: str, first: Sequence[Exchange], second: Sequence[Exchange]) -
         first: All exchanges with the first server.
         second: The same steps with the second one.
     """
-    pairs = zip(first, second, strict=True)
     return [
-        _finding(about, one, found) for one, other in pairs if (found := differences(one, other))
+        _finding(about, one, found, on_purpose=_are_known(one, other) or _are_known(other, one))
+        for one, other in zip(first, second, strict=True)
+        if (found := differences(one, other))
     ]
 
 
@@ -53,12 +55,10 @@ def from_facts(about: str, exchanges: Sequence[Exchange]) -> list[Finding]:
     """Where a server departs from what SigOpt's own server is known to answer."""
     findings = []
     for exchange in exchanges:
-        if exchange.answer is None:
-            found = [Difference(STATUS, "", str(exchange.step.real.status), exchange.problem)]
-        else:
-            found = exchange.apart_from(exchange.step.real)
+        found = _apart(exchange, exchange.step.real)
         if found:
-            findings.append(_finding(about, exchange, found))
+            on_purpose = not _apart(exchange, exchange.step.ours)
+            findings.append(_finding(about, exchange, found, on_purpose=on_purpose))
     return findings
 
 
@@ -112,6 +112,21 @@ def _last_key(where: str) -> str:
     return where.rpartition(".")[2]
 
 
-def _finding(about: str, exchange: Exchange, found: Sequence[Difference]) -> Finding:
+def _are_known(real: Exchange, ours: Exchange) -> bool:
+    """Whether one answers as SigOpt's own server does and one as this project's does on purpose."""
+    return not (_apart(real, real.step.real) or _apart(ours, ours.step.ours))
+
+
+def _apart(exchange: Exchange, expected: Expected | None) -> list[Difference]:
+    """What of an answer is not as expected; where nothing is expected, nothing is right."""
+    if exchange.answer is None or expected is None:
+        return [Difference(STATUS, "", str(exchange.step.real.status), exchange.problem)]
+    return exchange.apart_from(expected)
+
+
+def _finding(
+    about: str, exchange: Exchange, found: Sequence[Difference], *, on_purpose: bool
+) -> Finding:
     step = exchange.step
-    return Finding(about, step.name, f"{step.verb} {step.path}", tuple(found), step.why)
+    why = step.why if on_purpose else None
+    return Finding(about, step.name, f"{step.verb} {step.path}", tuple(found), why)

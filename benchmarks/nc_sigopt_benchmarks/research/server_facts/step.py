@@ -113,36 +113,16 @@ _KEYS = {
 def _step(raw: Any, path: Path) -> Step:
     if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
         raise StepsFileError(f"{path} has a step without a name: {str(raw)[:100]}.")
-
-    def refuse(fact: str, way_out: str) -> StepsFileError:
-        return StepsFileError(f"The step {raw['name']!r} of {path} {fact}.", way_out)
-
-    if unknown := raw.keys() - _KEYS:
-        raise refuse(f"has unknown keys: {sorted(unknown)}", f"Known ones: {sorted(_KEYS)}.")
-    verb, _, target = str(raw.get("send")).partition(" ")
-    if verb not in VERBS or not target.startswith("/"):
-        raise refuse(
-            f"sends {raw.get('send')!r}", f"`send` is one of {VERBS}, a blank and a path."
-        )
-    if raw.get("as", OWNER) not in SENDERS:
-        raise refuse(f"is sent as {raw['as']!r}", f"`as` is one of {SENDERS}.")
-    expected = {}
-    for key in ("real", "ours"):
-        known = raw.get(key)
-        if known is None and key == "ours":
-            continue
-        if not isinstance(known, dict) or not isinstance(known.get("status"), int):
-            raise refuse(f"has no status in `{key}`", "Say what the server answers.")
-        if known.keys() - {"status", "answer"}:
-            raise refuse(f"says too much in `{key}`", "Only `status` and `answer` go there.")
-        expected[key] = Expected(known["status"], known.get("answer"))
-    if ("ours" in expected) != ("why" in raw):
-        raise refuse("has one of `ours` and `why`", "Give both, or none.")
+    wrong = _what_is_wrong(raw)
+    if wrong is not None:
+        fact, way_out = wrong
+        raise StepsFileError(f"The step {raw['name']!r} of {path} {fact}.", way_out)
+    verb, _, target = raw["send"].partition(" ")
     return Step(
         name=raw["name"],
         verb=verb,
         path=target,
-        real=expected["real"],
+        real=Expected(**raw["real"]),
         body=raw.get("body"),
         raw=raw.get("raw"),
         query=raw.get("query", {}),
@@ -150,6 +130,31 @@ def _step(raw: Any, path: Path) -> Step:
         sender=raw.get("as", OWNER),
         keep=raw.get("keep", {}),
         vary=frozenset(raw.get("vary", ())),
-        ours=expected.get("ours"),
+        ours=Expected(**raw["ours"]) if "ours" in raw else None,
         why=raw.get("why"),
+    )
+
+
+def _what_is_wrong(raw: dict[str, Any]) -> tuple[str, str] | None:
+    """A fact and a way out; ``None`` for a step that can be used."""
+    if unknown := raw.keys() - _KEYS:
+        return f"has unknown keys: {sorted(unknown)}", f"Known ones: {sorted(_KEYS)}."
+    verb, _, target = str(raw.get("send")).partition(" ")
+    if verb not in VERBS or not target.startswith("/"):
+        return f"sends {raw.get('send')!r}", f"`send` is one of {VERBS}, a blank and a path."
+    if raw.get("as", OWNER) not in SENDERS:
+        return f"is sent as {raw['as']!r}", f"`as` is one of {SENDERS}."
+    for key in {"real", "ours"} & {"real", *raw}:
+        if not _is_expected(raw.get(key)):
+            return f"has {raw.get(key)!r} as `{key}`", "Give a `status`, and an `answer` if known."
+    if ("ours" in raw) != ("why" in raw):
+        return "has only one of `ours` and `why`", "Give both, or none."
+    return None
+
+
+def _is_expected(known: Any) -> bool:
+    return (
+        isinstance(known, dict)
+        and isinstance(known.get("status"), int)
+        and not known.keys() - {"status", "answer"}
     )
