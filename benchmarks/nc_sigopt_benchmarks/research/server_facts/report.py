@@ -113,7 +113,7 @@ def _last_key(where: str) -> str:
 
 
 def _are_known(real: Exchange, ours: Exchange) -> bool:
-    """Whether one answers as SigOpt's own server does and one as this project's does on purpose."""
+    """Whether one answers as SigOpt's own server does, and one as ours does on purpose."""
     return not (_apart(real, real.step.real) or _apart(ours, ours.step.ours))
 
 
