@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from nc_sigopt_strategy.autotuning.autotune import autotune
     from nc_sigopt_strategy.autotuning.result import TuningResult
     from nc_sigopt_strategy.backends.finishing.finish import finish
+    from nc_sigopt_strategy.hosts.inc.calibration import fitted_weights
     from nc_sigopt_strategy.hosts.inc.quant_config import PostTrainingQuantConfig
     from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
     from nc_sigopt_strategy.hosts.predictor import predictor
@@ -58,6 +59,7 @@ __all__ = [
     "__version__",
     "autotune",
     "finish",
+    "fitted_weights",
     "last_outcome",
     "predictor",
     "register",
@@ -71,6 +73,7 @@ _LAZY = {
     "TuningResult": "nc_sigopt_strategy.autotuning.result",
     "autotune": "nc_sigopt_strategy.autotuning.autotune",
     "finish": "nc_sigopt_strategy.backends.finishing.finish",
+    "fitted_weights": "nc_sigopt_strategy.hosts.inc.calibration",
     "predictor": "nc_sigopt_strategy.hosts.predictor",
 }
 # They need a Neural Compressor that has tuning strategies.

@@ -4,11 +4,13 @@
 
 ``MODEL.pb`` is the frozen graph that was tuned, ``INPUT`` and ``OUTPUT`` name its ends,
 ``RECIPE.json`` is the run folder's ``recipe.json``, ``DATA.npy`` what calibrated: all batches in
-one array, of shape (batches, batch, ...). The recipe says whether its model was finished.
+one array, of shape (batches, batch, ...). The recipe says whether weights were fitted to the
+data and whether the model was finished. In the place of ``MODEL.pb`` may stand a SavedModel.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -36,15 +38,19 @@ def rebuild(path: Path, ends: tuple[str, str], recipe: Mapping[str, Any], data: 
     """Neural Compressor's model of a recipe.
 
     Args:
-        path: Of the frozen graph.
-        ends: Names of its input and its output.
+        path: Of the frozen graph, or a SavedModel's folder.
+        ends: Names of its input and its output; a SavedModel says its own.
         recipe: Of the run.
         data: Yields ``(inputs, labels)`` and has a ``batch_size``.
     """
-    model = Model(str(path))
-    model.input_tensor_names, model.output_tensor_names = [ends[0]], [ends[1]]
+    if path.is_dir():
+        model = Model(str(path), modelType="saved_model")
+    else:
+        model = Model(str(path))
+        model.input_tensor_names, model.output_tensor_names = [ends[0]], [ends[1]]
     config = StaticQuantConfig.from_dict(recipe["quant_config"])
-    made = quantize_model(model, config, data, calib_iteration=recipe["calib_iteration"])
+    with nc_sigopt_strategy.fitted_weights() if recipe["fitted"] else contextlib.nullcontext():
+        made = quantize_model(model, config, data, calib_iteration=recipe["calib_iteration"])
     return nc_sigopt_strategy.finish(made) if recipe["finished"] else made
 
 

@@ -24,7 +24,7 @@ from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc3.options import Options
 from nc_sigopt_strategy.hosts.inc3.versions import require_inc3
 from nc_sigopt_strategy.measurement.batches import CalibrationData
-from nc_sigopt_strategy.settings.choices import STOCK
+from nc_sigopt_strategy.settings.choices import FITTED, STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
@@ -111,7 +111,7 @@ class Inc3Host:
     @contextlib.contextmanager
     def session(self, doing: Doing) -> Iterator[None]:
         """See ``Host``; Neural Compressor's errors are heard inside."""
-        self._usage.batch_done = lambda done, total: doing(f"calibrating, batch {done} of {total}")
+        self._usage.doing = doing
         with (
             self._logged,
             self._temp_files,
@@ -166,11 +166,14 @@ class Inc3Host:
         """What ``examples/recipes/rebuild_inc3.py`` builds the same model of.
 
         ``quant_config`` is for ``StaticQuantConfig.from_dict``, ``calib_iteration`` how many
-        batches calibrate, ``finished`` whether ``nc_sigopt_strategy.finish`` comes after.
+        batches calibrate, ``fitted`` whether that is done inside of
+        ``nc_sigopt_strategy.fitted_weights``, ``finished`` whether ``nc_sigopt_strategy.finish``
+        comes after.
         """
         return {
             "quant_config": self._options.quant_config(choices),
             "calib_iteration": self._calib_iteration(choices.sampling_size),
+            "fitted": self._settings.calibration == FITTED,
             "finished": self._finishes,
         }
 

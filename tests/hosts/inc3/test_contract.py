@@ -54,5 +54,9 @@ class TestSmallGraph(HostContract):
         return rebuilt_from(self.model, self.loader, recipe)
 
 
+class TestItsOwnWeights(TestSmallGraph):
+    settings = Settings(calibration="exact")
+
+
 class TestAsNeuralCompressorDoes(TestSmallGraph):
     settings = Settings(calibration="stock", finishing="off")
