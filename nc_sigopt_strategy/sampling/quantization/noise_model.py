@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 
 ROUNDS = 3
 NEWTON_STEPS = 10
@@ -23,6 +24,9 @@ _SPREAD, _VARIANT_SPREAD, _FLOAT_SPREAD = 1.8, 0.8, 2.0
 _FLOAT_LEVEL = -7.0
 _ERROR = 0.1
 _INERTIA = 4.0
+# What probes say of their own errors counts as so many of them; trials may show another scale.
+_STATED = 8.0
+_LEAST_SCALE, _LARGEST_SCALE = 0.5, 20.0
 
 
 class NoiseModel:
@@ -33,16 +37,33 @@ class NoiseModel:
         choices: Value positions of measured trials, shape (N, P), N at least 1.
         damage: What they did, shape (N,): output noise, or the loss of accuracy.
         stderr: Standard errors of the damage, shape (N,); ``None``: relative ones, estimated.
+        probes: Output noise of further models; ``None`` where damage is something else.
     """
 
     def __init__(
-        self, space: OpSpace, choices: Integers, damage: Floats, stderr: Floats | None = None
+        self,
+        space: OpSpace,
+        choices: Integers,
+        damage: Floats,
+        stderr: Floats | None = None,
+        probes: ProbeArrays | None = None,
     ) -> None:
         self._space = space
         self._columns = _columns(space)
+        own = np.zeros(len(damage))
+        if probes is not None and probes.noisy.any():
+            choices = np.concatenate([choices, probes.choices[probes.noisy]])
+            damage = np.concatenate([damage, probes.noise[probes.noisy]])
+            own = np.concatenate([own, probes.noise_error[probes.noisy]])
         x = (choices[:, self._columns[:, 0]] == self._columns[:, 1]).astype(float)
         self._unit = float(np.max(np.abs(damage))) or 1.0
-        self._fit(x, damage / self._unit, None if stderr is None else stderr / self._unit)
+        y = damage / self._unit
+        if stderr is None:
+            # Rows without damage say nothing in relative terms, and are exact.
+            told = np.abs(y) > 1e-9
+            self._fit(x[told], y[told], None, own[told])
+        else:
+            self._fit(x, y, stderr / self._unit, own)
 
     def draws(self, rng: np.random.Generator, count: int) -> Floats:
         """Draws of the damage of each value, shape (count, P, V); zero for the exact ones."""
@@ -83,19 +104,27 @@ class NoiseModel:
         value = -0.5 * (s @ (pull - self._b)) - 0.5 * (off @ fall)
         return float(value), -s * pull - fall
 
-    def _fit(self, x: Floats, y: Floats, stderr: Floats | None) -> None:
+    def _fit(self, x: Floats, y: Floats, stderr: Floats | None, own: Floats) -> None:
+        """Find the mode; the errors of the sum and of the probes are estimated on the way.
+
+        Args:
+            x: Which columns a row has, shape (N, columns).
+            y: Damage in units of the largest, shape (N,).
+            stderr: Errors of the rows, shape (N,); ``None``: relative ones.
+            own: What a probe adds to the relative error, shape (N,); 0 for trials.
+        """
         space, columns = self._space, self._columns
         quantized = space.is_quantized[columns[:, 0], columns[:, 1]]
         level = float(np.log(max(np.median(np.abs(y)), 1e-9) / max(space.is_op.sum(), 1)))
-        spread, error = _SPREAD, _ERROR
-        if stderr is None:
-            # Rows without damage say nothing in relative terms, and are exact.
-            told = np.abs(y) > 1e-9
-            x, y = x[told], y[told]
+        spread, error, scale = _SPREAD, _ERROR, 1.0
+        probed = own > 0
         weight = np.ones(len(y))
         u = np.full(len(columns), level) + np.where(quantized, 0.0, _FLOAT_LEVEL)
         for n in range(ROUNDS):
-            variance = (error * y) ** 2 if stderr is None else (error / _ERROR * stderr) ** 2
+            if stderr is None:
+                variance = (error**2 + (scale * own) ** 2) * y**2
+            else:
+                variance = (error / _ERROR * stderr) ** 2
             wx = x * (weight / variance)[:, None]
             self._a, self._b = wx.T @ x, wx.T @ y
             self._prior, self._level = _prior(columns, quantized, level, spread)
@@ -107,8 +136,16 @@ class NoiseModel:
             residual2 = (y - x @ s) ** 2 / variance
             weight = (DEGREES_OF_FREEDOM + 1) / (DEGREES_OF_FREEDOM + residual2)
             used = len(u) - float(np.einsum("ij,ij->", self._prior, covariance))
-            free = max(len(y) - used, 0.0)
-            excess = (float((weight * residual2).sum()) + _INERTIA) / (free + _INERTIA)
+            if probed.any():
+                # What the sum is off by is for trials to say: probes have errors of their own.
+                xs = x[probed] * s
+                reach = np.einsum("ij,ij->i", xs @ covariance, xs)
+                used -= float((reach * weight[probed] / variance[probed]).sum())
+                off = weight[probed] * (y - x @ s)[probed] ** 2 + reach
+                scale = _scale_of(off / (own * y)[probed] ** 2)
+            trials = ~probed
+            free = max(float(trials.sum()) - used, 0.0)
+            excess = (float((weight * residual2)[trials].sum()) + _INERTIA) / (free + _INERTIA)
             error = float(np.clip(error * np.sqrt(excess), 0.01, 1.0))
             inside = u[quantized] if quantized.any() else u
             level = float(np.mean(inside))
@@ -139,6 +176,16 @@ class NoiseModel:
             else:
                 damping = max(4 * damping, 1.0)
         return u
+
+
+def _scale_of(squares: Floats) -> float:
+    """What the stated errors of probes are to be multiplied by.
+
+    Args:
+        squares: Expected squares of the errors in units of the stated ones, shape (K,).
+    """
+    scale2 = (float(squares.sum()) + _STATED) / (len(squares) + _STATED)
+    return float(np.clip(np.sqrt(scale2), _LEAST_SCALE, _LARGEST_SCALE))
 
 
 def _columns(space: OpSpace) -> Integers:

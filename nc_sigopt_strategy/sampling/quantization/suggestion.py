@@ -89,7 +89,7 @@ class _Learned:
 def _learn(
     space: OpSpace, history: TrialArrays, experiment: TuningExperiment, rng: np.random.Generator
 ) -> _Learned:
-    latency = LatencyModel(space, history.choices, history.latency, history.latency_stderr)
+    latency = LatencyModel.of(space, history)
     damage = learn_damage(space, history, experiment, rng, DRAWS)
     if len(history.pending):
         latency, damage = _with_pending(space, history, experiment, latency, damage, rng)
@@ -205,7 +205,7 @@ def _with_pending(
         np.maximum(expected.mean(axis=0), 1e-3 * history.latency.min()),
         damage.of(history.pending).mean(axis=0),
     )
-    latency = LatencyModel(space, believed.choices, believed.latency, believed.latency_stderr)
+    latency = LatencyModel.of(space, believed)
     return latency, learn_damage(space, believed, experiment, rng, DRAWS)
 
 
