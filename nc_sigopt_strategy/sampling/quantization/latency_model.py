@@ -68,6 +68,8 @@ class LatencyModel:
     def of(cls, space: OpSpace, history: TrialArrays) -> LatencyModel:
         """The posterior after all that was timed, in trials and outside of them."""
         probes = history.probes
+        if probes is None:
+            return cls(space, history.choices, history.latency, history.latency_stderr)
         return cls(
             space,
             np.concatenate([history.choices, probes.choices[probes.timed]]),

@@ -78,7 +78,7 @@ class Outlook:
             pending=self._positions([]),
             failed=self._positions(failed),
             bound=sign * bounded.threshold,
-            probes=ProbeArrays.of(probes, self._space),
+            probes=ProbeArrays.of(probes, self._space) if probes else None,
         )
         self._experiment = TuningExperiment(
             read=_not_read,

@@ -36,7 +36,7 @@ class TrialArrays:
         pending: Open trials, shape (M, P).
         failed: Trials without a result, shape (K, P).
         bound: Least accuracy that is accepted, sign as ``accuracy``; ``None`` without one.
-        probes: What was measured outside of trials.
+        probes: What was measured outside of trials; ``None`` where nothing was.
     """
 
     choices: Integers
@@ -47,7 +47,7 @@ class TrialArrays:
     pending: Integers
     failed: Integers
     bound: float | None
-    probes: ProbeArrays
+    probes: ProbeArrays | None = None
 
     @classmethod
     def of(
@@ -93,7 +93,7 @@ class TrialArrays:
             pending=_rows(pending, width),
             failed=_rows(failed, width),
             bound=bound,
-            probes=ProbeArrays.of(experiment.probes, space),
+            probes=ProbeArrays.of(experiment.probes, space) if experiment.probes else None,
         )
 
     @property
