@@ -115,11 +115,13 @@ class NoiseModel:
         """
         space, columns = self._space, self._columns
         quantized = space.is_quantized[columns[:, 0], columns[:, 1]]
-        level = float(np.log(max(np.median(np.abs(y)), 1e-9) / max(space.is_op.sum(), 1)))
         spread, error, scale = _SPREAD, _ERROR, 1.0
         probed = own > 0
+        whole = np.abs(y[~probed]) if not probed.all() else np.abs(y)
+        level = float(np.log(max(np.median(whole), 1e-9) / max(space.is_op.sum(), 1)))
         weight = np.ones(len(y))
-        u = np.full(len(columns), level) + np.where(quantized, 0.0, _FLOAT_LEVEL)
+        u = self._levels(x[probed] * quantized, y[probed], level)[columns[:, 0]]
+        u = u + np.where(quantized, 0.0, _FLOAT_LEVEL)
         for n in range(ROUNDS):
             if stderr is None:
                 variance = (error**2 + (scale * own) ** 2) * y**2
@@ -156,6 +158,25 @@ class NoiseModel:
         # Its rows turn independent normal numbers into a draw of the approximation.
         self._whiten = np.linalg.cholesky(covariance)
         self._mode = u
+
+    def _levels(self, x: Floats, y: Floats, usual: float) -> Floats:
+        """Where the search for the mode begins for each op, shape (P,).
+
+        Sensitivities span decades, and far below the mode the slope is nearly flat: what a probe
+        has found of an op, or of the smallest group that it is in, is where to begin.
+
+        Args:
+            x: Which quantized columns a probe has, shape (K, columns).
+            y: What the probes found, shape (K,).
+            usual: For ops without a probe.
+        """
+        levels = np.full(len(self._space.names), usual)
+        members = x.sum(axis=1)
+        for k in np.argsort(-members, kind="stable"):
+            if members[k] > 0:
+                ops = self._columns[x[k] > 0, 0]
+                levels[ops] = np.log(max(float(y[k]), 1e-9) / members[k])
+        return levels
 
     def _newton(self, u: Floats, steps: int) -> Floats:
         value, gradient = self._posterior(u)

@@ -37,7 +37,9 @@ def suggest(
 ) -> Integers:
     """Value positions of the next configuration, shape (P,)."""
     tried = history.tried
-    if len(history.latency) < 2:
+    # Without any trial of another type nothing is known of what the types cost in all; probes tell.
+    timed = 0 if history.probes is None else int(history.probes.timed.sum())
+    if len(history.latency) == 0 or len(history.latency) + timed < 2:
         for anchor in (np.zeros_like(space.sizes), space.sizes - 1):
             if key(anchor) not in tried:
                 return anchor
@@ -122,7 +124,11 @@ def _acquisition(
         best = int(np.flatnonzero(trusted)[np.argmin(expected.mean(axis=0)[trusted])])
         level = expected[:, best]
     else:
+        # Anything faster than the slowest that is known is progress.
         best, level = int(np.argmax(kept)), expected.max(axis=1)
+        if history.probes is not None and history.probes.timed.any():
+            timed = space.types_of(history.probes.choices[history.probes.timed])
+            level = np.maximum(level, latency.latencies(draws, timed).max(axis=1))
     return Acquisition(space, latency, draws, damage, level, learned.blame), history.choices[best]
 
 
