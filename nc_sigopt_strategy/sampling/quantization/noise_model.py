@@ -27,10 +27,15 @@ _INERTIA = 4.0
 # What probes say of their own errors counts as so many of them; trials may show another scale.
 _STATED = 8.0
 _LEAST_SCALE, _LARGEST_SCALE = 0.5, 20.0
+# Less than this share of the largest damage is none.
+_NONE = 1e-9
 
 
 class NoiseModel:
     """The posterior over sensitivities.
+
+    Without standard errors those are taken of the logarithms of the damage: of a sum of positive
+    terms that is an error of the same kind up and down, however many decades it is off by.
 
     Args:
         space: The search space.
@@ -58,9 +63,10 @@ class NoiseModel:
         x = (choices[:, self._columns[:, 0]] == self._columns[:, 1]).astype(float)
         self._unit = float(np.max(np.abs(damage))) or 1.0
         y = damage / self._unit
+        self._in_logarithms = stderr is None
         if stderr is None:
-            # Rows without damage say nothing in relative terms, and are exact.
-            told = np.abs(y) > 1e-9
+            # Rows without damage, or without an op that may do some, say nothing in relative terms.
+            told = (y > _NONE) & x.any(axis=1)
             self._fit(x[told], y[told], None, own[told])
         else:
             self._fit(x, y, stderr / self._unit, own)
@@ -98,11 +104,25 @@ class NoiseModel:
     def _posterior(self, u: Floats) -> tuple[float, Floats]:
         """Log density of log sensitivities and its gradient."""
         s = np.exp(np.minimum(u, 20.0))
-        pull = self._a @ s - self._b
         off = u - self._level
         fall = self._prior @ off
-        value = -0.5 * (s @ (pull - self._b)) - 0.5 * (off @ fall)
-        return float(value), -s * pull - fall
+        missed, slope = self._missed(self._x @ s)
+        value = -0.5 * (missed @ missed) - 0.5 * (off @ fall)
+        return float(value), -s * (self._x.T @ (slope * missed)) - fall
+
+    def _missed(self, total: Floats) -> tuple[Floats, Floats]:
+        """How far sums are from the damage, in errors, and the slope of that; shape (N,) each."""
+        if not self._in_logarithms:
+            return (total - self._y) * self._sharpness, self._sharpness
+        total = np.maximum(total, _NONE)
+        return np.log(total / self._y) * self._sharpness, self._sharpness / total
+
+    def _hessian(self, s: Floats) -> Floats:
+        """Curvature of the log density, of which second derivatives of a sum are left out."""
+        slope = self._missed(self._x @ s)[1]
+        steep = slope[:, None] * self._x * s
+        result: Floats = steep.T @ steep + self._prior
+        return result
 
     def _fit(self, x: Floats, y: Floats, stderr: Floats | None, own: Floats) -> None:
         """Find the mode; the errors of the sum and of the probes are estimated on the way.
@@ -111,44 +131,41 @@ class NoiseModel:
             x: Which columns a row has, shape (N, columns).
             y: Damage in units of the largest, shape (N,).
             stderr: Errors of the rows, shape (N,); ``None``: relative ones.
-            own: What a probe adds to the relative error, shape (N,); 0 for trials.
+            own: The relative errors that probes state, shape (N,); 0 for trials.
         """
         space, columns = self._space, self._columns
         quantized = space.is_quantized[columns[:, 0], columns[:, 1]]
         spread, error, scale = _SPREAD, _ERROR, 1.0
-        probed = own > 0
-        whole = np.abs(y[~probed]) if not probed.all() else np.abs(y)
-        level = float(np.log(max(np.median(whole), 1e-9) / max(space.is_op.sum(), 1)))
-        weight = np.ones(len(y))
+        probed, trials = own > 0, own <= 0
+        self._x, self._y = x, y
+        level = self._level_of(np.abs(y[trials]))
         u = self._levels(x[probed] * quantized, y[probed], level)[columns[:, 0]]
         u = u + np.where(quantized, 0.0, _FLOAT_LEVEL)
+        weight = np.ones(len(y))
         for n in range(ROUNDS):
-            if stderr is None:
-                variance = (error**2 + (scale * own) ** 2) * y**2
-            else:
-                variance = (error / _ERROR * stderr) ** 2
-            wx = x * (weight / variance)[:, None]
-            self._a, self._b = wx.T @ x, wx.T @ y
+            claimed = np.where(probed, scale * own, error)
+            if stderr is not None:
+                claimed = error / _ERROR * stderr
+            self._sharpness = np.sqrt(weight) / claimed
             self._prior, self._level = _prior(columns, quantized, level, spread)
             u = self._newton(u, NEWTON_STEPS if n == 0 else NEWTON_STEPS // 3)
             s = np.exp(u)
-            hessian = s[:, None] * self._a * s + self._prior
-            covariance = np.linalg.inv(hessian)
-            marginal = np.diagonal(covariance)
-            residual2 = (y - x @ s) ** 2 / variance
+            covariance = np.linalg.inv(self._hessian(s))
+            missed, slope = self._missed(x @ s)
+            residual2 = missed**2 / weight
             weight = (DEGREES_OF_FREEDOM + 1) / (DEGREES_OF_FREEDOM + residual2)
             used = len(u) - float(np.einsum("ij,ij->", self._prior, covariance))
             if probed.any():
                 # What the sum is off by is for trials to say: probes have errors of their own.
-                xs = x[probed] * s
-                reach = np.einsum("ij,ij->i", xs @ covariance, xs)
-                used -= float((reach * weight[probed] / variance[probed]).sum())
-                off = weight[probed] * (y - x @ s)[probed] ** 2 + reach
-                scale = _scale_of(off / (own * y)[probed] ** 2)
-            trials = ~probed
+                steep = slope[probed, None] * x[probed] * s
+                reach = np.einsum("ij,ij->i", steep @ covariance, steep)
+                used -= float(reach.sum())
+                squares = (weight * residual2)[probed] + reach
+                scale = _scale_of(squares * scale**2)
             free = max(float(trials.sum()) - used, 0.0)
             excess = (float((weight * residual2)[trials].sum()) + _INERTIA) / (free + _INERTIA)
             error = float(np.clip(error * np.sqrt(excess), 0.01, 1.0))
+            marginal = np.diagonal(covariance)
             inside = u[quantized] if quantized.any() else u
             level = float(np.mean(inside))
             moment = (inside - level) ** 2 + (marginal[quantized] if quantized.any() else marginal)
@@ -158,6 +175,11 @@ class NoiseModel:
         # Its rows turn independent normal numbers into a draw of the approximation.
         self._whiten = np.linalg.cholesky(covariance)
         self._mode = u
+
+    def _level_of(self, damage: Floats) -> float:
+        """The logarithm of an even share for each op of what trials usually do."""
+        usual = float(np.median(damage)) if len(damage) else 1.0
+        return float(np.log(max(usual, _NONE) / max(self._space.is_op.sum(), 1)))
 
     def _levels(self, x: Floats, y: Floats, usual: float) -> Floats:
         """Where the search for the mode begins for each op, shape (P,).
@@ -175,15 +197,14 @@ class NoiseModel:
         for k in np.argsort(-members, kind="stable"):
             if members[k] > 0:
                 ops = self._columns[x[k] > 0, 0]
-                levels[ops] = np.log(max(float(y[k]), 1e-9) / members[k])
+                levels[ops] = np.log(max(float(y[k]), _NONE) / members[k])
         return levels
 
     def _newton(self, u: Floats, steps: int) -> Floats:
         value, gradient = self._posterior(u)
         damping = 0.0
         for _ in range(steps):
-            s = np.exp(u)
-            hessian = s[:, None] * self._a * s + self._prior
+            hessian = self._hessian(np.exp(u))
             hessian[np.diag_indices_from(hessian)] += damping
             step = np.linalg.solve(hessian, gradient)
             step *= min(1.0, 3.0 / max(float(np.abs(step).max()), 1e-12))
