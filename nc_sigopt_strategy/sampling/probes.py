@@ -8,7 +8,7 @@ samplers that model noise and latency take what was found as further rows, with 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from typing import Any
 NOISE_ERROR = 0.2
 _VALUES, _NOISE, _NOISE_ERROR = "values", "noise", "noise_error"
 _LATENCY, _LATENCY_STDERR = "latency", "latency_stderr"
+_FOUND, _DONE = "found", "done"
 
 
 @dataclass(frozen=True)
@@ -68,20 +69,32 @@ class Probe:
         )
 
 
-def read_probes(plain: object) -> tuple[Probe, ...]:
-    """The probes of a document that anybody may have written; what is none is left out.
+@dataclass(frozen=True)
+class Probing:
+    """What an experiment has been told by probes.
 
-    Args:
-        plain: What ``written_probes`` gave, or anything else.
+    Attributes:
+        found: The probes, in the order in which they were made.
+        done: Whether no more are to come; a run that died in between leaves some to be made.
     """
-    if not isinstance(plain, Sequence) or isinstance(plain, (str, bytes)):
-        return ()
-    return tuple(probe for probe in map(Probe.from_json, plain) if probe is not None)
 
+    found: tuple[Probe, ...] = ()
+    done: bool = False
 
-def written_probes(probes: Iterable[Probe]) -> list[dict[str, Any]]:
-    """Probes as a list of plain data."""
-    return [probe.to_json() for probe in probes]
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {_FOUND: [probe.to_json() for probe in self.found], _DONE: self.done}
+
+    @classmethod
+    def from_json(cls, plain: object) -> Probing | None:
+        """The inverse of ``to_json``; ``None`` where it is nothing of the kind.
+
+        Anybody may have written the document, so what is no probe is left out.
+        """
+        if not isinstance(plain, Mapping) or not isinstance(plain.get(_FOUND), Sequence):
+            return None
+        found = (Probe.from_json(one) for one in plain[_FOUND])
+        return cls(tuple(one for one in found if one is not None), plain.get(_DONE) is True)
 
 
 def _number(value: object) -> float | None:

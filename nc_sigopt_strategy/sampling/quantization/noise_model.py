@@ -24,8 +24,10 @@ _SPREAD, _VARIANT_SPREAD, _FLOAT_SPREAD = 1.8, 0.8, 2.0
 _FLOAT_LEVEL = -7.0
 _ERROR = 0.1
 _INERTIA = 4.0
-# What probes say of their own errors counts as so many of them; trials may show another scale.
+# What probes say of their own errors counts as so many of them, trials may show another scale; and
+# the relative error that they have at least while nothing has been compared.
 _STATED = 8.0
+_DOUBT = 1.0
 _LEAST_SCALE, _LARGEST_SCALE = 0.5, 20.0
 # Less than this share of the largest damage is none.
 _NONE = 1e-9
@@ -144,15 +146,17 @@ class NoiseModel:
         weight = np.ones(len(y))
         for n in range(ROUNDS):
             claimed = np.where(probed, scale * own, error)
+            # Trials tell first which probes are wrong: believed at once, those would win.
+            doubted = np.where(probed, np.maximum(claimed, _DOUBT), claimed) if n == 0 else claimed
             if stderr is not None:
-                claimed = error / _ERROR * stderr
-            self._sharpness = np.sqrt(weight) / claimed
+                claimed = doubted = error / _ERROR * stderr
+            self._sharpness = np.sqrt(weight) / doubted
             self._prior, self._level = _prior(columns, quantized, level, spread)
             u = self._newton(u, NEWTON_STEPS if n == 0 else NEWTON_STEPS // 3)
             s = np.exp(u)
             covariance = np.linalg.inv(self._hessian(s))
             missed, slope = self._missed(x @ s)
-            residual2 = missed**2 / weight
+            residual2 = (missed * doubted / claimed) ** 2 / weight
             weight = (DEGREES_OF_FREEDOM + 1) / (DEGREES_OF_FREEDOM + residual2)
             used = len(u) - float(np.einsum("ij,ij->", self._prior, covariance))
             if probed.any():
@@ -161,7 +165,7 @@ class NoiseModel:
                 reach = np.einsum("ij,ij->i", steep @ covariance, steep)
                 used -= float(reach.sum())
                 squares = (weight * residual2)[probed] + reach
-                scale = _scale_of(squares * scale**2)
+                scale = _scale_of(squares * scale**2) if n else scale
             free = max(float(trials.sum()) - used, 0.0)
             excess = (float((weight * residual2)[trials].sum()) + _INERTIA) / (free + _INERTIA)
             error = float(np.clip(error * np.sqrt(excess), 0.01, 1.0))
