@@ -3,8 +3,8 @@
 The default int8 model is nearly always the fastest there is. If it misses the bound, the all-fp32
 and all-bf16 models bracket the answer from the other side, and the last layers, which hurt most
 (Nagel et al., "A White Paper on Neural Network Quantization", 2021, section 2), are worth a try.
-The four also tell a sampler how much the types cost in all. Where probes have told that, and which ops
-hurt, the default is all that is left to learn from.
+The four also tell a sampler how much the types cost in all. Where probes have told that, and which
+ops hurt, the default is all that is left to learn from.
 """
 
 from __future__ import annotations

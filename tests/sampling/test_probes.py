@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from optuna.distributions import CategoricalDistribution
 
 from nc_sigopt_benchmarks.research.landscapes.landscape import Landscape
 from nc_sigopt_benchmarks.research.landscapes.synthetic import synthetic_landscape
+from nc_sigopt_strategy.engine.driver import EmbeddedDriver
 from nc_sigopt_strategy.sampling.probes import NOISE_ERROR, Probe, Probing
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.noise_model import NoiseModel
@@ -161,3 +163,56 @@ def test_what_is_no_probe_is_left_out(junk: Any) -> None:
 @pytest.mark.parametrize("junk", [None, [], "found", {"found": 3}, {"done": True}])
 def test_what_is_no_record_of_probes(junk: Any) -> None:
     assert Probing.from_json(junk) is None
+
+
+def test_an_experiment_over_the_api_is_told_by_its_record(tmp_path: Path) -> None:
+    """What only the record's probes can tell: which of twelve ops must not be in int8."""
+    driver = EmbeddedDriver(f"sqlite:///{tmp_path}/store.db", seed=0)
+    names = [f"op{n}" for n in range(12)]
+    experiment = _asked(
+        driver,
+        "POST",
+        ("experiments",),
+        name="probed",
+        parameters=[
+            {"name": name, "type": "categorical", "categorical_values": list(TYPES)}
+            for name in names
+        ],
+        metrics=[
+            {"name": "latency", "objective": "minimize", "strategy": "optimize"},
+            {"name": "accuracy", "objective": "maximize", "strategy": "constraint",
+             "threshold": 0.89},
+            {"name": "output_noise", "strategy": "store"},
+        ],
+    )  # fmt: skip
+    known = experiment["id"]
+    _asked(
+        driver, "POST", ("experiments", known, "observations"),
+        assignments=dict.fromkeys(names, "int8"),
+        values=[
+            {"name": "latency", "value": 1.0, "value_stddev": 0.01},
+            {"name": "accuracy", "value": 0.8},
+            {"name": "output_noise", "value": 0.1},
+        ],
+    )  # fmt: skip
+    noises = {name: 0.098 if name == "op7" else 1e-5 for name in names}
+    probing = Probing(
+        (
+            *(Probe({name: "int8"}, noise=noise) for name, noise in noises.items()),
+            Probe({}, latency=4.0, latency_stderr=0.04),
+            Probe(dict.fromkeys(names, "bf16"), latency=2.0, latency_stderr=0.02),
+        ),
+        done=True,
+    )
+    record = {"baseline_accuracy": 0.9, "probes": probing.to_json()}
+    _asked(driver, "PUT", ("experiments", known, "record"), record=record)
+
+    chosen = _asked(driver, "POST", ("experiments", known, "suggestions"))["assignments"]
+
+    assert chosen["op7"] != "int8"
+    assert sum(value == "int8" for value in chosen.values()) >= 9
+    driver.close()
+
+
+def _asked(driver: EmbeddedDriver, method: str, path: tuple[str, ...], **data: Any) -> Any:
+    return driver.answer(method, path, data)

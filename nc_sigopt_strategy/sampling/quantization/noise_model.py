@@ -67,7 +67,7 @@ class NoiseModel:
         y = damage / self._unit
         self._in_logarithms = stderr is None
         if stderr is None:
-            # Rows without damage, or without an op that may do some, say nothing in relative terms.
+            # Rows without damage, or without an op that may do some, say nothing in logarithms.
             told = (y > _NONE) & x.any(axis=1)
             self._fit(x[told], y[told], None, own[told])
         else:

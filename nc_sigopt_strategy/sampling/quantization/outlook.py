@@ -14,8 +14,8 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.sampling.conventions import Reading, TuningExperiment
-from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.probes import Probe
+from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 from nc_sigopt_strategy.sampling.quantization.sampler import one_blas_thread

@@ -37,7 +37,7 @@ def suggest(
 ) -> Integers:
     """Value positions of the next configuration, shape (P,)."""
     tried = history.tried
-    # Without any trial of another type nothing is known of what the types cost in all; probes tell.
+    # What the types cost in all is known once two of them were timed, in trials or by probes.
     timed = 0 if history.probes is None else int(history.probes.timed.sum())
     if len(history.latency) == 0 or len(history.latency) + timed < 2:
         for anchor in (np.zeros_like(space.sizes), space.sizes - 1):

@@ -156,8 +156,8 @@ class Landscape:
                 in_bf16[p] = values.index("bf16")
         for choice in np.unique([exact, in_bf16], axis=0):
             look = self.look(choice, rng)
-            values = self.assignments(choice).items()
-            differing = {name: v for name, v in values if v != self.parameters[name][-1]}
+            chosen = self.assignments(choice).items()
+            differing = {name: v for name, v in chosen if v != self.parameters[name][-1]}
             found.append(
                 Probe(differing, latency=look.latency, latency_stderr=look.latency_stderr)
             )
