@@ -174,6 +174,7 @@ def test_an_experiment_over_the_api_is_told_by_its_record(tmp_path: Path) -> Non
         "POST",
         ("experiments",),
         name="probed",
+        observation_budget=20,
         parameters=[
             {"name": name, "type": "categorical", "categorical_values": list(TYPES)}
             for name in names
