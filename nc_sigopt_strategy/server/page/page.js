@@ -234,9 +234,10 @@ function whatItIs(experiment) {
   if (!record || !record.search_space) return [];
   const accuracy = experiment.metrics.find(metric => metric.name === "accuracy"), [best] = experiment.best;
   const latency = experiment.metrics.find(metric => metric.name === "latency");
-  const fp32 = record.reference && record.reference.model === "fp32" ? record.reference.seconds : null;
+  const reference = record.reference || {}, fp32 = reference.fp32_seconds ?? null;
   const seconds = best && latency ? experiment.value(best, latency) : null;
   return [
+    ["Model", record.model],
     ["Made by", 'the tuning strategy "sigopt": each parameter is the type of an op'],
     ["Accuracy", best && accuracy ? figure(experiment.value(best, accuracy)) + " of the best" : null],
     ["FP32's accuracy", record.baseline_accuracy === undefined ? null : figure(record.baseline_accuracy)],
