@@ -15,7 +15,11 @@ from nc_sigopt_strategy.errors import ExperimentError
 
 # Names in the stored document, and of what a server's metadata holds too.
 _IDENTITY, _REFERENCE = _NESTED = ("identity", "reference")
-_ACCURACY_TARGET, _BASELINE = _PLAIN = ("accuracy_target", "baseline_accuracy")
+_ACCURACY_TARGET, _BASELINE, _CONFIDENCE = _PLAIN = (
+    "accuracy_target",
+    "baseline_accuracy",
+    "bound_confidence",
+)
 _SEARCH_SPACE, _OP_GRAPH = "search_space", "op_graph"
 _KEYS = (*_NESTED, *_PLAIN, _SEARCH_SPACE, _OP_GRAPH)
 _MODEL, _SECONDS = "model", "seconds"
@@ -63,6 +67,8 @@ class ExperimentRecord:
         op_graph: Sizes of parameters and edges between them, see ``parameter_graph``.
         baseline_accuracy: Accuracy of the FP32 model.
         accuracy_target: What accuracy has to reach where the metric has no threshold.
+        bound_confidence: With what probability the winner is to keep the bound on other data;
+            ``None`` for even odds.
         reference: What latencies are ratios to, once something has been timed.
         other: What a later version keeps; it survives that this one writes the record.
     """
@@ -72,6 +78,7 @@ class ExperimentRecord:
     op_graph: Mapping[str, Any] | None = None
     baseline_accuracy: float | None = None
     accuracy_target: float | None = None
+    bound_confidence: float | None = None
     reference: Reference | None = None
     other: Mapping[str, Any] = field(default_factory=dict)
 
@@ -89,6 +96,7 @@ class ExperimentRecord:
             op_graph=_mapping(document, _OP_GRAPH),
             baseline_accuracy=_number(document, _BASELINE),
             accuracy_target=_number(document, _ACCURACY_TARGET),
+            bound_confidence=_number(document, _CONFIDENCE),
             reference=None if reference is None else Reference.from_json(reference),
             other={key: value for key, value in document.items() if key not in _KEYS},
         )
@@ -101,6 +109,7 @@ class ExperimentRecord:
             _OP_GRAPH: _plain(self.op_graph),
             _BASELINE: self.baseline_accuracy,
             _ACCURACY_TARGET: self.accuracy_target,
+            _CONFIDENCE: self.bound_confidence,
             _REFERENCE: None if self.reference is None else self.reference.to_json(),
         }
         found = {key: value for key, value in known.items() if value is not None}

@@ -35,10 +35,12 @@ from nc_sigopt_strategy.server.route_table import always_refuses
 from nc_sigopt_strategy.server.tokens import Token
 
 API_PREFIX = "/v1/"
-VERBS = ("GET", "POST", "PUT", "DELETE")
-_BODY_VERBS = ("POST", "PUT")
+VERBS = ("GET", "POST", "PUT", "MERGE", "DELETE")
+_BODY_VERBS = ("POST", "PUT", "MERGE")
 # Whatever such a body becomes, it is small beside the limits.
 _SMALL_BODY_BYTES = 64 * 1024
+# What asks the sampler: the id of the experiment stands second.
+_SUGGESTED_BY = (("experiments", "suggestions"), ("aiexperiments", "training_runs"))
 # Threads that the suggestions of one experiment take: one at work, one that reads ahead.
 _SUGGESTING = 2
 _LOG = logging.getLogger(__name__)
@@ -164,7 +166,7 @@ class Api:
         They are made one after the other. Waiting in threads, those of one experiment would keep
         all threads from everybody else.
         """
-        if method != "POST" or path[2:] != ["suggestions"]:
+        if method != "POST" or (path[0], *path[2:]) not in _SUGGESTED_BY:
             yield
             return
         turn = self._turns.setdefault(path[1], asyncio.Semaphore(_SUGGESTING))

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nc_sigopt_strategy.server.access import TokenBook
 from nc_sigopt_strategy.server.answers import caller_of, json_response
 from nc_sigopt_strategy.server.api import API_PREFIX, Answering, Api
-from nc_sigopt_strategy.server.home import home_page
+from nc_sigopt_strategy.server.home import pages
 from nc_sigopt_strategy.server.openapi.document import openapi_document
 from nc_sigopt_strategy.server.options import ServerOptions
 
@@ -20,7 +20,7 @@ ACCESS_LOG = logging.getLogger("nc_sigopt_strategy.server.requests")
 
 
 class App:
-    """SigOpt's API under ``/v1/``, with ``/``, ``/health`` and ``/openapi.json``.
+    """SigOpt's API under ``/v1/``, with pages at ``/``, ``/health`` and ``/openapi.json``.
 
     Args:
         driver: The engine.
@@ -39,7 +39,7 @@ class App:
         self._options = options or ServerOptions()
         self._api = Api(driver, tokens, self._options, clock)
         self._open = {
-            "/": home_page(self._options.dashboard_url),
+            **pages(self._options.dashboard_url),
             "/health": json_response({"status": "ok"}, 200),
             "/openapi.json": json_response(openapi_document(), 200),
         }

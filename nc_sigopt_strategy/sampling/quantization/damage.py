@@ -29,6 +29,10 @@ class Damage:
     tables: Floats
     limits: Floats
 
+    def limit(self, confidence: float) -> float:
+        """What is allowed in all with this probability, above 0 and below 1."""
+        return float(np.quantile(self.limits, 1.0 - confidence))
+
     def of(self, choices: Integers) -> Floats:
         """Damage of configurations of shape (N, P) in each draw; shape (M, N)."""
         draws, count, values = self.tables.shape

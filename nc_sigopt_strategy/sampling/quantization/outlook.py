@@ -14,6 +14,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.sampling.conventions import Reading, TuningExperiment
+from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel, Judged
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.sampler import one_blas_thread
@@ -100,6 +101,25 @@ class Outlook:
         own = max(0.0, 1.0 - (claimed / spread) ** 2) if spread > 0 else 0.0
         result: Floats = explained * (1.0 + own * rest)
         return result
+
+    def judged(self) -> Judged | None:
+        """What the accuracy of each measured trial is expected to be on other data, in order.
+
+        ``None`` without output noise, which tells bad luck from a bad model, and where the bound
+        allows no loss.
+        """
+        known, baseline = self._history, self._experiment.baseline_accuracy
+        if known.noise is None or known.accuracy is None or known.bound is None:
+            return None
+        if baseline is None:
+            return None
+        if not self._experiment.maximize_accuracy:
+            baseline = -baseline
+        if baseline <= known.bound:
+            return None
+        with one_blas_thread():
+            model = AccuracyModel(known.noise, known.accuracy, known.bound, baseline)
+            return model.judged(known.noise, known.accuracy)
 
     def gain(self, seed: int) -> float:
         """What the next trial is expected to save at best, as a share; see ``expected_gain``.

@@ -12,7 +12,7 @@ from nc_sigopt_benchmarks.research.racing.measuring import Measuring
 from nc_sigopt_benchmarks.research.racing.result import RunResult, Winner
 from nc_sigopt_benchmarks.research.racing.seeding import Seeding
 from nc_sigopt_benchmarks.research.racing.trial import Trial
-from nc_sigopt_benchmarks.research.racing.winner import winner_changes
+from nc_sigopt_benchmarks.research.racing.winner import judged_on, winner_changes
 
 
 @dataclass
@@ -69,7 +69,8 @@ def run_one(landscape: Landscape, seed: int, competitor_name: str, trials: int) 
     """Let a competitor make its trials, and judge them by the truth; see ``play``."""
     played = play(landscape, seed, competitor_name, trials)
     best, winners = landscape.optimal_latency, []
-    for after, trial in winner_changes(played.trials, Measuring(landscape, seed)):
+    changes = winner_changes(played.trials, Measuring(landscape, seed), judged_on(landscape))
+    for after, trial in changes:
         row = trial.choice[None]
         accuracy = float(landscape.accuracy(row)[0])
         winners.append(
