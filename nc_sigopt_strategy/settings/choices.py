@@ -9,8 +9,9 @@ CONSTRAINT, PARETO = GOALS = ("constraint", "pareto")
 LOCAL, SERVER = SUGGESTIONS = ("local", "server")
 # What the options of an op are taken from.
 PRESETS = ("dtype", "int8", "full")
-# Calibrate once; so, with the digits that INC loses on TensorFlow; in each trial, as INC does.
-EXACT, AS_PRINTED, STOCK = CALIBRATIONS = ("exact", "as_printed", "stock")
+# Calibrate once and fit weights and biases to the data; once, with INC's weights; so, with the
+# digits that INC loses on TensorFlow; in each trial, as INC does.
+FITTED, EXACT, AS_PRINTED, STOCK = CALIBRATIONS = ("fitted", "exact", "as_printed", "stock")
 # Whether what Neural Compressor makes of a TensorFlow graph is rewritten to run faster.
 FINISHED, UNFINISHED = FINISHINGS = ("on", "off")
 # Of quantized activations in ONNX Runtime: U8S8, the faster one on x86, and S8S8.

@@ -20,8 +20,8 @@ from nc_sigopt_strategy.settings.choices import (
     DEFAULT_PROJECT_ID,
     DEFAULT_SAMPLER,
     EVEN_ODDS,
-    EXACT,
     FINISHED,
+    FITTED,
     LEASE_SECONDS,
     LOCAL,
     PARETO,
@@ -92,8 +92,10 @@ class Settings:
             ``quantization``, never with others, where it counts trials that were not faster.
         trial_timeout_seconds: A trial that takes longer is a failed one. Checked between its
             phases, because native code cannot be interrupted. 0: no limit.
-        calibration: ``exact`` calibrates once and feeds every trial; ``as_printed`` does so with
-            the digits that INC loses on TensorFlow; ``stock`` calibrates in every trial, as INC.
+        calibration: ``fitted`` calibrates once, feeds every trial and, for TensorFlow models,
+            rounds int8 weights and corrects biases as the data wants it; ``exact`` leaves weights
+            and biases to INC; ``as_printed`` too, with the digits that INC loses on TensorFlow;
+            ``stock`` calibrates in every trial, as INC.
         calibration_cache: Folder that keeps calibration statistics for later runs; default: none.
         finishing: ``on`` rewrites every TensorFlow model that Neural Compressor makes so that it
             computes the same in less time, see ``backends.finishing``; ``off`` leaves its graph
@@ -148,7 +150,7 @@ class Settings:
     stop_at_first: bool = False
     patience: int | None = None
     trial_timeout_seconds: float = 0.0
-    calibration: str = EXACT
+    calibration: str = FITTED
     calibration_cache: Path | None = None
     finishing: str = FINISHED
     finalists: int = 3

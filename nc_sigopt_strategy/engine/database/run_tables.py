@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +16,7 @@ from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text
 
 from nc_sigopt_strategy.engine.database.database import MAX_ID, Database
 from nc_sigopt_strategy.engine.database.own_tables import METADATA, inserted_id
+from nc_sigopt_strategy.engine.database.run_document import field_names
 
 JsonObject = dict[str, Any]
 
@@ -64,6 +67,11 @@ class StoredRun:
     id: int
     version: int
     document: Mapping[str, Any]
+
+    @functools.cached_property
+    def field_names(self) -> tuple[str, ...]:
+        """The fields that it has; lists count them, and thousands of runs share the names."""
+        return tuple(map(sys.intern, field_names(self.document)))
 
 
 @dataclass(frozen=True)

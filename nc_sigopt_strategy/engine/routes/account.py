@@ -94,7 +94,7 @@ def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObjec
 
 def fetch_project(engine: Engine, data: JsonObject, client_id: str, project_id: str) -> JsonObject:
     """GET clients/{client}/projects/{project}."""
-    _, stored = _project(engine, client_id, project_id)
+    _, stored = require_project(engine, client_id, project_id)
     return _documents(engine)(stored)
 
 
@@ -102,7 +102,7 @@ def update_project(
     engine: Engine, data: JsonObject, client_id: str, project_id: str
 ) -> JsonObject:
     """PUT clients/{client}/projects/{project}."""
-    study_id, _ = _project(engine, client_id, project_id)
+    study_id, _ = require_project(engine, client_id, project_id)
     validation.check_keys(data, ("name", "metadata", "deleted"))
     changes: JsonObject = {"updated": unix_now()}
     if "name" in data:
@@ -142,7 +142,12 @@ def check_project_id(value: Any) -> str:
     return project_id
 
 
-def _project(engine: Engine, client_id: str, project_id: str) -> tuple[int, JsonObject]:
+def require_project(engine: Engine, client_id: str, project_id: str) -> tuple[int, JsonObject]:
+    """The study's id and the description of a project by its id in a path.
+
+    Raises:
+        ApiError: 404, there is none; 400, there cannot be one.
+    """
     check_client(client_id)
     check_project_id(project_id)
     found = engine.store.projects().get(project_id)

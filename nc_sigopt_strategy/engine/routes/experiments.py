@@ -14,7 +14,7 @@ from nc_sigopt_strategy.engine.context import Engine, JsonObject, check_client, 
 from nc_sigopt_strategy.engine.history.description import ExperimentDescription, Metric
 from nc_sigopt_strategy.engine.history.history import NOTHING_YET
 from nc_sigopt_strategy.engine.routes import experiment_rules
-from nc_sigopt_strategy.engine.routes.account import check_project, fetch_project
+from nc_sigopt_strategy.engine.routes.account import check_project, require_project
 from nc_sigopt_strategy.engine.routes.experiment_filter import SORTS, experiment_filter
 from nc_sigopt_strategy.engine.routes.experiment_rules import budget_key
 from nc_sigopt_strategy.engine.routes.pagination import paginate
@@ -47,7 +47,7 @@ def list_project_experiments(
     engine: Engine, data: JsonObject, client_id: str, project_id: str
 ) -> JsonObject:
     """GET clients/{client}/projects/{project}/experiments."""
-    fetch_project(engine, {}, client_id, project_id)
+    require_project(engine, client_id, project_id)
     return page_of_experiments(
         engine, data, project_id, lambda stored: _document(engine, stored), of_runs=False
     )
