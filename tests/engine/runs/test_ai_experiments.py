@@ -33,9 +33,7 @@ def create(api: Api, **more: Any) -> Any:
 
 
 def run_of(api: Api, experiment: Any, **data: Any) -> Any:
-    return api(
-        "POST", "aiexperiments", experiment["id"], "training_runs", **{"name": "r", **data}
-    )
+    return api("POST", "aiexperiments", experiment["id"], "training_runs", **{"name": "r", **data})
 
 
 def progress(api: Api, experiment: Any) -> tuple[int, int, int | None]:
