@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +93,27 @@ class Command:
         (self.home / name).write_text(text)
         return name
 
-    def __call__(self, *args: str, token: str | None = TOKEN) -> subprocess.CompletedProcess[str]:
-        env = self._env | ({} if token is None else {"SIGOPT_API_TOKEN": token})
-        return subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "sigopt.cli", *args],
-            cwd=self.home, env=env, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
+    def __call__(
+        self, *args: str, token: str | None = TOKEN, project: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it to its end; ``project`` stands in the environment."""
+        return subprocess.run(**self._call(args, token, project), timeout=300, check=False)
+
+    def start(self, *args: str, project: str) -> subprocess.Popen[str]:
+        """Begin to run it."""
+        started: subprocess.Popen[str] = subprocess.Popen(**self._call(args, TOKEN, project))
+        return started
+
+    def _call(self, args: Sequence[str], token: str | None, project: str | None) -> dict[str, Any]:
+        given = {"SIGOPT_API_TOKEN": token, "SIGOPT_PROJECT": project}
+        return {
+            "args": [sys.executable, "-W", "ignore", "-m", "sigopt.cli", *args],
+            "cwd": self.home,
+            "env": self._env | {key: value for key, value in given.items() if value is not None},
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+        }
 
 
 @pytest.fixture
@@ -245,16 +260,24 @@ def test_an_experiment_its_workers_and_its_end(command: Command, url: str) -> No
     assert done.returncode == 0, done.stderr
     told = re.search(r"sigopt start-worker (\d+)", done.stdout + done.stderr)
     assert told is not None
-    done = command("start-worker", told[1], sys.executable, train, "machine-7")
-    assert done.returncode == 0, done.stderr
+    machines = ("machine-1", "machine-2")
+    workers = [
+        command.start("start-worker", told[1], sys.executable, train, machine, project="workers")
+        for machine in machines
+    ]
+    for worker in workers:
+        _, said = worker.communicate(timeout=300)
+        assert worker.returncode == 0, said
     runs = _newest_first(project)
-    assert [run["metadata"] for run in runs] == [{"worker": "machine-7"}] * 3
+    # Each looks first and then takes, so one may be more.
+    assert len(runs) in (3, 4)
+    assert {run["metadata"]["worker"] for run in runs} <= set(machines)
     assert {run["experiment"] for run in runs} == {told[1]}
     conn, _ = _client(url)
     for verb, state in (("archive", "deleted"), ("unarchive", "active")):
         done = command(verb, "experiment", "--project", "workers", told[1])
         assert done.returncode == 0, done.stderr
         assert conn.aiexperiments(told[1]).fetch().state == state
-    done = command("start-worker", told[1], sys.executable, train)
+    done = command("start-worker", told[1], sys.executable, train, project="workers")
     assert done.returncode == 0, done.stderr
-    assert len(_newest_first(project)) == 3
+    assert len(_newest_first(project)) == len(runs)

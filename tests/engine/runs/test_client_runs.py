@@ -197,6 +197,51 @@ def test_two_metrics(factory: Any) -> None:
     assert set(best) == {points[point] for point in not_dominated(list(points))}
 
 
+def test_a_tree_of_scikit_learn_for_accuracy_and_size(factory: Any) -> None:
+    from sklearn.datasets import load_iris
+    from sklearn.model_selection import cross_val_score
+    from sklearn.tree import DecisionTreeClassifier
+
+    features, labels = load_iris(return_X_y=True)
+    experiment = factory.create_experiment(
+        name="tree",
+        parameters=[
+            {"name": "max_depth", "type": "int", "bounds": {"min": 1, "max": 6}},
+            {
+                "name": "criterion",
+                "type": "categorical",
+                "categorical_values": ["gini", "entropy"],
+            },
+            {
+                "name": "ccp_alpha",
+                "type": "double",
+                "bounds": {"min": 1e-4, "max": 0.1},
+                "transformation": "log",
+            },
+        ],
+        metrics=[{"name": "accuracy"}, {"name": "leaves", "objective": "minimize"}],
+        budget=8,
+        parallel_bandwidth=1,
+    )
+    for run in experiment.loop():
+        with run:
+            tree = DecisionTreeClassifier(random_state=0, **run.params)
+            scores = cross_val_score(tree, features, labels, cv=3)
+            run.log_model(type(tree).__name__)
+            run.log_dataset("iris")
+            run.log_metric("accuracy", scores.mean(), stddev=scores.std())
+            run.log_metric("leaves", tree.fit(features, labels).get_n_leaves())
+    measured = [
+        (run.values["accuracy"].value, run.values["leaves"].value) for run in experiment.get_runs()
+    ]
+    best = [
+        (run.values["accuracy"].value, run.values["leaves"].value)
+        for run in experiment.get_best_runs()
+    ]
+    assert len(measured) == 8
+    assert set(best) == not_dominated(measured)
+
+
 def test_constraints_only(factory: Any) -> None:
     experiment = factory.create_experiment(
         name="search",
