@@ -35,6 +35,7 @@ _RUNS = Table(
     Column("document", Text, nullable=False),
     Index("nc_sigopt_runs_of_project", "project", "id"),
     Index("nc_sigopt_runs_of_experiment", "experiment", "id"),
+    Index("nc_sigopt_runs_changes", "version"),
     sqlite_autoincrement=True,
 )
 _PARTS = Table(
@@ -47,9 +48,11 @@ _PARTS = Table(
     Index("nc_sigopt_parts_of_run", "run", "kind", "id"),
     sqlite_autoincrement=True,
 )
+_STATE = sqlalchemy.select(sqlalchemy.func.count(), sqlalchemy.func.sum(_RUNS.c.version))
+_Which = tuple[str | None, int | None]
 _COLUMNS = (_RUNS.c.id, _RUNS.c.version, _RUNS.c.document)
 # 20,000 documents of 1 kB take about 100 MB when parsed.
-_KEPT = 20_000
+_KEPT, _LISTS_KEPT = 20_000, 4
 # Databases take some thousand parameters in a statement.
 _CHUNK = 500
 
@@ -100,6 +103,7 @@ class Runs:
         self._database = database
         self._lock = threading.Lock()
         self._known: OrderedDict[int, StoredRun] = OrderedDict()
+        self._lists: OrderedDict[_Which, tuple[tuple[Any, ...], list[StoredRun]]] = OrderedDict()
 
     def add(self, documents: Iterable[JsonObject]) -> list[StoredRun]:
         """Add runs, all or none, in the order given."""
@@ -152,6 +156,12 @@ class Runs:
         which = _which(project, experiment)
         statement = sqlalchemy.select(_RUNS.c.id, _RUNS.c.version).where(*which)
         with self._database.reading() as connection:
+            # Runs are never removed, so one of the two grows with whatever is written.
+            state = tuple(connection.execute(_STATE).one())
+            with self._lock:
+                listed = self._lists.get((project, experiment))
+            if listed is not None and listed[0] == state:
+                return listed[1]
             rows = connection.execute(statement.order_by(_RUNS.c.id)).all()
         with self._lock:
             known = {
@@ -165,7 +175,12 @@ class Runs:
             with self._database.reading() as connection:
                 found = connection.execute(sqlalchemy.select(*_COLUMNS).where(wanted)).all()
             known.update({row.id: self._parsed(row) for row in found})
-        return [known[run_id] for run_id, _ in rows if run_id in known]
+        runs = [known[run_id] for run_id, _ in rows if run_id in known]
+        with self._lock:
+            self._lists[(project, experiment)] = (state, runs)
+            if len(self._lists) > _LISTS_KEPT:
+                self._lists.popitem(last=False)
+        return runs
 
     def observed_as(self, experiment: int, observation: int) -> StoredRun | None:
         """The run of an experiment that became this observation, if it was not deleted."""

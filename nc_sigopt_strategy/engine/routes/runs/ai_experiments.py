@@ -112,9 +112,7 @@ def list_best_runs(engine: Engine, data: JsonObject, experiment_id: str) -> Json
     stored = _experiment(engine, experiment_id)
     order = validation.one_of(data.get("sort", "updated"), ("updated", "created"), "sort")
     best = engine.store.history(stored).best(stored.experiment)
-    found = (
-        engine.store.runs.observed_as(stored.id, point.observation_id) for point in best
-    )
+    found = (engine.store.runs.observed_as(stored.id, point.observation_id) for point in best)
     # The last of a list is shown first, and best assignments come best first.
     runs = [run for run in found if run is not None][::-1]
     if "sort" in data:
@@ -154,4 +152,3 @@ def _document(engine: Engine, stored: StoredExperiment) -> JsonObject:
         finished=runs.count(stored.id, finished=True),
         active=runs.count(stored.id, finished=False),
     )
-

@@ -28,9 +28,7 @@ from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
 _ATTEMPTS = 100
 
 
-def observation_of(
-    engine: Engine, stored: StoredExperiment, run: Mapping[str, Any]
-) -> int | None:
+def observation_of(engine: Engine, stored: StoredExperiment, run: Mapping[str, Any]) -> int | None:
     """Make the observation of a run that has finished, or find it.
 
     Args:

@@ -22,6 +22,8 @@ _TYPES = {
     **dict.fromkeys(("finished", *FLAGS), "boolean"),
     **dict.fromkeys((*TEXTS, "model.type", "source_code.content", "source_code.hash"), "string"),
 }
+
+
 def field_of(key: str) -> Field:
     """Reads a field of a run; ``None`` where the run has none.
 
