@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import requests
 from sigopt.exception import ConflictingProjectException, ProjectNotFoundException
 from sigopt.factory import SigOptFactory
 from sigopt.local_run_context import LocalRunContext
@@ -114,11 +118,27 @@ def test_how_a_run_ends(factory: Any) -> None:
     assert not factory.get_run(run.id).deleted
 
 
-def test_images_are_not_kept(factory: Any, tmp_path: Any) -> None:
+def test_images(factory: Any, tmp_path: Path) -> None:
     picture = tmp_path / "dot.svg"
     picture.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     with factory.create_run() as run:
         refused(lambda: run.log_image(str(picture)), 404)
+    driver = EmbeddedDriver(f"sqlite:///{tmp_path / 'server.db'}", seed=1, keeps_files=True)
+    with serve_in_thread(driver, TOKEN, options=replace(QUIET, files=tmp_path / "f")) as (url, _):
+        keeping = SigOptFactory("images", new_client(url, TOKEN))
+        keeping.create_project()
+        with keeping.create_run() as run:
+            run.log_image(str(picture), name="a dot")
+            run.log_image(np.zeros((4, 6, 3), dtype=np.uint8), name="black")
+        drawing, array = keeping.get_run(run.id).to_json()["files"]
+        contents = []
+        for file_id in (drawing, array):
+            # The client has no method for it.
+            found = keeping.connection.impl.request("GET", ["files", file_id], {}, None)
+            contents.append(requests.get(found["download"]["url"], timeout=30).content)
+    driver.close()
+    assert contents[0] == picture.read_bytes()
+    assert contents[1].startswith(b"\x89PNG")
 
 
 def test_runs_are_uploaded(factory: Any) -> None:
