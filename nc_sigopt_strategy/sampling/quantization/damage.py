@@ -70,7 +70,7 @@ def learn_damage(
         limit = AccuracyModel(history.noise[:known], history.accuracy, history.bound, baseline)
         shares = (rng.permutation(draws) + 0.5) / draws
         limits = np.array([limit.quantile(float(share)) for share in shares])
-        model = NoiseModel(space, history.choices, history.noise)
+        model = NoiseModel(space, history.choices, history.noise, probes=history.probes)
         return Damage(_tables(model, rng, draws), limits)
     if baseline is None:
         baseline = float(history.accuracy.max())

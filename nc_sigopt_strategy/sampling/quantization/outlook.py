@@ -14,9 +14,11 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.sampling.conventions import Reading, TuningExperiment
+from nc_sigopt_strategy.sampling.probes import Probe
 from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel, Judged
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 from nc_sigopt_strategy.sampling.quantization.sampler import one_blas_thread
 from nc_sigopt_strategy.sampling.quantization.suggestion import expected_gain
 from nc_sigopt_strategy.sampling.quantization.trial_arrays import USUAL_ERROR, TrialArrays
@@ -48,6 +50,7 @@ class Outlook:
         measured: Assignments and what was found, one of each graph; at least one.
         failed: Assignments that gave no model.
         bounded: What accuracy is asked for.
+        probes: What was measured outside of trials.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Outlook:
         measured: Sequence[tuple[Mapping[str, str], Reading]],
         failed: Sequence[Mapping[str, str]],
         bounded: Bounded,
+        probes: Sequence[Probe] = (),
     ) -> None:
         self._space = OpSpace.of_values(values, op_graph)
         readings = [reading for _, reading in measured]
@@ -75,6 +79,7 @@ class Outlook:
             pending=self._positions([]),
             failed=self._positions(failed),
             bound=sign * bounded.threshold,
+            probes=ProbeArrays.of(probes, self._space) if probes else None,
         )
         self._experiment = TuningExperiment(
             read=_not_read,
@@ -92,7 +97,7 @@ class Outlook:
         """
         known = self._history.recent()
         with one_blas_thread():
-            model = LatencyModel(self._space, known.choices, known.latency, known.latency_stderr)
+            model = LatencyModel.of(self._space, known)
             explained = model.expected(self._space.types_of(self._history.choices))
         rest = self._history.latency / explained - 1.0
         errors = self._history.latency_stderr / self._history.latency

@@ -37,7 +37,9 @@ def suggest(
 ) -> Integers:
     """Value positions of the next configuration, shape (P,)."""
     tried = history.tried
-    if len(history.latency) < 2:
+    # What the types cost in all is known once two of them were timed, in trials or by probes.
+    timed = 0 if history.probes is None else int(history.probes.timed.sum())
+    if len(history.latency) == 0 or len(history.latency) + timed < 2:
         for anchor in (np.zeros_like(space.sizes), space.sizes - 1):
             if key(anchor) not in tried:
                 return anchor
@@ -93,7 +95,7 @@ class _Learned:
 def _learn(
     space: OpSpace, history: TrialArrays, experiment: TuningExperiment, rng: np.random.Generator
 ) -> _Learned:
-    latency = LatencyModel(space, history.choices, history.latency, history.latency_stderr)
+    latency = LatencyModel.of(space, history)
     damage = learn_damage(space, history, experiment, rng, DRAWS)
     if len(history.pending):
         latency, damage = _with_pending(space, history, experiment, latency, damage, rng)
@@ -127,7 +129,11 @@ def _acquisition(
         best = int(np.flatnonzero(trusted)[np.argmin(expected.mean(axis=0)[trusted])])
         level = expected[:, best]
     else:
+        # Anything faster than the slowest that is known is progress.
         best, level = int(np.argmax(kept)), expected.max(axis=1)
+        if history.probes is not None and history.probes.timed.any():
+            timed = space.types_of(history.probes.choices[history.probes.timed])
+            level = np.maximum(level, latency.latencies(draws, timed).max(axis=1))
     acquisition = Acquisition(
         space, latency, draws, damage, level, learned.blame, learned.confidence
     )
@@ -213,7 +219,7 @@ def _with_pending(
         np.maximum(expected.mean(axis=0), 1e-3 * history.latency.min()),
         damage.of(history.pending).mean(axis=0),
     )
-    latency = LatencyModel(space, believed.choices, believed.latency, believed.latency_stderr)
+    latency = LatencyModel.of(space, believed)
     return latency, learn_damage(space, believed, experiment, rng, DRAWS)
 
 

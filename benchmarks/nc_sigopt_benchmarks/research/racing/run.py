@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nc_sigopt_benchmarks.research.landscapes.landscape import Landscape
 from nc_sigopt_benchmarks.research.landscapes.synthetic import FAMILIES
-from nc_sigopt_benchmarks.research.racing.competitors import Entry, make_competitor
+from nc_sigopt_benchmarks.research.racing.competitors import Entry, is_probed, make_competitor
 from nc_sigopt_benchmarks.research.racing.measuring import Measuring
 from nc_sigopt_benchmarks.research.racing.result import RunResult, Winner
 from nc_sigopt_benchmarks.research.racing.seeding import Seeding
@@ -45,7 +45,8 @@ def play(landscape: Landscape, seed: int, competitor_name: str, trials: int) -> 
         SettingsError: No competitor has this name.
         MissingExtraError: It needs a package that is not installed.
     """
-    measuring, seeding, played = Measuring(landscape, seed), Seeding(landscape), Played()
+    measuring, played = Measuring(landscape, seed), Played()
+    seeding = Seeding(landscape, probed=is_probed(competitor_name))
     competitor = make_competitor(competitor_name, Entry(landscape, seed, trials))
     while played.seeded < trials and (choice := seeding.next()) is not None:
         played.seeded += 1
