@@ -7,6 +7,34 @@ import os
 from pathlib import Path
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for nobody but this user (mode 0700).
+
+    One that is there stays as it is.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = []
+    for path in (folder, *folder.parents):
+        if path.exists():
+            break
+        missing.append(path)
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+    if not missing:
+        folder.mkdir(exist_ok=True)  # complains where a file has its name
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file for nobody but this user (mode 0600); one that is there stays as it is.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600))
+
+
 def write_whole(path: Path, content: bytes | str) -> Path:
     """Write a file beside its place and move it there; missing folders are made.
 

@@ -26,9 +26,11 @@ from nc_sigopt_strategy.server.answers import (
     LINGER_SECONDS,
     json_response,
     note_caller,
+    refused,
 )
 from nc_sigopt_strategy.server.bodies import parse_body, parse_query, read_body, weight_of
 from nc_sigopt_strategy.server.limits import RateLimit, Room
+from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
 from nc_sigopt_strategy.server.route_table import always_refuses
@@ -102,23 +104,21 @@ class Api:
         try:
             return await self._answer(scope, receive)
         except Refusal as refusal:
-            return json_response(
-                refusal.body(), refusal.status, refusal.headers, last=refusal.close
-            )
+            return refused(refusal)
         except ApiError as error:
             return json_response(error.body(), error.status)
         except Disconnected:
             raise
         except SigOptStrategyError as error:
             # Such messages hold no password, but where the store is concerns no client.
-            _LOG.error("%s %s: %s", scope["method"], scope["path"], error)
+            _LOG.error("%s %s: %s", scope["method"], path_for_log(scope), error)
             if isinstance(error, (StoreBusyError, StoreGoneError)):
                 message = "The server's store is busy or away; try again later"
                 body = {"message": message, "status": 503}
                 return json_response(body, 503, {"retry-after": "5"})
             return _failed("The server's store failed; the server's log tells why")
         except Exception:
-            _LOG.exception("%s %s failed", scope["method"], scope["path"])
+            _LOG.exception("%s %s failed", scope["method"], path_for_log(scope))
             return _failed("The server failed; its log tells why")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:

@@ -10,11 +10,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nc_sigopt_strategy.server.access import TokenBook
-from nc_sigopt_strategy.server.answers import caller_of, json_response
+from nc_sigopt_strategy.server.answers import caller_of, json_response, refused
 from nc_sigopt_strategy.server.api import API_PREFIX, Answering, Api
+from nc_sigopt_strategy.server.heads import check_head
 from nc_sigopt_strategy.server.home import home_page
+from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.openapi.document import openapi_document
 from nc_sigopt_strategy.server.options import ServerOptions
+from nc_sigopt_strategy.server.refusals import Refusal
 
 ACCESS_LOG = logging.getLogger("nc_sigopt_strategy.server.requests")
 
@@ -55,6 +58,11 @@ class App:
             await self._live(receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            check_head(scope)
+        except Refusal as refusal:
+            await refused(refusal)(scope, receive, send)
+            return
         path: str = scope["path"]
         if path.startswith(API_PREFIX):
             await self._api(scope, receive, send)
@@ -94,13 +102,9 @@ class _Logged:
             await self._inner(scope, receive, noting)
         finally:
             milliseconds = (time.perf_counter() - started) * 1e3
-            # The path as it came: percent-encoded, so it cannot break the line. The query may
-            # hold anything and is left out.
-            raw = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
-            path = raw.partition(b"?")[0].decode("ascii", "backslashreplace")[:300]
             ACCESS_LOG.info(
-                "%s %s %s %.1f ms %s", scope["method"], path, status, milliseconds,
-                caller_of(scope),
+                "%s %s %s %.1f ms %s", scope["method"], path_for_log(scope), status,
+                milliseconds, caller_of(scope),
             )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.server.addresses import listening_socket, url_host
 from nc_sigopt_strategy.server.app import ACCESS_LOG, App
+from nc_sigopt_strategy.server.log_lines import LineFormatter
+from nc_sigopt_strategy.server.open_files import fit_to_open_files
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.running import Server
 from nc_sigopt_strategy.server.tokens import TokenStore
@@ -57,6 +59,7 @@ class ServeCommand:
             raise SettingsError(
                 "Of --tls-cert and --tls-key only one is given.", "Give both, or none."
             )
+        options = fit_to_open_files(self.options, warn)
         tokens = TokenStore(self.storage_url)
         driver = EmbeddedDriver(self.storage_url, sampler=self.sampler, seed=self.seed)
         try:
@@ -75,13 +78,13 @@ class ServeCommand:
                     "nc-sigopt token create NAME --storage URL"
                 )
             server = Server(
-                App(driver, tokens, self.options),
-                self.options,
+                App(driver, tokens, options),
+                options,
                 certificate=self.certificate,
                 key=self.key,
                 on_start=lambda: say(f"Serving {url} (storage {driver.storage_url})"),
             )
-            _log_to_stderr(self.options.access_log)
+            _log_to_stderr(options.access_log)
             server.run(sockets=[listener])
         finally:
             driver.close()
@@ -90,7 +93,7 @@ class ServeCommand:
 
 def _log_to_stderr(requests: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(LineFormatter())
     for name in ("nc_sigopt_strategy", "uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
         logger.addHandler(handler)

@@ -46,6 +46,8 @@ class Server(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             app,
+            # Not uvloop, if it is there: what keeps the server upright is made for asyncio's own.
+            loop="asyncio",
             http=guarded(options),
             ws="none",
             lifespan="on",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 import time
@@ -13,6 +14,7 @@ from urllib.parse import quote_plus
 import sqlalchemy
 
 from nc_sigopt_strategy.errors import StoreBusyError, StoreError, StoreGoneError
+from nc_sigopt_strategy.files import make_private_file, make_private_folder
 
 # A write takes milliseconds; a minute covers a machine that swaps.
 SQLITE_BUSY_SECONDS = 60.0
@@ -272,13 +274,17 @@ class Location:
         if self.path is None:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.path.parent)
         except OSError as error:
             raise StoreError(
                 f"The store {self.path} cannot be created: its folder cannot be made "
                 f"({error.strerror}: {error.filename}).",
                 "Name a file in a folder that can be written.",
             ) from error
+        # SQLite would let all users of the machine read it. Its logs get the same rights. What is
+        # in the way SQLite tells.
+        with contextlib.suppress(OSError):
+            make_private_file(self.path)
         try:
             connection = self.connect()
             try:
