@@ -153,6 +153,19 @@ def in_one_line(error: BaseException | str) -> str:
     return text
 
 
+def visible(text: str) -> str:
+    """A text in one line whose characters can all be seen.
+
+    A file's name or what a client sends may hold control characters, which move a terminal's
+    cursor or begin a new line, and bytes that are no UTF-8, which no stream takes.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
 def named(error: BaseException) -> str:
     """``in_one_line`` with the exception's class in front, in words for an exit."""
     if isinstance(error, SystemExit):

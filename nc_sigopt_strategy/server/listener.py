@@ -19,9 +19,9 @@ _LOG = logging.getLogger(__name__)
 class Listener(socket.socket):
     """Turns new clients away while the process may open no more files.
 
-    asyncio would leave them in the queue, log each attempt with a traceback, thousands in a second,
-    and try again later. Here one file is kept open for that moment: it is given up, the client
-    is taken with its descriptor and closed, and the file is opened again.
+    asyncio would leave them in the queue, log each attempt with a traceback, thousands in a
+    second, and try again later. Here one file is kept open for that moment: it is given up, the
+    client is taken with its descriptor and closed, and the file is opened again.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from starlette.types import Scope
 
+from nc_sigopt_strategy.errors import visible
+
 _LONGEST_PATH = 300
 
 
@@ -28,18 +30,10 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line, every character of it visible."""
-        shown = logging.makeLogRecord({**record.__dict__, "message": _visible(record.message)})
+        shown = logging.makeLogRecord({**record.__dict__, "message": visible(record.message)})
         return super().formatMessage(shown)
 
     def formatException(self, ei: Any) -> str:
         """A traceback whose lines cannot be taken for others."""
         lines = super().formatException(ei).split("\n")
-        return "\n".join(f"  | {_visible(line)}" for line in lines)
-
-
-def _visible(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in text
-    )
+        return "\n".join(f"  | {visible(line)}" for line in lines)

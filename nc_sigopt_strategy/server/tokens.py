@@ -149,9 +149,9 @@ class TokenStore:
     def handing_out(self, name: str, scope: str = WRITE) -> Iterator[str]:
         """A new token, which is let in once the block has ended well; see ``create``.
 
-        The block hands it to its owner. Where that fails the token is forgotten, and if the process
-        is killed meanwhile it stays a revoked one: there is never one that is let in
-        and that nobody holds.
+        The block hands it to its owner. Where that fails the token is forgotten, and if the
+        process is killed meanwhile it stays a revoked one: there is never one that is let in and
+        that nobody holds.
         """
         if scope not in SCOPES:
             raise SettingsError(f"The scope is {scope!r}.", "Choose read or write.")

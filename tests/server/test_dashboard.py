@@ -108,7 +108,6 @@ def test_pages_from_elsewhere_neither_show_nor_change_it(store: str) -> None:
                     "null",
                     f"{own}.evil.example",
                     "http://[",
-                    "",
                 ):
                     status = send(verb, Origin=origin, **{"Content-Type": kind})
                     assert status == 403, (verb, kind, origin)

@@ -73,7 +73,7 @@ def test_what_clients_send_reaches_the_log_visibly(error: Exception) -> None:
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(LineFormatter())
-    logger = logging.getLogger("nc_sigopt_strategy")
+    logger = logging.getLogger("nc_sigopt_strategy.server.api")
     logger.addHandler(handler)
     try:
         engine: Any = _Failing(error)

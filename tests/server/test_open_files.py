@@ -110,6 +110,6 @@ def test_limits_follow_from_what_may_be_opened(
 
 
 def test_no_room_for_a_server_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_files.resource, "getrlimit", lambda _: (20, 20))
-    with pytest.raises(SettingsError, match="only 20 files.*ulimit -n"):
+    monkeypatch.setattr(open_files, "_allowed", lambda wanted: 20)
+    with pytest.raises(SettingsError, match=r"only 20 files.*ulimit -n"):
         fit_to_open_files(ServerOptions(), lambda line: None)

@@ -6,6 +6,8 @@ import base64
 import dataclasses
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -180,7 +180,6 @@ class Location:
                 "Write a SQLite file as sqlite:///path/to/file.db.",
             ) from None
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.display = _without_secrets(url)
         self.path: Path | None = None
         database = url.database or ":memory:"
         if self.is_sqlite and database != ":memory:":
@@ -198,7 +197,7 @@ class Location:
                     "Set HOME, or write the whole path.",
                 ) from error
             url = url.set(database=str(self.path))
-            self.display = sqlite_url(self.path)
+        self.display = _without_secrets(url) if self.path is None else sqlite_url(self.path)
         if url.drivername in _POSTGRESQL_NAMES:
             url = url.set(drivername="postgresql+psycopg")
         self.url = url

@@ -82,9 +82,13 @@ def _open_with_retries(location: Location) -> RDBStorage:
 
 
 def _open(location: Location) -> RDBStorage:
-    # Optuna fills in ``{SCHEMA_VERSION}`` in a URL; a brace of ours must survive that.
-    url = location.url.render_as_string(hide_password=False)
-    url = url.replace("{", "{{").replace("}", "}}")
+    if location.is_sqlite and location.path is not None:
+        # Connections are made by the location, and a path that is not UTF-8 has no URL.
+        url = "sqlite:///the.file"
+    else:
+        # Optuna fills in ``{SCHEMA_VERSION}`` in a URL; a brace of ours must survive that.
+        url = location.url.render_as_string(hide_password=False)
+        url = url.replace("{", "{{").replace("}", "}}")
     options: dict[str, Any] = {}
     if location.is_sqlite and location.path is None:
         # One connection for all threads: in memory each would be a database of its own.
