@@ -29,10 +29,14 @@ def make_private_folder(folder: Path) -> None:
 def make_private_file(path: Path) -> None:
     """Make an empty file for nobody but this user (mode 0600); one that is there stays as it is.
 
+    One that is there is not even opened: closing it again would let go of all locks that this
+    process holds on it, and SQLite would take itself for alone.
+
     Raises:
         OSError: It cannot be made.
     """
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600))
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def write_whole(path: Path, content: bytes | str) -> Path:

@@ -152,9 +152,10 @@ def _is_own(environ: dict[str, Any]) -> bool:
     if origin is None:
         return True
     try:
-        return urlsplit(origin).netloc.lower() == str(environ.get("HTTP_HOST", "")).lower() != ""
+        place = urlsplit(str(origin)).netloc.lower()
     except ValueError:
         return False
+    return place != "" and place == str(environ.get("HTTP_HOST", "")).lower()
 
 
 def _forbidden(start_response: Callable[..., Any], why: str) -> Iterable[bytes]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.server.options import ServerOptions
 
+resource: Any
 try:
     import resource
 except ImportError:  # Windows, which has no such limit.
-    resource = None  # type: ignore[assignment]
+    resource = None
 
 # What a server has open beside its clients: streams, event loop, tokens, what a sampler reads.
 _OWN = 32
@@ -63,4 +65,4 @@ def _allowed(wanted: int) -> int:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return wanted if soft == endless else soft
+    return wanted if soft == endless else int(soft)
