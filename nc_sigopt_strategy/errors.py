@@ -58,6 +58,10 @@ class StoreGoneError(StoreError):
     """The file of an open store was deleted or replaced, so what is written to it is lost."""
 
 
+class StoreAwayError(StoreError):
+    """The store's database server does not answer or lets nobody in; it may do so again later."""
+
+
 class StoreBusyError(StoreError):
     """Another process holds what is needed in the store; it may be free again in a moment."""
 

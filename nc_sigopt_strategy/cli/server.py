@@ -84,7 +84,7 @@ def serve(storage: str | None, **options: Any) -> None:
     except ModuleNotFoundError as error:
         raise missing(error, "nc_sigopt_strategy[server]", what="This command") from error
 
-    ServeCommand(
+    left_behind = ServeCommand(
         storage_url=storage or default_storage_url(),
         host=options["host"],
         port=options["port"],
@@ -101,6 +101,12 @@ def serve(storage: str | None, **options: Any) -> None:
             dashboard_url=options["dashboard_url"],
         ),
     ).run(click.echo, lambda line: click.echo(line, err=True))
+    if left_behind:
+        # Python waits for all threads, and these wait for a store that does not answer. Nothing
+        # is lost that was confirmed.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 @click.group()

@@ -92,6 +92,10 @@ class Store:
         self._storage.remove_session()
         self._storage.engine.dispose()
 
+    def check(self) -> None:
+        """Read something; raises what the database raises."""
+        self._studies.any()
+
     # Experiments and projects
 
     def create_study(self, name: str, directions: list[str], attr: str, value: JsonObject) -> int:

@@ -8,8 +8,7 @@ import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 from weakref import WeakValueDictionary
 
@@ -19,7 +18,12 @@ from starlette.types import Receive, Scope, Send
 
 from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.engine.routes.table import find_route
-from nc_sigopt_strategy.errors import SigOptStrategyError, StoreBusyError, StoreGoneError
+from nc_sigopt_strategy.errors import (
+    SigOptStrategyError,
+    StoreAwayError,
+    StoreBusyError,
+    StoreGoneError,
+)
 from nc_sigopt_strategy.server.access import Doorkeeper, TokenBook
 from nc_sigopt_strategy.server.answers import (
     API_HEADERS,
@@ -35,6 +39,7 @@ from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
 from nc_sigopt_strategy.server.route_table import always_refuses
 from nc_sigopt_strategy.server.tokens import Token
+from nc_sigopt_strategy.server.workers import Workers
 
 API_PREFIX = "/v1/"
 VERBS = ("GET", "POST", "PUT", "DELETE")
@@ -44,7 +49,6 @@ _SMALL_BODY_BYTES = 64 * 1024
 # Threads that the suggestions of one experiment take: one at work, one that reads ahead.
 _SUGGESTING = 2
 _LOG = logging.getLogger(__name__)
-_Result = TypeVar("_Result")
 
 
 class Answering(Protocol):
@@ -52,6 +56,9 @@ class Answering(Protocol):
 
     def answer(self, method: str, path: list[str], data: dict[str, Any]) -> dict[str, Any]:
         """Answer one request; see ``EmbeddedDriver.answer``."""
+
+    def check(self) -> None:
+        """Raise if the store cannot be read."""
 
 
 class Api:
@@ -73,12 +80,12 @@ class Api:
     ) -> None:
         self._driver = driver
         self._options = options
-        self._pool = ThreadPoolExecutor(options.concurrency, thread_name_prefix="engine")
+        self._pool = Workers(options.concurrency, "engine")
         # A thread of its own: a flood of unknown tokens must not keep the engine's threads busy.
-        self._token_pool = ThreadPoolExecutor(1, thread_name_prefix="tokens")
+        self._token_pool = Workers(1, "tokens")
         # One large body at a time: many at once would keep Python's lock from everybody else.
-        self._parser = ThreadPoolExecutor(1, thread_name_prefix="bodies")
-        self._doorkeeper = Doorkeeper(tokens, functools.partial(_run, self._token_pool), clock)
+        self._parser = Workers(1, "bodies")
+        self._doorkeeper = Doorkeeper(tokens, self._token_pool.run, clock)
         self._reads = RateLimit(options.reads_per_second)
         self._writes = RateLimit(options.writes_per_second)
         # Forgotten when nobody waits for it any more.
@@ -94,11 +101,14 @@ class Api:
             return
         await response(scope, receive, send)
 
-    def close(self) -> None:
-        """Wait for the requests that are being worked on, and end the threads."""
-        self._pool.shutdown()
-        self._token_pool.shutdown()
-        self._parser.shutdown()
+    def close(self, seconds: float) -> int:
+        """Wait for what is being worked on, at most so long.
+
+        Returns:
+            How many threads are still at work.
+        """
+        parser, tokens = self._parser.close(0.0), self._token_pool.close(0.0)
+        return self._pool.close(seconds) + parser + tokens
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
@@ -112,7 +122,7 @@ class Api:
         except SigOptStrategyError as error:
             # Such messages hold no password, but where the store is concerns no client.
             _LOG.error("%s %s: %s", scope["method"], path_for_log(scope), error)
-            if isinstance(error, (StoreBusyError, StoreGoneError)):
+            if isinstance(error, (StoreAwayError, StoreBusyError, StoreGoneError)):
                 message = "The server's store is busy or away; try again later"
                 body = {"message": message, "status": 503}
                 return json_response(body, 503, {"retry-after": "5"})
@@ -150,8 +160,8 @@ class Api:
             if has_body:
                 given = await self._given(body, claim_bytes)
             async with self._turn(method, path):
-                document, timing = await _run(
-                    self._pool, self._work, method, path, given, token, caller
+                document, timing = await self._pool.run(
+                    self._work, method, path, given, token, caller
                 )
         if headers.get("x-response-content") == "skip":
             return Response(status_code=204, headers={**API_HEADERS, "server-timing": timing})
@@ -178,11 +188,11 @@ class Api:
         if len(body) <= _SMALL_BODY_BYTES:
             return functools.partial(parse_body, body)
         limit = self._options.max_held_bytes
-        weight = await _run(self._parser, weight_of, body, limit)
+        weight = await self._parser.run(weight_of, body, limit)
         if weight > limit:
             raise Refusal(413, "The body holds more values than the server has room for")
         claim(max(0, weight - len(body)))
-        parsed = await _run(self._parser, parse_body, body)
+        parsed = await self._parser.run(parse_body, body)
         return lambda: parsed
 
     async def _after_body(self, error: ApiError, receive: Receive, length: str | None) -> ApiError:
@@ -221,10 +231,6 @@ class Api:
             document = {**document, "token": token, "permissions": caller.scope}
         store = max(0.0, seconds - sampler)
         return document, f"sampler;dur={sampler * 1e3:.3f}, store;dur={store * 1e3:.3f}"
-
-
-async def _run(pool: ThreadPoolExecutor, work: Callable[..., _Result], *args: Any) -> _Result:
-    return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
 
 
 def _path_of(scope: Scope) -> list[str]:

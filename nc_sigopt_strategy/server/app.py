@@ -13,12 +13,16 @@ from nc_sigopt_strategy.server.access import TokenBook
 from nc_sigopt_strategy.server.answers import caller_of, json_response, refused
 from nc_sigopt_strategy.server.api import API_PREFIX, Answering, Api
 from nc_sigopt_strategy.server.heads import check_head
+from nc_sigopt_strategy.server.health import Health
 from nc_sigopt_strategy.server.home import home_page
 from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.openapi.document import openapi_document
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Refusal
 
+# Together with the time that requests have to end, less than ten seconds.
+_END_SECONDS = 2.0
+_LOG = logging.getLogger(__name__)
 ACCESS_LOG = logging.getLogger("nc_sigopt_strategy.server.requests")
 
 
@@ -30,6 +34,9 @@ class App:
         tokens: Where tokens are looked up.
         options: Limits.
         clock: Seconds, by which a token is remembered.
+
+    Attributes:
+        abandoned: How many threads were still at work when it ended.
     """
 
     def __init__(
@@ -43,9 +50,10 @@ class App:
         self._api = Api(driver, tokens, self._options, clock)
         self._open = {
             "/": home_page(self._options.dashboard_url),
-            "/health": json_response({"status": "ok"}, 200),
             "/openapi.json": json_response(openapi_document(), 200),
         }
+        self._health = Health(driver.check)
+        self.abandoned = 0
         self._routed: ASGIApp = self._route
         if self._options.access_log:
             self._routed = _Logged(self._route)
@@ -68,6 +76,8 @@ class App:
             await self._api(scope, receive, send)
             return
         response = self._open.get(path)
+        if path == "/health":
+            response = await self._health.response()
         if response is None:
             response = _error(404, f"There is no path {path[:200]}")
         elif scope["method"] not in ("GET", "HEAD"):
@@ -78,7 +88,11 @@ class App:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._api.close()
+        self.abandoned = self._api.close(_END_SECONDS) + self._health.close(0.0)
+        if self.abandoned:
+            _LOG.warning(
+                "%d threads still wait for the store; they are left behind", self.abandoned
+            )
         await send({"type": "lifespan.shutdown.complete"})
 
 

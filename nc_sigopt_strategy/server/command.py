@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.server.addresses import listening_socket, url_host
 from nc_sigopt_strategy.server.app import ACCESS_LOG, App
@@ -44,12 +45,15 @@ class ServeCommand:
     key: Path | None
     options: ServerOptions
 
-    def run(self, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
-        """Serve until SIGTERM or SIGINT.
+    def run(self, say: Callable[[str], None], warn: Callable[[str], None]) -> int:
+        """Serve until SIGTERM or SIGINT; requests that have begun get some seconds to end.
 
         Args:
             say: Prints a line to standard output.
             warn: Prints a line to standard error.
+
+        Returns:
+            How many threads still wait for the store. Python would wait for them when it ends.
 
         Raises:
             SettingsError: The address, the certificate or the sampler cannot be used.
@@ -60,8 +64,9 @@ class ServeCommand:
                 "Of --tls-cert and --tls-key only one is given.", "Give both, or none."
             )
         options = fit_to_open_files(self.options, warn)
-        tokens = TokenStore(self.storage_url)
-        driver = EmbeddedDriver(self.storage_url, sampler=self.sampler, seed=self.seed)
+        location = Location(self.storage_url)
+        tokens = TokenStore(location)
+        driver = EmbeddedDriver(location, sampler=self.sampler, seed=self.seed)
         try:
             listener = listening_socket(self.host, self.port)
             scheme = "http" if self.certificate is None else "https"
@@ -77,8 +82,9 @@ class ServeCommand:
                     "nc-sigopt: the store has no token yet, so nobody is let in. Make one with: "
                     "nc-sigopt token create NAME --storage URL"
                 )
+            app = App(driver, tokens, options)
             server = Server(
-                App(driver, tokens, options),
+                app,
                 options,
                 certificate=self.certificate,
                 key=self.key,
@@ -89,6 +95,7 @@ class ServeCommand:
         finally:
             driver.close()
             tokens.close()
+        return app.abandoned
 
 
 def _log_to_stderr(requests: bool) -> None:

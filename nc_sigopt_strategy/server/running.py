@@ -19,8 +19,9 @@ from nc_sigopt_strategy.server.app import App
 from nc_sigopt_strategy.server.http_protocol import guarded
 from nc_sigopt_strategy.server.options import ServerOptions
 
-# How long a clean end waits for requests that are being worked on.
-_GRACE_SECONDS = 30
+# How long a clean end waits for requests that are being worked on. Whoever sent SIGTERM sends SIGKILL
+# after ten seconds, often.
+_GRACE_SECONDS = 6
 _MAX_HEAD_BYTES = 16 * 1024
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from nc_sigopt_strategy.engine.database.idle_connections import check_idle_connections
 from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.errors import SettingsError, StoreError
 
@@ -90,21 +91,21 @@ class TokenStore:
     """The table of tokens, in the same database as the experiments. Threads may share it.
 
     Args:
-        storage_url: Database URL.
+        storage: Database URL, or the parsed one that it shares with an engine.
 
     Raises:
         StoreError: The database cannot be opened, or lives in memory only.
     """
 
-    def __init__(self, storage_url: str) -> None:
-        self._location = Location(storage_url)
+    def __init__(self, storage: str | Location) -> None:
+        self._location = Location(storage) if isinstance(storage, str) else storage
         if self._location.is_sqlite and self._location.path is None:
             raise StoreError(
                 "A store in memory cannot hold tokens: no other process sees it.",
                 "Name a file, such as sqlite:///experiments.db, or a PostgreSQL database.",
             )
         self._location.prepare()
-        options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 2}
+        options: dict[str, Any] = {"pool_size": 2}
         if self._location.is_sqlite:
             options["creator"] = self._location.connect
         else:
@@ -116,6 +117,9 @@ class TokenStore:
                 f"The driver for the store {self._location.display} is not installed: {error}",
                 self._location.driver_hint,
             ) from error
+        self._location.guard(self._engine)
+        if not self._location.is_sqlite:
+            check_idle_connections(self._engine)
         self._create_table()
         self._check = self._location.watch()
 
