@@ -19,8 +19,8 @@ from nc_sigopt_strategy.server.app import App
 from nc_sigopt_strategy.server.http_protocol import guarded
 from nc_sigopt_strategy.server.options import ServerOptions
 
-# How long a clean end waits for requests that are being worked on. Whoever sent SIGTERM sends SIGKILL
-# after ten seconds, often.
+# How long a clean end waits for requests that are being worked on. Who sends SIGTERM often sends
+# SIGKILL after ten seconds.
 _GRACE_SECONDS = 6
 _MAX_HEAD_BYTES = 16 * 1024
 

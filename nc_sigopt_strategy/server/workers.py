@@ -39,5 +39,5 @@ class Workers:
             How many threads are still at work.
         """
         self._pool.shutdown(wait=False, cancel_futures=True)
-        left = concurrent.futures.wait(set(self._under_way), seconds).not_done
+        left = concurrent.futures.wait(self._under_way.copy(), seconds).not_done
         return len(left)

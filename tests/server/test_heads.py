@@ -58,6 +58,9 @@ class _Failing:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
+    def check(self) -> None:
+        """It has no store."""
+
     def answer(self, method: str, path: list[str], data: Any) -> dict[str, Any]:
         raise self._error
 

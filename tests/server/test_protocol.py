@@ -295,6 +295,9 @@ class _Broken:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
+    def check(self) -> None:
+        """It has no store."""
+
     def answer(self, method: str, path: Any, data: Any) -> dict[str, Any]:
         raise self._error
 

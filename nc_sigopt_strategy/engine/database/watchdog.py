@@ -134,5 +134,6 @@ def _shut(connection: Any) -> None:
     """End a connection under the thread that waits for it, which gets an error."""
     # It may have been closed this moment, and what closed it has told its thread.
     with contextlib.suppress(Exception):
-        with socket.socket(fileno=os.dup(connection.fileno())) as shared:
+        shared = socket.socket(fileno=os.dup(connection.fileno()))
+        with shared:
             shared.shutdown(socket.SHUT_RDWR)
