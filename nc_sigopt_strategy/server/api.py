@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
-from weakref import WeakValueDictionary
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -39,6 +36,7 @@ from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
 from nc_sigopt_strategy.server.route_table import always_refuses
 from nc_sigopt_strategy.server.tokens import Token
+from nc_sigopt_strategy.server.turns import Turns
 from nc_sigopt_strategy.server.workers import Workers
 
 API_PREFIX = "/v1/"
@@ -46,8 +44,6 @@ VERBS = ("GET", "POST", "PUT", "DELETE")
 _BODY_VERBS = ("POST", "PUT")
 # Whatever such a body becomes, it is small beside the limits.
 _SMALL_BODY_BYTES = 64 * 1024
-# Threads that the suggestions of one experiment take: one at work, one that reads ahead.
-_SUGGESTING = 2
 _LOG = logging.getLogger(__name__)
 
 
@@ -83,13 +79,13 @@ class Api:
         self._pool = Workers(options.concurrency, "engine")
         # A thread of its own: a flood of unknown tokens must not keep the engine's threads busy.
         self._token_pool = Workers(1, "tokens")
-        # One large body at a time: many at once would keep Python's lock from everybody else.
-        self._parser = Workers(1, "bodies")
+        # Large bodies have two threads: to parse and check them is work of Python's, and many at
+        # once would keep its lock from everybody else.
+        self._heavy = Workers(2, "bodies")
         self._doorkeeper = Doorkeeper(tokens, self._token_pool.run, clock)
         self._reads = RateLimit(options.reads_per_second)
         self._writes = RateLimit(options.writes_per_second)
-        # Forgotten when nobody waits for it any more.
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns = Turns(options.concurrency, options.max_waiting)
         self._held = Room(options.max_waiting)
         self._held_bytes = Room(options.max_held_bytes)
 
@@ -107,8 +103,8 @@ class Api:
         Returns:
             How many threads are still at work.
         """
-        parser, tokens = self._parser.close(0.0), self._token_pool.close(0.0)
-        return self._pool.close(seconds) + parser + tokens
+        tokens = self._token_pool.close(0.0)
+        return tokens + self._pool.close(seconds) + self._heavy.close(0.0)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
@@ -143,8 +139,8 @@ class Api:
             (self._reads if method == "GET" else self._writes).take(caller.id)
         except ApiError as error:
             raise await self._after_body(error, receive, length) from None
+        has_body = method in _BODY_VERBS
         with self._held_bytes.claims() as claim_bytes, self._held.claims() as claim:
-            has_body = method in _BODY_VERBS
             body = await read_body(
                 receive,
                 length,
@@ -154,46 +150,28 @@ class Api:
             )
             # Only now: a client that takes its time over a body must not take others' places.
             claim(1)
+            large = has_body and len(body) > _SMALL_BODY_BYTES
+            if large:
+                await self._claim_weight(body, claim_bytes)
             given: Callable[[], dict[str, Any]] = functools.partial(
-                parse_query, scope["query_string"]
+                *((parse_body, body) if has_body else (parse_query, scope["query_string"]))
             )
-            if has_body:
-                given = await self._given(body, claim_bytes)
-            async with self._turn(method, path):
-                document, timing = await self._pool.run(
-                    self._work, method, path, given, token, caller
-                )
+            with self._turns.place(caller.id):
+                async with self._turns.turn(caller.id, _experiment_asked(method, path)):
+                    document, timing = await (self._heavy if large else self._pool).run(
+                        self._work, method, path, given, token, caller
+                    )
         if headers.get("x-response-content") == "skip":
             return Response(status_code=204, headers={**API_HEADERS, "server-timing": timing})
         return json_response(document, 200, {"server-timing": timing})
 
-    @contextlib.asynccontextmanager
-    async def _turn(self, method: str, path: list[str]) -> AsyncIterator[None]:
-        """Wait here for other suggestions of the same experiment, and not in a thread.
-
-        They are made one after the other. Waiting in threads, those of one experiment would keep
-        all threads from everybody else.
-        """
-        if method != "POST" or path[2:] != ["suggestions"]:
-            yield
-            return
-        turn = self._turns.setdefault(path[1], asyncio.Semaphore(_SUGGESTING))
-        async with turn:
-            yield
-
-    async def _given(
-        self, body: bytes, claim: Callable[[int], None]
-    ) -> Callable[[], dict[str, Any]]:
-        """What a body says, to be called in a thread; room for what it becomes is claimed."""
-        if len(body) <= _SMALL_BODY_BYTES:
-            return functools.partial(parse_body, body)
+    async def _claim_weight(self, body: bytes, claim: Callable[[int], None]) -> None:
+        """Claim the room for what a body becomes, beyond that of its bytes."""
         limit = self._options.max_held_bytes
-        weight = await self._parser.run(weight_of, body, limit)
+        weight = await self._heavy.run(weight_of, body, limit)
         if weight > limit:
             raise Refusal(413, "The body holds more values than the server has room for")
         claim(max(0, weight - len(body)))
-        parsed = await self._parser.run(parse_body, body)
-        return lambda: parsed
 
     async def _after_body(self, error: ApiError, receive: Receive, length: str | None) -> ApiError:
         """The refusal, once the body that nobody wants is out of the way."""
@@ -259,6 +237,11 @@ def _check_route(method: str, path: list[str]) -> None:
     if not any(_has_route(verb, path) for verb in VERBS):
         raise ApiError(404, f"There is no path {API_PREFIX}{'/'.join(path)}"[:300])
     raise _not_offered(f"{method} is not offered for {'/'.join(path)}"[:300], path)
+
+
+def _experiment_asked(method: str, path: list[str]) -> str | None:
+    """The experiment of which a request asks a suggestion; ``None`` for other requests."""
+    return str(int(path[1])) if method == "POST" and path[2:] == ["suggestions"] else None
 
 
 def _not_offered(message: str, path: list[str]) -> Refusal:

@@ -219,7 +219,7 @@ class Location:
         Raises:
             Exception: The driver's, if it does not.
         """
-        dialect = self.url.get_dialect()
+        dialect: Any = self.url.get_dialect()
         loaded = dialect(dbapi=dialect.import_dbapi())
         arguments, options = loaded.create_connect_args(self.url)
         loaded.connect(*arguments, **{**options, **self.connect_args}).close()

@@ -103,7 +103,7 @@ class PostgreSQL:
         self._end(signal.SIGINT)
 
     def freeze(self) -> None:
-        """Stop all its processes where they are (SIGSTOP): it answers nobody and breaks nothing."""
+        """Stop all its processes where they are (SIGSTOP): it answers nobody, breaks nothing."""
         self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
