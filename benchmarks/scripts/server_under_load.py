@@ -31,7 +31,7 @@ from nc_sigopt_benchmarks.research.parallel.serving import Serving
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.server.tokens import TokenStore
 
-_PARAMETERS, _OBSERVATIONS, _LARGE_EXPERIMENTS = 60, 2000, 20
+_PARAMETERS, _OBSERVATIONS, _LARGE_EXPERIMENTS = 60, 2000, 8
 _WAIT = 300.0
 
 
@@ -164,16 +164,28 @@ def fill(url: str) -> tuple[str, list[str]]:
     return small, large
 
 
-def main(names: list[str], seconds: float, sampler: str) -> None:
+def known(url: str) -> tuple[str, list[str]]:
+    """The same of a store that was filled before."""
+    driver = EmbeddedDriver(url, sampler="random")
+    ids = [
+        found["id"] for found in driver.answer("GET", ["experiments"], {"fields": "id"})["data"]
+    ]
+    driver.close()
+    return ids[-1], ids[:-1]
+
+
+def main(names: list[str], seconds: float, sampler: str, folder: Path | None) -> None:
     """Attack and print a table."""
     print("| attack | requests | visitor's | median ms | p95 ms | longest ms | peak MiB |")
     print("|---|---|---|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder) / 'store.db'}"
-        small, large = fill(url)
+    with tempfile.TemporaryDirectory() as temporary:
+        path = (folder or Path(temporary)) / "store.db"
+        url = f"sqlite:///{path}"
+        small, large = known(url) if path.exists() else fill(url)
         tokens = TokenStore(url)
-        visitor = tokens.create("visitor", "read")
-        attackers = {scope: tokens.create(scope, scope) for scope in ("read", "write")}
+        now = time.monotonic_ns()
+        visitor = tokens.create(f"visitor-{now}", "read")
+        attackers = {scope: tokens.create(f"{scope}-{now}", scope) for scope in ("read", "write")}
         tokens.close()
         for name in names:
             with Serving(url, sampler) as server:
@@ -199,6 +211,7 @@ if __name__ == "__main__":
     parser.add_argument("--sampler", default="tpe")
     every = ["nothing", "bodies", "lists", "suggest", "suggest100"]
     parser.add_argument("--attack", nargs="*", choices=every, default=every)
+    parser.add_argument("--folder", type=Path, help="where a store is kept for the next time")
     given = parser.parse_args()
-    main(given.attack, given.seconds, given.sampler)
+    main(given.attack, given.seconds, given.sampler, given.folder)
     sys.exit(0)

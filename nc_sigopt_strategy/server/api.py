@@ -153,8 +153,11 @@ class Api:
             large = has_body and len(body) > _SMALL_BODY_BYTES
             if large:
                 await self._claim_weight(body, claim_bytes)
-            given: Callable[[], dict[str, Any]] = functools.partial(
-                *((parse_body, body) if has_body else (parse_query, scope["query_string"]))
+            query: bytes = scope["query_string"]
+            given = (
+                functools.partial(parse_body, body)
+                if has_body
+                else functools.partial(parse_query, query)
             )
             with self._turns.place(caller.id):
                 async with self._turns.turn(caller.id, _experiment_asked(method, path)):

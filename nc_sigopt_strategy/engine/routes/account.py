@@ -82,18 +82,21 @@ def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObjec
         if stored["deleted"] == deleted and data.get("user") is None
     ]
     by_id = order == "created"
+    activities = _activities(engine)
+    shown = {
+        item.id: _document(item.stored, activities.get(item.stored["id"], _Activity()))
+        for item in items
+    }
     if not by_id:
-        items.sort(key=lambda item: (item.stored[order], item.id))
-    counts = _experiment_counts(engine)
-    return paginate(items, data, ascending=ascending, by_id=by_id).document(
-        lambda item: documents.project(item.stored, counts.get(item.stored["id"], 0))
-    )
+        items.sort(key=lambda item: (shown[item.id]["updated"], item.id))
+    page = paginate(items, data, ascending=ascending, by_id=by_id)
+    return page.document(lambda item: shown[item.id])
 
 
 def fetch_project(engine: Engine, data: JsonObject, client_id: str, project_id: str) -> JsonObject:
     """GET clients/{client}/projects/{project}."""
     _, stored = _project(engine, client_id, project_id)
-    return documents.project(stored, _experiment_counts(engine).get(project_id, 0))
+    return _shown(engine, stored)
 
 
 def update_project(
@@ -110,7 +113,7 @@ def update_project(
     if "deleted" in data:
         changes["deleted"] = validation.boolean(data["deleted"], "deleted")
     stored = engine.store.change_project(study_id, lambda project: {**project, **changes})
-    return documents.project(stored, _experiment_counts(engine).get(project_id, 0))
+    return _shown(engine, stored)
 
 
 def check_project(engine: Engine, project_id: str | None) -> None:
@@ -149,9 +152,41 @@ def _project(engine: Engine, client_id: str, project_id: str) -> tuple[int, Json
     return found
 
 
-def _experiment_counts(engine: Engine) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for experiment in (stored.experiment for stored in engine.store.experiments()):
-        if experiment.project is not None and experiment.state == "active":
-            counts[experiment.project] = counts.get(experiment.project, 0) + 1
-    return counts
+@dataclass(frozen=True)
+class _Activity:
+    """What happened in a project.
+
+    Attributes:
+        count: Its active experiments.
+        updated: When one of its experiments or their observations changed last, in unix seconds;
+            0 without any.
+    """
+
+    count: int = 0
+    updated: int = 0
+
+
+def _activities(engine: Engine) -> dict[str, _Activity]:
+    """Project id to what happened in it, for those that hold experiments."""
+    found: dict[str, _Activity] = {}
+    changes = engine.store.last_changes()
+    for stored in engine.store.experiments():
+        experiment = stored.experiment
+        if experiment.project is None:
+            continue
+        known = found.get(experiment.project, _Activity())
+        found[experiment.project] = _Activity(
+            known.count + (experiment.state == "active"),
+            max(known.updated, experiment.updated, changes.get(stored.id, 0)),
+        )
+    return found
+
+
+def _document(stored: JsonObject, activity: _Activity) -> JsonObject:
+    # As on a SigOpt server a project is as young as what happens in it.
+    updated = max(stored["updated"], activity.updated)
+    return documents.project({**stored, "updated": updated}, activity.count)
+
+
+def _shown(engine: Engine, stored: JsonObject) -> JsonObject:
+    return _document(stored, _activities(engine).get(stored["id"], _Activity()))
