@@ -113,7 +113,6 @@ def test_an_experiment_has_one_turn_however_it_is_written(waiting: Waiting) -> N
             Asking(3, url, token, number, "suggestions", verb="POST")
             for number in ("1", "01", "0001")
         ]
-        # The engine is told the number without zeros only where it has a table; this one is ours.
         until(lambda: len(waiting.at_work) >= 1)
         time.sleep(0.5)
         assert len(waiting.at_work) <= 2
