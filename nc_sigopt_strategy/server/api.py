@@ -35,15 +35,18 @@ from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
 from nc_sigopt_strategy.server.route_table import always_refuses
+from nc_sigopt_strategy.server.shelf import Shelf
 from nc_sigopt_strategy.server.tokens import Token
 from nc_sigopt_strategy.server.turns import Turns
 from nc_sigopt_strategy.server.workers import Workers
 
 API_PREFIX = "/v1/"
-VERBS = ("GET", "POST", "PUT", "DELETE")
-_BODY_VERBS = ("POST", "PUT")
+VERBS = ("GET", "POST", "PUT", "MERGE", "DELETE")
+_BODY_VERBS = ("POST", "PUT", "MERGE")
 # Whatever such a body becomes, it is small beside the limits.
 _SMALL_BODY_BYTES = 64 * 1024
+# What asks the sampler: the id of the experiment stands second.
+_SUGGESTED_BY = (("experiments", "suggestions"), ("aiexperiments", "training_runs"))
 _LOG = logging.getLogger(__name__)
 
 
@@ -65,6 +68,7 @@ class Api:
         tokens: Where tokens are looked up.
         options: Limits.
         clock: Seconds, by which a token is remembered.
+        shelf: Keeps the files of runs; ``None`` where none are kept.
     """
 
     def __init__(
@@ -73,8 +77,10 @@ class Api:
         tokens: TokenBook,
         options: ServerOptions,
         clock: Callable[[], float] = time.monotonic,
+        shelf: Shelf | None = None,
     ) -> None:
         self._driver = driver
+        self._shelf = shelf
         self._options = options
         self._pool = Workers(options.concurrency, "engine")
         # A thread of its own: a flood of unknown tokens must not keep the engine's threads busy.
@@ -164,6 +170,8 @@ class Api:
                     document, timing = await (self._heavy if large else self._pool).run(
                         self._work, method, path, given, token, caller
                     )
+        if self._shelf is not None and document.get("object") == "file":
+            document = self._shelf.with_address(document, method, self._base(scope))
         if headers.get("x-response-content") == "skip":
             return Response(status_code=204, headers={**API_HEADERS, "server-timing": timing})
         return json_response(document, 200, {"server-timing": timing})
@@ -175,6 +183,12 @@ class Api:
         if weight > limit:
             raise Refusal(413, "The body holds more values than the server has room for")
         claim(max(0, weight - len(body)))
+
+    def _base(self, scope: Scope) -> str:
+        """The server's address as the client knows it."""
+        if self._options.public_url is not None:
+            return self._options.public_url.rstrip("/")
+        return f"{scope['scheme']}://{Headers(scope=scope).get('host', '')}"
 
     async def _after_body(self, error: ApiError, receive: Receive, length: str | None) -> ApiError:
         """The refusal, once the body that nobody wants is out of the way."""
@@ -244,7 +258,9 @@ def _check_route(method: str, path: list[str]) -> None:
 
 def _experiment_asked(method: str, path: list[str]) -> str | None:
     """The experiment of which a request asks a suggestion; ``None`` for other requests."""
-    return str(int(path[1])) if method == "POST" and path[2:] == ["suggestions"] else None
+    if method == "POST" and (path[0], *path[2:]) in _SUGGESTED_BY:
+        return str(int(path[1]))
+    return None
 
 
 def _not_offered(message: str, path: list[str]) -> Refusal:

@@ -6,20 +6,23 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.server.access import TokenBook
 from nc_sigopt_strategy.server.answers import caller_of, json_response, refused
 from nc_sigopt_strategy.server.api import API_PREFIX, Answering, Api
 from nc_sigopt_strategy.server.heads import check_head
 from nc_sigopt_strategy.server.health import Health
-from nc_sigopt_strategy.server.home import home_page
+from nc_sigopt_strategy.server.home import pages
 from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.openapi.document import openapi_document
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Refusal
+from nc_sigopt_strategy.server.shelf import PREFIX, Shelf
 
 # Together with the time that requests have to end, less than ten seconds.
 _END_SECONDS = 2.0
@@ -28,7 +31,7 @@ ACCESS_LOG = logging.getLogger("nc_sigopt_strategy.server.requests")
 
 
 class App:
-    """SigOpt's API under ``/v1/``, with ``/``, ``/health`` and ``/openapi.json``.
+    """SigOpt's API under ``/v1/``, with pages at ``/``, ``/health`` and ``/openapi.json``.
 
     Args:
         driver: The engine.
@@ -48,9 +51,10 @@ class App:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options or ServerOptions()
-        self._api = Api(driver, tokens, self._options, clock)
+        self._shelf = _shelf_of(driver, self._options)
+        self._api = Api(driver, tokens, self._options, clock, self._shelf)
         self._open = {
-            "/": home_page(self._options.dashboard_url),
+            **pages(self._options.dashboard_url),
             "/openapi.json": json_response(openapi_document(), 200),
         }
         self._health = Health(driver.check)
@@ -80,6 +84,9 @@ class App:
         if path.startswith(API_PREFIX):
             await self._api(scope, receive, send)
             return
+        if self._shelf is not None and path.startswith(PREFIX):
+            await self._shelf(scope, receive, send)
+            return
         response = self._open.get(path)
         if path == "/health":
             response = await self._health.response()
@@ -99,6 +106,19 @@ class App:
                 "%d threads still wait for the store; they are left behind", self.abandoned
             )
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _shelf_of(driver: Answering, options: ServerOptions) -> Shelf | None:
+    if options.files is None:
+        return None
+
+    def described(file_id: str) -> dict[str, Any] | None:
+        try:
+            return driver.answer("GET", ["files", file_id], {})
+        except ApiError:
+            return None
+
+    return Shelf(options.files, options.max_file_bytes, described)
 
 
 class _Logged:

@@ -71,7 +71,12 @@ class ServeCommand:
         options = fit_to_open_files(self.options, warn)
         location = Location(self.storage_url)
         tokens = TokenStore(location)
-        driver = EmbeddedDriver(location, sampler=self.sampler, seed=self.seed)
+        driver = EmbeddedDriver(
+            location,
+            sampler=self.sampler,
+            seed=self.seed,
+            keeps_files=options.files is not None,
+        )
         try:
             listener = listening_socket(self.host, self.port)
             scheme = "http" if self.certificate is None else "https"

@@ -17,14 +17,6 @@ from tests.engine.client_programs import QUIET, everything, new_client
 from tests.server.serving import serve_in_thread
 
 TOKEN = "a-token-of-the-tests"
-AI_EXPERIMENT = """
-name: tune
-parameters:
-  - {name: x, type: double, bounds: {min: 0, max: 1}}
-metrics:
-  - {name: score, objective: maximize}
-budget: 5
-"""
 
 
 @pytest.fixture(scope="module")
@@ -118,29 +110,3 @@ def test_version_and_a_wrong_token(command: Command) -> None:
     assert refused.returncode != 0
     assert "403" in refused.stderr
     assert "wrong" not in refused.stdout
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ("create", "experiment", "--experiment-file", "experiment.yml"),
-        ("optimize", "--experiment-file", "experiment.yml", "true"),
-        ("unarchive", "experiment", "1"),
-        ("archive", "run", "1"),
-        ("run", "true"),
-        ("start-worker", "1", "true"),
-    ],
-    ids=" ".join,
-)
-def test_what_needs_training_runs_is_refused(
-    command: Command, url: str, args: tuple[str, ...]
-) -> None:
-    """SigOpt's AI experiments and runs, another API than the Core API, end in one clear status."""
-    _, client = _client(url)
-    known = [project.id for project in everything(client.projects().fetch())]
-    if "home" not in known:  # the default project is the working directory's name
-        client.projects().create(id="home", name="home")
-    (command.home / "experiment.yml").write_text(AI_EXPERIMENT)
-    done = command(*args)
-    assert done.returncode != 0
-    assert "404" in done.stderr, done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +68,7 @@ def create_project(engine: Engine, data: JsonObject, client_id: str) -> JsonObje
             raise ApiError(409, f"Project {project_id} already exists") from None
         # A process died between creating the study and describing it.
         engine.store.save_project(study_id, stored)
-    return documents.project(stored, 0)
+    return documents.project(stored, 0, 0)
 
 
 def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
@@ -82,11 +84,8 @@ def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObjec
         if stored["deleted"] == deleted and data.get("user") is None
     ]
     by_id = order == "created"
-    activities = _activities(engine)
-    shown = {
-        item.id: _document(item.stored, activities.get(item.stored["id"], _Activity()))
-        for item in items
-    }
+    document = _documents(engine)
+    shown = {item.id: document(item.stored) for item in items}
     if not by_id:
         items.sort(key=lambda item: (shown[item.id]["updated"], item.id))
     page = paginate(items, data, ascending=ascending, by_id=by_id)
@@ -95,15 +94,15 @@ def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObjec
 
 def fetch_project(engine: Engine, data: JsonObject, client_id: str, project_id: str) -> JsonObject:
     """GET clients/{client}/projects/{project}."""
-    _, stored = _project(engine, client_id, project_id)
-    return _shown(engine, stored)
+    _, stored = require_project(engine, client_id, project_id)
+    return _documents(engine)(stored)
 
 
 def update_project(
     engine: Engine, data: JsonObject, client_id: str, project_id: str
 ) -> JsonObject:
     """PUT clients/{client}/projects/{project}."""
-    study_id, _ = _project(engine, client_id, project_id)
+    study_id, _ = require_project(engine, client_id, project_id)
     validation.check_keys(data, ("name", "metadata", "deleted"))
     changes: JsonObject = {"updated": unix_now()}
     if "name" in data:
@@ -113,7 +112,7 @@ def update_project(
     if "deleted" in data:
         changes["deleted"] = validation.boolean(data["deleted"], "deleted")
     stored = engine.store.change_project(study_id, lambda project: {**project, **changes})
-    return _shown(engine, stored)
+    return _documents(engine)(stored)
 
 
 def check_project(engine: Engine, project_id: str | None) -> None:
@@ -143,7 +142,12 @@ def check_project_id(value: Any) -> str:
     return project_id
 
 
-def _project(engine: Engine, client_id: str, project_id: str) -> tuple[int, JsonObject]:
+def require_project(engine: Engine, client_id: str, project_id: str) -> tuple[int, JsonObject]:
+    """The study's id and the description of a project by its id in a path.
+
+    Raises:
+        ApiError: 404, there is none; 400, there cannot be one.
+    """
     check_client(client_id)
     check_project_id(project_id)
     found = engine.store.projects().get(project_id)
@@ -152,41 +156,24 @@ def _project(engine: Engine, client_id: str, project_id: str) -> tuple[int, Json
     return found
 
 
-@dataclass(frozen=True)
-class _Activity:
-    """What happened in a project.
-
-    Attributes:
-        count: Its active experiments.
-        updated: When one of its experiments or their observations changed last, in unix seconds;
-            0 without any.
-    """
-
-    count: int = 0
-    updated: int = 0
-
-
-def _activities(engine: Engine) -> dict[str, _Activity]:
-    """Project id to what happened in it, for those that hold experiments."""
-    found: dict[str, _Activity] = {}
+def _documents(engine: Engine) -> Callable[[JsonObject], JsonObject]:
+    """Makes the document of a project, with what is in it as of now."""
+    experiments: Counter[str | None] = Counter()
+    updated: dict[str | None, int] = {}
     changes = engine.store.last_changes()
     for stored in engine.store.experiments():
-        experiment = stored.experiment
-        if experiment.project is None:
-            continue
-        known = found.get(experiment.project, _Activity())
-        found[experiment.project] = _Activity(
-            known.count + (experiment.state == "active"),
-            max(known.updated, experiment.updated, changes.get(stored.id, 0)),
+        project = stored.experiment.project
+        experiments[project] += stored.experiment.state == "active"
+        latest = max(stored.experiment.updated, changes.get(stored.id, 0))
+        updated[project] = max(latest, updated.get(project, 0))
+    runs = engine.store.runs.count_by_project()
+
+    def document(project: JsonObject) -> JsonObject:
+        name = project["id"]
+        # As on a SigOpt server a project is as young as what happens in its experiments.
+        latest = max(project["updated"], updated.get(name, 0))
+        return documents.project(
+            {**project, "updated": latest}, experiments[name], runs.get(name, 0)
         )
-    return found
 
-
-def _document(stored: JsonObject, activity: _Activity) -> JsonObject:
-    # As on a SigOpt server a project is as young as what happens in it.
-    updated = max(stored["updated"], activity.updated)
-    return documents.project({**stored, "updated": updated}, activity.count)
-
-
-def _shown(engine: Engine, stored: JsonObject) -> JsonObject:
-    return _document(stored, _activities(engine).get(stored["id"], _Activity()))
+    return document
