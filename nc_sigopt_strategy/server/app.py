@@ -101,6 +101,8 @@ class App:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self.abandoned = self._api.close(_END_SECONDS) + self._health.close(0.0)
+        if self._shelf is not None:
+            self.abandoned += self._shelf.close(0.0)
         if self.abandoned:
             _LOG.warning(
                 "%d threads still wait for the store; they are left behind", self.abandoned
@@ -118,7 +120,7 @@ def _shelf_of(driver: Answering, options: ServerOptions) -> Shelf | None:
         except ApiError:
             return None
 
-    return Shelf(options.files, options.max_file_bytes, described)
+    return Shelf(options.files, options.max_file_bytes, described, options.body_seconds)
 
 
 class _Logged:
