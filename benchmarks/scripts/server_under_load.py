@@ -15,13 +15,13 @@ milliseconds, and the peak of the server's memory. About four minutes.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import random
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,45 +36,68 @@ _WAIT = 300.0
 
 
 class Load:
-    """Threads that send requests until they are told to stop.
+    """An attack in a process of its own, whose threads send until they are told to stop.
 
     Args:
+        name: Of the attack.
         url: Of the server.
         token: Of the attacker.
+        small: Id of a small experiment.
+        large: Ids of large ones.
     """
 
-    def __init__(self, url: str, token: str) -> None:
-        self.url = url
-        self.statuses: Counter[int] = Counter()
-        self._auth = (token, "")
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
+    def __init__(self, name: str, url: str, token: str, small: str, large: list[str]) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._stop, self._begun = spawn.Event(), spawn.Event()
+        self._found: Any = spawn.Queue()
+        arguments = (name, url, token, small, large, self._stop, self._begun, self._found)
+        self._process = spawn.Process(target=attack, args=arguments)
 
-    def start(
-        self, count: int, send: Callable[[requests.Session, int], requests.Response]
-    ) -> None:
-        """Let so many threads send, each with its number."""
+    def __enter__(self) -> Load:
+        self._process.start()
+        self._begun.wait(_WAIT)
+        return self
 
-        def run(number: int) -> None:
-            with requests.Session() as session:
-                session.auth = self._auth
-                while not self._stop.is_set():
-                    try:
-                        self.statuses[send(session, number).status_code] += 1
-                    except requests.RequestException:
-                        self.statuses[0] += 1
+    def __exit__(self, *_: object) -> None:
+        self._process.join()
 
-        self._threads = [
-            threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """Stop them, once what they have sent is answered."""
+    def stop(self) -> Counter[int]:
+        """Stop; how many answers of which status came, 0 for none."""
         self._stop.set()
-        for thread in self._threads:
-            thread.join(_WAIT)
+        found: Counter[int] = self._found.get(timeout=_WAIT)
+        return found
+
+
+def attack(
+    name: str,
+    url: str,
+    token: str,
+    small: str,
+    large: list[str],
+    stop: Any,
+    begun: Any,
+    found: Any,
+) -> None:
+    """What the process of a ``Load`` does."""
+    count, send = sender(name, f"{url}/v1/experiments", small, large)
+    statuses: Counter[int] = Counter()
+
+    def run(number: int) -> None:
+        with requests.Session() as session:
+            session.auth = (token, "")
+            while not stop.is_set():
+                try:
+                    statuses[send(session, number).status_code] += 1
+                except requests.RequestException:
+                    statuses[0] += 1
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    begun.set()
+    for thread in threads:
+        thread.join()
+    found.put(statuses)
 
 
 def visit(address: str, token: str, seconds: float) -> list[float]:
@@ -103,32 +126,23 @@ def bodies() -> list[bytes]:
     return large + [body(item, 300_000) for item in items]
 
 
-def attack(name: str, load: Load, small: str, large: list[str]) -> None:
-    """Begin to attack."""
-    base = f"{load.url}/v1/experiments"
+def sender(name: str, base: str, small: str, large: list[str]) -> tuple[int, _Send]:
+    """How many threads an attack has, and what each sends."""
     if name == "bodies":
         sent = bodies()
-        load.start(
-            32,
-            lambda session, number: session.post(
-                f"{base}/{small}/observations/batch", data=sent[number % len(sent)], timeout=_WAIT
-            ),
+        address = f"{base}/{small}/observations/batch"
+        return 32, lambda session, number: session.post(
+            address, data=sent[number % len(sent)], timeout=_WAIT
         )
-    elif name == "lists":
+    if name == "lists":
         draw = random.Random(0)
-        load.start(
-            16,
-            lambda session, number: session.get(
-                f"{base}/{draw.choice(large)}/observations?limit=0", timeout=_WAIT
-            ),
+        return 16, lambda session, number: session.get(
+            f"{base}/{draw.choice(large)}/observations?limit=0", timeout=_WAIT
         )
-    elif name.startswith("suggest"):
-        load.start(
-            100 if name == "suggest100" else 40,
-            lambda session, number: session.post(
-                f"{base}/{large[0]}/suggestions", json={}, timeout=_WAIT
-            ),
-        )
+    count = {"nothing": 0, "suggest": 40, "suggest100": 100}[name]
+    return count, lambda session, number: session.post(
+        f"{base}/{large[0]}/suggestions", json={}, timeout=_WAIT
+    )
 
 
 def fill(url: str) -> tuple[str, list[str]]:
@@ -192,13 +206,12 @@ def main(names: list[str], seconds: float, sampler: str, folder: Path | None) ->
                 scope = "read" if name == "lists" else "write"
                 address = f"{server.url}/v1/experiments/{small}"
                 visit(address, visitor, 1.0)
-                load = Load(server.url, attackers[scope])
-                attack(name, load, small, large)
-                taken = sorted(visit(address, visitor, seconds))
-                load.stop()
-                statuses = ", ".join(f"{n} x {s}" for s, n in sorted(load.statuses.items()))
+                with Load(name, server.url, attackers[scope], small, large) as load:
+                    taken = sorted(visit(address, visitor, seconds))
+                    statuses = load.stop()
+                said = ", ".join(f"{n} x {s}" for s, n in sorted(statuses.items()))
                 print(
-                    f"| {name} | {statuses or '-'} | {len(taken)} | {taken[len(taken) // 2]:.0f} "
+                    f"| {name} | {said or '-'} | {len(taken)} | {taken[len(taken) // 2]:.0f} "
                     f"| {taken[int(len(taken) * 0.95)]:.0f} | {taken[-1]:.0f} "
                     f"| {server.peak_mib():.0f} |",
                     flush=True,

@@ -140,7 +140,11 @@ def test_a_server_without_a_folder_keeps_none(tmp_path: Path) -> None:
 def test_an_address_with_too_much_in_it_is_refused(client: Client) -> None:
     address = client.describe()["upload"]["url"]
     many = "&".join(f"k{number}=1" for number in range(50))
-    for url in (f"{address}&{many}", f"{address}&signature=%ff%00", f"{client.url}/files/%0a"):
+    for url in (
+        f"{address}&{many}",
+        address.replace("signature=", "signature=%ff%00"),
+        f"{client.url}/files/%0a",
+    ):
         assert requests.put(url, data=b"", timeout=30).status_code == 403
 
 
