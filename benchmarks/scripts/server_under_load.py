@@ -33,6 +33,7 @@ from nc_sigopt_strategy.server.tokens import TokenStore
 
 _PARAMETERS, _OBSERVATIONS, _LARGE_EXPERIMENTS = 60, 2000, 8
 _WAIT = 300.0
+_Send = Callable[[requests.Session, int], requests.Response]
 
 
 class Load:
