@@ -69,7 +69,7 @@ class ServeCommand:
                 "Of --tls-cert and --tls-key only one is given.", "Give both, or none."
             )
         options = fit_to_open_files(self.options, warn)
-        location = Location(self.storage_url)
+        location = Location(self.storage_url, impatient=True)
         tokens = TokenStore(location)
         driver = EmbeddedDriver(
             location,

@@ -27,8 +27,8 @@ from nc_sigopt_strategy.files import make_private_file, make_private_folder
 SQLITE_BUSY_SECONDS = 60.0
 # The same on PostgreSQL: waiting for a lock of somebody else's, and a statement as a whole.
 LOCK_SECONDS, STATEMENT_SECONDS = 10, 30
-# How long a database server may take to let somebody in.
-CONNECT_SECONDS = 5
+# How long a database server may take to let somebody in; the same where others wait as well.
+CONNECT_SECONDS, IMPATIENT_SECONDS = 10, 5
 
 _SECRET_QUERY_WORDS = ("password", "passwd", "pwd", "secret", "token")
 
@@ -41,6 +41,8 @@ class Location:
     Args:
         storage_url: A database URL that SQLAlchemy understands, such as ``sqlite:///runs.db``.
         busy_seconds: How long one process waits for another one's write to the same SQLite file.
+        impatient: Whether a database server that has fallen silent is an error within seconds, for
+            a process with clients of its own. A run waits: it has nobody else to answer.
 
     Attributes:
         url: The URL to connect with, SQLite paths made absolute.
@@ -52,8 +54,15 @@ class Location:
         StoreError: It is not a URL.
     """
 
-    def __init__(self, storage_url: str, *, busy_seconds: float = SQLITE_BUSY_SECONDS) -> None:
+    def __init__(
+        self,
+        storage_url: str,
+        *,
+        busy_seconds: float = SQLITE_BUSY_SECONDS,
+        impatient: bool = False,
+    ) -> None:
         self._busy_seconds = busy_seconds
+        self._connect_seconds = IMPATIENT_SECONDS if impatient else CONNECT_SECONDS
         try:
             url = sqlalchemy.make_url(storage_url)
         except (sqlalchemy.exc.ArgumentError, ValueError, TypeError, AttributeError):
@@ -85,7 +94,9 @@ class Location:
             url = url.set(drivername="postgresql+psycopg")
         self.url = url
         # One for all that use this location, so that what one has found out the others know.
-        self._watchdog = Watchdog(self.reach, self.display) if self.is_postgresql else None
+        self._watchdog = (
+            Watchdog(self.reach, self.display) if impatient and self.is_postgresql else None
+        )
 
     @property
     def is_postgresql(self) -> bool:
@@ -99,7 +110,7 @@ class Location:
             return {}
         given = self.url.query
         wanted = {
-            "connect_timeout": CONNECT_SECONDS,
+            "connect_timeout": self._connect_seconds,
             "application_name": "nc_sigopt_strategy",
             "options": (
                 f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
