@@ -154,4 +154,4 @@ test-matrix:
 		CONSTRAINTS=constraints/py310.txt,@echo "Python 3.10 is not at hand: not tested.")
 
 clean:
-	rm -rf $(VENV) .venv-newest .venv-oldest $(WITHOUT_INC) $(WITH_INC3) $(SCHEMATHESIS) build *.egg-info benchmarks/build benchmarks/*.egg-info
+	rm -rf $(VENV) .venv-newest .venv-oldest $(WITHOUT_INC) $(WITH_INC3) $(SCHEMATHESIS) .venv-docs build *.egg-info benchmarks/build benchmarks/*.egg-info
