@@ -1,4 +1,4 @@
-"""``neural_compressor.tensorflow.autotune``: what Neural Compressor 3 offers in place of strategies.
+"""``neural_compressor.tensorflow.autotune``: what INC 3 offers in place of strategies.
 
 It tries settings for the whole model, in a fixed order, and ends with the first that meets the
 bound. A setting for single ops it knows, and has none of them in its own set.
