@@ -124,7 +124,7 @@ smoke-runtimes: $(WITHOUT_INC)/.done
 # `autotune` and the command line.
 WITH_INC3 := .venv-inc3
 INC3_PYTHON ?= $(call AT_HAND,3.12 3.11 3.13)
-WITH_INC3_TESTS := tests/hosts/inc3 tests/hosts/test_given_graph.py tests/hosts/test_light_constants.py \
+WITH_INC3_TESTS := tests/hosts/inc3 tests/benchmarks/test_inc3_rival.py tests/hosts/test_given_graph.py tests/hosts/test_light_constants.py \
 	tests/hosts/test_tensorflow_graphs.py tests/hosts/test_reaches.py
 
 $(WITH_INC3)/.done: setup.cfg pyproject.toml
@@ -137,7 +137,7 @@ smoke-inc3: $(WITH_INC3)/.done
 	@$(WITH_INC3)/bin/python -c 'import sys; print("Python", sys.version.split()[0])'
 	@$(WITH_INC3)/bin/python -m pip list --format freeze | grep -iE \
 		'^(neural.compressor|tensorflow.cpu|keras|optuna|numpy|setuptools)='
-	$(WITH_INC3)/bin/python -m pytest -n 2 --dist loadfile $(WITH_INC3_TESTS)
+	PYTHONPATH=benchmarks $(WITH_INC3)/bin/python -m pytest -n 2 --dist loadfile $(WITH_INC3_TESTS)
 
 versions: $(VENV)/.test
 	@$(BIN)/python -c 'import sys; print("Python", sys.version.split()[0])'
