@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nc_sigopt_strategy.settings.choices import EVEN_ODDS
+
 Choices = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 Truth = Callable[[Choices], Values]
@@ -71,6 +73,7 @@ class Landscape:
         error: What a measurement adds to the truth.
         optimum: Value positions of the fastest configuration whose true accuracy meets the
             bound, shape (parameters,), found without any sampler.
+        bound_confidence: How probable it has to be that the winner keeps the bound on other data.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Landscape:
     images: int
     error: MeasurementError
     optimum: Choices
+    bound_confidence: float = EVEN_ODDS
 
     @property
     def optimal_latency(self) -> float:

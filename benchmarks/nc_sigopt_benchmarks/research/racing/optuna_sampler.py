@@ -115,6 +115,7 @@ def tuning_experiment(landscape: Landscape) -> TuningExperiment:
         maximize_accuracy=True,
         baseline_accuracy=landscape.baseline_accuracy,
         op_graph=landscape.op_graph,
+        bound_confidence=landscape.bound_confidence,
     )
 
 
