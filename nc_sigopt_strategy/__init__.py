@@ -29,6 +29,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from nc_sigopt_strategy.errors import SigOptStrategyError
 from nc_sigopt_strategy.hosts.inc.registration import register, register_with_import
+from nc_sigopt_strategy.measurement.per_input import PerInput
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import last_outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Outcome",
+    "PerInput",
     "PostTrainingQuantConfig",
     "Settings",
     "SigOptStrategyError",

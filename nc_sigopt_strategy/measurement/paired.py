@@ -10,19 +10,24 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from nc_sigopt_strategy.errors import TrialError
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.per_input import Scores
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.paired_inputs import PairedInputs
+from nc_sigopt_strategy.results.trial_record import TrialRecord
 
 # With fewer inputs no evaluation ends early.
 LEAST_INPUTS = 50
 # An evaluation ends early where meeting the bound would take so many standard errors of luck: once
 # in 30,000 looks, and looks at the same inputs are nearly one and the same.
 ERRORS_TO_END = 4.0
+# Standard errors to either side that hold 95 % of a normal distribution.
+NORMAL_95 = 1.96
 _HALVINGS = 60
 
 
@@ -59,36 +64,74 @@ def difference_stderr(model: Scores, fp32: Scores) -> float:
     return math.sqrt(squares) / count
 
 
-def cannot_meet(scores: Scores, fp32: Scores, bound: AccuracyBound) -> bool:
-    """Whether the first inputs say that a model misses the bound on all of them.
+@dataclass(frozen=True)
+class BesideFp32:
+    """Ends the evaluation of a model that cannot meet the bound any more; see ``Rule``.
 
     It is asked about these very inputs, so what is uncertain is only how the rest turns out (the
     finite population's correction; Cochran, "Sampling Techniques", 1977, section 2.6). That takes
     for granted that the first inputs are like the others: that they are in no particular order.
 
-    Args:
-        scores: Of the first inputs, shape (n,).
-        fp32: Of all inputs, shape (N,).
+    Attributes:
+        fp32: FP32's scores of all inputs, shape (N,).
         bound: Of one metric, which is the mean score.
     """
-    seen, every = len(scores), len(fp32)
-    if not LEAST_INPUTS <= seen < every:
-        return False
-    expected = expected_accuracy(scores, fp32)
-    stderr = difference_stderr(scores, fp32[:seen]) * math.sqrt(1.0 - seen / every)
-    return bound.shortfall(expected) > ERRORS_TO_END * stderr
+
+    fp32: Scores
+    bound: AccuracyBound
+
+    def is_enough(self, scores: Scores) -> bool:
+        """Whether the first inputs, shape (n,), say that the model misses the bound on all."""
+        seen, every = len(scores), len(self.fp32)
+        if not LEAST_INPUTS <= seen < every:
+            return False
+        stderr = difference_stderr(scores, self.fp32[:seen]) * math.sqrt(1.0 - seen / every)
+        return self.bound.shortfall(self.expected_accuracy(scores)) > ERRORS_TO_END * stderr
+
+    def expected_accuracy(self, scores: Scores) -> float:
+        """FP32's accuracy, and the difference from it on the first inputs, shape (n,)."""
+        if len(scores) == len(self.fp32):
+            return float(scores.mean())
+        return float(self.fp32.mean() + (scores - self.fp32[: len(scores)]).mean())
+
+    def counts(self, scores: Scores) -> PairedInputs:
+        """How a model's scores, shape (n,), differ from FP32's.
+
+        Raises:
+            TrialError: There are more of them than FP32's.
+        """
+        if len(scores) > len(self.fp32):
+            raise TrialError(
+                f"The evaluation gave scores of {len(scores)} inputs, and of FP32 "
+                f"{len(self.fp32)}.",
+                "It must evaluate the same inputs, in the same order, for every model.",
+            )
+        return paired_inputs(scores, self.fp32)
+
+    def stderr(self, scores: Scores) -> float:
+        """Standard error of the accuracy's difference from FP32's; scores of shape (n,)."""
+        return difference_stderr(scores, self.fp32[: len(scores)])
 
 
-def expected_accuracy(scores: Scores, fp32: Scores) -> float:
-    """The mean score on all inputs, by the first ones: FP32's and the difference from it there.
+def difference_from_fp32(trial: TrialRecord, baseline: float) -> Interval | None:
+    """A trial's accuracy less FP32's, with its 95 % interval.
 
     Args:
-        scores: Of the first inputs, or of all, shape (n,).
-        fp32: Of all inputs, shape (N,).
+        trial: Whichever.
+        baseline: FP32's accuracy.
+
+    Returns:
+        ``None`` where single inputs are not known. Exact where scores are 0 and 1, which they are
+        where counting inputs gives the difference; else by the normal distribution.
     """
-    if len(scores) == len(fp32):
-        return float(scores.mean())
-    return float(fp32.mean() + (scores - fp32[: len(scores)]).mean())
+    if trial.paired is None or trial.accuracy is None or trial.accuracy_stddev is None:
+        return None
+    exact = exact_difference(trial.paired)
+    value = trial.accuracy - baseline
+    if abs(exact.value - value) < 1e-9:
+        return exact
+    error = NORMAL_95 * trial.accuracy_stddev
+    return Interval(value, value - error, value + error)
 
 
 def exact_difference(found: PairedInputs, confidence: float = 0.95) -> Interval:

@@ -2,11 +2,10 @@
 
 The user's evaluation returns a ``PerInput`` in place of a number, or is a generator that yields
 scores batch by batch. Either way wrappers around it, Neural Compressor among them, see a float.
-Whoever wants the scores listens:
+Who knows when the first scores say enough listens:
 
-    with listening() as heard:
+    with listening(rule):
         accuracy = evaluation(model)
-    heard.answer        # a PerInput, or None
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +21,18 @@ import numpy.typing as npt
 from nc_sigopt_strategy.errors import TrialError
 
 Scores = npt.NDArray[np.float64]
-# Whether the scores of the first inputs, shape (N,), say enough.
-Enough = Callable[[Scores], bool]
+
+
+class Rule(Protocol):
+    """Says when an evaluation may end before its data does."""
+
+    def is_enough(self, scores: Scores) -> bool:
+        """Whether the scores of the first inputs, shape (n,), at least one, say enough."""
+        ...
+
+    def expected_accuracy(self, scores: Scores) -> float:
+        """What the accuracy on all inputs is expected to be by those of the first, shape (n,)."""
+        ...
 
 
 class PerInput(float):
@@ -32,6 +41,8 @@ class PerInput(float):
     Args:
         scores: One finite number (or truth value) for each input, of whatever shape; the same
             inputs in the same order for every model.
+        accuracy: Their mean, unless the inputs are only the first ones and something else is
+            expected of all.
 
     Attributes:
         scores: As floats, shape (inputs,).
@@ -42,59 +53,37 @@ class PerInput(float):
 
     scores: Scores
 
-    def __new__(cls, scores: Any) -> PerInput:
-        """The mean of the scores."""
+    def __new__(cls, scores: Any, accuracy: float | None = None) -> PerInput:
+        """The accuracy, with the scores behind it."""
         found = _as_scores(scores)
         if not len(found):
             raise TrialError("The evaluation returned scores of no inputs.")
-        accuracy = super().__new__(cls, found.mean())
-        accuracy.scores = found
-        return accuracy
+        value = super().__new__(cls, found.mean() if accuracy is None else accuracy)
+        value.scores = found
+        return value
 
-    def __getnewargs__(self) -> tuple[Any]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[Any, float]:  # type: ignore[override]
         """What a copy is made from."""
-        return (self.scores,)
+        return (self.scores, float(self))
 
     def __repr__(self) -> str:
         """The number, and of how many inputs it is."""
         return f"PerInput({float(self):.6g}, of {len(self.scores)} inputs)"
 
 
-class Listening:
-    """What one evaluation says, as it comes.
-
-    Args:
-        enough: Asked after each batch; once it says yes, an evaluation that yields is ended.
-
-    Attributes:
-        answer: All that was heard; ``None`` while nothing was.
-        ended_early: Whether the evaluation was ended before its data did.
-    """
-
-    def __init__(self, enough: Enough | None = None) -> None:
-        self._enough = enough
-        self.answer: PerInput | None = None
-        self.ended_early = False
-
-    def hears(self, scores: Scores) -> bool:
-        """Whether what was heard so far, shape (inputs,), is enough."""
-        return self._enough is not None and len(scores) > 0 and self._enough(scores)
-
-
-_listening: ContextVar[Listening | None] = ContextVar("nc_sigopt_listening", default=None)
+_listening: ContextVar[Rule | None] = ContextVar("nc_sigopt_listening", default=None)
 
 
 @contextlib.contextmanager
-def listening(enough: Enough | None = None) -> Iterator[Listening]:
-    """Inside, the evaluations that ``heard`` has wrapped are listened to.
+def listening(rule: Rule | None) -> Iterator[None]:
+    """Inside, an evaluation that ``heard`` has wrapped and that yields ends when a rule says so.
 
     Args:
-        enough: See ``Listening``; ``None``: every evaluation goes to its end.
+        rule: ``None``: it goes to its end.
     """
-    listener = Listening(enough)
-    token = _listening.set(listener)
+    token = _listening.set(rule)
     try:
-        yield listener
+        yield
     finally:
         _listening.reset(token)
 
@@ -102,7 +91,7 @@ def listening(enough: Enough | None = None) -> Iterator[Listening]:
 class HeardEvaluation:
     """A user's evaluation whose answer is a float, and is listened to.
 
-    A callable object and not a function: Neural Compressor 3.7 reads the source of plain functions.
+    A callable object and no function: Neural Compressor 3.7 reads the source of plain functions.
 
     Args:
         function: Gets a model; returns its accuracy, a ``PerInput``, or is a generator that yields
@@ -119,12 +108,7 @@ class HeardEvaluation:
             TrialError: What it yields cannot be scores.
         """
         answer = self.function(model)
-        listener = _listening.get() or Listening()
-        if isinstance(answer, Iterator):
-            answer = _collected(answer, listener)
-        if isinstance(answer, PerInput):
-            listener.answer = answer
-        return answer
+        return _collected(answer, _listening.get()) if isinstance(answer, Iterator) else answer
 
 
 def heard(function: Any) -> Any:
@@ -134,15 +118,14 @@ def heard(function: Any) -> Any:
     return HeardEvaluation(function)
 
 
-def _collected(batches: Iterator[Any], listener: Listening) -> PerInput:
-    """All scores; those of the first batches once the listener has heard enough."""
+def _collected(batches: Iterator[Any], rule: Rule | None) -> PerInput:
+    """All scores; those of the first batches once they say enough."""
     scores: Scores = np.zeros(0)
     try:
         for batch in batches:
             scores = np.concatenate([scores, _as_scores(batch)])
-            if listener.hears(scores):
-                listener.ended_early = True
-                break
+            if rule is not None and len(scores) and rule.is_enough(scores):
+                return PerInput(scores, rule.expected_accuracy(scores))
     finally:
         close = getattr(batches, "close", None)
         if close is not None:
@@ -157,7 +140,7 @@ def _as_scores(found: Any) -> Scores:
         scores = np.array([np.nan])
     if not np.isfinite(scores).all():
         raise TrialError(
-            f"The evaluation gave {found!r} as the scores of inputs, which are not finite numbers.",
+            f"The evaluation gave {found!r} as scores of inputs, which are no finite numbers.",
             "Give one number for each input, such as whether it was answered right.",
         )
     return scores

@@ -19,7 +19,11 @@ from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.sampler import one_blas_thread
 from nc_sigopt_strategy.sampling.quantization.suggestion import expected_gain
-from nc_sigopt_strategy.sampling.quantization.trial_arrays import USUAL_ERROR, TrialArrays
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import (
+    USUAL_ERROR,
+    TrialArrays,
+    known_errors,
+)
 
 _MAD_TO_SD = 1.4826
 
@@ -75,6 +79,7 @@ class Outlook:
             pending=self._positions([]),
             failed=self._positions(failed),
             bound=sign * bounded.threshold,
+            accuracy_stderr=known_errors(readings),
         )
         self._experiment = TuningExperiment(
             read=_not_read,
@@ -118,8 +123,9 @@ class Outlook:
         if baseline <= known.bound:
             return None
         with one_blas_thread():
-            model = AccuracyModel(known.noise, known.accuracy, known.bound, baseline)
-            return model.judged(known.noise, known.accuracy)
+            stderr = known.accuracy_stderr
+            model = AccuracyModel(known.noise, known.accuracy, known.bound, baseline, stderr)
+            return model.judged(known.noise, known.accuracy, stderr)
 
     def gain(self, seed: int) -> float:
         """What the next trial is expected to save at best, as a share; see ``expected_gain``.

@@ -113,7 +113,7 @@ class Bench:
             with ExitStack() as stack:
                 session = self._open(self._model(labels), stack)
                 noise = output_noise(self._outputs(session), self._fp32_outputs)
-                return noise, self._right(session)
+                return float(noise or 0.0), self._right(session)
         finally:
             self._temp_files.reclaim()
 

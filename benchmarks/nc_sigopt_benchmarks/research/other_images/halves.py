@@ -26,8 +26,8 @@ class Split:
     """
 
     seed: int
-    tuned_on: np.ndarray
-    judged_on: np.ndarray
+    tuned_on: Choices
+    judged_on: Choices
 
     @classmethod
     def of(cls, images: int, seed: int) -> Split:
@@ -66,6 +66,6 @@ def landscape_on(landscape: Landscape, book: AnswerBook, split: Split) -> Landsc
     return dataclasses.replace(landscape, baseline_accuracy=baseline, bound=bound)
 
 
-def share_right(right: Right, images: np.ndarray) -> float:
+def share_right(right: Right, images: Choices) -> float:
     """Accuracy on some of the images."""
     return float(right[images].mean())

@@ -64,9 +64,9 @@ def judged_on(landscape: Landscape) -> JudgedBy:
             model = AccuracyModel(noise, accuracy, landscape.bound, landscape.baseline_accuracy)
             judged = model.judged(*_columns(met))
         return {
-            trial.number: BoundOdds(float(probability), float(spare), judged.luck)
-            for trial, probability, spare in zip(
-                met, judged.probability, judged.spare, strict=True
+            trial.number: BoundOdds(float(probability), float(spare), float(luck))
+            for trial, probability, spare, luck in zip(
+                met, judged.probability, judged.spare, judged.luck, strict=True
             )
         }
 
