@@ -29,7 +29,6 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from nc_sigopt_strategy.errors import SigOptStrategyError
 from nc_sigopt_strategy.hosts.inc.registration import register, register_with_import
-from nc_sigopt_strategy.measurement.per_input import PerInput
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import last_outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from nc_sigopt_strategy.hosts.inc.quant_config import PostTrainingQuantConfig
     from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
     from nc_sigopt_strategy.hosts.predictor import predictor
+    from nc_sigopt_strategy.measurement.per_input import PerInput
 
 __all__ = [
     "Outcome",
@@ -64,6 +64,7 @@ __all__ = [
 # Neural Compressor, which imports TensorFlow, or the engine come with these: time that reading an
 # outcome or `nc-sigopt --help` should not cost.
 _LAZY = {
+    "PerInput": "nc_sigopt_strategy.measurement.per_input",
     "PostTrainingQuantConfig": "nc_sigopt_strategy.hosts.inc.quant_config",
     "SigOptTuneStrategy": "nc_sigopt_strategy.hosts.inc.strategy",
     "TuningResult": "nc_sigopt_strategy.autotuning.result",

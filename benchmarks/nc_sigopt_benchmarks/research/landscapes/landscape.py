@@ -25,12 +25,15 @@ class Look:
         latency_stderr: Its standard error as the measurement itself reports it, same unit.
         accuracy: 0 to 1; a share of the landscape's ``images``.
         output_noise: See ``nc_sigopt_strategy.measurement.output_noise``.
+        accuracy_stderr: Of its difference from FP32's on the same images; ``None`` where the
+            images are not known one by one.
     """
 
     latency: float
     latency_stderr: float
     accuracy: float
     output_noise: float
+    accuracy_stderr: float | None = None
 
 
 @dataclass(frozen=True)

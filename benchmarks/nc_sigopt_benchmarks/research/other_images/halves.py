@@ -11,6 +11,7 @@ from nc_sigopt_benchmarks.research.landscapes.landscape import Choices, Landscap
 from nc_sigopt_benchmarks.research.other_images.answers import AnswerBook, Right
 from nc_sigopt_benchmarks.research.racing.measuring import Measuring
 from nc_sigopt_benchmarks.research.racing.trial import Trial
+from nc_sigopt_strategy.measurement.paired import difference_stderr
 
 TOLERABLE_LOSS = 0.01
 
@@ -55,7 +56,15 @@ class HalfMeasuring(Measuring):
         drawn = super().trial(number, choice)
         answers = self._book.of(list(self.landscape.assignments(choice).values()))
         accuracy = share_right(answers.right, self._half)
-        look = dataclasses.replace(drawn.look, accuracy=accuracy, output_noise=answers.noise)
+        half = self._half
+        look = dataclasses.replace(
+            drawn.look,
+            accuracy=accuracy,
+            accuracy_stderr=difference_stderr(
+                answers.right[half].astype(float), self._book.fp32[half].astype(float)
+            ),
+            output_noise=answers.noise,
+        )
         return Trial(number, choice, look, accuracy >= self.landscape.bound)
 
 

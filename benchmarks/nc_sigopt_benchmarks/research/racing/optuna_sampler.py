@@ -134,6 +134,7 @@ def finished_trial(landscape: Landscape, space: SearchSpace, trial: Trial) -> Fr
                 "latency": look.latency,
                 "latency_stderr": look.latency_stderr,
                 "accuracy": look.accuracy,
+                "accuracy_stderr": look.accuracy_stderr,
                 "output_noise": look.output_noise,
             }
         },
