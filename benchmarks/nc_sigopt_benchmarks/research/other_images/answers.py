@@ -11,6 +11,8 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
+from nc_sigopt_strategy.errors import DataError
+
 Right = npt.NDArray[np.bool_]
 # A configuration's labels to its output noise and which evaluation images it gets right.
 Measure = Callable[[Sequence[str]], tuple[float, Right]]
@@ -36,6 +38,10 @@ class AnswerBook:
         path: One JSON object a line. A last line that was cut off is measured again.
         measure: Measures a configuration.
         fp32: Which images FP32 gets right.
+
+    Attributes:
+        fp32: As given.
+        measured: How many configurations were measured since it was opened.
     """
 
     def __init__(self, path: Path, measure: Measure, fp32: Right) -> None:
@@ -63,8 +69,29 @@ class AnswerBook:
             self._stream.flush()
         return found
 
+    def labels(self) -> list[tuple[str, ...]]:
+        """The configurations that are in the file, in its order."""
+        return list(self._known)
 
-def _read(path: Path, images: int) -> list[tuple[tuple[str, ...], Answers]]:
+
+def read_book(path: Path) -> AnswerBook:
+    """A file that is complete: nothing is measured.
+
+    Raises:
+        DataError: FP32 is not in it.
+    """
+    rows = _read(path, None)
+    fp32 = [answers.right for labels, answers in rows if set(labels) == {"fp32"}]
+    if not fp32:
+        raise DataError(f"{path} has no answers of FP32.", "Run again with --play.")
+    return AnswerBook(path, _not_measured, fp32[0])
+
+
+def _not_measured(labels: Sequence[str]) -> tuple[float, Right]:
+    raise DataError(f"There are no answers of {', '.join(labels)}.", "Run again with --play.")
+
+
+def _read(path: Path, images: int | None) -> list[tuple[tuple[str, ...], Answers]]:
     rows = []
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     for line in filter(None, lines):
@@ -72,9 +99,9 @@ def _read(path: Path, images: int) -> list[tuple[tuple[str, ...], Answers]]:
             row = json.loads(line)
         except ValueError:
             continue
-        if row["images"] != images:
+        if images is not None and row["images"] != images:
             continue
-        right = np.ones(images, bool)
+        right = np.ones(row["images"], bool)
         right[row["wrong"]] = False
         rows.append((tuple(row["labels"]), Answers(row["noise"], right)))
     return rows
