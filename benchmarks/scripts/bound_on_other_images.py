@@ -48,6 +48,8 @@ from nc_sigopt_strategy.measurement.paired import BesideFp32
 
 BATCH = 20
 SEEDED = 4
+# How often it is looked whether an evaluation may end.
+LOOKS = 50
 
 
 @click.command()
@@ -76,7 +78,8 @@ def main(
                     won = winner_elsewhere(landscape, book, split, run, rule)
                     found[rule.name].append(won)
             _print(found)
-            click.echo(_early_ends(book))
+            for images in (len(book.fp32), 5_000, 50_000):
+                click.echo(_early_ends(book, images))
     except SigOptStrategyError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
@@ -153,27 +156,35 @@ def _print(found: dict[str, list[OnOtherHalf | None]]) -> None:
     table_console().print(table)
 
 
-def _early_ends(book: AnswerBook, orders: int = 50) -> str:
-    """How much of their images configurations take to be given up, over orders of the images."""
-    fp32 = book.fp32.astype(float)
-    bound = AccuracyBound.of(
-        float(fp32.mean()), relative=True, tolerable_loss=0.01, higher_is_better=True
-    )
+def _early_ends(book: AnswerBook, images: int, orders: int = 4) -> str:
+    """How many images configurations take to be given up, over orders of the images.
+
+    Args:
+        book: The answers.
+        images: How many there are; more than in the book are drawn from it, with replacement.
+        orders: How often they are drawn.
+    """
     taken, lost = [], 0
-    for labels in book.labels():
-        right = book.of(labels).right.astype(float)
-        for seed in range(orders):
-            order = np.random.default_rng(seed).permutation(len(fp32))
-            rule = BesideFp32(fp32[order], bound)
-            ends = range(BATCH, len(fp32) + 1, BATCH)
-            end = next((n for n in ends if rule.is_enough(right[order][:n])), len(fp32))
+    looks = [images * look // LOOKS for look in range(1, LOOKS)]
+    for seed in range(orders):
+        rng = np.random.default_rng(seed)
+        few = len(book.fp32)
+        drawn = rng.permutation(few) if images <= few else rng.integers(0, few, images)
+        fp32 = book.fp32[drawn].astype(float)
+        bound = AccuracyBound.of(
+            float(fp32.mean()), relative=True, tolerable_loss=0.01, higher_is_better=True
+        )
+        rule = BesideFp32(fp32, bound)
+        for labels in book.labels():
+            right = book.of(labels).right[drawn].astype(float)
+            end = next((look for look in looks if rule.is_enough(right[:look])), images)
             if not bound.met(float(right.mean())):
-                taken.append(end / len(fp32))
-            elif end < len(fp32):
+                taken.append(end / images)
+            elif end < images:
                 lost += 1
     return (
-        f"Configurations that miss the bound on all {len(fp32)} images: {np.mean(taken):.0%} of "
-        f"the images are evaluated (mean of {len(taken)}); given up though they meet it: {lost}."
+        f"Of {images} images {np.mean(taken):.0%} are evaluated for a configuration that misses "
+        f"the bound on them (mean of {len(taken)}); given up though they meet it: {lost}."
     )
 
 
