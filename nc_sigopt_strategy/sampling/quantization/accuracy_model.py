@@ -33,7 +33,7 @@ _MISFIT = 0.15
 _OWN_SHARE = 0.2
 # Of the variance of the luck that evaluations state: what all configurations have in common. On
 # MobileNet_v1 the differences from FP32 of two configurations, image by image, have a correlation
-# of 0.72 (median of pairs near the bound; docs/measurements/tuning.md).
+# of 0.57 (all pairs of 202) to 0.7 (trials of two runs; docs/measurements/tuning.md).
 _COMMON_SHARE = 0.7
 # What the common luck may be, in standard deviations, and how probable each value is: Gauss and
 # Hermite's five points.
