@@ -47,9 +47,11 @@ if TYPE_CHECKING:
     from nc_sigopt_strategy.hosts.inc.quant_config import PostTrainingQuantConfig
     from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
     from nc_sigopt_strategy.hosts.predictor import predictor
+    from nc_sigopt_strategy.measurement.per_input import PerInput
 
 __all__ = [
     "Outcome",
+    "PerInput",
     "PostTrainingQuantConfig",
     "Settings",
     "SigOptStrategyError",
@@ -68,6 +70,7 @@ __all__ = [
 # Neural Compressor, which imports TensorFlow, or the engine come with these: time that reading an
 # outcome or `nc-sigopt --help` should not cost.
 _LAZY = {
+    "PerInput": "nc_sigopt_strategy.measurement.per_input",
     "PostTrainingQuantConfig": "nc_sigopt_strategy.hosts.inc.quant_config",
     "SigOptTuneStrategy": "nc_sigopt_strategy.hosts.inc.strategy",
     "TuningResult": "nc_sigopt_strategy.autotuning.result",

@@ -21,6 +21,7 @@ from nc_sigopt_strategy.autotuning.runners import runner_for
 from nc_sigopt_strategy.errors import SettingsError, SigOptStrategyError, TrialError, named
 from nc_sigopt_strategy.hosts.find import AUTO, host_for, installed_hosts
 from nc_sigopt_strategy.hosts.given import DEFAULT_LOSS, Criterion, Given
+from nc_sigopt_strategy.measurement.per_input import heard
 from nc_sigopt_strategy.results.run_files import set_last_outcome
 from nc_sigopt_strategy.settings.settings import Settings
 
@@ -85,7 +86,7 @@ def autotune(
     given = Given(
         _absolute(model),
         calib_dataloader,
-        eval_fn,
+        heard(eval_fn),
         Criterion(
             tolerable_loss,
             own.get("relative", True),

@@ -36,6 +36,7 @@ from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.hosts.predictor import evaluating
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
+from nc_sigopt_strategy.measurement.per_input import PerInput
 from nc_sigopt_strategy.settings.choices import FITTED, STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
@@ -155,7 +156,7 @@ class IncHost:
     def baseline(self) -> Baseline:
         """See ``Host``."""
         strategy = self._strategy
-        value, seconds = self._evaluated(self.fp32)
+        value, seconds, accuracy = self._evaluated(self.fp32)
         # Before INC prints it, which fails on what is no number.
         finite_values(value[0])
         # What INC's `_eval_baseline` does around its evaluation.
@@ -171,7 +172,7 @@ class IncHost:
             higher_is_better=self._directions(),
             weights=strategy.metric_weight,
         )
-        return Baseline(bound, seconds)
+        return Baseline(bound, seconds, accuracy)
 
     def quantize(self, choices: Choices) -> Model:
         """See ``Host``.
@@ -208,7 +209,7 @@ class IncHost:
 
     def evaluate(self, model: Model) -> Evaluation:
         """See ``Host``; written to INC's history.snapshot too."""
-        value, seconds = self._evaluated(model)
+        value, seconds, accuracy = self._evaluated(model)
         strategy, quantized = self._strategy, self._quantized
         if quantized is not None and quantized[0] is model:
             strategy.last_tune_result = value
@@ -216,7 +217,7 @@ class IncHost:
                 copy.deepcopy(quantized[1]), copy.deepcopy(value), q_config=model.q_config
             )
         self._quantized = None
-        return Evaluation(value[0], seconds)
+        return Evaluation(accuracy, seconds)
 
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
         """INC's ``op_name_dict``: its ``basic`` builds the same graph, not yet finished.
@@ -309,18 +310,24 @@ class IncHost:
         config = self._options.configuration(choices)
         return dict(self._strategy._tune_cfg_converter(config))
 
-    def _evaluated(self, model: Model) -> tuple[Any, float]:
-        """INC's result, and seconds: INC's own figure where it has one, else the wall time."""
+    def _evaluated(self, model: Model) -> tuple[Any, float, Any]:
+        """INC's result, seconds (INC's own figure where it has one, else the wall time), accuracy.
+
+        INC's result holds a plain number, which it writes to its own files.
+        """
         begun = time.monotonic()
         users = evaluated_object(self.framework, model)
         with evaluating(users, lambda: self.backend.open(model)):
             value = self._strategy._evaluate(model)
         seconds = time.monotonic() - begun
+        accuracy = value[0]
+        if isinstance(accuracy, PerInput):
+            value = (float(accuracy), *value[1:])
         names = self._strategy.objectives.representation
         for name, result in zip(names, value[1], strict=True):
             if name.lower().startswith("duration"):
-                return value, float(result)
-        return value, seconds
+                return value, float(result), accuracy
+        return value, seconds, accuracy
 
     def _directions(self) -> bool | list[bool]:
         """Per metric where INC judges each by itself, else the criterion's own."""
