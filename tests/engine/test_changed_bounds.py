@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from nc_sigopt_strategy.sampling import SAMPLERS
+from nc_sigopt_strategy.sampling import available_samplers
 
 X = {"name": "x", "type": "double", "bounds": {"min": 0.001, "max": 1}, "transformation": "log"}
 N = {"name": "n", "type": "int", "bounds": {"min": 1, "max": 4}}
@@ -95,7 +95,7 @@ def test_another_process_follows(storage_url: str) -> None:
     there.close()
 
 
-@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"grid"}))
+@pytest.mark.parametrize("sampler", sorted(set(available_samplers()) - {"grid"}))
 def test_every_sampler_goes_on(tmp_path: Path, sampler: str) -> None:
     driver = EmbeddedDriver(f"sqlite:///{tmp_path / 'e.db'}", sampler=sampler, seed=1)
     experiment = Experiment(driver, X, N, KIND)

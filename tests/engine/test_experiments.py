@@ -313,7 +313,6 @@ def test_what_of_parameters_is_final(shared: Any) -> None:
         [{"name": "conv"}],
         [more, *PARAMETERS[1:]],
         [*PARAMETERS[:3], linear],
-        [*PARAMETERS[:3], {**PARAMETERS[3], "grid": [0.1, 0.2], "bounds": None}],
         [*PARAMETERS, {"name": "new", "type": "int", "bounds": {"min": 0, "max": 1}}],
     ):
         refused(lambda given=given: update(parameters=given), 405, "only bounds and default_value")

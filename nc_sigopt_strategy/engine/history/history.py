@@ -242,9 +242,7 @@ class History:
     def study(self) -> optuna.Study:
         """The trials as of now, for a sampler to read: those within the present bounds."""
         with self._lock:
-            trials = [
-                trial for known, trial in self._trials.items() if known not in self._outside
-            ]
+            trials = [trial for known, trial in self._trials.items() if known not in self._outside]
         return snapshot_study(self.study_name, self._experiment.directions, trials)
 
     def _take(self, trial: FrozenTrial) -> None:
