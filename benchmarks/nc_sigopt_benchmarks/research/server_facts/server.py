@@ -113,7 +113,7 @@ class Server:
         # As it stands: a library would tidy up what is sent on purpose, such as two slashes, and
         # follow redirects, which are answers here.
         path = self._address.path + request.path + (f"?{urlencode(pairs)}" if pairs else "")
-        kind = http.client.HTTPConnection
+        kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
         if self._address.scheme == HTTPS:
             kind = http.client.HTTPSConnection
         connection = kind(self._address.host, self._address.port, timeout=_TIMEOUT_SECONDS)
