@@ -139,6 +139,11 @@ class History:
         return len(self._points)
 
     @property
+    def is_read(self) -> bool:
+        """Whether it has been brought up to date at all."""
+        return self._news is not None
+
+    @property
     def size(self) -> int:
         """How many values of parameters it holds."""
         return len(self._points) * len(self.space)

@@ -21,11 +21,12 @@ from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.backends.onnx_fused import fused_into
 from nc_sigopt_strategy.backends.op_graph import as_groups
-from nc_sigopt_strategy.errors import TrialError, in_one_line
+from nc_sigopt_strategy.errors import TrialError
 from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.inc.finished import finish_in_place, finishes
 from nc_sigopt_strategy.hosts.inc.given_graph import refuse_quantized_graph
 from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
@@ -35,7 +36,7 @@ from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.hosts.predictor import evaluating
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
-from nc_sigopt_strategy.settings.choices import FINISHED, FITTED, STOCK
+from nc_sigopt_strategy.settings.choices import FITTED, STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
@@ -200,7 +201,7 @@ class IncHost:
         if self._given_onnx is not None:
             self._given_onnx.keep_weights(final)
         if self._finishes:
-            _finish(final)
+            finish_in_place(final)
         self.backend.keep_choices(final)
         self._quantized = (final, config)
         return final
@@ -260,18 +261,7 @@ class IncHost:
 
     @cached_property
     def _finishes(self) -> bool:
-        if self.backend.name != "tensorflow" or self._settings.finishing != FINISHED:
-            return False
-        # Imported late: it needs TensorFlow.
-        from nc_sigopt_strategy.backends.finishing.tensorflow_version import (
-            runs_finished_graphs,
-            too_old,
-        )
-
-        if not runs_finished_graphs():
-            logger.warning("Models stay as Neural Compressor makes them: %s.", too_old())
-            return False
-        return True
+        return self.backend.name == "tensorflow" and finishes(self._settings)
 
     def _integer_ops(self) -> frozenset[str]:
         """Ops that INC lists by their type and leaves as they are, for they compute shapes."""
@@ -375,19 +365,6 @@ def _fold_computed_weights(model: Any) -> None:
     folded = fold_computed_weights(given, keep=model.output_node_names)
     if folded is not given:
         model.graph_def = folded
-
-
-def _finish(model: Any) -> None:
-    # Imported late: it needs TensorFlow.
-    from nc_sigopt_strategy.backends.finishing.finish import finish
-
-    try:
-        finish(model)
-    except Exception as error:  # of a kind of graph that nobody has seen
-        raise TrialError(
-            f"The model that Neural Compressor made cannot be finished: {in_one_line(error)}",
-            'Tune with finishing="off".',
-        ) from error
 
 
 def _onnx_as_given(strategy: Any) -> Any:
