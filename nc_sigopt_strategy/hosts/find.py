@@ -24,7 +24,8 @@ from nc_sigopt_strategy.hosts.model_kind import (
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.host import Host
 
-ONNXRUNTIME, OPENVINO, INC, AUTO = "onnxruntime", "openvino", "inc", "auto"
+ONNXRUNTIME, OPENVINO, TORCH_HOST = "onnxruntime", "openvino", "torch"
+INC, AUTO = "inc", "auto"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,14 @@ _KNOWN = (
         ("openvino", "nncf"),
         "openvino",
         "nc_sigopt_strategy.hosts.openvino.openvino_host:OpenVinoHost",
+    ),
+    KnownHost(
+        TORCH_HOST,
+        "PyTorch",
+        (TORCH,),
+        ("torch", "torchao"),
+        "torch",
+        "nc_sigopt_strategy.hosts.torch.torch_host:TorchHost",
     ),
     KnownHost(
         INC,
@@ -179,7 +188,7 @@ def open_host(name: str, given: Given, settings: Settings) -> Host:
     """A host of a given model; for the hosts that take a ``Given``.
 
     Args:
-        name: ``onnxruntime`` or ``openvino``; INC's ``fit`` makes its own.
+        name: ``onnxruntime``, ``openvino`` or ``torch``; INC's ``fit`` makes its own.
         given: What the user hands over.
         settings: What the user chose.
 
