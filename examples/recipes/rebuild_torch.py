@@ -1,4 +1,4 @@
-"""The model of a PyTorch run, built again from its recipe with PyTorch and torchao.
+"""The model of a PyTorch run, built again from its recipe.
 
     python examples/recipes/rebuild_torch.py PROGRAM.pt2 RECIPE.json DATA.npy BEST.pt2
 
@@ -19,6 +19,8 @@ import torch
 import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer as x86
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+from nc_sigopt_strategy.hosts.torch.op_sources import tell_sources
+
 
 class LeavingFloat(x86.X86InductorQuantizer):
     """Leaves the nodes of some names in float."""
@@ -29,6 +31,8 @@ class LeavingFloat(x86.X86InductorQuantizer):
         self.set_global(x86.get_default_x86_inductor_quantization_config())
 
     def annotate(self, model: Any) -> Any:
+        # Without it PT2E sees no op that is called as a function, and fails at modules called twice.
+        tell_sources(model.graph)
         for node in model.graph.nodes:
             if node.name in self.names:
                 x86._annotate_nodes_not_quantize(node)

@@ -17,6 +17,8 @@ import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer as recipe
 import torchao.utils
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+from nc_sigopt_strategy.hosts.torch.op_sources import tell_sources
+
 
 class PartlyFloat(recipe.X86InductorQuantizer):  # type: ignore[misc]
     """The default recipe of x86 with int8 weights and activations.
@@ -32,6 +34,7 @@ class PartlyFloat(recipe.X86InductorQuantizer):  # type: ignore[misc]
 
     def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
         """See ``torchao.quantization.pt2e.quantizer.Quantizer``."""
+        tell_sources(model.graph)
         for node in model.graph.nodes:
             if node.name in self._floating:
                 recipe._annotate_nodes_not_quantize(node)
