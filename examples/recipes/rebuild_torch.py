@@ -31,7 +31,7 @@ class LeavingFloat(x86.X86InductorQuantizer):
         self.set_global(x86.get_default_x86_inductor_quantization_config())
 
     def annotate(self, model: Any) -> Any:
-        # Without it PT2E sees no op that is called as a function, and fails at modules called twice.
+        """Let every op be a thing of its own, and pass by those that stay float."""
         tell_sources(model.graph)
         for node in model.graph.nodes:
             if node.name in self.names:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -132,14 +132,10 @@ def arrays_of(outputs: Any) -> list[Array]:
     ]
 
 
-def names_of(inputs: Sequence[ModelInput]) -> list[str]:
-    """Names of inputs, in order."""
-    return [known.name for known in inputs]
-
-
 def _bytes_of(value: Any) -> bytes:
     if not isinstance(value, torch.Tensor):
         return repr(type(value)).encode()
     tensor = value.detach().contiguous()
     head = f"{tensor.dtype} {tuple(tensor.shape)} ".encode()
-    return head + tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+    content: bytes = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return head + content

@@ -73,7 +73,7 @@ def _exported(module: Any, examples: Mapping[str, Any], by_name: bool) -> Any:
 
 
 def _examples(module: Any, loader: Any) -> tuple[dict[str, Any], bool]:
-    """Input name to a tensor of two or more examples, and whether ``forward`` gets them by name."""
+    """Input name to a tensor of two or more, and whether ``forward`` gets them by name."""
     first = next(iter(loader), None) if loader is not None else None
     if first is None:
         raise DataError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -187,7 +186,7 @@ class TorchHost:
 
 def has_bf16() -> bool:
     """Whether the processor multiplies bf16 in hardware; ``False`` where torch does not say."""
-    told = getattr(torch.cpu, "get_capabilities", dict)()
+    told: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(told.get(unit) for unit in _BF16_UNITS)
 
 
