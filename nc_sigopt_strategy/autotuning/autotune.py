@@ -60,7 +60,8 @@ def autotune(
         max_trials: How many models are tried at most.
         timeout: Seconds for everything; 0 leaves the end to ``max_trials``.
         host: ``onnxruntime``, ``openvino``, ``torch``, ``inc``, or ``auto`` to tune on every
-            runtime that is installed and take the fastest; ``None``: as the kind of model suggests.
+            runtime that is installed and take the fastest; ``None``: as the kind of model
+            suggests.
         settings: Of ``Settings``, as a mapping.
         more: Settings as keywords; ``inputs`` and ``outputs`` (names, of a frozen graph),
             ``calibration_sampling_size`` (100), ``relative`` (True) and ``higher_is_better``

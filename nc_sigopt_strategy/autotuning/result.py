@@ -57,7 +57,7 @@ class TuningResult:
 
     @property
     def runtime(self) -> str:
-        """Name of the host whose model it is: ``onnxruntime``, ``openvino``, ``torch`` or ``inc``."""
+        """Host whose model it is: ``onnxruntime``, ``openvino``, ``torch`` or ``inc``."""
         return self.run.host
 
     @property
