@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,6 +11,18 @@ import torch
 from nc_sigopt_strategy.backends.backend import Array, ModelSession
 from nc_sigopt_strategy.backends.torch import TorchBackend
 from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel, arrays_of
+
+
+@contextlib.contextmanager
+def evaluating_mode(module: torch.nn.Module) -> Iterator[None]:
+    """Inside, a module evaluates; afterwards each of its parts is in the mode that it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 class EagerToo(TorchBackend):
@@ -34,12 +48,8 @@ class _EagerSession:
 
     def run(self, inputs: Any) -> list[Array]:
         """See ``ModelSession``; in evaluation mode, whatever mode the module is left in."""
-        training = self._module.training
-        try:
-            with torch.no_grad():
-                return arrays_of(self._form.call(self._module.eval(), inputs))
-        finally:
-            self._module.train(training)
+        with evaluating_mode(self._module), torch.no_grad():
+            return arrays_of(self._form.call(self._module, inputs))
 
     def close(self) -> None:
         """See ``ModelSession``."""

@@ -14,6 +14,7 @@ from nc_sigopt_strategy.backends.model_inputs import ModelInput
 from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel
 from nc_sigopt_strategy.errors import DataError, ModelError, in_one_line
 from nc_sigopt_strategy.hosts.given import Given
+from nc_sigopt_strategy.hosts.torch.eager import evaluating_mode
 from nc_sigopt_strategy.measurement.batches import pair_of
 from nc_sigopt_strategy.measurement.feeding import as_array
 
@@ -38,17 +39,15 @@ def export_module(given: Given) -> TorchModel:
     what = f"The given {type(module).__name__}"
     _refuse_other_types(module, what)
     examples, by_name = _examples(module, given.calib_dataloader)
-    training = module.training
     try:
-        program = _exported(module.eval(), examples, by_name)
+        with evaluating_mode(module):
+            program = _exported(module, examples, by_name)
     except Exception as error:  # torch.export raises what its tracing meets
         raise ModelError(
             f"torch.export cannot trace {what[0].lower()}{what[1:]}: {in_one_line(error)}",
             "Control flow that depends on the data, and inputs of another shape than forward "
             "takes, are the usual reasons.",
         ) from error
-    finally:
-        module.train(training)
     # A batch of one is fine, though it was traced with more.
     graph = copy.deepcopy(program.module(check_guards=False))
     _write_nothing_in_place(graph)
@@ -96,11 +95,21 @@ def _examples(module: Any, loader: Any) -> tuple[dict[str, Any], bool]:
                 "Let the dataloader yield a dict with a key for each input of the module.",
             )
         return {name: _example(value, name) for name, value in found.items()}, True
-    parts = list(batch) if isinstance(batch, tuple) else [batch]
+    parts = list(batch) if _holds_several(batch, parameters) else [batch]
     names = [name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
     names = names[: len(parts)] if len(names) >= len(parts) else []
     names = names or [f"input_{position}" for position in range(len(parts))]
     return {n: _example(part, n) for n, part in zip(names, parts, strict=True)}, False
+
+
+def _holds_several(batch: Any, parameters: Mapping[str, inspect.Parameter]) -> bool:
+    """Whether a batch is inputs by position, and no list of rows of the one input."""
+    if not isinstance(batch, (list, tuple)):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [p for p in parameters.values() if p.default is p.empty and p.kind in positional]
+    alone = len(batch) == 1 and hasattr(batch[0], "shape")
+    return isinstance(batch, tuple) or alone or len(required) > 1
 
 
 def _example(value: Any, name: str) -> Any:

@@ -153,10 +153,12 @@ def test_a_saved_model_gives_the_same_in_another_process(tmp_path: Path) -> None
 
 def test_the_users_module_is_left_as_it_was() -> None:
     module = residual().train()
+    module.norm.eval()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     host = host_of(module, images())
     targets(host, {"stem": "bf16" if torch_host.has_bf16() else "fp32"})
     assert module.training
+    assert not module.norm.training
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
 
 
@@ -165,6 +167,27 @@ def test_batches_of_one_input_can_be_given() -> None:
     host = host_of(residual(), batches)
     assert eager(host, "fp32", batches.batches[0]).shape == (1, 4)
     assert eager(host, "fp32", images(batch=7).batches[0]).shape == (7, 4)
+
+
+class TwoInputs(nn.Module):
+    """Takes two inputs by position."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(3, 4), nn.Linear(3, 4)
+
+    def forward(self, first: Any, second: Any) -> Any:
+        return self.one(first) + self.other(second)
+
+
+@pytest.mark.parametrize("made", [list, tuple])
+def test_inputs_by_position_can_be_a_list_or_a_tuple(made: Any) -> None:
+    draw = np.random.default_rng(0).normal(size=(2, 2, 5, 3)).astype(np.float32)
+    host = host_of(TwoInputs(), Batches([made(pair) for pair in draw]))
+    assert [op.name for op in host.ops()] == ["one", "other"]
+    session = host.calibration_data().batches[0]
+    assert sorted(session) == ["first", "second"]
+    assert targets(host, {})
 
 
 def test_what_cannot_be_tuned_is_told_in_one_error() -> None:
