@@ -185,8 +185,8 @@ def test_inputs_by_position_can_be_a_list_or_a_tuple(made: Any) -> None:
     draw = np.random.default_rng(0).normal(size=(2, 2, 5, 3)).astype(np.float32)
     host = host_of(TwoInputs(), Batches([made(pair) for pair in draw]))
     assert [op.name for op in host.ops()] == ["one", "other"]
-    session = host.calibration_data().batches[0]
-    assert sorted(session) == ["first", "second"]
+    batch = host.calibration_data().batches[0]
+    assert sorted(batch) == ["first", "second"]
     assert targets(host, {})
 
 
