@@ -60,9 +60,9 @@ def autotune(
         tolerable_loss: The share of FP32's accuracy that may be lost, from 0 up to but not 1.
         max_trials: How many models are tried at most.
         timeout: Seconds for everything; 0 leaves the end to ``max_trials``.
-        host: ``onnxruntime``, ``openvino``, ``inc`` (Neural Compressor to 3.7), ``inc3`` (from 3.8
-            on), or ``auto`` to tune on every runtime that is installed and take the fastest;
-            ``None``: as the kind of model suggests.
+        host: ``onnxruntime``, ``openvino``, ``torch``, ``inc`` (Neural Compressor to 3.7),
+            ``inc3`` (from 3.8 on), or ``auto`` to tune on every runtime that is installed and take
+            the fastest; ``None``: as the kind of model suggests.
         settings: Of ``Settings``, as a mapping.
         more: Settings as keywords; ``inputs`` and ``outputs`` (names, of a frozen graph),
             ``calibration_sampling_size`` (100), ``relative`` (True) and ``higher_is_better``

@@ -32,7 +32,8 @@ from nc_sigopt_strategy.hosts.model_kind import (
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.host import Host
 
-ONNXRUNTIME, OPENVINO, INC, INC3, AUTO = "onnxruntime", "openvino", "inc", "inc3", "auto"
+ONNXRUNTIME, OPENVINO, TORCH_HOST = "onnxruntime", "openvino", "torch"
+INC, INC3, AUTO = "inc", "inc3", "auto"
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,14 @@ _KNOWN = (
         ("openvino", "nncf"),
         "openvino",
         "nc_sigopt_strategy.hosts.openvino.openvino_host:OpenVinoHost",
+    ),
+    KnownHost(
+        TORCH_HOST,
+        "PyTorch",
+        (TORCH,),
+        ("torch", "torchao"),
+        "torch",
+        "nc_sigopt_strategy.hosts.torch.torch_host:TorchHost",
     ),
     KnownHost(
         INC,
@@ -212,7 +221,7 @@ def open_host(name: str, given: Given, settings: Settings) -> Host:
     """A host of a given model; for the hosts that take a ``Given``.
 
     Args:
-        name: ``onnxruntime``, ``openvino`` or ``inc3``; INC's ``fit`` makes its own.
+        name: ``onnxruntime``, ``openvino``, ``torch`` or ``inc3``; INC's ``fit`` makes its own.
         given: What the user hands over.
         settings: What the user chose.
 
