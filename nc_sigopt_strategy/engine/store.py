@@ -196,9 +196,10 @@ class Store:
         """The points of an experiment, as of now or, without ``refresh``, as last read."""
         with self._lock:
             history = self._histories.get(stored.id)
-            known = history is not None and history.study_name == stored.study_name
+            known = history is not None and _fits(history, stored)
         if history is None or not known:
-            # New, or SQLite has given the id of a deleted study to this one.
+            # New, or its bounds were changed, or SQLite has given the id of a deleted study to
+            # this one.
             history = History(self._database, stored.id, stored.study_name, stored.experiment)
         with self._lock:
             if known:
@@ -206,7 +207,7 @@ class Store:
             else:
                 # Another thread may have been faster, and one must do for all.
                 other = self._histories.get(stored.id)
-                if other is not None and other.study_name == stored.study_name:
+                if other is not None and _fits(other, stored):
                     history = other
                 self._histories[stored.id] = history
             self._histories.move_to_end(stored.id)
@@ -334,3 +335,9 @@ class Store:
             if len(self._parsed) > _DESCRIPTIONS_KEPT:
                 self._parsed.popitem(last=False)
         return experiment
+
+
+def _fits(history: History, stored: StoredExperiment) -> bool:
+    """Whether a history is that of an experiment as it is now."""
+    same = history.study_name == stored.study_name
+    return same and history.parameters == stored.experiment.parameters
