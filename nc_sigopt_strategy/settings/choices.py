@@ -22,5 +22,8 @@ DEFAULT_SAMPLER = SAMPLERS[0]
 # How long a suggestion belongs to a worker that does not renew it.
 LEASE_SECONDS = 90.0
 MAX_WORKER_NAME = 64
+# With what probability the returned model keeps the bound on other data, by default: as likely as
+# not, so that no model wins by the luck of its images.
+EVEN_ODDS = 0.5
 # Suggestions in a row that nothing is expected of, after which a run ends.
 DEFAULT_PATIENCE = 10
