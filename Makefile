@@ -18,8 +18,9 @@ export TF_ENABLE_ONEDNN_OPTS ?= 1
 # schemathesis tests the server's API from an environment of its own.
 SCHEMATHESIS := .venv-schemathesis
 
-.PHONY: demo test test-full lint reference test-matrix clean
-.PHONY: versions smoke smoke-newest smoke-oldest smoke-runtimes test-newest test-oldest test-torch
+.PHONY: demo test test-full lint docs reference test-matrix clean
+.PHONY: versions smoke smoke-newest smoke-oldest smoke-runtimes smoke-inc3 test-newest test-oldest \
+	test-torch
 
 # A machine too slow for its 130 s may end with FP32 as the best model: that is a result too.
 demo: $(VENV)/.demo
@@ -44,6 +45,16 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages of docs/ as a site, in build/docs; a link that leads nowhere is an error.
+docs: .venv-docs/.done
+	.venv-docs/bin/sphinx-build -q -W --keep-going docs build/docs
+	@echo "Open build/docs/index.html"
+
+.venv-docs/.done: docs/requirements.txt
+	$(PYTHON) -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install -q -r docs/requirements.txt
+	touch $@
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed; name it: make PYTHON=..."; exit 2; }
@@ -124,6 +135,25 @@ $(WITH_TORCH)/.done: setup.cfg pyproject.toml
 test-torch: $(WITH_TORCH)/.done
 	$(WITH_TORCH)/bin/python -m pytest tests/hosts/torch
 
+# Neural Compressor as pip resolves it today, which has no tuning strategies any more: its host,
+# `autotune` and the command line.
+WITH_INC3 := .venv-inc3
+INC3_PYTHON ?= $(call AT_HAND,3.12 3.11 3.13)
+WITH_INC3_TESTS := tests/hosts/inc3 tests/benchmarks/test_inc3_rival.py tests/hosts/test_given_graph.py tests/hosts/test_light_constants.py \
+	tests/hosts/test_tensorflow_graphs.py tests/hosts/test_reaches.py
+
+$(WITH_INC3)/.done: setup.cfg pyproject.toml
+	@test -n "$(INC3_PYTHON)" || { echo "Python 3.11 to 3.13 is needed: make INC3_PYTHON=..."; exit 2; }
+	$(INC3_PYTHON) -m venv --clear $(WITH_INC3)
+	$(WITH_INC3)/bin/python -m pip install -q -e ".[inc3,test-tools]"
+	touch $@
+
+smoke-inc3: $(WITH_INC3)/.done
+	@$(WITH_INC3)/bin/python -c 'import sys; print("Python", sys.version.split()[0])'
+	@$(WITH_INC3)/bin/python -m pip list --format freeze | grep -iE \
+		'^(neural.compressor|tensorflow.cpu|keras|optuna|numpy|setuptools)='
+	PYTHONPATH=benchmarks $(WITH_INC3)/bin/python -m pytest -n 2 --dist loadfile $(WITH_INC3_TESTS)
+
 versions: $(VENV)/.test
 	@$(BIN)/python -c 'import sys; print("Python", sys.version.split()[0])'
 	@$(BIN)/python -m pip list --format freeze | grep -iE \
@@ -139,4 +169,4 @@ test-matrix:
 		CONSTRAINTS=constraints/py310.txt,@echo "Python 3.10 is not at hand: not tested.")
 
 clean:
-	rm -rf $(VENV) .venv-newest .venv-oldest $(WITHOUT_INC) $(SCHEMATHESIS) build *.egg-info benchmarks/build benchmarks/*.egg-info
+	rm -rf $(VENV) .venv-newest .venv-oldest $(WITHOUT_INC) $(WITH_INC3) $(SCHEMATHESIS) .venv-docs build *.egg-info benchmarks/build benchmarks/*.egg-info

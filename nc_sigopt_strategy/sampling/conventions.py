@@ -8,6 +8,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from nc_sigopt_strategy.sampling.probes import Probe
+from nc_sigopt_strategy.settings.choices import EVEN_ODDS
+
 # User attribute of a trial that was taken back before it was run. Its state is FAIL, which
 # Optuna's own samplers skip; a sampler that counts used points must skip it too, so that the
 # point can be suggested again.
@@ -34,6 +37,8 @@ class Reading:
         latency_stderr: Its standard error, same unit; ``None`` where unknown.
         accuracy: The metric that is constrained, or optimized beside latency; ``None`` without
             one.
+        accuracy_stderr: Standard error of its difference from the baseline's on the same inputs;
+            ``None`` where unknown.
         output_noise: Power of the output's error over the output's variance, at least 0; ``None``
             where it is not measured.
     """
@@ -41,6 +46,7 @@ class Reading:
     latency: float
     latency_stderr: float | None = None
     accuracy: float | None = None
+    accuracy_stderr: float | None = None
     output_noise: float | None = None
 
 
@@ -56,6 +62,9 @@ class TuningExperiment:
         op_graph: Ops and edges as the experiment's record keeps them (see
             ``quantization.op_space``); ``None`` where there is none.
         wants_front: Whether accuracy is optimized too, without a threshold.
+        probes: What was measured outside of trials.
+        bound_confidence: How probable it must be that the winner keeps the bound on other data,
+            above 0 and below 1.
     """
 
     read: Callable[[FrozenTrial], Reading]
@@ -64,3 +73,5 @@ class TuningExperiment:
     baseline_accuracy: float | None = None
     op_graph: Mapping[str, Any] | None = None
     wants_front: bool = False
+    probes: Sequence[Probe] = ()
+    bound_confidence: float = EVEN_ODDS
