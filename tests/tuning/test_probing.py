@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from nc_sigopt_strategy.tuning.ending import Ended
 from nc_sigopt_strategy.tuning.loop import tune
 from nc_sigopt_strategy.tuning.preparation import prepare
 from nc_sigopt_strategy.tuning.probe_plan import ProbePlan
+from nc_sigopt_strategy.tuning.probing import LEAST_PARAMETERS
 
 OPS = 12
 
@@ -50,6 +54,12 @@ def probing_of(folder: Path) -> Probing | None:
         rows = store.execute("SELECT value_json FROM study_system_attributes WHERE key='record'")
         (record,) = rows.fetchone()
     return Probing.from_json(json.loads(record).get("probes"))
+
+
+def experiment_of(folder: Path) -> str:
+    with sqlite3.connect(folder.parent / "store.sqlite3") as store:
+        rows = store.execute("SELECT study_id FROM study_system_attributes WHERE key='record'")
+        return str(rows.fetchone()[0])
 
 
 def probed_ops(probing: Probing | None) -> list[tuple[str, ...]]:
@@ -111,8 +121,8 @@ def test_where_evaluating_is_cheap_nothing_is_probed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake_host, "_EVALUATION_SECONDS", 0.01)
-    host = FakeHost(ops=OPS, seed=1)
-    run(host, folder)
+    host = FakeHost(ops=LEAST_PARAMETERS, seed=1)
+    run(host, folder, latency_repeats=2)
     assert probing_of(folder) is None
 
 
@@ -128,9 +138,7 @@ def test_seconds_that_are_not_enough_for_all_are_spent_on_groups(folder: Path) -
     run(host, folder, probing=8.0)
     groups = probed_ops(probing_of(folder))
     assert 12 <= len(groups) <= 18
-    assert {name for group in groups for name in group} == {
-        name for name, _ in (op.key for op in host.ops())
-    }
+    assert len({name for group in groups for name in group}) == 40
 
 
 def test_an_op_that_cannot_be_probed_is_left_out(folder: Path) -> None:
@@ -162,6 +170,39 @@ def test_what_was_probed_before_a_stop_is_not_probed_again(folder: Path) -> None
     again = FakeHost(ops=OPS, seed=1)
     run(again, folder, sigopt_experiment_id=ended.outcome.experiment_id, max_trials=41)
     assert probing_of(folder) == after
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from nc_sigopt_strategy.testing.fake_host import FakeHost
+from tests.tuning.test_probing import OPS, run
+
+class Killed(FakeHost):
+    def quantize(self, choices):
+        if self.calls["quantize"] == 9:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().quantize(choices)
+
+run(Killed(ops=OPS, seed=1), Path(sys.argv[1]))
+"""
+
+
+def test_a_process_that_is_killed_loses_what_the_last_seconds_found(folder: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", _KILLED, str(folder)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    before = probing_of(folder)
+    assert before is not None
+    assert not before.done
+    assert len(before.found) >= 3
+
+    host = FakeHost(ops=OPS, seed=1)
+    run(host, folder, sigopt_experiment_id=experiment_of(folder))
+    after = probing_of(folder)
+    assert after is not None
+    assert after.done
+    assert after.found[: len(before.found)] == before.found
+    assert len(set(probed_ops(after))) == len(probed_ops(after)) == OPS
 
 
 @pytest.mark.parametrize("wrong", ["on", 0, -1, True, float("inf"), float("nan"), [3]])
