@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import NoReturn
 
@@ -45,6 +46,9 @@ for _command in (tune, check, init, runs, report, experiments, serve, token, das
 
 def main() -> NoReturn:
     """The entry point of ``nc-sigopt``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A folder's name need not be UTF-8, and the line that names it is written all the same.
+        sys.stdout.reconfigure(errors="backslashreplace")
     cli()
     sys.exit(FOUND)
 

@@ -24,10 +24,11 @@ _ACCURACY_TARGET, _BASELINE, _CONFIDENCE = _PLAIN = (
     "bound_confidence",
 )
 _SEARCH_SPACE, _OP_GRAPH, _PROBES = "search_space", "op_graph", "probes"
-_KEYS = (*_NESTED, *_PLAIN, _SEARCH_SPACE, _OP_GRAPH, _PROBES)
+_TITLE = "model"
+_KEYS = (*_NESTED, *_PLAIN, _SEARCH_SPACE, _OP_GRAPH, _PROBES, _TITLE)
 # Probes are a long text there: pieces of it, each an entry, at most so many.
 _PIECE, _MOST_PIECES = 500, 70
-_MODEL, _SECONDS = "model", "seconds"
+_MODEL, _SECONDS, _FP32_SECONDS = "model", "seconds", "fp32_seconds"
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ class Reference:
     Attributes:
         model: ``default``, the default int8 configuration, or ``fp32``.
         seconds: Its latency when it was first timed.
+        fp32_seconds: FP32's at the same time; ``None`` where it is not known.
         other: What a later version keeps with it.
     """
 
     model: str
     seconds: float
+    fp32_seconds: float | None = None
     other: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -54,12 +57,14 @@ class Reference:
         model, seconds = document.get(_MODEL), _number(document, _SECONDS)
         if not isinstance(model, str) or seconds is None:
             raise _unusable(_REFERENCE, document)
-        rest = {key: value for key, value in document.items() if key not in (_MODEL, _SECONDS)}
-        return cls(model, seconds, rest)
+        known = (_MODEL, _SECONDS, _FP32_SECONDS)
+        rest = {key: value for key, value in document.items() if key not in known}
+        return cls(model, seconds, _number(document, _FP32_SECONDS), rest)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe document."""
-        return {**self.other, _MODEL: self.model, _SECONDS: self.seconds}
+        fp32 = {} if self.fp32_seconds is None else {_FP32_SECONDS: self.fp32_seconds}
+        return {**self.other, _MODEL: self.model, _SECONDS: self.seconds, **fp32}
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class ExperimentRecord:
             ``None`` for even odds.
         reference: What latencies are ratios to, once something has been timed.
         probing: What probes found; ``None`` where nobody has probed.
+        model: What the user calls the model, and what runs it; for people who look.
         other: What a later version keeps; it survives that this one writes the record.
     """
 
@@ -87,6 +93,7 @@ class ExperimentRecord:
     bound_confidence: float | None = None
     reference: Reference | None = None
     probing: Probing | None = None
+    model: str | None = None
     other: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -106,6 +113,7 @@ class ExperimentRecord:
             bound_confidence=_number(document, _CONFIDENCE),
             reference=None if reference is None else Reference.from_json(reference),
             probing=Probing.from_json(document.get(_PROBES)),
+            model=_text(document, _TITLE),
             other={key: value for key, value in document.items() if key not in _KEYS},
         )
 
@@ -120,6 +128,7 @@ class ExperimentRecord:
             _CONFIDENCE: self.bound_confidence,
             _REFERENCE: None if self.reference is None else self.reference.to_json(),
             _PROBES: None if self.probing is None else self.probing.to_json(),
+            _TITLE: self.model,
         }
         found = {key: value for key, value in known.items() if value is not None}
         return {**self.other, **found}
@@ -189,6 +198,13 @@ def _plain(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
     value = document.get(key)
     if value is not None and not isinstance(value, Mapping):
+        raise _unusable(key, value)
+    return value
+
+
+def _text(document: Mapping[str, Any], key: str) -> str | None:
+    value = document.get(key)
+    if value is not None and not isinstance(value, str):
         raise _unusable(key, value)
     return value
 

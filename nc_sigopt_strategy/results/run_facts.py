@@ -33,6 +33,8 @@ _PACKAGES = (
     "onnxruntime",
     "openvino",
     "nncf",
+    "torch",
+    "torchao",
     "numpy",
 )
 

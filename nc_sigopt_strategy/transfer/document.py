@@ -1,8 +1,8 @@
-"""What is carried of an experiment: how it was made, and its observations, as SigOpt's JSON.
+"""What is carried of an experiment: how it was made, its observations or runs, as SigOpt's JSON.
 
-A file of it is one JSON object: ``experiment`` and ``observations`` as SigOpt's API shows them,
-beside ``schema_version``. Read is also what people have left of SigOpt's service: an experiment's
-JSON as it was fetched, with ``observations`` in it or in a file of their own.
+A file of it is one JSON object: ``experiment``, ``observations`` and ``runs`` as SigOpt's API
+takes them, beside ``schema_version``. Read is also what people have left of SigOpt's service: an
+experiment's JSON as it was fetched, with ``observations`` in it or in a file of their own.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.transfer.csv_table import read_observations
 
 SCHEMA_VERSION = 1
-_EXPERIMENT, _OBSERVATIONS, _RECORD = "experiment", "observations", "record"
+_EXPERIMENT, _OBSERVATIONS, _RUNS = "experiment", "observations", "runs"
+_RECORD = "record"
 # What a new experiment is made from; the rest of an experiment's JSON follows from its history.
 _GIVEN = (
     "name", "type", "parameters", "metrics", "conditionals", "linear_constraints", "tasks",
-    "metadata", "observation_budget", "parallel_bandwidth", "num_solutions",
+    "metadata", "observation_budget", "budget", "runs_only", "parallel_bandwidth", "num_solutions",
+)  # fmt: skip
+_RUN = (
+    "name", "state", "assignments", "values", "metadata", "dev_metadata", "sys_metadata",
+    "datasets", "logs", "model", "source_code", "favorite",
 )  # fmt: skip
 _OBSERVED = ("assignments", "values", "failed", "metadata", "task")
 _USERS_KEYS = ("metadata", "assignments")
@@ -39,12 +44,15 @@ class ExperimentDocument:
 
     Attributes:
         experiment: The body of the request that makes it; what it leaves to SigOpt is left out.
-        observations: Bodies of the requests that report them, in their order of arrival.
+        observations: Bodies of the requests that report them, in their order of arrival; none
+            of an AI experiment, where runs bring them.
+        runs: Bodies of the requests that make an AI experiment's runs, the oldest first.
         record: What our own stores keep beside it; ``None`` where there is nothing.
     """
 
     experiment: Mapping[str, Any]
     observations: Sequence[Mapping[str, Any]] = ()
+    runs: Sequence[Mapping[str, Any]] = ()
     record: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -53,6 +61,7 @@ class ExperimentDocument:
             "schema_version": SCHEMA_VERSION,
             _EXPERIMENT: dict(self.experiment),
             _OBSERVATIONS: [dict(observation) for observation in self.observations],
+            _RUNS: [dict(run) for run in self.runs],
             _RECORD: None if self.record is None else dict(self.record),
         }
 
@@ -83,7 +92,10 @@ class ExperimentDocument:
         record = document.get(_RECORD)
         return cls(
             _told(experiment, _GIVEN),
-            observations_of(document.get(_OBSERVATIONS, ())),
+            ()
+            if experiment.get("runs_only")
+            else observations_of(document.get(_OBSERVATIONS, [])),
+            runs_of(document.get(_RUNS, [])),
             record if isinstance(record, Mapping) else None,
         )
 
@@ -98,12 +110,7 @@ def observations_of(listed: Any) -> list[dict[str, Any]]:
     Raises:
         DataError: It is neither.
     """
-    rows = listed.get("data") if isinstance(listed, Mapping) else listed
-    if not isinstance(rows, Sequence) or isinstance(rows, str):
-        raise DataError(
-            f"Observations are of type {type(listed).__name__}, not a list.",
-            'Give a list of observations, or a page of them: {"data": [...]}.',
-        )
+    rows = _rows(listed, "Observations")
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping) or not isinstance(row.get("assignments"), Mapping):
             raise DataError(
@@ -128,6 +135,22 @@ def read_document(path: Path) -> Any:
             f"{path} cannot be read: {in_one_line(error)}.",
             "Give a file of JSON (or YAML, by its suffix) in UTF-8.",
         ) from error
+
+
+def runs_of(listed: Any) -> list[dict[str, Any]]:
+    """Bodies of runs from their JSON, the oldest first; deleted ones are left out.
+
+    Args:
+        listed: As for ``observations_of``.
+
+    Raises:
+        DataError: It is neither.
+    """
+    rows = _rows(listed, "Runs")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping) or not isinstance(row.get("name"), str):
+            raise DataError(f"Run {number} has no name.", 'A run is at least {"name": "..."}.')
+    return [_run(row) for row in _oldest_first(rows) if not row.get("deleted")]
 
 
 def read_experiment(path: Path, observations: Path | None = None) -> ExperimentDocument:
@@ -191,7 +214,28 @@ def _as_requested(value: Any) -> Any:
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, (str, list, Mapping)) and not value)
+    return (
+        value is None or value is False or (isinstance(value, (str, list, Mapping)) and not value)
+    )
+
+
+def _run(row: Mapping[str, Any]) -> dict[str, Any]:
+    told = _told(row, _RUN)
+    values = {
+        name: {key: value for key, value in entry.items() if key != "name"}
+        for name, entry in told.get("values", {}).items()
+    }
+    return {**told, "values": values} if values else told
+
+
+def _rows(listed: Any, what: str) -> Sequence[Any]:
+    rows = listed.get("data") if isinstance(listed, Mapping) else listed
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
+        raise DataError(
+            f"{what} are of type {type(listed).__name__}, not a list.",
+            f'Give a list of {what.lower()}, or a page of them: {{"data": [...]}}.',
+        )
+    return rows
 
 
 def _oldest_first(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

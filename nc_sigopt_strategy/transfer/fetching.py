@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from nc_sigopt_strategy.client.sigopt_client import ApiException
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.transfer.document import ExperimentDocument
 
-_NOT_FOUND, _FORBIDDEN = 404, 403
+_MOVED, _NOT_FOUND, _FORBIDDEN = 301, 404, 403
 
 
 def fetch(connection: Any, experiment_id: str, *, ours: bool) -> ExperimentDocument:
-    """Read an experiment with all its observations; open suggestions are nobody else's.
+    """Read an experiment with all its observations or runs; open suggestions stay behind.
 
     Args:
         connection: A ``sigopt.Connection``.
@@ -26,6 +27,8 @@ def fetch(connection: Any, experiment_id: str, *, ours: bool) -> ExperimentDocum
     try:
         experiment = endpoint.fetch().to_json()
     except ApiException as error:
+        if error.status_code == _MOVED:
+            return _fetch_of_runs(connection, experiment_id, ours=ours)
         if error.status_code not in (_NOT_FOUND, _FORBIDDEN):
             raise
         raise ExperimentError(
@@ -36,6 +39,19 @@ def fetch(connection: Any, experiment_id: str, *, ours: bool) -> ExperimentDocum
     document = {
         "experiment": experiment,
         "observations": [observation.to_json() for observation in pages],
+        "record": _record(connection, experiment_id) if ours else None,
+    }
+    return ExperimentDocument.from_json(document)
+
+
+def _fetch_of_runs(connection: Any, experiment_id: str, *, ours: bool) -> ExperimentDocument:
+    experiment = connection.aiexperiments(experiment_id).fetch().to_json()
+    project = connection.clients(experiment["client"]).projects(experiment["project"])
+    which = [{"field": "experiment", "operator": "==", "value": experiment_id}]
+    pages = project.training_runs().fetch(filters=json.dumps(which), limit=1000).iterate_pages()
+    document = {
+        "experiment": experiment,
+        "runs": [run.to_json() for run in pages],
         "record": _record(connection, experiment_id) if ours else None,
     }
     return ExperimentDocument.from_json(document)

@@ -23,7 +23,7 @@ def store(
     ours: bool,
     without: Sequence[str] = (),
 ) -> str:
-    """Make an experiment with all its observations.
+    """Make an experiment with all its observations or runs.
 
     It gets a new id; its observations keep their order, and the time is that of the import.
     Where an observation is refused, what was made is deleted again.
@@ -57,6 +57,8 @@ def store(
         raise _refused("the experiment", error, body) from None
     endpoint = connection.experiments(made.id)
     try:
+        for number, run in enumerate(document.runs, start=1):
+            _make_run(connection, made.id, run, number)
         for start in range(0, len(document.observations), _BATCH):
             _report(endpoint, document.observations[start : start + _BATCH], start)
         if ours and document.record is not None:
@@ -66,6 +68,14 @@ def store(
         endpoint.delete()
         raise
     return str(made.id)
+
+
+def _make_run(connection: Any, experiment_id: str, run: Mapping[str, Any], number: int) -> None:
+    """One that has finished becomes an observation at once."""
+    try:
+        connection.aiexperiments(experiment_id).training_runs().create(**run)
+    except ApiException as error:
+        raise _refused(f"run {number}", error, {}) from None
 
 
 def _report(endpoint: Any, observations: Sequence[Mapping[str, Any]], before: int) -> None:

@@ -180,6 +180,7 @@ def _definition(
                 identity=identity_of(preparation).fingerprints(),
                 search_space=space.describe(),
                 accuracy_target=bound.target if whole_front else None,
+                model=f"{preparation.host.model_name} on {preparation.host.backend.name}",
             ),
             preparation,
             bound,

@@ -32,6 +32,14 @@ addEventListener("load", async () => {
     while (!document.getElementById("refused").textContent) await moment();
     found.refused = document.getElementById("refused").textContent;
   } else {
+    if (query.has("runs")) {
+      (await wait("#main td a[href^='#/projects']")).click();
+      while (document.querySelector("h1").textContent !== "Project p") await moment();
+      found.headings = [...document.querySelectorAll("h1, h2")].map(one => one.textContent);
+      found.cells = [...document.querySelectorAll("tbody td")].map(cell => cell.textContent);
+      document.title = JSON.stringify(found);
+      return;
+    }
     (await wait("#main td a[href^='#/experiments']")).click();
     await wait("#history");
     await moment();
@@ -118,3 +126,18 @@ def test_a_person_looks_at_an_experiment(server: tuple[str, str], tmp_path: Path
 def test_a_wrong_token_is_refused(server: tuple[str, str], tmp_path: Path) -> None:
     found = seen(f"{server[0]}/?type=nobodys&refused=1", tmp_path)
     assert found["refused"]
+
+
+@pytest.mark.integration
+@needs_chromium
+def test_the_runs_of_a_project(server: tuple[str, str], tmp_path: Path) -> None:
+    connection = Connection(client_token=server[1])
+    connection.set_api_url(server[0])
+    connection.clients("1").projects().create(id="p", name="P")
+    project = connection.clients("1").projects("p")
+    parameters = [{"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}]
+    project.aiexperiments().create(name="of runs", parameters=parameters, metrics=[{"name": "m"}])
+    project.training_runs().create(name=HOSTILE, values={"m": {"value": 0.25}}, state="completed")
+    found = seen(f"{server[0]}/?type={quote(server[1])}&runs=1", tmp_path)
+    assert found["headings"] == ["Project p", "Runs"]
+    assert {"of runs", HOSTILE, "completed", "0.25"} <= set(found["cells"])

@@ -50,4 +50,4 @@ def test_answer(exchanges: dict[tuple[str, str], Exchange], about: str, name: st
 
 
 def test_the_facts_are_many() -> None:
-    assert len(STEPS) >= 200
+    assert len(STEPS) >= 370

@@ -135,6 +135,10 @@ def test_examples_are_accepted_and_answers_are_as_described(
                 "assignments": observation["assignments"]})  # fmt: skip
             ids["queued_suggestion_id"] = made["id"]
             ids["observation_id"] = call("POST", f"{base}/observations", observation)["id"]
+        if "{file_id}" in path:
+            of_run = f"/v1/training_runs/{ids['training_run_id']}"
+            described = RUN_OPERATIONS["training_runs/{int}/files"]["POST"].example
+            ids["file_id"] = call("POST", f"{of_run}/files", described)["id"]
         if "{checkpoint_id}" in path:
             of_run = f"/v1/training_runs/{ids['training_run_id']}"
             ids["checkpoint_id"] = call("POST", f"{of_run}/checkpoints", {"values": []})["id"]

@@ -125,7 +125,7 @@ def test_a_table_beside_the_file_that_makes_an_experiment(tmp_path: Path) -> Non
         "  - {name: loss, type: categorical, categorical_values: [l1, l2]}\n"
     )
     (tmp_path / "rows.csv").write_text(
-        "id,depth,parameter.loss,loss,loss.stddev,failed,metadata.host,comment\n"
+        "id,depth,parameter.loss,metric.loss,stddev.loss,failed,metadata.host,comment\n"
         "1,3,l1,0.25,0.01,false,a,first\n"
         "2,4.0,l2,,,True,,\n"
     )
@@ -143,6 +143,37 @@ def test_a_table_beside_the_file_that_makes_an_experiment(tmp_path: Path) -> Non
     }
     assert rows[1]["failed"]
     assert rows[1]["assignments"] == {"depth": 4, "loss": "l2"}
+
+
+def test_an_ai_experiment_with_its_runs(tmp_path: Path) -> None:
+    """Finished, failed and active runs; deleted ones stay behind."""
+    source = f"sqlite:///{tmp_path / 'from.sqlite3'}"
+    connection = opened(source)
+    connection.clients("1").projects().create(id="p", name="P")
+    project = connection.clients("1").projects("p")
+    made = project.aiexperiments().create(
+        name="e", parameters=PARAMETERS, metrics=[{"name": "m"}], budget=9
+    )
+    endpoint = connection.aiexperiments(made.id)
+    for number, state in enumerate(("completed", "failed", "active", "completed")):
+        run = endpoint.training_runs().create(name=f"run {number}", metadata={"number": number})
+        values = {"m": {"value": number + 0.5, "value_stddev": 0.1}}
+        logs = {"out": {"content": "said"}}
+        connection.training_runs(run.id).update(state=state, values=values, logs=logs)
+    connection.training_runs(run.id).delete()
+    first = str(tmp_path / "first.json")
+    said("export", made.id, "--storage", source, "--output", first)
+    target = f"sqlite:///{tmp_path / 'to.sqlite3'}"
+    there = said("import", first, "--storage", target, "--project", "q").strip()
+    other = opened(target)
+    found = other.aiexperiments(there).fetch()
+    assert (found.name, found.budget, found.progress.finished_run_count) == ("e", 9, 2)
+    runs = list(other.clients("1").projects("q").training_runs().fetch().iterate_pages())
+    assert [run.name for run in runs] == ["run 2", "run 1", "run 0"]
+    assert dict(runs[2].values["m"].to_json())["value"] == 0.5
+    (best,) = other.aiexperiments(there).best_training_runs().fetch().iterate_pages()
+    assert best.name == "run 0"
+    assert best.to_json()["logs"]["out"]["content"] == "said"
 
 
 @pytest.mark.parametrize(

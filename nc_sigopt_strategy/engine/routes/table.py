@@ -35,6 +35,9 @@ from nc_sigopt_strategy.engine.routes.runs import (
     checkpoints as checkpoint_routes,
 )
 from nc_sigopt_strategy.engine.routes.runs import (
+    run_files as run_file_routes,
+)
+from nc_sigopt_strategy.engine.routes.runs import (
     run_tags as run_tag_routes,
 )
 from nc_sigopt_strategy.engine.routes.runs import (
@@ -95,6 +98,8 @@ TABLE: dict[str, dict[str, Handler]] = {
         "POST": checkpoint_routes.create_checkpoint,
     },
     "training_runs/{int}/checkpoints/{int}": {"GET": checkpoint_routes.fetch_checkpoint},
+    "training_runs/{int}/files": {"POST": run_file_routes.create_file},
+    "files/{int}": {"GET": run_file_routes.fetch_file},
     "training_runs/{int}/tags": {"POST": run_tag_routes.add_tag},
     "training_runs/{int}/tags/{int}": {"DELETE": run_tag_routes.remove_tag},
     "clients/{int}/experiments": {

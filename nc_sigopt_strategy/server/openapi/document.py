@@ -38,6 +38,7 @@ _PATH_NAMES = {
     "training_runs": "training_run_id",
     "checkpoints": "checkpoint_id",
     "tags": "tag_id",
+    "files": "file_id",
 }
 _ERRORS = {
     "301": "It is an AI experiment, which stands at another path",

@@ -79,6 +79,16 @@ RUN_OPERATIONS: dict[str, dict[str, Operation]] = {
         ),
     },
     "training_runs/{int}/checkpoints/{int}": {"GET": Operation("A checkpoint", "Checkpoint")},
+    "training_runs/{int}/files": {
+        "POST": Operation(
+            "Describe a file; its bytes are put where the answer says", "File", "NewFile",
+            example={
+                "name": "a picture", "content_type": "image/png", "content_length": 3,
+                "content_md5": "kAFQmDzST7DWlj99KOF/cg==",
+            },
+        )
+    },
+    "files/{int}": {"GET": Operation("A file, and where its bytes are", "File")},
     "training_runs/{int}/tags": {
         "POST": Operation("Put a tag on a run", "Tag", "TagOfRun", example={"id": "1"})
     },

@@ -106,6 +106,20 @@ RUN_REQUESTS: dict[str, Schema] = {
         },
         "values",
     ),
+    "NewFile": closed(
+        {
+            "name": {**NAME, "type": ["string", "null"]},
+            "filename": {**NAME, "type": ["string", "null"]},
+            "content_length": POSITIVE,
+            "content_type": NAME,
+            "content_md5": {"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"},
+        },
+        "content_length",
+        "content_type",
+        "content_md5",
+        description="name or filename must be given. Refused (404) where the server keeps none.",
+        anyOf=[{"required": ["name"]}, {"required": ["filename"]}],
+    ),
     "TagOfRun": closed({"id": {"type": ["string", "integer"]}}, "id"),
     "NewAiExperiment": closed(
         {
@@ -170,6 +184,21 @@ RUN_ANSWERS: dict[str, Schema] = {
         checkpoint_count=COUNT,
         tags={"type": "array", "items": ID},
         files={"type": "array", "items": ID},
+    ),
+    "File": document(
+        "file",
+        ("upload", "download"),
+        id=ID,
+        client=ID,
+        user=NULL,
+        created=TIME,
+        name=nullable(TEXT),
+        filename=nullable(TEXT),
+        content_length=COUNT,
+        content_type=TEXT,
+        content_md5=TEXT,
+        upload=document("s3_upload", url=TEXT, method={"const": "PUT"}, headers=_map_of(TEXT)),
+        download=document("s3_download", url=TEXT),
     ),
     "Checkpoint": document(
         "checkpoint",

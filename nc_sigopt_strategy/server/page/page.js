@@ -234,9 +234,10 @@ function whatItIs(experiment) {
   if (!record || !record.search_space) return [];
   const accuracy = experiment.metrics.find(metric => metric.name === "accuracy"), [best] = experiment.best;
   const latency = experiment.metrics.find(metric => metric.name === "latency");
-  const fp32 = record.reference && record.reference.model === "fp32" ? record.reference.seconds : null;
+  const reference = record.reference || {}, fp32 = reference.fp32_seconds ?? null;
   const seconds = best && latency ? experiment.value(best, latency) : null;
   return [
+    ["Model", record.model],
     ["Made by", 'the tuning strategy "sigopt": each parameter is the type of an op'],
     ["Accuracy", best && accuracy ? figure(experiment.value(best, accuracy)) + " of the best" : null],
     ["FP32's accuracy", record.baseline_accuracy === undefined ? null : figure(record.baseline_accuracy)],
@@ -247,7 +248,12 @@ function whatItIs(experiment) {
 }
 
 async function showExperiment(id) {
-  const path = ["experiments", id], document_ = await ask(path);
+  const path = ["experiments", id];
+  const document_ = await ask(path).catch(error => {
+    // Moved: it is an AI experiment, whose runs bring its observations.
+    if (error.status === 301) return ask(["aiexperiments", id]);
+    throw error;
+  });
   const {items, whole} = await all([...path, "observations"], MOST_OBSERVATIONS);
   const best = (await all([...path, "best_assignments"], PAGE)).items;
   // SigOpt's own servers keep no such thing.
@@ -255,11 +261,11 @@ async function showExperiment(id) {
   const experiment = new Experiment(document_, items.reverse(), best, record);
   const page = html("div");
   html("h1", page, experiment.name);
-  const done = experiment.progress ? experiment.progress.observation_count : items.length;
+  const done = progressOf(experiment) ?? items.length, budget = experiment.observation_budget ?? experiment.budget;
   facts(page, [
     ["Experiment", experiment.id], ["Project", experiment.project], ["State", experiment.state],
     ["Begun", moment(experiment.created)], ["Last change", moment(experiment.updated)],
-    ["Observations", experiment.observation_budget ? `${done} of ${experiment.observation_budget}` : done],
+    [experiment.runs_only ? "Finished runs" : "Observations", budget ? `${done} of ${budget}` : done],
     ["Metrics", experiment.metrics.map(m => `${m.name} (${m.strategy || "optimize"}, ${m.objective || "maximize"}` +
       `${m.threshold === null || m.threshold === undefined ? "" : ", threshold " + figure(m.threshold)})`).join(", ")],
     ["Parameters", experiment.names.length],
@@ -289,6 +295,7 @@ async function showExperiment(id) {
   return page;
 }
 
+const progressOf = e => e.progress ? e.progress.observation_count ?? e.progress.finished_run_count : null;
 function experimentsTable(parent, experiments) {
   if (!experiments.length) { html("p", parent, "There are no experiments here."); return; }
   table(parent, [
@@ -296,8 +303,8 @@ function experimentsTable(parent, experiments) {
     {name: "id", of: e => Number(e.id)},
     {name: "project", of: e => e.project},
     {name: "state", of: e => e.state},
-    {name: "observations", of: e => e.progress ? e.progress.observation_count : null},
-    {name: "budget", of: e => e.observation_budget},
+    {name: "observations", of: progressOf},
+    {name: "budget", of: e => e.observation_budget ?? e.budget},
     {name: "parameters", of: e => e.parameters.length},
     {name: "metrics", of: e => e.metrics.map(metric => metric.name).join(", ")},
     {name: "last change", of: e => moment(e.updated)},
@@ -306,7 +313,7 @@ function experimentsTable(parent, experiments) {
 async function showAll() {
   const {client} = await ask(["tokens", "self"]), page = html("div");
   const projects = (await all(["clients", client, "projects"], PAGE)).items;
-  const experiments = await all(["clients", client, "experiments"], PAGE, {sort: "recent"});
+  const experiments = await all(["clients", client, "experiments"], PAGE, {sort: "recent", include_ai: true});
   html("h1", page, "Experiments");
   experimentsTable(page, experiments.items);
   if (!experiments.whole) html("p", page, `The latest ${PAGE}; a project has its own.`, {class: "note"});
@@ -323,7 +330,23 @@ async function showAll() {
 async function showProject(client, id) {
   const page = html("div");
   html("h1", page, "Project " + id);
-  experimentsTable(page, (await all(["clients", client, "projects", id, "experiments"], PAGE)).items);
+  const path = ["clients", client, "projects", id];
+  const kinds = await Promise.all(["experiments", "aiexperiments"].map(kind => all([...path, kind], PAGE)));
+  experimentsTable(page, kinds.flatMap(kind => kind.items));
+  const {items, whole} = await all([...path, "training_runs"], PAGE);
+  if (!items.length) return page;
+  html("h2", page, "Runs");
+  if (!whole) html("p", page, `The latest ${items.length}.`, {class: "note"});
+  const names = key => [...new Set(items.flatMap(run => Object.keys(run[key])))];
+  table(page, [
+    {name: "run", of: run => run.name},
+    {name: "id", of: run => Number(run.id)},
+    {name: "state", of: run => run.deleted ? "deleted" : run.state},
+    {name: "experiment", of: run => run.experiment === null ? null : Number(run.experiment)},
+    {name: "begun", of: run => moment(run.created)},
+    ...names("values").map(name => ({name, of: run => run.values[name] ? run.values[name].value : null})),
+    ...names("assignments").map(name => ({name, of: run => run.assignments[name]})),
+  ], items, run => run.state === "failed" ? "failed" : "");
   return page;
 }
 

@@ -158,20 +158,27 @@ def _windows(node: Any, kernel: tuple[int, int], values: Any, limit: int) -> Any
     reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilations, strict=True)]
     sizes = tf.shape(values)
     pads = _pads(node, [sizes[1], sizes[2]], reach, strides)
-    padded = tf.pad(values, [(0, 0), *pads, (0, 0)])
-    counts = [(tf.shape(padded)[axis + 1] - reach[axis]) // strides[axis] + 1 for axis in range(2)]
-    places = _spread_out(sizes[0] * counts[0] * counts[1], limit)
-    first = [
-        places // counts[1] % counts[0] * strides[0],
-        places % counts[1] * strides[1],
+    counts = [
+        (sizes[axis + 1] + sum(pads[axis]) - reach[axis]) // strides[axis] + 1 for axis in range(2)
     ]
-    offsets = [np.arange(kernel[axis]) * dilations[axis] for axis in range(2)]
-    rows = (first[0][:, None] + offsets[0])[:, :, None]
-    columns = (first[1][:, None] + offsets[1])[:, None, :]
-    images = (places // (counts[0] * counts[1]))[:, None, None]
-    shape = tf.broadcast_dynamic_shape(tf.shape(rows), tf.shape(columns))
-    where = [tf.broadcast_to(part, shape) for part in (images, rows, columns)]
-    return tf.gather_nd(padded, tf.stack(where, axis=-1))
+    places = _spread_out(sizes[0] * counts[0] * counts[1], limit)
+    begins = [
+        places // counts[1] % counts[0] * strides[0] - pads[0][0],
+        places % counts[1] * strides[1] - pads[1][0],
+    ]
+    rows, columns = (
+        begins[axis][:, None] + np.arange(kernel[axis]) * dilations[axis] for axis in range(2)
+    )
+    where = tf.broadcast_dynamic_shape(tf.shape(rows[:, :, None]), tf.shape(columns[:, None, :]))
+    images = tf.broadcast_to((places // (counts[0] * counts[1]))[:, None, None], where)
+    rows = tf.broadcast_to(rows[:, :, None], where)
+    columns = tf.broadcast_to(columns[:, None, :], where)
+    # Padding is what lies outside; a padded copy of the values would be larger than what is read.
+    inside = (rows >= 0) & (rows < sizes[1]) & (columns >= 0) & (columns < sizes[2])
+    rows = tf.clip_by_value(rows, 0, sizes[1] - 1)
+    columns = tf.clip_by_value(columns, 0, sizes[2] - 1)
+    found = tf.gather_nd(values, tf.stack([images, rows, columns], axis=-1))
+    return tf.where(inside[..., None], found, tf.zeros_like(found))
 
 
 def _spread_out(count: Any, limit: int) -> Any:
