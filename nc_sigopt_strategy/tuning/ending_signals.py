@@ -21,9 +21,7 @@ EXIT_BASE = 128
 # wish to end and not a second, impatient one.
 _ONE_WISH_SECONDS = 1.0
 # Windows has no SIGHUP.
-NUMBERS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+NUMBERS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class HandlesEndingSignals:
@@ -33,10 +31,11 @@ class HandlesEndingSignals:
 class EndingSignals(HandlesEndingSignals):
     """Inside, SIGTERM and SIGHUP raise ``KeyboardInterrupt``; afterwards the process ends.
 
-    A signal that is ignored (``nohup``) stays ignored. A handler of the user's own is called first:
-    if it returns, the signal meant something else to them and nothing ends; what it raises ends
-    the run, and is raised again once the run is closed. Blocks may be nested, and the outermost
-    ends the process. Outside the main thread, where Python delivers no signals, it does nothing.
+    A signal that is ignored (``nohup``) stays ignored. A handler of the user's own is called
+    first: if it returns, the signal meant something else to them and nothing ends; what it raises
+    ends the run, and is raised again once the run is closed. Blocks may be nested, and the
+    outermost ends the process. Outside the main thread, where Python delivers no signals, it does
+    nothing.
 
     A second signal, a second or more after the first, interrupts the closing too.
 

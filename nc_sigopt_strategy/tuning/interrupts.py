@@ -21,8 +21,8 @@ class InterruptWatch(HandlesEndingSignals):
     Neural Compressor's timer ends a run by simulating Ctrl-C, ``fit`` swallows either, and nothing
     in the signal tells which it was. But the timer never fires early, so an early interrupt is a
     person's. Within ``EndingSignals`` it notes SIGTERM and SIGHUP too, which are always a person's
-    or a program's that speaks for one. Use it as a context manager; outside the main thread, where Python delivers no
-    signals, it changes nothing.
+    or a program's that speaks for one. Use it as a context manager; outside the main thread, where
+    Python delivers no signals, it changes nothing.
 
     Args:
         timeout_seconds: Neural Compressor's budget; 0 when there is none.
@@ -43,8 +43,9 @@ class InterruptWatch(HandlesEndingSignals):
         self._before: dict[int, Any] = {}
         self._in_main_thread = threading.current_thread() is threading.main_thread()
         # A process that ignores Ctrl-C (nohup, a background job) goes on ignoring it.
-        self._watching = (
-            self._in_main_thread and signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None)
+        self._watching = self._in_main_thread and signal.getsignal(signal.SIGINT) not in (
+            signal.SIG_IGN,
+            None,
         )
 
     def check(self) -> None:
