@@ -49,6 +49,11 @@ class EndingSignals(HandlesEndingSignals):
         self._noted = 0.0
         self._raised: BaseException | None = None
 
+    @property
+    def came(self) -> bool:
+        """Whether such a signal ended the block, or is about to."""
+        return self._number is not None
+
     def __enter__(self) -> EndingSignals:
         if threading.current_thread() is not threading.main_thread():
             return self
