@@ -39,12 +39,15 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
         The outcome, and the model that it names; no model if none met the bound.
 
     Raises:
+        SettingsError: Another run is going on in the folder.
         SystemExit: After SIGTERM or SIGHUP, once everything is written.
     """
     host, run, stopped = preparation.host, None, None
     with contextlib.ExitStack() as stack:
         stack.enter_context(EndingSignals())
-        stack.enter_context(marked_as_running(preparation.folder))
+        stack.enter_context(
+            marked_as_running(preparation.folder, preparation.workplace.worker.name)
+        )
         progress = stack.enter_context(_progress(preparation, budget))
         interrupts = stack.enter_context(InterruptWatch())
         try:

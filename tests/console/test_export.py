@@ -162,7 +162,7 @@ def test_text_that_looks_like_a_formula_is_text(tmp_path: Path, text: str) -> No
     with path.open(newline="") as stream:
         header, cells = csv.reader(stream)
     assert header == ["'" + text.replace("\r", "\n"), "number", "label"]
-    assert cells == [f"'{text}", "-1.5", "-1e3"]
+    assert cells == [header[0], "-1.5", "-1e3"]
 
 
 def test_two_parameters_of_the_same_ops_keep_their_columns() -> None:
