@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import NoReturn
 
@@ -45,8 +46,17 @@ for _command in (tune, check, init, runs, report, experiments, serve, token, das
 
 def main() -> NoReturn:
     """The entry point of ``nc-sigopt``."""
+    _print_any_name()
     cli()
     sys.exit(FOUND)
+
+
+def _print_any_name() -> None:
+    """Let the names of files that are not UTF-8 be shown as the bytes that they are."""
+    for stream in (sys.stdout, sys.stderr):
+        # A test's or a notebook's stand-in may be no stream of bytes.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="surrogateescape")
 
 
 if __name__ == "__main__":

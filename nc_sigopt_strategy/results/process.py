@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import read_json, write_whole
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Holder:
     def read(cls, path: Path) -> Holder | None:
         """The inverse of ``write``; ``None`` where there is none that can be read."""
         try:
-            raw: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            raw: Mapping[str, Any] = read_json(path)
             texts = (str(raw[key]) for key in ("process", "machine", "since", "name"))
             process, machine, since, name = texts
             return cls(process, machine, int(raw["pid"]), since, name)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from nc_sigopt_strategy.errors import SettingsError
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import make_private, read_json, write_whole
 from nc_sigopt_strategy.results.process import Holder
 from nc_sigopt_strategy.results.run_files import OUTCOME_FILE
 from nc_sigopt_strategy.version import __version__
@@ -98,7 +98,7 @@ class RunFacts:
 def read_facts(folder: Path) -> RunFacts | None:
     """What ``run.json`` of a folder says; ``None`` if there is none that can be read."""
     try:
-        raw = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        raw = read_json(folder / FACTS_FILE)
         known = {f.name for f in dataclasses.fields(RunFacts)}
         return RunFacts(**{key: value for key, value in raw.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError):
@@ -119,7 +119,7 @@ def marked_as_running(folder: Path, name: str = "") -> Iterator[None]:
     mark = folder / _RUNNING_FILE
     lock = FileLock(mark)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         lock.acquire(timeout=0)
     except Timeout:
         raise _in_use(folder) from None
