@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import os
 import platform
 import threading
 import time
@@ -96,7 +97,7 @@ class Worker:
     @classmethod
     def of_folder(cls, folder: Path, lease_seconds: float = LEASE_SECONDS) -> Worker:
         """The worker whose run folder this is: one folder on one machine serves one worker."""
-        digest = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
+        digest = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:12]
         return cls(f"{platform.node()[: MAX_WORKER_NAME - 13]}:{digest}", lease_seconds)
 
     def renamed(self) -> Worker:
