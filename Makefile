@@ -18,7 +18,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 1
 # schemathesis tests the server's API from an environment of its own.
 SCHEMATHESIS := .venv-schemathesis
 
-.PHONY: demo test test-full lint reference test-matrix clean
+.PHONY: demo test test-full lint docs reference test-matrix clean
 .PHONY: versions smoke smoke-newest smoke-oldest smoke-runtimes test-newest test-oldest
 
 # A machine too slow for its 130 s may end with FP32 as the best model: that is a result too.
@@ -44,6 +44,16 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages of docs/ as a site, in build/docs; a link that leads nowhere is an error.
+docs: .venv-docs/.done
+	.venv-docs/bin/sphinx-build -q -W --keep-going docs build/docs
+	@echo "Open build/docs/index.html"
+
+.venv-docs/.done: docs/requirements.txt
+	$(PYTHON) -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install -q -r docs/requirements.txt
+	touch $@
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10, 3.11 or 3.12 is needed; name it: make PYTHON=..."; exit 2; }

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nc_sigopt_strategy.autotuning.autotune import autotune
     from nc_sigopt_strategy.autotuning.result import TuningResult
     from nc_sigopt_strategy.backends.finishing.finish import finish
+    from nc_sigopt_strategy.hosts.inc.calibration import fitted_weights
     from nc_sigopt_strategy.hosts.inc.quant_config import PostTrainingQuantConfig
     from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
     from nc_sigopt_strategy.hosts.predictor import predictor
@@ -54,6 +55,7 @@ __all__ = [
     "__version__",
     "autotune",
     "finish",
+    "fitted_weights",
     "last_outcome",
     "predictor",
     "register",
@@ -67,6 +69,7 @@ _LAZY = {
     "TuningResult": "nc_sigopt_strategy.autotuning.result",
     "autotune": "nc_sigopt_strategy.autotuning.autotune",
     "finish": "nc_sigopt_strategy.backends.finishing.finish",
+    "fitted_weights": "nc_sigopt_strategy.hosts.inc.calibration",
     "predictor": "nc_sigopt_strategy.hosts.predictor",
 }
 

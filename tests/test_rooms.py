@@ -20,6 +20,7 @@ PRODUCT = (
     "reports",
     "winners",
     "console",
+    "transfer",
     "experiments",
     "server",
     "client",

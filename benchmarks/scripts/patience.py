@@ -29,7 +29,7 @@ from nc_sigopt_benchmarks.research.racing.optuna_sampler import (
 )
 from nc_sigopt_benchmarks.research.racing.run import play
 from nc_sigopt_benchmarks.research.racing.sources import Source, families, shipped
-from nc_sigopt_benchmarks.research.racing.winner import winner_changes
+from nc_sigopt_benchmarks.research.racing.winner import judged_on, winner_changes
 from nc_sigopt_strategy.sampling.quantization.op_space import OpSpace
 from nc_sigopt_strategy.sampling.quantization.suggestion import expected_gain
 from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays
@@ -56,7 +56,9 @@ def observe(landscape: Landscape, seed: int, trials: int) -> dict[str, Any]:
             gains[count] = expected_gain(space, known, experiment, np.random.default_rng(count))
     winners = [
         (after, float(landscape.latency(trial.choice[None])[0]))
-        for after, trial in winner_changes(played.trials, Measuring(landscape, seed))
+        for after, trial in winner_changes(
+            played.trials, Measuring(landscape, seed), judged_on(landscape)
+        )
     ]
     return {"gains": gains, "winners": winners, "default_met": played.trials[0].meets_bound}
 

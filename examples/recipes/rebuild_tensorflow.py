@@ -4,11 +4,13 @@
 
 ``MODEL.pb`` is the frozen graph that was tuned, ``INPUT`` and ``OUTPUT`` name its ends,
 ``RECIPE.json`` is the run folder's ``recipe.json``, ``DATA.npy`` what calibrated: all batches in
-one array, of shape (batches, batch, ...). The recipe says whether its model was finished.
+one array, of shape (batches, batch, ...). The recipe says whether weights were fitted to the
+data and whether the model was finished.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -52,10 +54,12 @@ def rebuild(path: Path, ends: tuple[str, str], recipe: Mapping[str, Any], data: 
         op_name_dict=dict(recipe),
         tuning_criterion=config.TuningCriterion(strategy="basic", max_trials=1),
     )
-    # One trial with a constant accuracy: it builds the model of the recipe and stops.
-    model = quantization.fit(
-        str(path), conf, calib_dataloader=Batches(data), eval_func=lambda graph: 1.0
-    )
+    fitted = any("nc_sigopt_strategy.fitted_weights" in pattern for pattern in recipe)
+    with nc_sigopt_strategy.fitted_weights() if fitted else contextlib.nullcontext():
+        # One trial with a constant accuracy: it builds the model of the recipe and stops.
+        model = quantization.fit(
+            str(path), conf, calib_dataloader=Batches(data), eval_func=lambda graph: 1.0
+        )
     finished = any("nc_sigopt_strategy.finish" in pattern for pattern in recipe)
     return (nc_sigopt_strategy.finish(model) if finished else model).graph_def
 

@@ -1,4 +1,4 @@
-"""``nc-sigopt experiments``: what is kept in a local store."""
+"""``nc-sigopt experiments``: what is kept in a store, and carrying it elsewhere and back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 
 from nc_sigopt_strategy.cli.output import json_option, print_json
 from nc_sigopt_strategy.cli.shared import errors_as_one_line
+from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.settings.choices import DEFAULT_PROJECT_ID
 
 
 @click.group()
@@ -42,36 +44,100 @@ def list_experiments(storage: str | None, as_json: bool) -> None:
 @experiments.command("show")
 @click.argument("experiment_id", metavar="ID")
 @_STORAGE
+@json_option
 @errors_as_one_line
-def show_experiment(experiment_id: str, storage: str | None) -> None:
+def show_experiment(experiment_id: str, storage: str | None, as_json: bool) -> None:
     """Show one experiment: its metrics, its best assignments, its observations."""
-    from nc_sigopt_strategy.console.experiments import print_experiment
+    from nc_sigopt_strategy.console.experiments import experiment_json, print_experiment
     from nc_sigopt_strategy.console.outcome_table import table_console
 
+    if as_json:
+        print_json(experiment_json(_connection(storage), experiment_id))
+        return
     print_experiment(_connection(storage), experiment_id, table_console())
+
+
+_SERVER = click.option(
+    "--server",
+    metavar="URL",
+    help="A SigOpt server instead of a store; its token is read from SIGOPT_API_TOKEN.",
+)
 
 
 @experiments.command("export")
 @click.argument("experiment_id", metavar="ID")
 @_STORAGE
+@_SERVER
 @click.option(
     "--output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="A .csv or .parquet file; - for CSV on standard output.",
+    help="A .csv, .parquet or .json file; - for CSV on standard output.",
 )
 @errors_as_one_line
-def export_experiment(experiment_id: str, storage: str | None, output: Path) -> None:
-    """Write one experiment's observations as a table: a row each, a column per op and metric."""
+def export_experiment(
+    experiment_id: str, storage: str | None, server: str | None, output: Path
+) -> None:
+    """Write one experiment: its observations as a table, or all of it as JSON.
+
+    A table has a row for each observation and a column for each op and metric. What .json holds
+    can be imported elsewhere.
+    """
+    if output.suffix == ".json":
+        from nc_sigopt_strategy.transfer.document import write_document
+        from nc_sigopt_strategy.transfer.places import open_place
+
+        write_document(open_place(storage, server).fetch(experiment_id), output)
+        return
     from nc_sigopt_strategy.console.experiments import find_experiment
     from nc_sigopt_strategy.console.export import observation_rows, write_rows
 
+    if server is not None:
+        raise DataError(
+            f"Of an experiment on a server {output} cannot be written.",
+            "Export it as .json, import that into a store, and make the table of it there.",
+        )
     connection = _connection(storage)
     find_experiment(connection, experiment_id)
     write_rows(observation_rows(connection, experiment_id), output)
 
 
-def _connection(storage: str | None) -> Any:
-    from nc_sigopt_strategy.console.experiments import open_existing
+@experiments.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--observations",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Its observations, as .csv or .json, where FILE holds none.",
+)
+@_STORAGE
+@_SERVER
+@click.option("--project", default=DEFAULT_PROJECT_ID, show_default=True, help="Its project.")
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="KEY",
+    help="Leave this key of the experiment out, such as linear_constraints.",
+)
+@errors_as_one_line
+def import_experiment(
+    file: Path, observations: Path | None, project: str, without: tuple[str, ...], **place: Any
+) -> None:
+    """Make an experiment anew, with all its observations, and print its id.
 
-    return open_existing(storage)
+    FILE is what export wrote, an experiment as SigOpt's API shows it (.json), or the file from
+    which SigOpt's command line makes one (.yml).
+    """
+    from nc_sigopt_strategy.transfer.document import read_experiment
+    from nc_sigopt_strategy.transfer.places import open_place
+
+    document = read_experiment(file, observations)
+    target = open_place(place["storage"], place["server"], project=project)
+    click.echo(target.store(document, project, without))
+
+
+def _connection(storage: str | None) -> Any:
+    """A connection to a store that is there: looking at it must not make one."""
+    from nc_sigopt_strategy.transfer.places import open_place
+
+    return open_place(storage, None).connection

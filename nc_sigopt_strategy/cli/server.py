@@ -64,6 +64,24 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Requests worked on at once.",
 )
 @click.option("--dashboard-url", metavar="URL", help="For a link on the server's page.")
+@click.option(
+    "--files",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for the files of runs, such as images; without it none are kept.",
+)
+@click.option(
+    "--max-file-mib",
+    default=64.0,
+    type=click.FloatRange(0, min_open=True),
+    show_default=True,
+    help="Largest of these files.",
+)
+@click.option(
+    "--public-url",
+    metavar="URL",
+    help="The server's address as clients know it, where a proxy does not hand on their Host.",
+)
 @click.option("--quiet", is_flag=True, help="No line per request on standard error.")
 @errors_as_one_line
 def serve(storage: str | None, **options: Any) -> None:
@@ -96,6 +114,9 @@ def serve(storage: str | None, **options: Any) -> None:
             concurrency=options["concurrency"],
             access_log=not options["quiet"],
             dashboard_url=options["dashboard_url"],
+            files=options["files"],
+            max_file_bytes=int(options["max_file_mib"] * MIB),
+            public_url=options["public_url"],
         ),
     ).run(click.echo, lambda line: click.echo(line, err=True))
 

@@ -38,10 +38,15 @@ class Server:
     is_ours: bool
 
 
-def open_server(token: str, settings: Settings) -> Server:
+def open_server(token: str, settings: Settings, *, writes: bool = True) -> Server:
     """Connect to a SigOpt server and check that it can be used.
 
     The project of a new experiment is there afterwards.
+
+    Args:
+        token: SigOpt API token.
+        settings: Where the server is, and how to connect.
+        writes: Whether anything is to be made or changed there; if not, no project is made.
 
     Raises:
         SettingsError: The token would travel without TLS, or the server's URL is none.
@@ -52,7 +57,8 @@ def open_server(token: str, settings: Settings) -> Server:
     address = _address_for(connection, settings)
     _configure(connection, address, settings)
     try:
-        return Server(connection, address, _check(connection, address, settings))
+        is_ours = _check(connection, address, settings, writes=writes)
+        return Server(connection, address, is_ours)
     except SigOptException as error:
         problem = explain(connection, address, error)
     # Raised here and not in the handler: as its context the client's exception would hang on to
@@ -129,7 +135,7 @@ def _refuse_plain_http(connection: Any, address: Address, settings: Settings) ->
         )
 
 
-def _check(connection: Any, address: Address, settings: Settings) -> bool:
+def _check(connection: Any, address: Address, settings: Settings, *, writes: bool) -> bool:
     """Whether the server is ours, after checking that it can be used.
 
     Raises:
@@ -143,7 +149,7 @@ def _check(connection: Any, address: Address, settings: Settings) -> bool:
             "and its answer is none.",
             WAYS_OUT,
         )
-    if token.get("permissions") == "read":
+    if writes and token.get("permissions") == "read":
         raise ServerError(
             f"The API token may only read on {address.url}, so no experiment can be recorded.",
             "Use a token that may write.",
@@ -154,7 +160,7 @@ def _check(connection: Any, address: Address, settings: Settings) -> bool:
             "Use the API token of a client, not that of a user.",
         )
     # An experiment that is there already has its project.
-    if settings.sigopt_experiment_id is None:
+    if writes and settings.sigopt_experiment_id is None:
         project_id = settings.sigopt_project_id
         project = ensure_project(connection, project_id, token["client"])
         if project.created:

@@ -10,38 +10,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nc_sigopt_strategy.client.connections import default_storage_url, open_embedded
 from nc_sigopt_strategy.console.cells import accuracy_text
-from nc_sigopt_strategy.engine.database.location import Location
-from nc_sigopt_strategy.errors import ExperimentError, StoreError
+from nc_sigopt_strategy.errors import ExperimentError
+from nc_sigopt_strategy.experiments.lease import Lease, Standing, Worker
 from nc_sigopt_strategy.results.metric_names import ACCURACY, LATENCY
+from nc_sigopt_strategy.results.run_facts import DIED, RUNNING
 
-
-def open_existing(storage_url: str | None) -> Any:
-    """A connection to a store that is there: looking at it must not make one.
-
-    Args:
-        storage_url: Optuna storage URL; ``None``: the file in the user's data folder.
-
-    Raises:
-        StoreError: There is no such file, or it cannot be used.
-    """
-    location = Location(storage_url or default_storage_url())
-    if location.path is not None and not location.path.is_file():
-        raise StoreError(
-            f"There is no store {location.path}.",
-            "Name one with --storage: a run of nc-sigopt leaves sigopt/experiments.sqlite3 in its "
-            "run folder, for instance.",
-        )
-    return open_embedded(storage_url)
+FINISHED, PAUSED = "finished", "paused"
 
 
 def list_rows(connection: Any) -> list[dict[str, Any]]:
     """All experiments of a ``sigopt.Connection`` as JSON-safe data.
 
-    ``begun`` and ``updated`` are local times in ISO 8601. ``best`` has the values of the best
-    assignments so far by name, in the metrics' own units (latencies in seconds); ``None`` while
-    no observation meets all thresholds.
+    ``begun`` and ``updated`` are local times in ISO 8601; ``state`` is ``state_of``'s. ``best``
+    has the values of the best assignments so far by name, in the metrics' own units (latencies in
+    seconds); ``None`` while no observation meets all thresholds.
     """
     rows = []
     for experiment in connection.experiments().fetch().iterate_pages():
@@ -52,7 +35,7 @@ def list_rows(connection: Any) -> list[dict[str, Any]]:
             {
                 "id": str(experiment.id),
                 "name": experiment.name,
-                "state": experiment.state,
+                "state": state_of(connection, experiment),
                 "observations": experiment.progress.observation_count
                 if experiment.progress
                 else 0,
@@ -63,6 +46,27 @@ def list_rows(connection: Any) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def state_of(connection: Any, experiment: Any) -> str:
+    """What goes on in an active experiment.
+
+    Returns:
+        ``running`` (a worker holds an open suggestion), ``died`` (the worker that held one is
+        gone), ``finished`` (its budget is used) or ``paused`` (nobody works on it and some budget
+        is left).
+    """
+    onlooker = Worker("")
+    pages = connection.experiments(experiment.id).suggestions().fetch(state="open")
+    leases = [Lease.from_metadata(_metadata(open_one)) for open_one in pages.iterate_pages()]
+    standings = {onlooker.standing(lease) for lease in leases if lease is not None}
+    if Standing.ALIVE in standings:
+        return RUNNING
+    if Standing.ABANDONED in standings:
+        return DIED
+    done = experiment.progress.observation_count if experiment.progress else 0
+    budget = experiment.observation_budget
+    return FINISHED if budget is not None and done >= budget else PAUSED
 
 
 def print_experiments(connection: Any, console: Console) -> None:
@@ -104,6 +108,20 @@ def find_experiment(connection: Any, experiment_id: str) -> Any:
     return experiment
 
 
+def experiment_json(connection: Any, experiment_id: str) -> dict[str, Any]:
+    """One experiment as SigOpt's API shows it, with ``best_assignments`` and ``observations``.
+
+    Raises:
+        ExperimentError: There is none with that id.
+    """
+    shown: dict[str, Any] = find_experiment(connection, experiment_id).to_json()
+    endpoint = connection.experiments(experiment_id)
+    for name in ("best_assignments", "observations"):
+        pages = getattr(endpoint, name)().fetch().iterate_pages()
+        shown[name] = [found.to_json() for found in pages]
+    return shown
+
+
 def print_experiment(connection: Any, experiment_id: str, console: Console) -> None:
     """Show one experiment: settings, best assignments, observations.
 
@@ -111,8 +129,9 @@ def print_experiment(connection: Any, experiment_id: str, console: Console) -> N
         ExperimentError: There is none with that id.
     """
     experiment = find_experiment(connection, experiment_id)
+    state = state_of(connection, experiment)
     _print_store(connection, console)
-    _print(console, f"experiment {experiment.id}: {experiment.name} ({experiment.state})")
+    _print(console, f"experiment {experiment.id}: {experiment.name} ({state})")
     for metric in experiment.metrics or ():
         parts = [metric.name, metric.strategy, metric.objective]
         if metric.threshold is not None:
@@ -167,8 +186,8 @@ def _value(value: Any) -> str:
     return text if value.value_stddev is None else f"{text} ± {value.value_stddev:.2g}"
 
 
-def _metadata(observation: Any) -> Mapping[str, Any]:
-    return dict(observation.metadata.to_json()) if observation.metadata is not None else {}
+def _metadata(resource: Any) -> Mapping[str, Any]:
+    return dict(resource.metadata.to_json()) if resource.metadata is not None else {}
 
 
 def _store(connection: Any) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nc_sigopt_strategy.console.cells import accuracy_text, seconds_text
+from nc_sigopt_strategy.results.finalist import Finalist
 from nc_sigopt_strategy.results.outcome import Outcome
 
 # Where nobody's window bounds it (a file, a CI log), tables get the width they look best in.
@@ -79,6 +80,7 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
         elif outcome.fp32_latency_seconds:
             text = f"{outcome.fp32_latency_seconds / latency:.2f}, from the trials"
             rows.append(("speed-up over FP32", text))
+    rows += _rows_of_other_data(outcome.best_finalist)
     rows += [
         (
             f"batch of {one.batch_size}",
@@ -98,6 +100,18 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
     if outcome.costliest_ops:
         costs = ", ".join(f"{c.op} ({c.accuracy_cost:+.4f})" for c in outcome.costliest_ops)
         rows.append(("costliest ops in int8", costs))
+    return rows
+
+
+def _rows_of_other_data(finalist: Finalist | None) -> list[tuple[str, str]]:
+    if finalist is None:
+        return []
+    rows = []
+    if finalist.bound_probability is not None:
+        text = f"a probability of {finalist.bound_probability:.2f}, on other data of the kind"
+        rows.append(("keeps the bound with", text))
+    if finalist.confirmed_accuracy is not None:
+        rows.append(("accuracy by confirm_func", accuracy_text(finalist.confirmed_accuracy)))
     return rows
 
 

@@ -26,6 +26,22 @@ class ApiError(Exception):
         return {"message": self.message, "status": self.status}
 
 
+class MovedError(ApiError):
+    """What is asked for stands elsewhere.
+
+    Args:
+        location: Its path.
+    """
+
+    def __init__(self, location: str) -> None:
+        super().__init__(301, f"Moved permanently to {location}")
+        self.location = location
+
+    def body(self) -> dict[str, Any]:
+        """The JSON, with where it stands."""
+        return {**super().body(), "location": self.location}
+
+
 def bad_request(message: str) -> ApiError:
     """An error of the caller's: 400."""
     return ApiError(400, message)

@@ -28,11 +28,13 @@ class Engine:
     Attributes:
         store: Where experiments are kept.
         proposer: Who names the next assignments.
+        keeps_files: Whether somebody takes the bytes of runs' files.
         clock: How long the sampler has taken.
     """
 
     store: Store
     proposer: Proposer
+    keeps_files: bool = False
     clock: SamplerClock = field(default_factory=SamplerClock)
     _turns: dict[int, threading.Lock] = field(default_factory=dict)
 

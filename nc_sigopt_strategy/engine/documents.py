@@ -77,8 +77,8 @@ def tag(tag_id: int, stored: Mapping[str, Any]) -> JsonObject:
     }
 
 
-def project(stored: Mapping[str, Any], experiment_count: int) -> JsonObject:
-    """A project."""
+def project(stored: Mapping[str, Any], experiments: int, runs: int) -> JsonObject:
+    """A project with how many experiments and runs it has."""
     return {
         "object": "project",
         "id": stored["id"],
@@ -88,14 +88,14 @@ def project(stored: Mapping[str, Any], experiment_count: int) -> JsonObject:
         "created": stored["created"],
         "updated": stored["updated"],
         "metadata": stored["metadata"],
-        "experiment_count": experiment_count,
-        "training_run_count": 0,
+        "experiment_count": experiments,
+        "training_run_count": runs,
         "deleted": stored["deleted"],
     }
 
 
 def experiment(experiment_id: int, found: ExperimentDescription, progress: Progress) -> JsonObject:
-    """An experiment with its progress."""
+    """An experiment with its progress; one of runs has ``budget`` for ``observation_budget``."""
     return {
         "object": "experiment",
         "id": str(experiment_id),
@@ -107,10 +107,10 @@ def experiment(experiment_id: int, found: ExperimentDescription, progress: Progr
         "updated": max(found.updated, progress.updated),
         "user": None,
         "development": False,
-        "runs_only": False,
+        "runs_only": found.runs_only,
         "project": found.project,
         "metadata": found.metadata,
-        "observation_budget": found.observation_budget,
+        "budget" if found.runs_only else "observation_budget": found.observation_budget,
         "parallel_bandwidth": found.parallel_bandwidth,
         "num_solutions": found.num_solutions,
         "metrics": [_metric(metric) for metric in found.metrics],

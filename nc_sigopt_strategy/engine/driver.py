@@ -33,6 +33,7 @@ class EmbeddedDriver:
         seed: With the same seed and the same history the same suggestion follows, in whatever
             process; ``None`` for another one each time.
         proposer: Who names the next assignments, instead of this sampler with this seed.
+        keeps_files: Whether somebody takes the bytes of runs' files; they are refused otherwise.
 
     Attributes:
         storage_url: The URL without a password, for messages.
@@ -49,6 +50,7 @@ class EmbeddedDriver:
         sampler: str = DEFAULT_SAMPLER,
         seed: int | None = None,
         proposer: Proposer | None = None,
+        keeps_files: bool = False,
     ) -> None:
         check_sampler_name(sampler)
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
@@ -57,7 +59,7 @@ class EmbeddedDriver:
             location = Location(storage)
             storage = Store(location, open_storage(location))
         self._store = storage
-        self._engine = Engine(storage, proposer or Proposer(sampler, seed))
+        self._engine = Engine(storage, proposer or Proposer(sampler, seed), keeps_files)
         self.storage_url = self._store.location.display
 
     def request(

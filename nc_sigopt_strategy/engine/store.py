@@ -24,10 +24,11 @@ from nc_sigopt_strategy.engine.database.database import MAX_ID, Database
 from nc_sigopt_strategy.engine.database.journal import last_written
 from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.engine.database.own_tables import SuggestionMetadata, Tags
+from nc_sigopt_strategy.engine.database.run_tables import Runs
 from nc_sigopt_strategy.engine.database.studies import Studies
 from nc_sigopt_strategy.engine.database.trial_changes import Change, change_trials
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, finish_trial, start_trial
-from nc_sigopt_strategy.engine.history.description import FORMAT_VERSION, ExperimentDescription
+from nc_sigopt_strategy.engine.history.description import FORMAT_VERSIONS, ExperimentDescription
 from nc_sigopt_strategy.engine.history.history import History
 from nc_sigopt_strategy.engine.history.point import (
     OBSERVATION_ATTR,
@@ -83,6 +84,7 @@ class Store:
         self._studies = Studies(self._database)
         self._metadata = SuggestionMetadata(self._database)
         self.tags = Tags(self._database)
+        self.runs = Runs(self._database)
         self._lock = threading.Lock()
         self._parsed: OrderedDict[int, tuple[str, ExperimentDescription]] = OrderedDict()
         self._histories: OrderedDict[int, History] = OrderedDict()
@@ -296,10 +298,10 @@ class Store:
                 self._parsed.move_to_end(study_id)
                 return known[1]
         stored = json.loads(text)
-        if stored.get("format") != FORMAT_VERSION:
+        if stored.get("format") not in FORMAT_VERSIONS:
             raise StoreError(
                 f"An experiment in the store {self.location.display} has format "
-                f"{stored.get('format')}, this version reads {FORMAT_VERSION}.",
+                f"{stored.get('format')}, this version reads up to {FORMAT_VERSIONS[-1]}.",
                 "Update this package, or name another store.",
             )
         experiment = ExperimentDescription.from_stored(stored)

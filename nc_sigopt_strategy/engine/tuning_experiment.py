@@ -10,12 +10,15 @@ from optuna.trial import FrozenTrial
 from nc_sigopt_strategy.engine.history.description import ExperimentDescription, Metric
 from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR
 from nc_sigopt_strategy.sampling import Reading, TuningExperiment
+from nc_sigopt_strategy.sampling.probes import Probing
+from nc_sigopt_strategy.settings.choices import EVEN_ODDS
 
 # What two optimized metrics must be called to be taken for a front of models.
 LATENCY, ACCURACY = "latency", "accuracy"
 # The stored metric that holds output noise, and what the record calls what samplers use of it.
 OUTPUT_NOISE = "output_noise"
-OP_GRAPH, BASELINE_ACCURACY = "op_graph", "baseline_accuracy"
+OP_GRAPH, BASELINE_ACCURACY, PROBES = "op_graph", "baseline_accuracy", "probes"
+BOUND_CONFIDENCE = "bound_confidence"
 
 
 def tuning_experiment(
@@ -41,6 +44,7 @@ def tuning_experiment(
         )
 
     known = record or {}
+    probing = Probing.from_json(known.get(PROBES))
     return TuningExperiment(
         read=read,
         accuracy_threshold=None if accuracy is None else accuracy.threshold,
@@ -48,6 +52,8 @@ def tuning_experiment(
         baseline_accuracy=known.get(BASELINE_ACCURACY),
         op_graph=known.get(OP_GRAPH),
         wants_front=accuracy is not None and accuracy.strategy == "optimize",
+        probes=() if probing is None else probing.found,
+        bound_confidence=known.get(BOUND_CONFIDENCE, EVEN_ODDS),
     )
 
 

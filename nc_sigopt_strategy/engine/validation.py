@@ -122,28 +122,26 @@ def query_integer(value: Any, what: str) -> int:
     return integer(value, what)
 
 
-def metadata(value: Any) -> JsonObject | None:
+def metadata(value: Any, what: str = "metadata") -> JsonObject | None:
     """Metadata within SigOpt's limits; entries that are null are dropped."""
     if value is None:
         return None
-    entries = object_(value, "metadata")
+    entries = object_(value, what)
     if len(entries) > MAX_METADATA_KEYS:
-        raise bad_request(
-            f"metadata must have at most {MAX_METADATA_KEYS} keys, got {len(entries)}"
-        )
+        raise bad_request(f"{what} must have at most {MAX_METADATA_KEYS} keys, got {len(entries)}")
     kept: JsonObject = {}
     for key, entry in entries.items():
-        name(key, "metadata key", MAX_METADATA_KEY_LENGTH)
+        name(key, f"{what} key", MAX_METADATA_KEY_LENGTH)
         if entry is None:
             continue
         if isinstance(entry, str):
             if len(entry) > MAX_METADATA_VALUE_LENGTH:
                 raise bad_request(
-                    f"The length of metadata.{key} must be less than or equal to "
+                    f"The length of {what}.{key} must be less than or equal to "
                     f"{MAX_METADATA_VALUE_LENGTH}, got {len(entry)}"
                 )
         else:
-            number(entry, f"metadata.{key}")
+            number(entry, f"{what}.{key}")
         kept[key] = entry
     return kept
 

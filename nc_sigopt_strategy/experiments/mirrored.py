@@ -19,7 +19,7 @@ from typing import Any
 
 from nc_sigopt_strategy.experiments.lease import Standing
 from nc_sigopt_strategy.experiments.outbox import KEY, Entry, Outbox
-from nc_sigopt_strategy.experiments.record import ExperimentRecord
+from nc_sigopt_strategy.experiments.record import ExperimentRecord, is_probed
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
 from nc_sigopt_strategy.experiments.suggestion import Place, Suggestion
 from nc_sigopt_strategy.results.trial_record import TrialRecord
@@ -27,6 +27,8 @@ from nc_sigopt_strategy.results.trial_record import TrialRecord
 # Metadata of local suggestions that stand for another worker's.
 _SUGGESTION, _OBSERVATION = "server_suggestion", "server_observation"
 SERVER_ORIGIN = "server"
+# So many trials at most know less together than probes do.
+_PROBES_HELP = 20
 
 
 class MirroredExperiment:
@@ -54,7 +56,7 @@ class MirroredExperiment:
         self.name = local.name
         self._server_suggests = server_suggests
         self._record_due = False
-        self._has_reference = False
+        self._has_what_others_measured = False
         self._keys: dict[str, str] = {}
         # Local suggestions that stand for what others have open on the server, by its id there.
         self._copies: dict[str, Suggestion] = {}
@@ -220,8 +222,8 @@ class MirroredExperiment:
             for document in reversed(list(self.remote.observation_documents())):
                 if str(document.id) not in self._outbox.known:
                     self._import(document, threshold)
-        if not self._has_reference:
-            self._pull_reference()
+        if not self._has_what_others_measured:
+            self._pull_record()
 
     def _copy_open(self) -> list[Suggestion]:
         """What other workers have open on the server; the local store has the same afterwards."""
@@ -240,13 +242,22 @@ class MirroredExperiment:
             self.local.withdraw(self._copies.pop(suggestion_id))
         return there
 
-    def _pull_reference(self) -> None:
-        record = self.local.read_record()
-        if record.reference is None:
-            record = dataclasses.replace(record, reference=self.remote.read_record().reference)
-            if record.reference is not None:
+    def _pull_record(self) -> None:
+        """The reference and the probes of whoever began; later on probes would bring little."""
+        known, early = self.local.read_record(), self.local.observed < _PROBES_HELP
+        if known.reference is None or (early and not is_probed(known)):
+            there = self.remote.read_record()
+            record = dataclasses.replace(
+                known,
+                reference=known.reference or there.reference,
+                probing=there.probing if not is_probed(known) else known.probing,
+            )
+            if record != known:
                 self.local.write_record(record)
-        self._has_reference = record.reference is not None
+            known = record
+        self._has_what_others_measured = known.reference is not None and (
+            is_probed(known) or not early
+        )
 
     def _import(self, document: Any, threshold: float | None) -> None:
         record, fingerprint = self.local.trial_of(document, threshold)

@@ -143,6 +143,8 @@ class ModelJob:
         kwargs = dict(self.strategy_kwargs)
         if pipeline.stored_metrics_func is not None:
             kwargs.setdefault("stored_metrics_func", pipeline.stored_metrics_func)
+        if pipeline.confirm_func is not None:
+            kwargs.setdefault("confirm_func", pipeline.confirm_func)
         options = self.options
         given = Given(
             self.path,

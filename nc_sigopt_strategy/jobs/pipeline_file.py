@@ -35,6 +35,8 @@ class Pipeline:
         batch_size: How many inputs that batch holds.
         stored_metrics_func: Gets the framework's model, returns further metrics of a trial by
             name; the user's, if there is one.
+        confirm_func: Gets the framework's model, returns its accuracy on other data; the user's,
+            if there is one.
     """
 
     calib_dataloader: Any
@@ -42,10 +44,11 @@ class Pipeline:
     batch: Any
     batch_size: int
     stored_metrics_func: StoredMetricsFunc | None = None
+    confirm_func: Callable[[Any], Any] | None = None
 
 
 def read_pipeline(path: Path, *, named_by: str) -> Pipeline:
-    """What the file defines: ``calib_dataloader``, ``eval_func``, maybe ``stored_metrics_func``.
+    """What the file defines: ``calib_dataloader``, ``eval_func``, and perhaps further functions.
 
     Args:
         path: The file; it is run.
@@ -73,9 +76,15 @@ def read_pipeline(path: Path, *, named_by: str) -> Pipeline:
             f"stored_metrics_func in {path} is {stored_metrics!r}, not a function.",
             "It gets the model and returns metrics by name, such as {'f1': 0.8}; or leave it out.",
         )
+    confirm = getattr(module, "confirm_func", None)
+    if confirm is not None and not callable(confirm):
+        raise DataError(
+            f"confirm_func in {path} is {confirm!r}, not a function.",
+            "It gets the model and returns its accuracy on other data; or leave it out.",
+        )
     inputs = _first_inputs(loader, path)
     size = len(inputs) if hasattr(inputs, "__len__") and not isinstance(inputs, dict) else 1
-    return Pipeline(loader, eval_func, inputs, size, stored_metrics)
+    return Pipeline(loader, eval_func, inputs, size, stored_metrics, confirm)
 
 
 def check_runs(path: Path, batch: Any, open_session: Callable[[], ModelSession]) -> None:

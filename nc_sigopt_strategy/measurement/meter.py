@@ -71,6 +71,7 @@ class Meter:
         clock: Monotonic seconds; deadlines are readings of it.
 
     Attributes:
+        clock: As given.
         reference_seconds: The reference's latency; ``None`` before it is fixed.
         fp32_seconds: FP32's latency; ``None`` before the reference is fixed.
         fp32_stderr: Its standard error; 0 where a ``latency_func`` says it.
@@ -93,7 +94,7 @@ class Meter:
         self._repeats = repeats
         self._seed = seed
         self._latency_func = latency_func
-        self._clock = clock
+        self.clock = clock
         self._timed = TimedBatches(batches, latency_batch_size) if batches else None
         self._fp32_model = fp32_model
         self._reference: ModelSession | None = None
@@ -174,7 +175,7 @@ class Meter:
             decided: Whether a comparison says enough; if not, more rounds are timed.
             deadline: The clock's reading when no more are.
         """
-        until = self._clock() + MOST_SECONDS
+        until = self.clock() + MOST_SECONDS
         until = until if deadline is None else min(until, deadline)
         named = {
             **{str(number): model for number, model in models.items()},
@@ -188,7 +189,7 @@ class Meter:
                 ),
                 rounds=MINIMUM_ROUNDS if self.uses_latency_func else FINALIST_ROUNDS,
                 minimum=MINIMUM_ROUNDS,
-                is_time=lambda: self._clock() < until,
+                is_time=lambda: self.clock() < until,
             )
 
     def by_batch(self, model: Any, *, deadline: float | None = None) -> list[BatchLatency]:
@@ -210,7 +211,7 @@ class Meter:
                     rounds=FINALIST_ROUNDS,
                     seed=self._seed,
                     deadline=deadline,
-                    clock=self._clock,
+                    clock=self.clock,
                 )
                 speedup = paired_ratio(samples[FP32], samples["model"])
                 seconds = statistics.median(samples["model"])
@@ -250,7 +251,7 @@ class Meter:
                 seed=self._seed,
                 deadline=until,
                 minimum=minimum,
-                clock=self._clock,
+                clock=self.clock,
             )
             return
         with contextlib.ExitStack() as stack:
@@ -266,7 +267,7 @@ class Meter:
                 seed=self._seed,
                 deadline=until,
                 minimum=minimum,
-                clock=self._clock,
+                clock=self.clock,
             )
 
     def _outputs_of_fp32(self) -> list[list[Array]]:
@@ -327,7 +328,7 @@ class Meter:
             rounds=rounds,
             warmup=WARMUP,
             seed=self._seed,
-            clock=self._clock,
+            clock=self.clock,
         )
 
     def _as_measurement(self, estimate: RatioEstimate, noise: float | None) -> Measurement:

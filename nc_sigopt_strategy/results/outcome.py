@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nc_sigopt_strategy.results.finalist import Finalist
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.trial_record import TrialRecord, json_safe
 
@@ -136,6 +137,11 @@ class Outcome:
             see ``CalibrationUsage``. ``None`` where INC always does it.
         front: With the goal "pareto" the trials that no other beats in accuracy and latency at
             once, fastest first; else empty.
+        finalists: With a bound the models that were timed side by side at the end, the returned
+            one among them, and how probable it is that each keeps the bound.
+        bound_confidence: How probable that had to be; ``None`` where nobody asked.
+        most_probable: Where no model that met the bound was probable enough, the one that was most
+            so.
         session_options: The ``onnxruntime_session_options`` that all latencies were measured
             with; ``None`` for the defaults and for TensorFlow.
         ops_by_type: Type to how many ops of the model that is returned run in it, by what was
@@ -181,6 +187,9 @@ class Outcome:
     tied: tuple[int, ...] = ()
     calibration: Mapping[str, Any] | None = None
     front: tuple[TrialRecord, ...] = ()
+    finalists: tuple[Finalist, ...] = ()
+    bound_confidence: float | None = None
+    most_probable: Finalist | None = None
     session_options: Mapping[str, Any] | None = None
     ops_by_type: Mapping[str, int] = field(default_factory=dict)
     other_bounds: tuple[OtherBound, ...] = ()
@@ -202,6 +211,12 @@ class Outcome:
         below = f"<br><small>{rest}</small>" if self.verdict else ""
         return f"<div>{heading}<strong>{first}</strong>{below}</div>"
 
+    @property
+    def best_finalist(self) -> Finalist | None:
+        """What was found out of ``best`` at the end; ``None`` where there are no finalists."""
+        number = None if self.best is None else self.best.number
+        return next((one for one in self.finalists if one.trial == number), None)
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-safe dict with the schema's version."""
         return {"schema_version": SCHEMA_VERSION, **json_safe(dataclasses.asdict(self))}
@@ -219,6 +234,9 @@ class Outcome:
         values["costliest_ops"] = tuple(OpCost(**cost) for cost in values.get("costliest_ops", ()))
         values["tied"] = tuple(values.get("tied", ()))
         values["front"] = tuple(TrialRecord.from_json(trial) for trial in values.get("front", ()))
+        values["finalists"] = tuple(map(Finalist.from_json, values.get("finalists", ())))
+        if values.get("most_probable") is not None:
+            values["most_probable"] = Finalist.from_json(values["most_probable"])
         values["op_contributions"] = tuple(
             OpContribution(**contribution) for contribution in values.get("op_contributions", ())
         )

@@ -76,18 +76,25 @@ class TrialHistory:
         counts = Counter(record.worker for record in self.records if record.worker is not None)
         return dict(sorted(counts.items())) if len(counts) > 1 else {}
 
-    def finalists(self, count: int, latency: Latency | None = None) -> list[TrialRecord]:
+    def finalists(
+        self,
+        count: int,
+        latency: Latency | None = None,
+        among: Sequence[TrialRecord] | None = None,
+    ) -> list[TrialRecord]:
         """The ``count`` fastest trials that met the bound, and the default one if it met it.
 
         Args:
             count: How many.
             latency: What a trial's latency is taken to be; by default what was measured.
+            among: Those that may win; ``None`` for all.
         """
-        found = fastest_feasible(self.records, count, latency)
+        allowed = self.records if among is None else among
+        found = fastest_feasible(allowed, count, latency)
         default = self.default
         if default is None or not default.meets_bound or default in found:
             return found
-        return [*found, default]
+        return [*found, default] if default in allowed else found
 
     @property
     def default(self) -> TrialRecord | None:

@@ -8,6 +8,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from nc_sigopt_strategy.sampling.probes import Probe
+from nc_sigopt_strategy.settings.choices import EVEN_ODDS
+
 # User attribute of a trial that was taken back before it was run. Its state is FAIL, which
 # Optuna's own samplers skip; a sampler that counts used points must skip it too, so that the
 # point can be suggested again.
@@ -56,6 +59,9 @@ class TuningExperiment:
         op_graph: Ops and edges as the experiment's record keeps them (see
             ``quantization.op_space``); ``None`` where there is none.
         wants_front: Whether accuracy is optimized too, without a threshold.
+        probes: What was measured outside of trials.
+        bound_confidence: How probable it must be that the winner keeps the bound on other data,
+            above 0 and below 1.
     """
 
     read: Callable[[FrozenTrial], Reading]
@@ -64,3 +70,5 @@ class TuningExperiment:
     baseline_accuracy: float | None = None
     op_graph: Mapping[str, Any] | None = None
     wants_front: bool = False
+    probes: Sequence[Probe] = ()
+    bound_confidence: float = EVEN_ODDS

@@ -32,13 +32,16 @@ from nc_sigopt_strategy.server.limits import RateLimit, Room
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
 from nc_sigopt_strategy.server.route_table import always_refuses
+from nc_sigopt_strategy.server.shelf import Shelf
 from nc_sigopt_strategy.server.tokens import Token
 
 API_PREFIX = "/v1/"
-VERBS = ("GET", "POST", "PUT", "DELETE")
-_BODY_VERBS = ("POST", "PUT")
+VERBS = ("GET", "POST", "PUT", "MERGE", "DELETE")
+_BODY_VERBS = ("POST", "PUT", "MERGE")
 # Whatever such a body becomes, it is small beside the limits.
 _SMALL_BODY_BYTES = 64 * 1024
+# What asks the sampler: the id of the experiment stands second.
+_SUGGESTED_BY = (("experiments", "suggestions"), ("aiexperiments", "training_runs"))
 # Threads that the suggestions of one experiment take: one at work, one that reads ahead.
 _SUGGESTING = 2
 _LOG = logging.getLogger(__name__)
@@ -60,6 +63,7 @@ class Api:
         tokens: Where tokens are looked up.
         options: Limits.
         clock: Seconds, by which a token is remembered.
+        shelf: Keeps the files of runs; ``None`` where none are kept.
     """
 
     def __init__(
@@ -68,8 +72,10 @@ class Api:
         tokens: TokenBook,
         options: ServerOptions,
         clock: Callable[[], float] = time.monotonic,
+        shelf: Shelf | None = None,
     ) -> None:
         self._driver = driver
+        self._shelf = shelf
         self._options = options
         self._pool = ThreadPoolExecutor(options.concurrency, thread_name_prefix="engine")
         # A thread of its own: a flood of unknown tokens must not keep the engine's threads busy.
@@ -153,6 +159,8 @@ class Api:
                 document, timing = await _run(
                     self._pool, self._work, method, path, given, token, caller
                 )
+        if self._shelf is not None and document.get("object") == "file":
+            document = self._shelf.with_address(document, method, self._base(scope))
         if headers.get("x-response-content") == "skip":
             return Response(status_code=204, headers={**API_HEADERS, "server-timing": timing})
         return json_response(document, 200, {"server-timing": timing})
@@ -164,7 +172,7 @@ class Api:
         They are made one after the other. Waiting in threads, those of one experiment would keep
         all threads from everybody else.
         """
-        if method != "POST" or path[2:] != ["suggestions"]:
+        if method != "POST" or (path[0], *path[2:]) not in _SUGGESTED_BY:
             yield
             return
         turn = self._turns.setdefault(path[1], asyncio.Semaphore(_SUGGESTING))
@@ -184,6 +192,12 @@ class Api:
         claim(max(0, weight - len(body)))
         parsed = await _run(self._parser, parse_body, body)
         return lambda: parsed
+
+    def _base(self, scope: Scope) -> str:
+        """The server's address as the client knows it."""
+        if self._options.public_url is not None:
+            return self._options.public_url.rstrip("/")
+        return f"{scope['scheme']}://{Headers(scope=scope).get('host', '')}"
 
     async def _after_body(self, error: ApiError, receive: Receive, length: str | None) -> ApiError:
         """The refusal, once the body that nobody wants is out of the way."""

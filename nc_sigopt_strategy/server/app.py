@@ -5,22 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.server.access import TokenBook
 from nc_sigopt_strategy.server.answers import caller_of, json_response
 from nc_sigopt_strategy.server.api import API_PREFIX, Answering, Api
-from nc_sigopt_strategy.server.home import home_page
+from nc_sigopt_strategy.server.home import pages
 from nc_sigopt_strategy.server.openapi.document import openapi_document
 from nc_sigopt_strategy.server.options import ServerOptions
+from nc_sigopt_strategy.server.shelf import PREFIX, Shelf
 
 ACCESS_LOG = logging.getLogger("nc_sigopt_strategy.server.requests")
 
 
 class App:
-    """SigOpt's API under ``/v1/``, with ``/``, ``/health`` and ``/openapi.json``.
+    """SigOpt's API under ``/v1/``, with pages at ``/``, ``/health`` and ``/openapi.json``.
 
     Args:
         driver: The engine.
@@ -37,9 +40,10 @@ class App:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options or ServerOptions()
-        self._api = Api(driver, tokens, self._options, clock)
+        self._shelf = _shelf_of(driver, self._options)
+        self._api = Api(driver, tokens, self._options, clock, self._shelf)
         self._open = {
-            "/": home_page(self._options.dashboard_url),
+            **pages(self._options.dashboard_url),
             "/health": json_response({"status": "ok"}, 200),
             "/openapi.json": json_response(openapi_document(), 200),
         }
@@ -59,6 +63,9 @@ class App:
         if path.startswith(API_PREFIX):
             await self._api(scope, receive, send)
             return
+        if self._shelf is not None and path.startswith(PREFIX):
+            await self._shelf(scope, receive, send)
+            return
         response = self._open.get(path)
         if response is None:
             response = _error(404, f"There is no path {path[:200]}")
@@ -72,6 +79,19 @@ class App:
         await receive()
         self._api.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _shelf_of(driver: Answering, options: ServerOptions) -> Shelf | None:
+    if options.files is None:
+        return None
+
+    def described(file_id: str) -> dict[str, Any] | None:
+        try:
+            return driver.answer("GET", ["files", file_id], {})
+        except ApiError:
+            return None
+
+    return Shelf(options.files, options.max_file_bytes, described)
 
 
 class _Logged:

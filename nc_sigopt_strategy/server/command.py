@@ -58,7 +58,12 @@ class ServeCommand:
                 "Of --tls-cert and --tls-key only one is given.", "Give both, or none."
             )
         tokens = TokenStore(self.storage_url)
-        driver = EmbeddedDriver(self.storage_url, sampler=self.sampler, seed=self.seed)
+        driver = EmbeddedDriver(
+            self.storage_url,
+            sampler=self.sampler,
+            seed=self.seed,
+            keeps_files=self.options.files is not None,
+        )
         try:
             listener = listening_socket(self.host, self.port)
             scheme = "http" if self.certificate is None else "https"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 MIB = 1024 * 1024
 
@@ -29,6 +30,9 @@ class ServerOptions:
             closed.
         access_log: Whether each request is logged.
         dashboard_url: Where the dashboard is; ``None`` for no link.
+        files: Folder for the files of runs; ``None`` keeps none.
+        max_file_bytes: The largest of them.
+        public_url: The server's address as clients know it; ``None`` goes by their requests.
     """
 
     max_body_bytes: int = 8 * MIB
@@ -45,6 +49,9 @@ class ServerOptions:
     connections_per_peer: int = 128
     access_log: bool = True
     dashboard_url: str | None = None
+    files: Path | None = None
+    max_file_bytes: int = 64 * MIB
+    public_url: str | None = None
 
     @property
     def max_waiting(self) -> int:

@@ -146,6 +146,14 @@ def _some_seconds(key: str, value: object) -> float | None:
     return seconds
 
 
+def _odds(key: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+        raise _wrong(key, "a probability above 0 and below 1, such as 0.95", value)
+    return float(value)
+
+
 def _flag(key: str, value: object) -> bool | None:
     if value is not None and not isinstance(value, bool):
         raise _wrong(key, "True or False", value)
@@ -249,6 +257,8 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "calibration_cache": _path,
     "finishing": _one_of(*FINISHINGS),
     "finalists": _whole(1),
+    "bound_confidence": _odds,
+    "confirm_func": _function("its accuracy"),
     "latency_func": _function("seconds"),
     "stored_metrics_func": _function("a dict of metrics"),
     "latency_repeats": _whole(2),

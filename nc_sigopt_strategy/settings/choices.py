@@ -9,8 +9,9 @@ CONSTRAINT, PARETO = GOALS = ("constraint", "pareto")
 LOCAL, SERVER = SUGGESTIONS = ("local", "server")
 # What the options of an op are taken from.
 PRESETS = ("dtype", "int8", "full")
-# Calibrate once; so, with the digits that INC loses on TensorFlow; in each trial, as INC does.
-EXACT, AS_PRINTED, STOCK = CALIBRATIONS = ("exact", "as_printed", "stock")
+# Calibrate once and fit weights and biases to the data; once, with INC's weights; so, with the
+# digits that INC loses on TensorFlow; in each trial, as INC does.
+FITTED, EXACT, AS_PRINTED, STOCK = CALIBRATIONS = ("fitted", "exact", "as_printed", "stock")
 # Whether what Neural Compressor makes of a TensorFlow graph is rewritten to run faster.
 FINISHED, UNFINISHED = FINISHINGS = ("on", "off")
 # Of quantized activations in ONNX Runtime: U8S8, the faster one on x86, and S8S8.
@@ -21,5 +22,8 @@ DEFAULT_SAMPLER = SAMPLERS[0]
 # How long a suggestion belongs to a worker that does not renew it.
 LEASE_SECONDS = 90.0
 MAX_WORKER_NAME = 64
+# With what probability the returned model keeps the bound on other data, by default: as likely as
+# not, so that no model wins by the luck of its images.
+EVEN_ODDS = 0.5
 # Suggestions in a row that nothing is expected of, after which a run ends.
 DEFAULT_PATIENCE = 10

@@ -19,8 +19,9 @@ from nc_sigopt_strategy.settings.choices import (
     DEFAULT_EXPERIMENT_NAME,
     DEFAULT_PROJECT_ID,
     DEFAULT_SAMPLER,
-    EXACT,
+    EVEN_ODDS,
     FINISHED,
+    FITTED,
     LEASE_SECONDS,
     LOCAL,
     PARETO,
@@ -38,6 +39,7 @@ _VARIABLES = {
 }
 
 ModelLatency = Callable[[Any], float]
+ModelAccuracy = Callable[[Any], Any]
 ModelMetrics = Callable[[Any], Mapping[str, float]]
 
 
@@ -90,13 +92,20 @@ class Settings:
             ``quantization``, never with others, where it counts trials that were not faster.
         trial_timeout_seconds: A trial that takes longer is a failed one. Checked between its
             phases, because native code cannot be interrupted. 0: no limit.
-        calibration: ``exact`` calibrates once and feeds every trial; ``as_printed`` does so with
-            the digits that INC loses on TensorFlow; ``stock`` calibrates in every trial, as INC.
+        calibration: ``fitted`` calibrates once, feeds every trial and, for TensorFlow models,
+            rounds int8 weights and corrects biases as the data wants it; ``exact`` leaves weights
+            and biases to INC; ``as_printed`` too, with the digits that INC loses on TensorFlow;
+            ``stock`` calibrates in every trial, as INC.
         calibration_cache: Folder that keeps calibration statistics for later runs; default: none.
         finishing: ``on`` rewrites every TensorFlow model that Neural Compressor makes so that it
             computes the same in less time, see ``backends.finishing``; ``off`` leaves its graph
             node by node as it is. Other models are not rewritten.
         finalists: How many of the best models are timed side by side at the end.
+        bound_confidence: How probable it must be that the returned model keeps the bound on other
+            data of the same kind; above 0 and below 1.
+        confirm_func: ``confirm_func(model) -> accuracy`` on other data, in the form of the
+            evaluation's; called for FP32 and finalists. A finalist that misses the bound there,
+            counted from what FP32 reaches there, is passed over.
         latency_func: ``latency_func(model) -> seconds``, replaces our timing of a model.
         stored_metrics_func: ``stored_metrics_func(model) -> {name: value}``, further metrics of a
             model that are kept with its trial; see ``measurement.stored_metrics``.
@@ -141,10 +150,12 @@ class Settings:
     stop_at_first: bool = False
     patience: int | None = None
     trial_timeout_seconds: float = 0.0
-    calibration: str = EXACT
+    calibration: str = FITTED
     calibration_cache: Path | None = None
     finishing: str = FINISHED
     finalists: int = 3
+    bound_confidence: float = EVEN_ODDS
+    confirm_func: ModelAccuracy | None = field(default=None, repr=False)
     latency_func: ModelLatency | None = field(default=None, repr=False)
     stored_metrics_func: ModelMetrics | None = field(default=None, repr=False)
     latency_repeats: int = 12
@@ -206,5 +217,11 @@ def _check_goal(settings: Settings) -> None:
     if settings.stop_at_first:
         raise SettingsError(
             "stop_at_first=True does not go with goal='pareto': a front has no first model.",
+            "Leave one of them out.",
+        )
+    if settings.confirm_func is not None or settings.bound_confidence != EVEN_ODDS:
+        key = "bound_confidence" if settings.confirm_func is None else "confirm_func"
+        raise SettingsError(
+            f"{key} does not go with goal='pareto': a front has no bound that could be kept.",
             "Leave one of them out.",
         )

@@ -22,6 +22,7 @@ from nc_sigopt_strategy.results.run_files import (
 )
 from nc_sigopt_strategy.results.trial_history import is_faster
 from nc_sigopt_strategy.results.trial_record import TrialRecord
+from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.space.ops import ops_by_type
 from nc_sigopt_strategy.tuning.as_ran import AsRan
 from nc_sigopt_strategy.tuning.failures import shared_by_all, way_through_users_code, with_place
@@ -237,6 +238,11 @@ def _outcome(run: Run, winner: TrialRecord | None) -> Outcome:
         seconds_to_first_feasible=min(first, default=None),
         tied=run.decision.tied,
         front=run.decision.front,
+        finalists=run.decision.finalists,
+        bound_confidence=None
+        if preparation.settings.goal == PARETO
+        else preparation.settings.bound_confidence,
+        most_probable=run.decision.most_probable() if winner is None else None,
         calibration=preparation.host.calibration(),
         session_options=preparation.settings.onnxruntime_session_options,
         ops_by_type=_types_of(run, winner),

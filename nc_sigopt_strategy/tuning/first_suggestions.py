@@ -3,7 +3,8 @@
 The default int8 model is nearly always the fastest there is. If it misses the bound, the all-fp32
 and all-bf16 models bracket the answer from the other side, and the last layers, which hurt most
 (Nagel et al., "A White Paper on Neural Network Quantization", 2021, section 2), are worth a try.
-The four also tell a sampler how much the types cost in all.
+The four also tell a sampler how much the types cost in all. Where probes have told that, and which
+ops hurt, the default is all that is left to learn from.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class InitialSuggestions:
             accurate models count as well.
         native_float: See ``Backend``. That model costs a user nothing, so it is tried even where
             the default meets the bound.
+        probed: Whether the noise of single ops and the latencies of the types are known already.
     """
 
     def __init__(
@@ -40,9 +42,11 @@ class InitialSuggestions:
         *,
         whole_front: bool = False,
         native_float: str = "fp32",
+        probed: bool = False,
     ) -> None:
         self._default = dict(default)
         self._whole_front = whole_front
+        self._probed = probed
         self._ops = [p for p in parameters if p.ops]
         self._runs_in_bf16 = native_float == "bf16" and any("bf16" in p.values for p in self._ops)
 
@@ -63,9 +67,12 @@ class InitialSuggestions:
 
     def _plan(self) -> Iterator[tuple[bool, Suggestion]]:
         yield False, ("default int8", dict(self._default))
-        yield False, self._precise("last layers", self._ops[-LAST_LAYERS:], _bf16)
+        if not self._probed:
+            yield False, self._precise("last layers", self._ops[-LAST_LAYERS:], _bf16)
         if self._runs_in_bf16:
             yield False, self._precise("all ops", self._ops, _bf16)
+        if self._probed and not self._whole_front:
+            return
         yield True, self._precise("all ops", self._ops, _fp32)
         yield True, self._precise("all ops", self._ops, _bf16)
 

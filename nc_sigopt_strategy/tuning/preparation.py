@@ -15,7 +15,7 @@ from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import Identity, Measuring
 from nc_sigopt_strategy.measurement.stored_metrics import StoredMetrics
 from nc_sigopt_strategy.results.run_facts import refuse_if_running
-from nc_sigopt_strategy.settings.choices import ACTIVATION_TYPES, FINISHED
+from nc_sigopt_strategy.settings.choices import ACTIVATION_TYPES, FINISHED, FITTED
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.search_space import SearchSpace, SpaceRequest, build_search_space
 from nc_sigopt_strategy.tuning.host import Host
@@ -123,6 +123,10 @@ def _made_with(host: Host, settings: Settings) -> dict[str, str]:
     found = {}
     if settings.activation_type != ACTIVATION_TYPES[0]:
         found["activation_type"] = settings.activation_type
-    if host.backend.name == "tensorflow" and settings.finishing == FINISHED:
-        found["finishing"] = settings.finishing
+    if host.backend.name == "tensorflow":
+        if settings.finishing == FINISHED:
+            found["finishing"] = settings.finishing
+        # The others give the same models, up to digits that are lost in print.
+        if settings.calibration == FITTED:
+            found["calibration"] = settings.calibration
     return found

@@ -44,7 +44,9 @@ class Reference:
         self._meter.set_reference(model if is_default else None)
         if self._meter.reference_seconds is not None:
             kept = record.Reference(
-                _DEFAULT if is_default else _FP32, self._meter.reference_seconds
+                _DEFAULT if is_default else _FP32,
+                self._meter.reference_seconds,
+                self._meter.fp32_seconds,
             )
             known = self._experiment.read_record()
             self._experiment.write_record(dataclasses.replace(known, reference=kept))

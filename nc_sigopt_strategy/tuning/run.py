@@ -27,15 +27,12 @@ from nc_sigopt_strategy.tuning.patience import Patience
 from nc_sigopt_strategy.tuning.run_folder import announce
 from nc_sigopt_strategy.tuning.start import Start
 from nc_sigopt_strategy.tuning.trial_source import TrialSource
+from nc_sigopt_strategy.winners.decision import Decision, FinalTiming
 from nc_sigopt_strategy.winners.expectation import Expectation
 from nc_sigopt_strategy.winners.front_files import FrontFiles
-from nc_sigopt_strategy.winners.goals import (
-    Decision,
-    FastestWithinBound,
-    FinalTiming,
-    WholeFront,
-)
 from nc_sigopt_strategy.winners.kept_models import KeptModels
+from nc_sigopt_strategy.winners.whole_front import WholeFront
+from nc_sigopt_strategy.winners.within_bound import FastestWithinBound, Rules
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -202,15 +199,15 @@ class Run:
             return WholeFront(
                 self.history, self.models, backend, files, final, maximize=bound.maximize
             )
-        return FastestWithinBound(
-            self.history,
-            self.models,
-            backend,
-            final,
+        rules = Rules(
             self.expectation.latency,
-            maximize=bound.maximize,
+            self.expectation.odds,
+            confidence=preparation.settings.bound_confidence,
             finalists=preparation.settings.finalists,
+            maximize=bound.maximize,
+            confirmation=self.start.confirmation,
         )
+        return FastestWithinBound(self.history, self.models, backend, final, rules)
 
     def _next(self) -> Suggestion | None:
         while True:
@@ -261,7 +258,7 @@ class Run:
         return reason
 
     def _is_satisfied(self) -> bool:
-        return any(self.is_success(trial) for trial in self.history.records)
+        return any(self.is_success(trial) for trial in self.decision.may_win())
 
     def _may_start(self) -> bool:
         """Whether there is a trial for this worker.

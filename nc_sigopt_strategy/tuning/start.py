@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from dataclasses import dataclass
 
-from nc_sigopt_strategy.errors import ExperimentError
+from nc_sigopt_strategy.errors import ExperimentError, SettingsError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import refuse_another_bound
@@ -14,15 +14,16 @@ from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.meter import Meter
 from nc_sigopt_strategy.results.run_facts import RunFacts
-from nc_sigopt_strategy.settings.choices import PARETO
+from nc_sigopt_strategy.settings.choices import EVEN_ODDS, PARETO
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph
 from nc_sigopt_strategy.tuning.budget import Budget
-from nc_sigopt_strategy.tuning.first_check import first_check
+from nc_sigopt_strategy.tuning.first_check import first_check, refuse_bound_that_fp32_misses
 from nc_sigopt_strategy.tuning.host import Baseline
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 from nc_sigopt_strategy.tuning.preparation import Preparation, identity_of
 from nc_sigopt_strategy.tuning.reference import Reference
 from nc_sigopt_strategy.tuning.run_folder import note_experiment, prepare_run_folder
+from nc_sigopt_strategy.winners.confirmation import Confirmation
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -37,6 +38,7 @@ class Start:
         baseline: Of FP32, with the accuracy bound.
         meter: Measures latency and output noise.
         reference: What latencies are compared with.
+        confirmation: Has the last word on a finalist's accuracy, if the user wants one.
     """
 
     preparation: Preparation
@@ -44,6 +46,7 @@ class Start:
     baseline: Baseline
     meter: Meter
     reference: Reference
+    confirmation: Confirmation | None = None
 
 
 def begin(preparation: Preparation, budget: Budget, interrupts: InterruptWatch) -> Start:
@@ -54,7 +57,8 @@ def begin(preparation: Preparation, budget: Budget, interrupts: InterruptWatch) 
             bound is not the one that it was begun with.
         DataError: The calibration data does not fit the model.
         ModelError: The model cannot be run, or is not what the user gave.
-        SettingsError: FP32 itself misses the accuracy bound.
+        SettingsError: FP32 itself misses the accuracy bound, or settings ask for what cannot be
+            known or computed here.
         TrialError: The evaluation of FP32 returned nonsense.
     """
     workplace, space = preparation.workplace, preparation.space
@@ -69,6 +73,9 @@ def begin(preparation: Preparation, budget: Budget, interrupts: InterruptWatch) 
             "Compressor says in op_type_dict and op_name_dict.",
         )
     meter = _meter(preparation, budget)
+    _check_confidence(preparation, baseline.bound, meter)
+    with workplace.machine.held(interrupts.check):
+        confirmation = _confirmation(preparation, baseline.bound, budget)
     known = preparation.experiment
     if known is None:
         definition = _definition(preparation, baseline.bound, budget, meter.measures_noise)
@@ -94,7 +101,35 @@ def begin(preparation: Preparation, budget: Budget, interrupts: InterruptWatch) 
         workplace.connections.describe(),
         preparation.folder,
     )
-    return Start(preparation, experiment, baseline, meter, reference)
+    return Start(preparation, experiment, baseline, meter, reference, confirmation)
+
+
+def _check_confidence(preparation: Preparation, bound: AccuracyBound, meter: Meter) -> None:
+    confidence = preparation.settings.bound_confidence
+    if confidence <= EVEN_ODDS or (
+        meter.measures_noise and bound.shortfall(bound.baseline_scalar) < 0
+    ):
+        return
+    why = (
+        "the bound allows no loss of accuracy"
+        if meter.measures_noise
+        else "there is no calibration data that output noise could be measured on"
+    )
+    raise SettingsError(
+        f"bound_confidence={confidence:g} cannot be answered: {why}.",
+        "Leave it out, and give a confirm_func that evaluates the finalists on other data.",
+    )
+
+
+def _confirmation(
+    preparation: Preparation, bound: AccuracyBound, budget: Budget
+) -> Confirmation | None:
+    host, function = preparation.host, preparation.settings.confirm_func
+    if function is None:
+        return None
+    found = Confirmation(function, bound, host.users_model, host.fp32, budget.clock)
+    refuse_bound_that_fp32_misses(found.bound)
+    return found
 
 
 def _facts(preparation: Preparation, budget: Budget) -> RunFacts:
@@ -145,6 +180,7 @@ def _definition(
                 identity=identity_of(preparation).fingerprints(),
                 search_space=space.describe(),
                 accuracy_target=bound.target if whole_front else None,
+                model=f"{preparation.host.model_name} on {preparation.host.backend.name}",
             ),
             preparation,
             bound,
@@ -156,9 +192,9 @@ def _definition(
 def _complete_record(
     preparation: Preparation, experiment: Experiment, bound: AccuracyBound
 ) -> None:
-    """Add what the sampler uses and a SigOpt server did not keep."""
+    """Add what the sampler uses and a SigOpt server did not keep, and what is asked for now."""
     record = experiment.read_record()
-    if record.op_graph is None:
+    if record.op_graph is None or record.bound_confidence != _asked(preparation):
         experiment.write_record(_with_what_the_sampler_uses(record, preparation, bound))
 
 
@@ -172,4 +208,11 @@ def _with_what_the_sampler_uses(
         record,
         op_graph=parameter_graph(graph, {p.name: p.ops for p in space.parameters}),
         baseline_accuracy=bound.baseline_scalar,
+        bound_confidence=_asked(preparation),
     )
+
+
+def _asked(preparation: Preparation) -> float | None:
+    """As the record has it: nothing for even odds, as in records from before one could ask."""
+    confidence = preparation.settings.bound_confidence
+    return None if confidence == EVEN_ODDS else confidence

@@ -13,6 +13,7 @@ from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.sampling.conventions import Reading
 from nc_sigopt_strategy.sampling.quantization.outlook import Bounded, Outlook
 from nc_sigopt_strategy.space.search_space import Parameter
+from nc_sigopt_strategy.winners.bound_odds import BoundOdds, Odds
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -43,6 +44,8 @@ class Expectation:
         self._bounded = Bounded(bound.target, bound.maximize, bound.baseline_scalar)
         self._known = -1
         self._latencies: dict[int, float] = {}
+        self._odds_known = -1
+        self._odds: Odds = {}
 
     def latency(self, trial: TrialRecord) -> float:
         """What a trial's latency is expected to be; as measured while there is little to go by."""
@@ -50,6 +53,16 @@ class Expectation:
             self._known = len(self._history.records)
             self._latencies = self._expected()
         return self._latencies.get(trial.number, measured_latency(trial))
+
+    def odds(self) -> Odds:
+        """How probable it is that trials' models keep the bound; empty where nobody can say.
+
+        That is so without output noise, and where the bound allows no loss.
+        """
+        if self._odds_known != len(self._history.records):
+            self._odds_known = len(self._history.records)
+            self._odds = self._judged()
+        return self._odds
 
     def gain(self) -> float | None:
         """What the next trial is expected to save at best, as a share of the best latency.
@@ -77,6 +90,23 @@ class Expectation:
             return {}
         pairs = zip(measured, latencies, strict=True)
         return {record.number: float(seconds) for record, seconds in pairs if seconds > 0}
+
+    def _judged(self) -> dict[int, BoundOdds]:
+        measured = self._measured()
+        if not measured:
+            return {}
+        try:
+            judged = self._outlook(measured).judged()
+        except Exception as error:
+            logger.warning("Nobody knows how probable it is that the bound holds: %r", error)
+            return {}
+        if judged is None:
+            return {}
+        pairs = zip(measured, judged.probability, judged.spare, strict=True)
+        return {
+            record.number: BoundOdds(float(probability), float(spare), judged.luck)
+            for record, probability, spare in pairs
+        }
 
     def _measured(self) -> list[TrialRecord]:
         return [

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nc_sigopt_strategy.results.finalist import Finalist
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_history import measured_latency
+from nc_sigopt_strategy.settings.choices import EVEN_ODDS
+from nc_sigopt_strategy.winners.bound_odds import MOST_DATA
 from nc_sigopt_strategy.winners.other_bounds import next_worth_having
 
 # Timings of one model that lie farther apart than this are worth a word.
@@ -43,16 +46,16 @@ def verdict(outcome: Outcome, worth: Worth | None) -> str:
         worth: Of ``outcome.best``; ``None`` without one.
     """
     if outcome.best is None or worth is None:
-        first = _with_nearest(f"No model met the bound{_of_bound(outcome)}", outcome)
+        first = _none(outcome)
     elif outcome.front:
         first = _front(outcome, worth)
     elif not worth.quantized:
-        first = _with_nearest("FP32 won: no faster model met the bound", outcome)
+        first = _with_nearest(f"FP32 won: no faster model {_kept(outcome)}", outcome)
     elif worth.speedup is None:
         first = f"A model met the bound; it was not timed beside FP32{_made_of(outcome)}"
     elif not worth.faster:
         first = _with_nearest(
-            "FP32 won: no model that met the bound is faster beyond the noise; "
+            f"FP32 won: no model that {_kept(outcome)} is faster beyond the noise; "
             f"the best is {_times(worth.speedup)}",
             outcome,
         )
@@ -60,7 +63,58 @@ def verdict(outcome: Outcome, worth: Worth | None) -> str:
         first = f"{_times(worth.speedup)}{_at_accuracy(outcome)}{_made_of(outcome)}"
         if worth.is_default:
             first += "; it is default int8, which was not beaten"
-    return " ".join(filter(None, (f"{first}.", _other_bound(outcome), _noise(outcome))))
+    others = (*confidence_in_words(outcome), _other_bound(outcome), _noise(outcome))
+    return " ".join(filter(None, (f"{first}.", *others)))
+
+
+def _none(outcome: Outcome) -> str:
+    if outcome.finalists:
+        return "No model that met the bound was confirmed"
+    trial, confidence = outcome.most_probable, outcome.bound_confidence
+    if trial is None or confidence is None:
+        return _with_nearest(f"No model met the bound{_of_bound(outcome)}", outcome)
+    text = f"No model keeps the bound with a probability of {confidence:g} on other data"
+    if trial.bound_probability is None:
+        return f"{text}, as far as is known"
+    return (
+        f"{text}: the most probable, trial {trial.trial}, does with {trial.bound_probability:.2f}"
+        f"{_more_data(trial)}"
+    )
+
+
+def _kept(outcome: Outcome) -> str:
+    confidence = outcome.bound_confidence
+    if confidence is None or confidence <= EVEN_ODDS:
+        return "met the bound"
+    return f"keeps the bound with a probability of {confidence:g}"
+
+
+def confidence_in_words(outcome: Outcome) -> list[str]:
+    """How sure it is that the returned model keeps the bound on other data, and who did not."""
+    sentences = [
+        f"Trial {one.trial} is passed over: {one.passed_over}."
+        for one in outcome.finalists
+        if one.passed_over
+    ]
+    best = outcome.best_finalist
+    if best is None:
+        return sentences
+    if best.bound_probability is not None:
+        sentences.append(
+            "The probability that it keeps the bound on other data of the kind is "
+            f"{best.bound_probability:.2f}{_more_data(best)}."
+        )
+    if best.confirmed_accuracy is not None:
+        sentences.append(f"confirm_func found {best.confirmed_accuracy:.4f}, and that is enough.")
+    return sentences
+
+
+def _more_data(one: Finalist) -> str:
+    times = one.data_to_settle
+    if times is None:
+        return ""
+    much = f"more than {MOST_DATA:.0f}" if times >= MOST_DATA else f"about {times:.0f}"
+    return f"; {much} times as much data would settle it"
 
 
 def _front(outcome: Outcome, worth: Worth) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -17,7 +17,8 @@ from nc_sigopt_benchmarks.research.racing.result import RunResult, Winner
 from nc_sigopt_benchmarks.research.racing.run import play, run_one
 from nc_sigopt_benchmarks.research.racing.summary import ALL, marks_within, quantile, summarize
 from nc_sigopt_benchmarks.research.racing.trial import Trial
-from nc_sigopt_benchmarks.research.racing.winner import winner_changes
+from nc_sigopt_benchmarks.research.racing.winner import judged_on, winner_changes
+from nc_sigopt_strategy.winners.bound_odds import BoundOdds
 from tests.benchmarks.race_landscapes import small_landscape
 
 
@@ -37,6 +38,10 @@ def trials(*latencies: float, infeasible: tuple[int, ...] = ()) -> list[Trial]:
         Trial(number, np.array([number]), Look(latency, 0.01, 0.9, 0.1), number not in infeasible)
         for number, latency in enumerate(latencies, 1)
     ]
+
+
+def nobody_knows(trials: Sequence[Trial]) -> dict[int, BoundOdds]:
+    return {}
 
 
 def run(competitor: str, winners: tuple[Winner, ...], **changes: object) -> RunResult:
@@ -61,7 +66,7 @@ def test_the_fastest_among_finalists_wins() -> None:
     """The third is fastest in the trials, the first among the finalists."""
     final = FinalLatencies({1: 1.0, 2: 1.5, 3: 1.2})
 
-    changes = list(winner_changes(trials(1.3, 1.2, 1.1), final))
+    changes = list(winner_changes(trials(1.3, 1.2, 1.1), final, nobody_knows))
 
     assert [(after, trial.number) for after, trial in changes] == [(1, 1)]
 
@@ -70,7 +75,7 @@ def test_whoever_is_no_finalist_cannot_win() -> None:
     """The fifth would be fastest, but three were faster in the trials."""
     final = FinalLatencies({1: 9.0, 2: 3.0, 3: 2.0, 4: 4.0, 5: 1.0})
 
-    changes = list(winner_changes(trials(1.3, 1.0, 1.1, 1.2, 1.25), final))
+    changes = list(winner_changes(trials(1.3, 1.0, 1.1, 1.2, 1.25), final, nobody_knows))
 
     assert [(after, trial.number) for after, trial in changes] == [(1, 1), (2, 2), (3, 3)]
     assert 5 not in final.asked
@@ -80,7 +85,7 @@ def test_whoever_is_no_finalist_cannot_win() -> None:
 def test_a_faster_trial_can_push_the_winner_out() -> None:
     final = FinalLatencies({1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0})
 
-    changes = list(winner_changes(trials(1.4, 1.3, 1.2, 1.1), final))
+    changes = list(winner_changes(trials(1.4, 1.3, 1.2, 1.1), final, nobody_knows))
 
     assert [(after, trial.number) for after, trial in changes] == [(1, 1), (4, 2)]
 
@@ -88,10 +93,33 @@ def test_a_faster_trial_can_push_the_winner_out() -> None:
 def test_what_misses_the_bound_never_wins() -> None:
     final = FinalLatencies({2: 2.0})
 
-    changes = list(winner_changes(trials(1.0, 3.0, infeasible=(1,)), final))
+    changes = list(winner_changes(trials(1.0, 3.0, infeasible=(1,)), final, nobody_knows))
 
     assert [(after, trial.number) for after, trial in changes] == [(2, 2)]
-    assert not list(winner_changes(trials(1.0, infeasible=(1,)), final))
+    assert not list(winner_changes(trials(1.0, infeasible=(1,)), final, nobody_knows))
+
+
+def test_who_met_the_bound_by_luck_does_not_win() -> None:
+    """The fastest met the bound, but the trials say that it probably does not elsewhere."""
+    final = FinalLatencies({1: 1.0, 2: 2.0})
+
+    def judged(seen: Sequence[Trial]) -> dict[int, BoundOdds]:
+        return {
+            trial.number: BoundOdds(0.3 if trial.number == 1 else 0.8, 0.0, 0.1) for trial in seen
+        }
+
+    changes = list(winner_changes(trials(1.0, 2.0), final, judged))
+
+    assert [(after, trial.number) for after, trial in changes] == [(1, 1), (2, 2)]
+
+
+def test_the_race_judges_by_the_noise_of_all_trials() -> None:
+    landscape = synthetic_landscape("chain", 0)
+    played = play(landscape, 0, "quantization", 30).trials
+    judged = judged_on(landscape)(played)
+    assert set(judged) == {trial.number for trial in played if trial.meets_bound}
+    assert all(0 <= one.probability <= 1 for one in judged.values())
+    assert judged_on(landscape)([t for t in played if not t.meets_bound]) == {}
 
 
 def test_a_run_finds_the_optimum_of_a_small_landscape() -> None:

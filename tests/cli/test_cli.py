@@ -18,6 +18,7 @@ from nc_sigopt_strategy.cli.shared import FOUND, INTERRUPTED, NOTHING_FOUND, WRO
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.experiments.definition import Definition
+from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.opening import create_on
 from nc_sigopt_strategy.jobs.job_options import JobOptions
 from nc_sigopt_strategy.jobs.run_end import RunEnd
@@ -264,7 +265,7 @@ def test_the_experiments_of_a_store(store: str) -> None:
     lines = result.output.splitlines()
     assert lines[0] == f"Store: {store}"
     cells = lines[2].split()
-    assert cells[:5] == ["2", "[b]odd[/b]", "active", "2", "5"]
+    assert cells[:5] == ["2", "[b]odd[/b]", "paused", "2", "5"]
     assert cells[-2:] == ["0.9500", "12.5"]
     (row,) = json.loads(invoke("experiments", "list", "--storage", store, "--json").stdout)[-1:]
     assert row["best"]["latency"] == 0.0125
@@ -276,13 +277,40 @@ def test_one_experiment_of_a_store(store: str) -> None:
     assert result.exit_code == 0, result.output
     for part in (
         f"Store: {store}",
-        "experiment 2: [b]odd[/b] (active)",
+        "experiment 2: [b]odd[/b] (paused)",
         "conv = int8",
         "seed: int8",
         "latency 0.0125 ± 0.00025",
         "failed: [red]no kernel[/red]",
     ):
         assert part in " ".join(result.output.split()), part
+
+
+def test_one_experiment_as_json(store: str) -> None:
+    shown = json.loads(invoke("experiments", "show", "2", "--storage", store, "--json").stdout)
+    assert shown["id"] == "2"
+    assert [trial["failed"] for trial in shown["observations"]] == [True, False]
+    assert shown["best_assignments"][0]["assignments"] == {"conv": "int8"}
+
+
+def test_the_state_of_an_experiment_is_true(store: str) -> None:
+    def state() -> str:
+        listed = json.loads(invoke("experiments", "list", "--storage", store, "--json").stdout)
+        return str(listed[0]["state"])
+
+    assert state() == "paused"
+    connection = open_embedded(store)
+    experiment = connection.experiments("2")
+    worker = Worker("w")
+    made = experiment.suggestions().create(metadata=worker.lease().to_metadata())
+    assert state() == "running"
+    gone = Worker("w", lease_seconds=-1.0).lease().to_metadata()
+    experiment.suggestions(made.id).update(metadata=gone)
+    assert state() == "died"
+    experiment.observations().create(suggestion=made.id, failed=True)
+    experiment.update(observation_budget=3)
+    assert state() == "finished"
+    connection.impl.driver.close()
 
 
 def test_an_experiment_that_is_not_there(store: str) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from nc_sigopt_strategy.errors import ExperimentError
-from nc_sigopt_strategy.experiments.record import ExperimentRecord, Reference
+from nc_sigopt_strategy.experiments.documents import METADATA_STRING
+from nc_sigopt_strategy.experiments.record import ExperimentRecord, Reference, is_probed
+from nc_sigopt_strategy.sampling.probes import Probe, Probing
 
 # As commit e2c1719 stored it.
 STORED: dict[str, Any] = {
@@ -94,3 +96,31 @@ def test_what_is_none_of_ours(key: str, value: Any) -> None:
     with pytest.raises(ExperimentError, match="which this strategy never writes") as caught:
         ExperimentRecord.from_json({**STORED, key: value})
     assert "sigopt_experiment_id" in caught.value.hint
+
+
+def probed(count: int) -> ExperimentRecord:
+    found = tuple(
+        Probe({f"network/block_{n}/convolution": "int8"}, noise=1e-3 / (n + 1))
+        for n in range(count)
+    )
+    return ExperimentRecord(probing=Probing(found, done=True))
+
+
+def test_what_probes_found_is_kept_in_both_ways() -> None:
+    record = probed(60)
+    assert ExperimentRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+    metadata = record.to_metadata()
+    assert 1 < len(metadata) < 20
+    assert all(len(str(value)) <= METADATA_STRING for value in metadata.values())
+    assert ExperimentRecord.from_metadata(metadata) == record
+    assert is_probed(record)
+
+
+def test_probes_that_a_servers_metadata_has_no_room_for_stay_out() -> None:
+    assert probed(2000).to_metadata() == {}
+
+
+@pytest.mark.parametrize("piece", ["", "[1, 2", 5, "[" * 100_000])
+def test_metadata_in_which_a_piece_of_the_probes_was_changed(piece: Any) -> None:
+    metadata = {**probed(60).to_metadata(), "probes: 2": piece}
+    assert ExperimentRecord.from_metadata(metadata).probing is None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nc_sigopt_strategy
 from nc_sigopt_strategy.hosts.inc.inc_host import IncHost
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.testing.contract import HostContract
@@ -66,7 +67,8 @@ class TestTensorFlow(HostContract):
             self.folder, strategy="basic", loss=0.99, max_trials=1, quant_level=1,
             op_name_dict=recipe,
         )  # fmt: skip
-        return finished(fit(self.model, conf, self.loader, self.accuracy))
+        with nc_sigopt_strategy.fitted_weights():
+            return finished(fit(self.model, conf, self.loader, self.accuracy))
 
 
 class TestOnnxRuntime(HostContract):

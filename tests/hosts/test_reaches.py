@@ -63,7 +63,7 @@ def test_stock_mode_reaches_nowhere() -> None:
     usage = CalibrationUsage()
     with CalibratedOnce("pytorch_fx", usage, mode=STOCK):
         pass
-    assert usage == CalibrationUsage(batch_done=usage.batch_done)
+    assert usage == CalibrationUsage(doing=usage.doing)
 
 
 def test_each_reason_is_one_warning_and_counted(caplog: pytest.LogCaptureFixture) -> None:

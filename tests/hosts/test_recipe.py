@@ -39,6 +39,13 @@ def test_what_was_finished_is_said_to_readers_and_matches_no_op() -> None:
     assert not any(re.fullmatch(note, name) for name, _ in STATES)
 
 
+def test_fitted_weights_are_said_too() -> None:
+    recipe = op_name_dict(STATES, fitted=True, finished=True)
+    notes = [pattern for pattern in recipe if pattern.startswith("(?#")]
+    assert ["fitted_weights" in note for note in notes] == [True, False]
+    assert not any(re.fullmatch(note, name) for note in notes for name, _ in STATES)
+
+
 def test_file_is_the_op_name_dict(tmp_path: Path) -> None:
     path = write_recipe(op_name_dict(STATES), tmp_path)
     assert json.loads(path.read_text()) == op_name_dict(STATES)

@@ -14,8 +14,11 @@ from neural_compressor.adaptor.tf_utils.graph_converter import GraphConverter
 from neural_compressor.data import DataLoader
 
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend
-from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
-from nc_sigopt_strategy.hosts.inc.calibration import tensorflow as tensorflow_calibration
+from nc_sigopt_strategy.hosts.inc.calibration import (
+    CalibratedOnce,
+    tensorflow_pass,
+    tensorflow_statistics,
+)
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from tests.conftest import INPUT_NAME, OUTPUT_NAME, Loader
@@ -55,7 +58,7 @@ def test_one_pass_serves_all_trials(tune: Any, tmp_path: Path) -> None:
 
 
 def test_stock_calibration_gives_the_same_trials(tune: Any, tmp_path: Path) -> None:
-    tune()
+    tune(calibration="exact")
     once = graphs(tmp_path)
     assert tune(calibration="stock") is None
     assert graphs(tmp_path) == once
@@ -81,16 +84,18 @@ def test_other_data_get_statistics_of_their_own(
     # One value in the last batch that calibrates.
     images[31, 0, 0, 0] += 1
     assert tune(Loader(images, small_data[1]), calibration_cache=str(cache))["passes"] == 1
-    assert len(list(cache.iterdir())) == 2
+    # Each has its ranges and its fitted weights.
+    assert len(list(cache.iterdir())) == 4
 
 
+@pytest.mark.parametrize("which", [0, 1], ids=["one", "the other"])
 def test_a_damaged_file_is_rebuilt(
-    tune: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tune: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, which: int
 ) -> None:
     cache = tmp_path / "cache"
     tune(calibration_cache=str(cache))
     first = graphs(tmp_path)
-    (path,) = cache.iterdir()
+    path = sorted(cache.iterdir())[which]
     path.write_bytes(path.read_bytes()[:100])
     assert tune(calibration_cache=str(cache))["passes"] == 1
     assert f"statistics in {path} are made again" in caplog.text
@@ -127,7 +132,7 @@ def test_one_inside_another_leaves_the_work_to_it(tune: Any, tmp_path: Path) -> 
     tune()
     expected = graphs(tmp_path)
     outer = CalibrationUsage()
-    with CalibratedOnce("tensorflow", outer):
+    with CalibratedOnce("tensorflow", outer, mode="fitted"):
         inner = tune()
     assert graphs(tmp_path) == expected
     assert outer.passes == 1
@@ -136,19 +141,45 @@ def test_one_inside_another_leaves_the_work_to_it(tune: Any, tmp_path: Path) -> 
     assert tune()["passes"] == 1, "the next one serves again"
 
 
+# --- fitted weights ---
+
+
+def test_what_is_fitted_changes_outputs_less(tune: Any, tmp_path: Path) -> None:
+    noises = []
+    for mode in ("exact", "fitted"):
+        calibration = tune(calibration=mode)
+        default = read_trials(tmp_path / "run")[0]
+        assert default.origin == "seed: default int8"
+        noises.append(default.output_noise)
+        assert (calibration["fitted"] > 0) == (mode == "fitted")
+    assert noises[1] < noises[0]
+
+
 # --- what is left to INC ---
+
+
+def broken(*arguments: Any) -> Any:
+    raise KeyError("a node of a kind never seen")
+
+
+def test_weights_that_cannot_be_fitted_stay_as_they_are(
+    tune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tune(calibration="exact")
+    expected = graphs(tmp_path)
+    monkeypatch.setattr(tensorflow_pass, "with_moments", broken)
+    calibration = tune()
+    assert graphs(tmp_path) == expected
+    assert (calibration["passes"], calibration["stock"], calibration["fitted"]) == (1, {}, 0)
+    assert caplog.text.count("a node of a kind never seen") == 1
 
 
 def test_a_failure_of_ours_costs_a_warning_not_the_trial(
     tune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tune()
+    tune(calibration="exact")
     expected = graphs(tmp_path)
-
-    def broken(*arguments: Any) -> Any:
-        raise KeyError("a node of a kind never seen")
-
-    monkeypatch.setattr(tensorflow_calibration, "tensors_to_gather", broken)
+    monkeypatch.setattr(tensorflow_statistics, "tensors_to_gather", broken)
     calibration = tune()
     assert graphs(tmp_path) == expected
     ((reason, count),) = calibration["stock"].items()
@@ -196,7 +227,7 @@ class Batches:
 def test_batches_of_unequal_size(tune: Any, tmp_path: Path, small_data: Any) -> None:
     images = small_data[0]
     loader = Batches(images[:8], images[8:11], images[11:12], images[12:20], images[20:32])
-    calibration = tune(loader)
+    calibration = tune(loader, calibration="exact")
     assert calibration["passes"] == 1
     once = graphs(tmp_path)
     tune(loader, calibration="stock")
@@ -207,7 +238,7 @@ def test_fewer_images_than_asked_for(
     tune: Any, tmp_path: Path, small_data: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     loader = Batches(small_data[0][:8], small_data[0][8:13])
-    tune(loader)
+    tune(loader, calibration="exact")
     assert "13 inputs, fewer than the calibration_sampling_size of 32" in caplog.text
     once = graphs(tmp_path)
     tune(loader, calibration="stock")
@@ -217,7 +248,7 @@ def test_fewer_images_than_asked_for(
 def test_inc_s_own_dataloader(tune: Any, tmp_path: Path, small_data: Any) -> None:
     dataset = list(zip(*small_data, strict=True))
     loader = DataLoader(framework="tensorflow", dataset=dataset, batch_size=8)
-    calibration = tune(loader)
+    calibration = tune(loader, calibration="exact")
     assert (calibration["passes"], calibration["stock"]) == (1, {})
     once = graphs(tmp_path)
     tune(loader, calibration="stock")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import nc_sigopt_strategy
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowBackend, read_graph_def
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
@@ -74,7 +75,8 @@ def test_a_recipe_of_the_front_rebuilds_its_model(
     again = configure(
         tmp_path / "again", None, strategy="basic", loss=0.9, max_trials=1, op_name_dict=recipe
     )
-    rebuilt = fit(small_model, again, small_loader, slower_and_better)
+    with nc_sigopt_strategy.fitted_weights():
+        rebuilt = fit(small_model, again, small_loader, slower_and_better)
     assert slower_and_better(rebuilt.graph) == fastest.accuracy
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import html as markup
 import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +12,9 @@ import pytest
 from nc_sigopt_strategy.reports.run_page import PAGE_FILE
 from nc_sigopt_strategy.results.run_files import read_trials
 from nc_sigopt_strategy.testing.fake_host import FakeHost
+from tests.browser import needs_chromium, title_of
 from tests.tuning.test_loop import run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # The page is in a frame, because a window of Chromium's is never narrower than 500 pixels.
 FRAME = """<!DOCTYPE html><title>-</title><script>
 function look(frame) {
@@ -49,21 +46,13 @@ def seen(page: str, width: int, folder: Path) -> dict[str, Any]:
     frame = folder / "frame.html"
     text = FRAME.replace("{width}", str(width)).replace("{page}", markup.escape(page))
     frame.write_text(text, encoding="utf-8")
-    command = (
-        f"{CHROMIUM} --headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-        "--disable-background-networking --disable-component-update --disable-sync "
-        f"--user-data-dir={folder / 'profile'} --window-size=1300,1000 "
-        f"--virtual-time-budget=10000 --dump-dom {frame.as_uri()}"
-    )
-    done = subprocess.run(command.split(), capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r"<title>(.*?)</title>", done.stdout)
-    assert found is not None
-    assert found[1] != "-", done.stderr
-    return dict(json.loads(markup.unescape(found[1])))
+    title = title_of(frame.as_uri(), folder)
+    assert title != "-", "the page's script did not run"
+    return dict(json.loads(title))
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@needs_chromium
 @pytest.mark.parametrize("width", [360, 1200])
 def test_the_script_draws_and_answers(width: int, tmp_path: Path) -> None:
     folder = tmp_path / "run"

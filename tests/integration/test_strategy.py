@@ -73,7 +73,8 @@ def test_recipe_rebuilds_the_same_graph_with_basic(
     model = fit(small_model, configure(tmp_path, kwargs), small_loader, small_accuracy)
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     conf = configure(tmp_path, strategy="basic", max_trials=1, quant_level=1, op_name_dict=recipe)
-    rebuilt = finished(fit(small_model, conf, small_loader, small_accuracy))
+    with nc_sigopt_strategy.fitted_weights():
+        rebuilt = finished(fit(small_model, conf, small_loader, small_accuracy))
     assert _nodes(rebuilt.graph_def) == _nodes(model.graph_def)
 
 
@@ -101,11 +102,15 @@ def test_the_script_rebuilds_the_saved_model(
 def test_unfinished_the_recipe_alone_rebuilds_the_graph(
     tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy: Any
 ) -> None:
-    kwargs = {"locked_ops": {"conv[01]": "bf16" if CpuInfo().bf16 else "fp32"}, "finishing": "off"}
+    kwargs = {
+        "locked_ops": {"conv[01]": "bf16" if CpuInfo().bf16 else "fp32"},
+        "finishing": "off",
+        "calibration": "exact",
+    }
     conf = configure(tmp_path, kwargs, max_trials=1)
     model = fit(small_model, conf, small_loader, small_accuracy)
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
-    assert not any("finished" in pattern for pattern in recipe)
+    assert not any(pattern.startswith("(?#") for pattern in recipe)
     conf = configure(tmp_path, strategy="basic", max_trials=1, quant_level=1, op_name_dict=recipe)
     rebuilt = fit(small_model, conf, small_loader, small_accuracy)
     assert _nodes(rebuilt.graph_def) == _nodes(model.graph_def)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.server.options import ServerOptions
 from tests.server.serving import serve_in_thread
 
 
@@ -21,7 +22,10 @@ def driver(storage_url: str) -> Iterator[EmbeddedDriver]:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """URL and token of one server for all tests of a module that leave nothing behind."""
     folder = tmp_path_factory.mktemp("shared")
-    made = EmbeddedDriver(f"sqlite:///{folder / 'engine.db'}", sampler="random", seed=1)
-    with serve_in_thread(made) as server:
+    made = EmbeddedDriver(
+        f"sqlite:///{folder / 'engine.db'}", sampler="random", seed=1, keeps_files=True
+    )
+    options = ServerOptions(writes_per_second=0, reads_per_second=0, files=folder / "files")
+    with serve_in_thread(made, options=options) as server:
         yield server
     made.close()

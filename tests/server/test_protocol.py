@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -281,7 +282,13 @@ def test_the_page(shared: tuple[str, str]) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "/openapi.json" in answer.text
-    assert "src=" not in answer.text, "nothing is loaded from elsewhere"
+    loaded = re.findall(r'(?:src|<link[^>]* href)="([^"]+)"', answer.text)
+    assert loaded == ["/page.css", "/page.js"], "nothing is loaded from elsewhere"
+    for path in loaded:
+        part = call(shared, "GET", path, auth=None)
+        assert part.status_code == 200
+        assert "default-src 'none'" in part.headers["content-security-policy"]
+        assert "http" not in part.text.replace("http://www.w3.org/2000/svg", "")
     assert call(shared, "HEAD", "/", auth=None).status_code == 200
     assert call(shared, "POST", "/", auth=None).status_code == 405
 

@@ -21,9 +21,10 @@ def known_by(folder: Path, backend: str, **settings: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("backend", "settings", "named"),
     [
-        ("tensorflow", {}, {"finishing": "on"}),
-        # As in stores from before there was finishing.
-        ("tensorflow", {"finishing": "off"}, {}),
+        ("tensorflow", {}, {"finishing": "on", "calibration": "fitted"}),
+        # As in stores from before there were these.
+        ("tensorflow", {"finishing": "off", "calibration": "exact"}, {}),
+        ("tensorflow", {"calibration": "stock"}, {"finishing": "on"}),
         ("onnxruntime", {}, {}),
         ("onnxruntime", {"activation_type": "int8"}, {"activation_type": "int8"}),
     ],
@@ -32,4 +33,5 @@ def test_settings_that_decide_which_model_a_choice_gives(
     tmp_path: Path, backend: str, settings: dict[str, str], named: dict[str, str]
 ) -> None:
     found = known_by(tmp_path, backend, **settings)
-    assert {key: found[key] for key in ("finishing", "activation_type") if key in found} == named
+    asked = ("finishing", "calibration", "activation_type")
+    assert {key: found[key] for key in asked if key in found} == named

@@ -171,7 +171,8 @@ class StrategyConfig:
         name: Neural Compressor's name of it; ``auto`` is what runs when none is chosen.
         label: How the run names it; tells two entries of one strategy apart.
         strategy_kwargs: Passed on as they are.
-        calibration: ``stock``, in every trial; ``exact`` or ``as_printed``, once for all trials.
+        calibration: ``stock``, in every trial; once for all trials: ``exact``, ``fitted``
+            or ``as_printed``, see ``Settings.calibration``.
             For Neural Compressor's own strategies; sigopt has a setting for it.
         timeout: Instead of the ``tuning``'s.
         max_trials: Instead of the ``tuning``'s.

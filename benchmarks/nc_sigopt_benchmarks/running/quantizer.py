@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nc_sigopt_strategy.hosts.inc.inc_host import IncHost
-from nc_sigopt_strategy.settings.choices import UNFINISHED
+from nc_sigopt_strategy.settings.choices import EXACT, UNFINISHED
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.parameter_graph import parameter_graph
 from nc_sigopt_strategy.space.search_space import SpaceRequest, build_search_space
@@ -78,7 +78,7 @@ class Quantizer:
             # Its presence is what makes Neural Compressor calibrate; it is never asked.
             eval_func=_no_evaluation,
         )
-        self._host = IncHost(strategy, Settings(finishing=finishing))
+        self._host = IncHost(strategy, Settings(finishing=finishing, calibration=EXACT))
         self.framework = self._host.framework
         self.backend = self._host.backend
         self.ops = self._host.ops()

@@ -19,8 +19,9 @@ from nc_sigopt_strategy.engine import validation
 from nc_sigopt_strategy.engine.api_error import bad_request
 
 # Raised when the stored form of an experiment changes; a store written by a later version of
-# this package is refused instead of being misread.
-FORMAT_VERSION = 1
+# this package is refused instead of being misread. The second has AI experiments, and only those
+# are written in it, so that earlier versions read all others.
+FORMAT_VERSIONS = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,10 @@ class ParameterDomain:
 
 @dataclass(frozen=True)
 class ExperimentDescription:
-    """One experiment, without its observations. Metrics and parameters are sorted by name."""
+    """One experiment, without its observations. Metrics and parameters are sorted by name.
+
+    ``runs_only`` makes it an AI experiment: its observations come from runs.
+    """
 
     name: str
     type: str
@@ -129,6 +133,7 @@ class ExperimentDescription:
     observation_budget: int | None = None
     parallel_bandwidth: int | None = None
     num_solutions: int | None = None
+    runs_only: bool = False
 
     @property
     def optimized(self) -> tuple[Metric, ...]:
@@ -187,7 +192,10 @@ class ExperimentDescription:
 
     def to_stored(self) -> dict[str, Any]:
         """A JSON object that ``from_stored`` reads back."""
-        return {"format": FORMAT_VERSION, **dataclasses.asdict(self)}
+        kept = dataclasses.asdict(self)
+        if not self.runs_only:
+            del kept["runs_only"]
+        return {"format": FORMAT_VERSIONS[self.runs_only], **kept}
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> ExperimentDescription:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +68,7 @@ def create_project(engine: Engine, data: JsonObject, client_id: str) -> JsonObje
             raise ApiError(409, f"Project {project_id} already exists") from None
         # A process died between creating the study and describing it.
         engine.store.save_project(study_id, stored)
-    return documents.project(stored, 0)
+    return documents.project(stored, 0, 0)
 
 
 def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
@@ -84,23 +86,23 @@ def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObjec
     by_id = order == "created"
     if not by_id:
         items.sort(key=lambda item: (item.stored[order], item.id))
-    counts = _experiment_counts(engine)
+    shown = _documents(engine)
     return paginate(items, data, ascending=ascending, by_id=by_id).document(
-        lambda item: documents.project(item.stored, counts.get(item.stored["id"], 0))
+        lambda item: shown(item.stored)
     )
 
 
 def fetch_project(engine: Engine, data: JsonObject, client_id: str, project_id: str) -> JsonObject:
     """GET clients/{client}/projects/{project}."""
-    _, stored = _project(engine, client_id, project_id)
-    return documents.project(stored, _experiment_counts(engine).get(project_id, 0))
+    _, stored = require_project(engine, client_id, project_id)
+    return _documents(engine)(stored)
 
 
 def update_project(
     engine: Engine, data: JsonObject, client_id: str, project_id: str
 ) -> JsonObject:
     """PUT clients/{client}/projects/{project}."""
-    study_id, _ = _project(engine, client_id, project_id)
+    study_id, _ = require_project(engine, client_id, project_id)
     validation.check_keys(data, ("name", "metadata", "deleted"))
     changes: JsonObject = {"updated": unix_now()}
     if "name" in data:
@@ -110,7 +112,7 @@ def update_project(
     if "deleted" in data:
         changes["deleted"] = validation.boolean(data["deleted"], "deleted")
     stored = engine.store.change_project(study_id, lambda project: {**project, **changes})
-    return documents.project(stored, _experiment_counts(engine).get(project_id, 0))
+    return _documents(engine)(stored)
 
 
 def check_project(engine: Engine, project_id: str | None) -> None:
@@ -140,7 +142,12 @@ def check_project_id(value: Any) -> str:
     return project_id
 
 
-def _project(engine: Engine, client_id: str, project_id: str) -> tuple[int, JsonObject]:
+def require_project(engine: Engine, client_id: str, project_id: str) -> tuple[int, JsonObject]:
+    """The study's id and the description of a project by its id in a path.
+
+    Raises:
+        ApiError: 404, there is none; 400, there cannot be one.
+    """
     check_client(client_id)
     check_project_id(project_id)
     found = engine.store.projects().get(project_id)
@@ -149,9 +156,14 @@ def _project(engine: Engine, client_id: str, project_id: str) -> tuple[int, Json
     return found
 
 
-def _experiment_counts(engine: Engine) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for experiment in (stored.experiment for stored in engine.store.experiments()):
-        if experiment.project is not None and experiment.state == "active":
-            counts[experiment.project] = counts.get(experiment.project, 0) + 1
-    return counts
+def _documents(engine: Engine) -> Callable[[JsonObject], JsonObject]:
+    """Makes the document of a project, with what is in it as of now."""
+    experiments = Counter(
+        stored.experiment.project
+        for stored in engine.store.experiments()
+        if stored.experiment.state == "active"
+    )
+    runs = engine.store.runs.count_by_project()
+    return lambda project: documents.project(
+        project, experiments[project["id"]], runs.get(project["id"], 0)
+    )

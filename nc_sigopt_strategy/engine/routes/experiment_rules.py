@@ -35,10 +35,10 @@ MAX_BUDGET = 2**31 - 1
 
 # Parts of SigOpt that the engine does not have. Empty values are accepted, since clients send
 # them as defaults; anything else is refused instead of being ignored.
-_NOT_OFFERED = ("conditionals", "linear_constraints", "tasks", "runs_only", "budget")
+_NOT_OFFERED = ("conditionals", "linear_constraints", "tasks")
 _CREATE_KEYS = (
-    "name", "parameters", "metrics", "project", "type", "observation_budget",
-    "parallel_bandwidth", "num_solutions", "metadata", *_NOT_OFFERED,
+    "name", "parameters", "metrics", "project", "type", "observation_budget", "runs_only",
+    "budget", "parallel_bandwidth", "num_solutions", "metadata", *_NOT_OFFERED,
 )  # fmt: skip
 
 _Named = TypeVar("_Named", Metric, ParameterDomain)
@@ -58,6 +58,7 @@ def new_experiment(data: dict[str, Any], now: int) -> ExperimentDescription:
     for key in _NOT_OFFERED:
         if data.get(key):
             raise bad_request(f"{key} is not offered by the embedded engine")
+    runs_only = _is_of_runs(data)
     solutions = data.get("num_solutions")
     if solutions is not None and validation.integer(solutions, "num_solutions", 1) != 1:
         raise bad_request("num_solutions above 1 is not offered by the embedded engine")
@@ -73,9 +74,10 @@ def new_experiment(data: dict[str, Any], now: int) -> ExperimentDescription:
         parameters=_parameters(validation.required(data, "parameters")),
         project=project_id(data.get("project")),
         metadata=validation.metadata(data.get("metadata")),
-        observation_budget=budget(data.get("observation_budget")),
+        observation_budget=budget(data.get(budget_key(runs_only)), budget_key(runs_only)),
         parallel_bandwidth=bandwidth(data.get("parallel_bandwidth")),
         num_solutions=None if solutions is None else 1,
+        runs_only=runs_only,
     )
     if experiment.type == "grid":
         return _with_grid_budget(experiment)
@@ -125,17 +127,21 @@ def _as_request(parameter: ParameterDomain) -> dict[str, Any]:
     return raw
 
 
-def budget(value: Any) -> int | None:
-    """An observation budget: a positive integer or none."""
+def budget(value: Any, key: str = "observation_budget") -> int | None:
+    """A budget of observations or runs: a positive integer or none."""
     if value is None:
         return None
-    checked = validation.integer(value, "observation_budget", 1)
+    checked = validation.integer(value, key, 1)
     if checked > MAX_BUDGET:
         raise bad_request(
-            f"observation_budget must be less than or equal to {MAX_BUDGET}, "
-            f"got {validation.show(checked)}"
+            f"{key} must be less than or equal to {MAX_BUDGET}, got {validation.show(checked)}"
         )
     return checked
+
+
+def budget_key(runs_only: bool) -> str:
+    """What an experiment calls its budget."""
+    return "budget" if runs_only else "observation_budget"
 
 
 def bandwidth(value: Any) -> int | None:
@@ -170,6 +176,29 @@ def check_threshold(metric: Metric, optimized: int) -> None:
             f"Metric {metric.name} must not have a threshold: with one optimized metric only "
             "constraint metrics have one"
         )
+
+
+def _is_of_runs(data: dict[str, Any]) -> bool:
+    """Whether the body makes an AI experiment, which has a project and a budget of runs."""
+    runs_only = data.get("runs_only")
+    if runs_only is not None and not isinstance(runs_only, bool):
+        raise bad_request(
+            f"Invalid type for runs_only: expected a boolean, got {validation.show(runs_only)}"
+        )
+    if data.get(budget_key(not runs_only)) is not None:
+        raise bad_request(
+            f"{budget_key(not runs_only)} does not go with runs_only "
+            f"{'true' if runs_only else 'false'}; its budget is {budget_key(bool(runs_only))}"
+        )
+    if not runs_only:
+        return False
+    if data.get("project") is None:
+        raise bad_request("Missing required json key: project, which an AI experiment must have")
+    if not data.get("metrics"):
+        raise bad_request('Missing required json key "metrics" in an AI experiment')
+    for entry in validation.array(data["metrics"], "metrics"):
+        validation.required(validation.object_(entry, "metrics[]"), "name")
+    return True
 
 
 def _metrics(value: Any) -> tuple[Metric, ...]:
@@ -333,8 +362,8 @@ def _with_required_budget(experiment: ExperimentDescription) -> ExperimentDescri
     several = len(experiment.optimized) > 1
     if experiment.observation_budget is None and (several or experiment.limited):
         raise bad_request(
-            "observation_budget is required for experiments with constraint metrics or more than "
-            "one optimized metric"
+            f"{budget_key(experiment.runs_only)} is required for experiments with constraint "
+            "metrics or more than one optimized metric"
         )
     return experiment
 

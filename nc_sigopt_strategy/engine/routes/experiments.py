@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nc_sigopt_strategy.engine import documents, validation
-from nc_sigopt_strategy.engine.api_error import ApiError, bad_request
+from nc_sigopt_strategy.engine.api_error import ApiError, MovedError, bad_request
 from nc_sigopt_strategy.engine.context import Engine, JsonObject, check_client, unix_now
 from nc_sigopt_strategy.engine.history.description import ExperimentDescription, Metric
 from nc_sigopt_strategy.engine.history.history import NOTHING_YET
 from nc_sigopt_strategy.engine.routes import experiment_rules
-from nc_sigopt_strategy.engine.routes.account import check_project, fetch_project
+from nc_sigopt_strategy.engine.routes.account import check_project, require_project
 from nc_sigopt_strategy.engine.routes.experiment_filter import SORTS, experiment_filter
+from nc_sigopt_strategy.engine.routes.experiment_rules import budget_key
 from nc_sigopt_strategy.engine.routes.pagination import paginate
 from nc_sigopt_strategy.engine.store import EXPERIMENT_ATTR, StoredExperiment
 
@@ -39,25 +40,47 @@ def create_experiment(engine: Engine, data: JsonObject, client_id: str = "1") ->
 def list_experiments(engine: Engine, data: JsonObject, client_id: str = "1") -> JsonObject:
     """GET experiments and clients/{client}/experiments."""
     check_client(client_id)
-    return _page(engine, data, None)
+    return page_of_experiments(engine, data, None, lambda stored: _document(engine, stored))
 
 
 def list_project_experiments(
     engine: Engine, data: JsonObject, client_id: str, project_id: str
 ) -> JsonObject:
     """GET clients/{client}/projects/{project}/experiments."""
-    fetch_project(engine, {}, client_id, project_id)
-    return _page(engine, data, project_id)
+    require_project(engine, client_id, project_id)
+    return page_of_experiments(
+        engine, data, project_id, lambda stored: _document(engine, stored), of_runs=False
+    )
 
 
 def fetch_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET experiments/{experiment}; deleted ones too, with state ``deleted``."""
-    return _document(engine, engine.experiment(experiment_id))
+    stored = engine.experiment(experiment_id)
+    if stored.experiment.runs_only:
+        raise MovedError(f"/v1/aiexperiments/{stored.id}")
+    return _document(engine, stored)
 
 
 def update_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """PUT experiments/{experiment}: what is given changes, all of it or nothing."""
     stored = engine.experiment(experiment_id)
+    return _document(engine, change(engine, stored, data, (*_CHANGES, "parameters")))
+
+
+def change(
+    engine: Engine, stored: StoredExperiment, data: JsonObject, keys: Sequence[str]
+) -> StoredExperiment:
+    """Change what is given of an experiment, all of it or nothing.
+
+    Args:
+        engine: The engine.
+        stored: The experiment.
+        data: The body.
+        keys: What of an experiment may be in it.
+
+    Raises:
+        ApiError: 400; 405, other parameters.
+    """
     if "parameters" in data and not experiment_rules.leaves_parameters(
         stored.experiment.parameters, data["parameters"]
     ):
@@ -66,22 +89,23 @@ def update_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> J
             "Parameters cannot be changed: the embedded engine compares all observations of an "
             "experiment with each other. Create a new experiment.",
         )
-    validation.check_keys(data, (*_CHANGES, "parameters", "no_optimize"))
+    others = {budget_key(not stored.experiment.runs_only)}
+    validation.check_keys(data, ({*keys, "no_optimize"} - others))
     if data.get("no_optimize") is not None:
         validation.boolean(data["no_optimize"], "no_optimize")
 
     def changed(experiment: ExperimentDescription) -> ExperimentDescription:
         changes: JsonObject = {"updated": unix_now()}
-        for key, change in _CHANGES.items():
+        for key, checked in _CHANGES.items():
             if key in data:
-                changes[key] = change(engine, experiment, data[key])
+                changes[_KEPT_AS.get(key, key)] = checked(engine, experiment, data[key])
         return dataclasses.replace(experiment, **changes)
 
-    return _document(engine, engine.store.change_experiment(stored, changed))
+    return engine.store.change_experiment(stored, changed)
 
 
 def delete_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
-    """DELETE experiments/{experiment}: out of the lists, but kept."""
+    """DELETE experiments/{experiment}: out of the lists, but kept; also an AI experiment."""
     stored = engine.experiment(experiment_id)
     validation.check_keys(data, ("include_runs",), "query")
     if "include_runs" in data:
@@ -145,16 +169,34 @@ def _document(engine: Engine, stored: StoredExperiment) -> JsonObject:
     return documents.experiment(stored.id, stored.experiment, progress)
 
 
-def _page(engine: Engine, data: JsonObject, project_id: str | None) -> JsonObject:
-    wanted = experiment_filter(data, project_id)
+def page_of_experiments(
+    engine: Engine,
+    data: JsonObject,
+    project_id: str | None,
+    document: Callable[[StoredExperiment], JsonObject],
+    *,
+    of_runs: bool | None = None,
+) -> JsonObject:
+    """A page of experiments.
+
+    Args:
+        engine: The engine.
+        data: The query.
+        project_id: Only those of this project; ``None`` for all.
+        document: Makes the JSON of one.
+        of_runs: See ``experiment_filter``.
+
+    Raises:
+        ApiError: 400.
+    """
+    wanted = experiment_filter(data, project_id, of_runs=of_runs)
     items = [stored for stored in engine.store.experiments() if wanted(stored.experiment)]
     by_id = validation.one_of(data.get("sort", "id"), SORTS, "sort") == "id"
     if not by_id:
         changes = engine.store.last_changes()
         items.sort(key=lambda s: (max(s.experiment.updated, changes.get(s.id, 0)), s.id))
     ascending = validation.boolean(data.get("ascending", False), "ascending")
-    page = paginate(items, data, ascending=ascending, by_id=by_id)
-    return page.document(lambda stored: _document(engine, stored))
+    return paginate(items, data, ascending=ascending, by_id=by_id).document(document)
 
 
 def _with_thresholds(experiment: ExperimentDescription, value: Any) -> tuple[Metric, ...]:
@@ -207,9 +249,10 @@ def _new_project(engine: Engine, experiment: ExperimentDescription, value: Any) 
 
 
 def _new_budget(engine: Engine, experiment: ExperimentDescription, value: Any) -> int | None:
-    budget = experiment_rules.budget(value)
+    key = budget_key(experiment.runs_only)
+    budget = experiment_rules.budget(value, key)
     if budget is None and experiment.observation_budget is not None:
-        raise bad_request("observation_budget cannot be taken away")
+        raise bad_request(f"{key} cannot be taken away")
     return budget
 
 
@@ -222,7 +265,9 @@ _CHANGES: dict[str, Callable[[Engine, ExperimentDescription, Any], Any]] = {
     ),
     "project": _new_project,
     "observation_budget": _new_budget,
+    "budget": _new_budget,
     "metadata": lambda engine, experiment, value: validation.metadata(value),
     "parallel_bandwidth": lambda engine, experiment, value: experiment_rules.bandwidth(value),
     "metrics": lambda engine, experiment, value: _with_thresholds(experiment, value),
 }
+_KEPT_AS = {"budget": "observation_budget"}

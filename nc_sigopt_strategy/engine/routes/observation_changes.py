@@ -26,7 +26,7 @@ from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
 _ATTEMPTS = 100
 
 # Marks the trial of a suggestion whose own observation was deleted, while others name it.
-_EMPTIED_ATTR = "observation_deleted"
+EMPTIED_ATTR = "observation_deleted"
 
 
 def update_observation(
@@ -101,7 +101,7 @@ def _without(point: Point, *, reopen: bool) -> Change:
     elif reopen:
         finish = Finish(TrialState.RUNNING)
     else:
-        finish = Finish(TrialState.FAIL, {_EMPTIED_ATTR: True})
+        finish = Finish(TrialState.FAIL, {EMPTIED_ATTR: True})
     return Change(point.id, OBSERVATION_ATTR, point.observation, finish)
 
 
@@ -110,7 +110,7 @@ def _is_emptied(point: Point) -> bool:
 
 
 def _reopened(point: Point) -> Change:
-    return Change(point.id, _EMPTIED_ATTR, True, Finish(TrialState.RUNNING))
+    return Change(point.id, EMPTIED_ATTR, True, Finish(TrialState.RUNNING))
 
 
 def _check_no_optimize(data: dict[str, Any]) -> None:

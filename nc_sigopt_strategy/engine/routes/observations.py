@@ -13,7 +13,7 @@ from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR, Point
 from nc_sigopt_strategy.engine.routes.observation_order import observation_order
 from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
 from nc_sigopt_strategy.engine.routes.reports import Report, flag, new_report, no_suggestion
-from nc_sigopt_strategy.engine.routes.suggestions import check_active
+from nc_sigopt_strategy.engine.routes.suggestions import check_active, refuse_if_of_runs
 from nc_sigopt_strategy.engine.store import StoredExperiment
 
 MAX_BATCH = 2500
@@ -22,9 +22,10 @@ MAX_BATCH = 2500
 def create_observation(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """POST experiments/{experiment}/observations. It is on disk when this returns."""
     stored = engine.experiment(experiment_id)
+    refuse_if_of_runs(stored, "Observations")
     check_active(stored, "observation")
     report = new_report(data, stored, engine.store.history(stored))
-    return _observe(engine, stored, report)
+    return _observed_document(engine, stored, report)
 
 
 def create_observations(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
@@ -34,6 +35,7 @@ def create_observations(engine: Engine, data: JsonObject, experiment_id: str) ->
     ``observations`` are ignored, as on a SigOpt server.
     """
     stored = engine.experiment(experiment_id)
+    refuse_if_of_runs(stored, "Observations")
     check_active(stored, "observation")
     batch = validation.array(validation.required(data, "observations"), "observations")
     if len(batch) > MAX_BATCH:
@@ -47,7 +49,7 @@ def create_observations(engine: Engine, data: JsonObject, experiment_id: str) ->
     if dry_run:
         made = [_unstored(stored, report) for report in reports]
     else:
-        made = [_observe(engine, stored, report) for report in reports]
+        made = [_observed_document(engine, stored, report) for report in reports]
     return {
         "object": "pagination",
         "count": len(made),
@@ -94,7 +96,8 @@ def observed_point(history: History, observation_id: str) -> Point:
     return point
 
 
-def _observe(engine: Engine, stored: StoredExperiment, report: Report) -> JsonObject:
+def observe(engine: Engine, stored: StoredExperiment, report: Report) -> Point:
+    """Keep an observation."""
     history = engine.store.history(stored, refresh=False)
     observed = None
     if report.point is not None:
@@ -109,7 +112,12 @@ def _observe(engine: Engine, stored: StoredExperiment, report: Report) -> JsonOb
                 raise no_suggestion(report.point.id, stored.id)
     if observed is None:
         observed = engine.store.add(history, report.assignments, {}, report.finish)
-    return documents.observation(stored.id, stored.experiment, observed)
+    return observed
+
+
+def _observed_document(engine: Engine, stored: StoredExperiment, report: Report) -> JsonObject:
+    point = observe(engine, stored, report)
+    return documents.observation(stored.id, stored.experiment, point)
 
 
 def _unstored(stored: StoredExperiment, report: Report) -> Mapping[str, Any]:

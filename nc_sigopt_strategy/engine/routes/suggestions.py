@@ -8,7 +8,7 @@ import time
 from optuna.trial import TrialState
 
 from nc_sigopt_strategy.engine import documents, validation
-from nc_sigopt_strategy.engine.api_error import bad_request, not_found
+from nc_sigopt_strategy.engine.api_error import ApiError, bad_request, not_found
 from nc_sigopt_strategy.engine.context import Engine, JsonObject, unix_now
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, OvertakenError
 from nc_sigopt_strategy.engine.history.history import History
@@ -28,16 +28,30 @@ def create_suggestion(engine: Engine, data: JsonObject, experiment_id: str) -> J
     not known are ignored here and in the other routes of suggestions, as on a SigOpt server.
     """
     stored = engine.experiment(experiment_id)
+    refuse_if_of_runs(stored, "Suggestions")
     check_active(stored, "suggestion")
     refuse_task(data)
+    point = suggest(engine, stored, data)
+    return documents.suggestion(stored.id, stored.experiment, point, {})
+
+
+def suggest(engine: Engine, stored: StoredExperiment, data: JsonObject) -> Point:
+    """Make an open suggestion.
+
+    Args:
+        engine: The engine.
+        stored: The experiment.
+        data: ``assignments`` and ``metadata``, if it has any of its own.
+
+    Raises:
+        ApiError: 400, they are not as they must be.
+    """
     made = {"created": unix_now(), "metadata": validation.metadata(data.get("metadata"))}
     if "assignments" in data:
         assignments = stored.experiment.check_assignments(data["assignments"])
         history = engine.store.history(stored, refresh=False)
-        point = engine.store.add(history, assignments, {SUGGESTION_ATTR: made})
-    else:
-        point = _suggested(engine, stored, made)
-    return documents.suggestion(stored.id, stored.experiment, point, {})
+        return engine.store.add(history, assignments, {SUGGESTION_ATTR: made})
+    return _suggested(engine, stored, made)
 
 
 def list_suggestions(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
@@ -126,6 +140,20 @@ def check_active(stored: StoredExperiment, what: str) -> None:
     """
     if stored.experiment.state != "active":
         raise bad_request(f"Cannot create {what} for deleted experiment {stored.id}")
+
+
+def refuse_if_of_runs(stored: StoredExperiment, what: str) -> None:
+    """Refuse to make by hand what the runs of an AI experiment bring.
+
+    Raises:
+        ApiError: 403.
+    """
+    if stored.experiment.runs_only:
+        raise ApiError(
+            403,
+            f"{what} cannot be created directly for experiment {stored.id}, please create runs "
+            "instead",
+        )
 
 
 def refuse_task(data: JsonObject) -> None:

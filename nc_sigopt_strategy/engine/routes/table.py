@@ -28,6 +28,21 @@ from nc_sigopt_strategy.engine.routes import (
 from nc_sigopt_strategy.engine.routes import (
     tags as tag_routes,
 )
+from nc_sigopt_strategy.engine.routes.runs import (
+    ai_experiments as ai_routes,
+)
+from nc_sigopt_strategy.engine.routes.runs import (
+    checkpoints as checkpoint_routes,
+)
+from nc_sigopt_strategy.engine.routes.runs import (
+    run_files as run_file_routes,
+)
+from nc_sigopt_strategy.engine.routes.runs import (
+    run_tags as run_tag_routes,
+)
+from nc_sigopt_strategy.engine.routes.runs import (
+    training_runs as run_routes,
+)
 
 # Called with the engine, the request's data, and the ids of the path in order.
 Handler = Callable[..., dict[str, Any]]
@@ -52,6 +67,41 @@ TABLE: dict[str, dict[str, Handler]] = {
     "clients/{int}/projects/{text}/experiments": {
         "GET": experiment_routes.list_project_experiments,
     },
+    "clients/{int}/projects/{text}/aiexperiments": {
+        "GET": ai_routes.list_project_ai_experiments,
+        "POST": ai_routes.create_ai_experiment,
+    },
+    "clients/{int}/projects/{text}/training_runs": {
+        "GET": run_routes.list_project_runs,
+        "POST": run_routes.create_run,
+    },
+    "clients/{int}/projects/{text}/training_runs/batch": {"POST": run_routes.create_runs},
+    "clients/{int}/training_runs": {"GET": run_routes.list_runs},
+    "organizations/{int}/training_runs": {"GET": run_routes.list_organization_runs},
+    "clients/{int}/aiexperiments": {"GET": ai_routes.list_ai_experiments},
+    "aiexperiments": {"GET": ai_routes.list_ai_experiments},
+    "aiexperiments/{int}": {
+        "GET": ai_routes.fetch_ai_experiment,
+        "PUT": ai_routes.update_ai_experiment,
+        "DELETE": ai_routes.delete_ai_experiment,
+    },
+    "aiexperiments/{int}/training_runs": {"POST": ai_routes.create_run_of_experiment},
+    "aiexperiments/{int}/best_training_runs": {"GET": ai_routes.list_best_runs},
+    "training_runs/{int}": {
+        "GET": run_routes.fetch_run,
+        "PUT": run_routes.replace_in_run,
+        "MERGE": run_routes.merge_into_run,
+        "DELETE": run_routes.delete_run,
+    },
+    "training_runs/{int}/checkpoints": {
+        "GET": checkpoint_routes.list_checkpoints,
+        "POST": checkpoint_routes.create_checkpoint,
+    },
+    "training_runs/{int}/checkpoints/{int}": {"GET": checkpoint_routes.fetch_checkpoint},
+    "training_runs/{int}/files": {"POST": run_file_routes.create_file},
+    "files/{int}": {"GET": run_file_routes.fetch_file},
+    "training_runs/{int}/tags": {"POST": run_tag_routes.add_tag},
+    "training_runs/{int}/tags/{int}": {"DELETE": run_tag_routes.remove_tag},
     "clients/{int}/experiments": {
         "GET": experiment_routes.list_experiments,
         "POST": experiment_routes.create_experiment,

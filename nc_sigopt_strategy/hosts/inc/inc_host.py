@@ -35,7 +35,7 @@ from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.hosts.predictor import evaluating
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
-from nc_sigopt_strategy.settings.choices import FINISHED, STOCK
+from nc_sigopt_strategy.settings.choices import FINISHED, FITTED, STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
@@ -126,7 +126,7 @@ class IncHost:
     @contextlib.contextmanager
     def session(self, doing: Doing) -> Iterator[None]:
         """See ``Host``; INC's errors are heard inside."""
-        self._usage.batch_done = lambda done, total: doing(f"calibrating, batch {done} of {total}")
+        self._usage.doing = doing
         with (
             self._logged,
             self._temp_files,
@@ -218,8 +218,15 @@ class IncHost:
         return Evaluation(value[0], seconds)
 
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
-        """INC's ``op_name_dict``: its ``basic`` builds the same graph, not yet finished."""
-        return op_name_dict(self._tune_cfg(choices)["op"], finished=self._finishes)
+        """INC's ``op_name_dict``: its ``basic`` builds the same graph, not yet finished.
+
+        Where weights were fitted it does so inside of ``calibration.fitted_weights``.
+        """
+        return op_name_dict(
+            self._tune_cfg(choices)["op"],
+            finished=self._finishes,
+            fitted=self.backend.name == "tensorflow" and self._settings.calibration == FITTED,
+        )
 
     def calibration(self) -> Mapping[str, Any] | None:
         """How often statistics served; ``None`` where INC calibrates in every trial."""

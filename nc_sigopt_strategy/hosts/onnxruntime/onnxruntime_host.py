@@ -34,14 +34,14 @@ from nc_sigopt_strategy.hosts.onnxruntime.prepared import prepare
 from nc_sigopt_strategy.hosts.onnxruntime.quantizer import Quantizer
 from nc_sigopt_strategy.hosts.onnxruntime.recipe import recipe
 from nc_sigopt_strategy.hosts.onnxruntime.refused import in_words, refused_groups
-from nc_sigopt_strategy.hosts.onnxruntime.rounding import packed
-from nc_sigopt_strategy.hosts.onnxruntime.second_moments import Layer
 from nc_sigopt_strategy.hosts.onnxruntime.tensors import float_tensors, measured_shapes
 from nc_sigopt_strategy.hosts.onnxruntime.weight_fitting import (
     as_initializers,
     fitted_weights,
     layers_of,
 )
+from nc_sigopt_strategy.hosts.onnxruntime.weight_steps import packed
+from nc_sigopt_strategy.hosts.rounding.layer import Layer
 from nc_sigopt_strategy.measurement.batches import CalibrationData, batch_length
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey

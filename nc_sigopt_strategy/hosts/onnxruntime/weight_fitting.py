@@ -15,20 +15,16 @@ from nc_sigopt_strategy.backends.onnx_augmented import open_augmented
 from nc_sigopt_strategy.hosts.onnxruntime.calibration import Calibration
 from nc_sigopt_strategy.hosts.onnxruntime.graph_view import GraphView
 from nc_sigopt_strategy.hosts.onnxruntime.grouping import Group
-from nc_sigopt_strategy.hosts.onnxruntime.rounding import fitted, is_largest, on_steps, steps_of
-from nc_sigopt_strategy.hosts.onnxruntime.second_moments import (
-    Layer,
-    Moments,
-    in_parts,
-    layer_of,
-)
+from nc_sigopt_strategy.hosts.onnxruntime.weight_inputs import inputs_of, layer_of
+from nc_sigopt_strategy.hosts.onnxruntime.weight_steps import is_largest, on_steps, steps_of
+from nc_sigopt_strategy.hosts.rounding.in_turn import RoundingInTurn
+from nc_sigopt_strategy.hosts.rounding.layer import Layer, in_parts
+from nc_sigopt_strategy.hosts.rounding.moments import MOMENTS_AT_ONCE, Moments
 from nc_sigopt_strategy.measurement.batches import batch_length
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
 Array = NDArray[Any]
-# 512 MiB of float32.
-_MOMENTS_AT_ONCE = 128 * 2**20
 
 
 def layers_of(view: GraphView, groups: Iterable[Group]) -> dict[str, Layer]:
@@ -63,7 +59,7 @@ def fitted_weights(
     missing = set(section.missing(map(_key, layers)))
     wanted = {weight: layer for weight, layer in layers.items() if _key(weight) in missing}
     begun = time.monotonic()
-    for part in in_parts(wanted, _MOMENTS_AT_ONCE):
+    for part in in_parts(wanted, MOMENTS_AT_ONCE):
         chosen = {weight: wanted[weight] for weight in part}
         logger.info("Fitting the rounding of %d weights to the calibration data.", len(chosen))
         moments = _gathered(view, chosen, calibration, size)
@@ -93,10 +89,8 @@ def as_initializers(
 def _gathered(
     view: GraphView, layers: Mapping[str, Layer], calibration: Calibration, size: int
 ) -> dict[str, Moments]:
-    moments = {
-        weight: Moments(np.zeros((layer.groups, layer.count, layer.count), np.float32))
-        for weight, layer in layers.items()
-    }
+    moments = {weight: Moments(layer) for weight, layer in layers.items()}
+    rngs = {weight: np.random.default_rng(0) for weight in layers}
     read = {weight: view.nodes[layer.node].input[0] for weight, layer in layers.items()}
     sessions = [
         (tensors, open_augmented(view.model, tensors))
@@ -107,8 +101,13 @@ def _gathered(
         for tensors, session in sessions:
             arrays = dict(zip(tensors, session.run(tensors, dict(batch)), strict=True))
             for weight, tensor in read.items():
-                if tensor in arrays:
-                    moments[weight].add(view, layers[weight], arrays[tensor], share)
+                if tensor not in arrays:
+                    continue
+                layer = layers[weight]
+                limit = max(int(layer.places * share), 1)
+                inputs = inputs_of(view, layer, arrays[tensor], limit, rngs[weight])
+                if inputs is not None:
+                    moments[weight].add_inputs(inputs)
         calibration.doing(f"looking at what weights are multiplied with, batch {done}")
     return moments
 
@@ -120,12 +119,10 @@ def _moved(view: GraphView, layer: Layer, moments: Moments) -> Array:
         return unchanged
     steps = np.broadcast_to(steps_of(weight, layer.axis), weight.shape)
     try:
-        rows = fitted(
+        rows = RoundingInTurn(moments.second, moments.seen).fitted(
             layer.rows(weight).astype(np.float64),
             layer.rows(steps).astype(np.float64),
             layer.rows(is_largest(weight, layer.axis)),
-            moments.total.astype(np.float64) / moments.seen,
-            moments.seen,
         )
     except np.linalg.LinAlgError as error:
         logger.debug("The rounding of %s is not fitted: %s", layer.weight, error)

@@ -14,9 +14,11 @@ import numpy as np
 from nc_sigopt_strategy.sampling.quantization.damage import Damage
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.settings.choices import EVEN_ODDS
 
-# What keeps the bound in a smaller share of the draws than this is marked down steeply: accuracy
-# is a sample, and a configuration that is too damaging and lucky would win the run.
+# What keeps the bound in a smaller share of the draws than this, or than is asked for, is marked
+# down steeply: accuracy is a sample, and a configuration that is too damaging and lucky would win
+# the run.
 TRUSTED, DISTRUST = 0.6, 4
 # Where nothing is expected to improve, what is nearly as fast is told apart by this much.
 NEARLY, TIE = 1.5, 1e-6
@@ -34,6 +36,7 @@ class Acquisition:
         incumbent: Latency to improve on in each draw, shape (M,).
         blame: Of each op and type for failed trials, shape (P, T): the odds to run at all fall
             exponentially with its sum.
+        confidence: In what share of the draws the bound is to be kept.
     """
 
     space: OpSpace
@@ -42,6 +45,7 @@ class Acquisition:
     damage: Damage
     incumbent: Floats
     blame: Floats
+    confidence: float = EVEN_ODDS
 
     def __call__(self, choices: Integers) -> Floats:
         """Expected improvement of configurations, shape (N, P) to (N,)."""
@@ -51,7 +55,8 @@ class Acquisition:
         gain = np.maximum(incumbent - latency, 0.0)
         gain += TIE * np.maximum(NEARLY * incumbent - latency, 0.0)
         kept = self.damage.kept(choices)
-        doubt = np.minimum(kept.mean(axis=0) / TRUSTED, 1.0) ** DISTRUST
+        trusted = max(TRUSTED, self.confidence)
+        doubt = np.minimum(kept.mean(axis=0) / trusted, 1.0) ** DISTRUST
         runs = np.exp(-self.blame[np.arange(types.shape[1]), types].sum(axis=1))
         result: Floats = (gain * kept).mean(axis=0) * doubt * runs
         return result

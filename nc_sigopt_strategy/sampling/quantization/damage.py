@@ -29,6 +29,10 @@ class Damage:
     tables: Floats
     limits: Floats
 
+    def limit(self, confidence: float) -> float:
+        """What is allowed in all with this probability, above 0 and below 1."""
+        return float(np.quantile(self.limits, 1.0 - confidence))
+
     def of(self, choices: Integers) -> Floats:
         """Damage of configurations of shape (N, P) in each draw; shape (M, N)."""
         draws, count, values = self.tables.shape
@@ -66,7 +70,7 @@ def learn_damage(
         limit = AccuracyModel(history.noise[:known], history.accuracy, history.bound, baseline)
         shares = (rng.permutation(draws) + 0.5) / draws
         limits = np.array([limit.quantile(float(share)) for share in shares])
-        model = NoiseModel(space, history.choices, history.noise)
+        model = NoiseModel(space, history.choices, history.noise, probes=history.probes)
         return Damage(_tables(model, rng, draws), limits)
     if baseline is None:
         baseline = float(history.accuracy.max())

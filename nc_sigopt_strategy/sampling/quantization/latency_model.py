@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays
 
 DEGREES_OF_FREEDOM = 4.0
 ROUNDS = 3
@@ -61,6 +62,19 @@ class LatencyModel:
         self._unit = float(np.median(latency))
         self._fit(
             self._columns.rows(space.types_of(choices)), latency / self._unit, stderr / self._unit
+        )
+
+    @classmethod
+    def of(cls, space: OpSpace, history: TrialArrays) -> LatencyModel:
+        """The posterior after all that was timed, in trials and outside of them."""
+        probes = history.probes
+        if probes is None:
+            return cls(space, history.choices, history.latency, history.latency_stderr)
+        return cls(
+            space,
+            np.concatenate([history.choices, probes.choices[probes.timed]]),
+            np.concatenate([history.latency, probes.latency[probes.timed]]),
+            np.concatenate([history.latency_stderr, probes.latency_stderr[probes.timed]]),
         )
 
     def mean(self) -> CostTables:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 
 ROUNDS = 3
 NEWTON_STEPS = 10
@@ -23,26 +24,54 @@ _SPREAD, _VARIANT_SPREAD, _FLOAT_SPREAD = 1.8, 0.8, 2.0
 _FLOAT_LEVEL = -7.0
 _ERROR = 0.1
 _INERTIA = 4.0
+# What probes say of their own errors counts as so many of them, trials may show another scale; and
+# the relative error that they have at least while nothing has been compared.
+_STATED = 8.0
+_DOUBT = 1.0
+_LEAST_SCALE, _LARGEST_SCALE = 0.5, 20.0
+# Less than this share of the largest damage is none.
+_NONE = 1e-9
 
 
 class NoiseModel:
     """The posterior over sensitivities.
+
+    Without standard errors those are taken of the logarithms of the damage: of a sum of positive
+    terms that is an error of the same kind up and down, however many decades it is off by.
 
     Args:
         space: The search space.
         choices: Value positions of measured trials, shape (N, P), N at least 1.
         damage: What they did, shape (N,): output noise, or the loss of accuracy.
         stderr: Standard errors of the damage, shape (N,); ``None``: relative ones, estimated.
+        probes: Output noise of further models; ``None`` where damage is something else.
     """
 
     def __init__(
-        self, space: OpSpace, choices: Integers, damage: Floats, stderr: Floats | None = None
+        self,
+        space: OpSpace,
+        choices: Integers,
+        damage: Floats,
+        stderr: Floats | None = None,
+        probes: ProbeArrays | None = None,
     ) -> None:
         self._space = space
         self._columns = _columns(space)
+        own = np.zeros(len(damage))
+        if probes is not None and probes.noisy.any():
+            choices = np.concatenate([choices, probes.choices[probes.noisy]])
+            damage = np.concatenate([damage, probes.noise[probes.noisy]])
+            own = np.concatenate([own, probes.noise_error[probes.noisy]])
         x = (choices[:, self._columns[:, 0]] == self._columns[:, 1]).astype(float)
         self._unit = float(np.max(np.abs(damage))) or 1.0
-        self._fit(x, damage / self._unit, None if stderr is None else stderr / self._unit)
+        y = damage / self._unit
+        self._in_logarithms = stderr is None
+        if stderr is None:
+            # Rows without damage, or without an op that may do some, say nothing in logarithms.
+            told = (y > _NONE) & x.any(axis=1)
+            self._fit(x[told], y[told], None, own[told])
+        else:
+            self._fit(x, y, stderr / self._unit, own)
 
     def draws(self, rng: np.random.Generator, count: int) -> Floats:
         """Draws of the damage of each value, shape (count, P, V); zero for the exact ones."""
@@ -77,39 +106,70 @@ class NoiseModel:
     def _posterior(self, u: Floats) -> tuple[float, Floats]:
         """Log density of log sensitivities and its gradient."""
         s = np.exp(np.minimum(u, 20.0))
-        pull = self._a @ s - self._b
         off = u - self._level
         fall = self._prior @ off
-        value = -0.5 * (s @ (pull - self._b)) - 0.5 * (off @ fall)
-        return float(value), -s * pull - fall
+        missed, slope = self._missed(self._x @ s)
+        value = -0.5 * (missed @ missed) - 0.5 * (off @ fall)
+        return float(value), -s * (self._x.T @ (slope * missed)) - fall
 
-    def _fit(self, x: Floats, y: Floats, stderr: Floats | None) -> None:
+    def _missed(self, total: Floats) -> tuple[Floats, Floats]:
+        """How far sums are from the damage, in errors, and the slope of that; shape (N,) each."""
+        if not self._in_logarithms:
+            return (total - self._y) * self._sharpness, self._sharpness
+        total = np.maximum(total, _NONE)
+        return np.log(total / self._y) * self._sharpness, self._sharpness / total
+
+    def _hessian(self, s: Floats) -> Floats:
+        """Curvature of the log density, of which second derivatives of a sum are left out."""
+        slope = self._missed(self._x @ s)[1]
+        steep = slope[:, None] * self._x * s
+        result: Floats = steep.T @ steep + self._prior
+        return result
+
+    def _fit(self, x: Floats, y: Floats, stderr: Floats | None, own: Floats) -> None:
+        """Find the mode; the errors of the sum and of the probes are estimated on the way.
+
+        Args:
+            x: Which columns a row has, shape (N, columns).
+            y: Damage in units of the largest, shape (N,).
+            stderr: Errors of the rows, shape (N,); ``None``: relative ones.
+            own: The relative errors that probes state, shape (N,); 0 for trials.
+        """
         space, columns = self._space, self._columns
         quantized = space.is_quantized[columns[:, 0], columns[:, 1]]
-        level = float(np.log(max(np.median(np.abs(y)), 1e-9) / max(space.is_op.sum(), 1)))
-        spread, error = _SPREAD, _ERROR
-        if stderr is None:
-            # Rows without damage say nothing in relative terms, and are exact.
-            told = np.abs(y) > 1e-9
-            x, y = x[told], y[told]
+        spread, error, scale = _SPREAD, _ERROR, 1.0
+        probed, trials = own > 0, own <= 0
+        self._x, self._y = x, y
+        level = self._level_of(np.abs(y[trials]))
+        u = self._levels(x[probed] * quantized, y[probed], level)[columns[:, 0]]
+        u = u + np.where(quantized, 0.0, _FLOAT_LEVEL)
         weight = np.ones(len(y))
-        u = np.full(len(columns), level) + np.where(quantized, 0.0, _FLOAT_LEVEL)
         for n in range(ROUNDS):
-            variance = (error * y) ** 2 if stderr is None else (error / _ERROR * stderr) ** 2
-            wx = x * (weight / variance)[:, None]
-            self._a, self._b = wx.T @ x, wx.T @ y
+            claimed = np.where(probed, scale * own, error)
+            # Trials tell first which probes are wrong: believed at once, those would win.
+            doubted = np.where(probed, np.maximum(claimed, _DOUBT), claimed) if n == 0 else claimed
+            if stderr is not None:
+                claimed = doubted = error / _ERROR * stderr
+            self._sharpness = np.sqrt(weight) / doubted
             self._prior, self._level = _prior(columns, quantized, level, spread)
             u = self._newton(u, NEWTON_STEPS if n == 0 else NEWTON_STEPS // 3)
             s = np.exp(u)
-            hessian = s[:, None] * self._a * s + self._prior
-            covariance = np.linalg.inv(hessian)
-            marginal = np.diagonal(covariance)
-            residual2 = (y - x @ s) ** 2 / variance
+            covariance = np.linalg.inv(self._hessian(s))
+            missed, slope = self._missed(x @ s)
+            residual2 = (missed * doubted / claimed) ** 2 / weight
             weight = (DEGREES_OF_FREEDOM + 1) / (DEGREES_OF_FREEDOM + residual2)
             used = len(u) - float(np.einsum("ij,ij->", self._prior, covariance))
-            free = max(len(y) - used, 0.0)
-            excess = (float((weight * residual2).sum()) + _INERTIA) / (free + _INERTIA)
+            if probed.any():
+                # What the sum is off by is for trials to say: probes have errors of their own.
+                steep = slope[probed, None] * x[probed] * s
+                reach = np.einsum("ij,ij->i", steep @ covariance, steep)
+                used -= float(reach.sum())
+                squares = (weight * residual2)[probed] + reach
+                scale = _scale_of(squares * scale**2) if n else scale
+            free = max(float(trials.sum()) - used, 0.0)
+            excess = (float((weight * residual2)[trials].sum()) + _INERTIA) / (free + _INERTIA)
             error = float(np.clip(error * np.sqrt(excess), 0.01, 1.0))
+            marginal = np.diagonal(covariance)
             inside = u[quantized] if quantized.any() else u
             level = float(np.mean(inside))
             moment = (inside - level) ** 2 + (marginal[quantized] if quantized.any() else marginal)
@@ -120,12 +180,35 @@ class NoiseModel:
         self._whiten = np.linalg.cholesky(covariance)
         self._mode = u
 
+    def _level_of(self, damage: Floats) -> float:
+        """The logarithm of an even share for each op of what trials usually do."""
+        usual = float(np.median(damage)) if len(damage) else 1.0
+        return float(np.log(max(usual, _NONE) / max(self._space.is_op.sum(), 1)))
+
+    def _levels(self, x: Floats, y: Floats, usual: float) -> Floats:
+        """Where the search for the mode begins for each op, shape (P,).
+
+        Sensitivities span decades, and far below the mode the slope is nearly flat: what a probe
+        has found of an op, or of the smallest group that it is in, is where to begin.
+
+        Args:
+            x: Which quantized columns a probe has, shape (K, columns).
+            y: What the probes found, shape (K,).
+            usual: For ops without a probe.
+        """
+        levels = np.full(len(self._space.names), usual)
+        members = x.sum(axis=1)
+        for k in np.argsort(-members, kind="stable"):
+            if members[k] > 0:
+                ops = self._columns[x[k] > 0, 0]
+                levels[ops] = np.log(max(float(y[k]), _NONE) / members[k])
+        return levels
+
     def _newton(self, u: Floats, steps: int) -> Floats:
         value, gradient = self._posterior(u)
         damping = 0.0
         for _ in range(steps):
-            s = np.exp(u)
-            hessian = s[:, None] * self._a * s + self._prior
+            hessian = self._hessian(np.exp(u))
             hessian[np.diag_indices_from(hessian)] += damping
             step = np.linalg.solve(hessian, gradient)
             step *= min(1.0, 3.0 / max(float(np.abs(step).max()), 1e-12))
@@ -139,6 +222,16 @@ class NoiseModel:
             else:
                 damping = max(4 * damping, 1.0)
         return u
+
+
+def _scale_of(squares: Floats) -> float:
+    """What the stated errors of probes are to be multiplied by.
+
+    Args:
+        squares: Expected squares of the errors in units of the stated ones, shape (K,).
+    """
+    scale2 = (float(squares.sum()) + _STATED) / (len(squares) + _STATED)
+    return float(np.clip(np.sqrt(scale2), _LEAST_SCALE, _LARGEST_SCALE))
 
 
 def _columns(space: OpSpace) -> Integers:

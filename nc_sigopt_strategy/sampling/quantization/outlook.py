@@ -14,8 +14,11 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.sampling.conventions import Reading, TuningExperiment
+from nc_sigopt_strategy.sampling.probes import Probe
+from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel, Judged
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 from nc_sigopt_strategy.sampling.quantization.sampler import one_blas_thread
 from nc_sigopt_strategy.sampling.quantization.suggestion import expected_gain
 from nc_sigopt_strategy.sampling.quantization.trial_arrays import USUAL_ERROR, TrialArrays
@@ -47,6 +50,7 @@ class Outlook:
         measured: Assignments and what was found, one of each graph; at least one.
         failed: Assignments that gave no model.
         bounded: What accuracy is asked for.
+        probes: What was measured outside of trials.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Outlook:
         measured: Sequence[tuple[Mapping[str, str], Reading]],
         failed: Sequence[Mapping[str, str]],
         bounded: Bounded,
+        probes: Sequence[Probe] = (),
     ) -> None:
         self._space = OpSpace.of_values(values, op_graph)
         readings = [reading for _, reading in measured]
@@ -74,6 +79,7 @@ class Outlook:
             pending=self._positions([]),
             failed=self._positions(failed),
             bound=sign * bounded.threshold,
+            probes=ProbeArrays.of(probes, self._space) if probes else None,
         )
         self._experiment = TuningExperiment(
             read=_not_read,
@@ -91,7 +97,7 @@ class Outlook:
         """
         known = self._history.recent()
         with one_blas_thread():
-            model = LatencyModel(self._space, known.choices, known.latency, known.latency_stderr)
+            model = LatencyModel.of(self._space, known)
             explained = model.expected(self._space.types_of(self._history.choices))
         rest = self._history.latency / explained - 1.0
         errors = self._history.latency_stderr / self._history.latency
@@ -100,6 +106,25 @@ class Outlook:
         own = max(0.0, 1.0 - (claimed / spread) ** 2) if spread > 0 else 0.0
         result: Floats = explained * (1.0 + own * rest)
         return result
+
+    def judged(self) -> Judged | None:
+        """What the accuracy of each measured trial is expected to be on other data, in order.
+
+        ``None`` without output noise, which tells bad luck from a bad model, and where the bound
+        allows no loss.
+        """
+        known, baseline = self._history, self._experiment.baseline_accuracy
+        if known.noise is None or known.accuracy is None or known.bound is None:
+            return None
+        if baseline is None:
+            return None
+        if not self._experiment.maximize_accuracy:
+            baseline = -baseline
+        if baseline <= known.bound:
+            return None
+        with one_blas_thread():
+            model = AccuracyModel(known.noise, known.accuracy, known.bound, baseline)
+            return model.judged(known.noise, known.accuracy)
 
     def gain(self, seed: int) -> float:
         """What the next trial is expected to save at best, as a share; see ``expected_gain``.

@@ -37,7 +37,9 @@ def suggest(
 ) -> Integers:
     """Value positions of the next configuration, shape (P,)."""
     tried = history.tried
-    if len(history.latency) < 2:
+    # What the types cost in all is known once two of them were timed, in trials or by probes.
+    timed = 0 if history.probes is None else int(history.probes.timed.sum())
+    if len(history.latency) == 0 or len(history.latency) + timed < 2:
         for anchor in (np.zeros_like(space.sizes), space.sizes - 1):
             if key(anchor) not in tried:
                 return anchor
@@ -46,7 +48,7 @@ def suggest(
     history = history.recent()
     learned = _learn(space, history, experiment, rng)
     if len(history.latency) < EARLY_TRIALS and rng.random() < EARLY_DRAWS:
-        choice = _of_one_draw(space, learned.costs, learned.damage, int(rng.integers(DRAWS)))
+        choice = _of_one_draw(space, learned, int(rng.integers(DRAWS)))
         if key(choice) not in tried:
             return choice
     acquisition, candidates = _to_choose_from(space, history, learned, rng)
@@ -78,25 +80,30 @@ def expected_gain(
 
 @dataclass(frozen=True)
 class _Learned:
-    """The models of a history, and what they make of costs; blame as ``Acquisition`` has it."""
+    """The models of a history, and what they make of costs; blame as ``Acquisition`` has it.
+
+    ``confidence`` is with what probability the bound is to be kept.
+    """
 
     latency: LatencyModel
     damage: Damage
     blame: Floats
     costs: CostTables
+    confidence: float
 
 
 def _learn(
     space: OpSpace, history: TrialArrays, experiment: TuningExperiment, rng: np.random.Generator
 ) -> _Learned:
-    latency = LatencyModel(space, history.choices, history.latency, history.latency_stderr)
+    latency = LatencyModel.of(space, history)
     damage = learn_damage(space, history, experiment, rng, DRAWS)
     if len(history.pending):
         latency, damage = _with_pending(space, history, experiment, latency, damage, rng)
     blame = _blame(space, history)
     costs = latency.mean()
     dearer = costs.ops + FAILURE_COST * history.latency.max() * blame
-    return _Learned(latency, damage, blame, dataclasses.replace(costs, ops=dearer))
+    costs = dataclasses.replace(costs, ops=dearer)
+    return _Learned(latency, damage, blame, costs, experiment.bound_confidence)
 
 
 def _to_choose_from(
@@ -104,7 +111,7 @@ def _to_choose_from(
 ) -> tuple[Acquisition, Integers]:
     """What configurations promise, and where to look for the best; shape (N, P)."""
     acquisition, incumbent = _acquisition(space, history, learned, rng)
-    candidates = _candidates(space, learned.costs, learned.damage, rng)
+    candidates = _candidates(space, learned, rng)
     return acquisition, np.unique(np.concatenate([candidates, incumbent[None]]), axis=0)
 
 
@@ -118,27 +125,34 @@ def _acquisition(
     kept = damage.kept(history.choices).mean(axis=0)
     feasible = history.feasible
     if feasible.any():
-        trusted = feasible & (kept >= min(0.5, float(kept[feasible].max())))
+        trusted = feasible & (kept >= min(learned.confidence, float(kept[feasible].max())))
         best = int(np.flatnonzero(trusted)[np.argmin(expected.mean(axis=0)[trusted])])
         level = expected[:, best]
     else:
+        # Anything faster than the slowest that is known is progress.
         best, level = int(np.argmax(kept)), expected.max(axis=1)
-    return Acquisition(space, latency, draws, damage, level, learned.blame), history.choices[best]
+        if history.probes is not None and history.probes.timed.any():
+            timed = space.types_of(history.probes.choices[history.probes.timed])
+            level = np.maximum(level, latency.latencies(draws, timed).max(axis=1))
+    acquisition = Acquisition(
+        space, latency, draws, damage, level, learned.blame, learned.confidence
+    )
+    return acquisition, history.choices[best]
 
 
-def _of_one_draw(space: OpSpace, costs: CostTables, damage: Damage, n: int) -> Integers:
-    limit = min(float(damage.limits[n]), float(np.median(damage.limits)))
-    problem, value_of = problem_of(space, costs, damage.tables[n], limit)
+def _of_one_draw(space: OpSpace, learned: _Learned, n: int) -> Integers:
+    damage = learned.damage
+    limit = min(float(damage.limits[n]), damage.limit(learned.confidence))
+    problem, value_of = problem_of(space, learned.costs, damage.tables[n], limit)
     types = solve(problem)
     choice: Integers = value_of[np.arange(len(types)), types]
     return choice
 
 
-def _candidates(
-    space: OpSpace, costs: CostTables, damage: Damage, rng: np.random.Generator
-) -> Integers:
+def _candidates(space: OpSpace, learned: _Learned, rng: np.random.Generator) -> Integers:
     """Configurations that are best at some price of damage, in some draw; shape (N, P)."""
-    limit = float(np.median(damage.limits))
+    costs, damage = learned.costs, learned.damage
+    limit = damage.limit(learned.confidence)
     problem, value_of = problem_of(space, costs, damage.tables.mean(axis=0), limit)
     found, price = relax(problem)
     found.append(best_improved(problem, np.concatenate(found))[None])
@@ -205,7 +219,7 @@ def _with_pending(
         np.maximum(expected.mean(axis=0), 1e-3 * history.latency.min()),
         damage.of(history.pending).mean(axis=0),
     )
-    latency = LatencyModel(space, believed.choices, believed.latency, believed.latency_stderr)
+    latency = LatencyModel.of(space, believed)
     return latency, learn_damage(space, believed, experiment, rng, DRAWS)
 
 

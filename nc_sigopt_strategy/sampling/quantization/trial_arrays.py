@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nc_sigopt_strategy.sampling.conventions import WITHDRAWN_ATTR, TuningExperiment
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 
 # Relative standard error of a latency that comes without one.
 USUAL_ERROR = 0.03
@@ -35,6 +36,7 @@ class TrialArrays:
         pending: Open trials, shape (M, P).
         failed: Trials without a result, shape (K, P).
         bound: Least accuracy that is accepted, sign as ``accuracy``; ``None`` without one.
+        probes: What was measured outside of trials; ``None`` where nothing was.
     """
 
     choices: Integers
@@ -45,6 +47,7 @@ class TrialArrays:
     pending: Integers
     failed: Integers
     bound: float | None
+    probes: ProbeArrays | None = None
 
     @classmethod
     def of(
@@ -90,6 +93,7 @@ class TrialArrays:
             pending=_rows(pending, width),
             failed=_rows(failed, width),
             bound=bound,
+            probes=ProbeArrays.of(experiment.probes, space) if experiment.probes else None,
         )
 
     @property

@@ -9,10 +9,14 @@ from typing import Any
 from nc_sigopt_strategy.engine.documents import CLIENT_ID
 from nc_sigopt_strategy.server.openapi.objects import ANSWERS, PAGES
 from nc_sigopt_strategy.server.openapi.operations import OPERATIONS, Operation
+from nc_sigopt_strategy.server.openapi.run_operations import RUN_OPERATIONS
+from nc_sigopt_strategy.server.openapi.run_schemas import RUN_ANSWERS, RUN_PAGES, RUN_REQUESTS
 from nc_sigopt_strategy.server.openapi.schemas import REQUESTS, ref
 from nc_sigopt_strategy.server.route_table import route_table
 from nc_sigopt_strategy.version import __version__
 
+_OPERATIONS = {**OPERATIONS, **RUN_OPERATIONS}
+_BODIES = {**REQUESTS, **RUN_REQUESTS}
 _DESCRIPTION = (
     "SigOpt's REST API for experiments, as far as this server offers it. Success is status 200 "
     "with a body; the request header `X-Response-Content: skip` makes it 204 without one. Every "
@@ -30,8 +34,14 @@ _PATH_NAMES = {
     "suggestions": "suggestion_id",
     "queued_suggestions": "queued_suggestion_id",
     "observations": "observation_id",
+    "aiexperiments": "ai_experiment_id",
+    "training_runs": "training_run_id",
+    "checkpoints": "checkpoint_id",
+    "tags": "tag_id",
+    "files": "file_id",
 }
 _ERRORS = {
+    "301": "It is an AI experiment, which stands at another path",
     "400": "The request is wrong",
     "401": "There is no token",
     "403": "The token is unknown, revoked, or may not do this",
@@ -39,6 +49,7 @@ _ERRORS = {
     "405": "The path does not offer this verb",
     "408": "The body arrived too slowly",
     "413": "The body is too large",
+    "422": "What it names is not there",
     "429": "Too many requests; try again later",
     "500": "The store failed",
 }
@@ -66,6 +77,8 @@ _LINKS = {
             "observation_id": "$response.body#/id",
         },
     ),
+    "AiExperiment": ("aiexperiments/{int}", {"ai_experiment_id": "$response.body#/id"}),
+    "TrainingRun": ("training_runs/{int}", {"training_run_id": "$response.body#/id"}),
     "Project": (
         "clients/{int}/projects/{text}",
         {"client_id": "$response.body#/client", "project_id": "$response.body#/id"},
@@ -78,7 +91,7 @@ def openapi_document() -> dict[str, Any]:
     table = route_table()
     paths: dict[str, Any] = {"/health": {"get": _health()}}
     for pattern, verbs in table.items():
-        described = OPERATIONS.get(pattern, {})
+        described = _OPERATIONS.get(pattern, {})
         path, names = _readable(pattern)
         item: dict[str, Any] = {"parameters": [_path_parameter(name) for name in names]}
         for verb in verbs:
@@ -96,7 +109,7 @@ def openapi_document() -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": {**REQUESTS, **ANSWERS, **PAGES},
+            "schemas": {**_BODIES, **ANSWERS, **PAGES, **RUN_ANSWERS, **RUN_PAGES},
             "responses": {status: _error(status) for status in (*_ERRORS, "409")},
             "securitySchemes": {"token": {"type": "http", "scheme": "basic"}},
         },
@@ -135,7 +148,7 @@ def _operation(
                     "examples": {"usual": {"value": described.example}},
                 }
             },
-            "required": "required" in REQUESTS[described.body],
+            "required": "required" in _BODIES[described.body],
         }
     return operation
 
@@ -155,7 +168,7 @@ def _links(answer: str, table: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
         # The object itself and what is directly below it, not what needs another id.
         if (pattern == base or pattern.startswith(f"{base}/"))
         and pattern.count("{") == base.count("{")
-        and verb in OPERATIONS.get(pattern, {})
+        and verb in _OPERATIONS.get(pattern, {})
     }
 
 

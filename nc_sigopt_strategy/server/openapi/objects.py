@@ -6,15 +6,15 @@ from typing import Any
 
 from nc_sigopt_strategy.server.openapi.schemas import FLAG, NUMBER, Schema, closed, nullable, ref
 
-_TEXT: Schema = {"type": "string"}
-_ID: Schema = {"type": "string", "pattern": "^[0-9]+$"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_TIME: Schema = {"type": "integer", "minimum": 0, "description": "Unix time in seconds"}
-_NULL: Schema = {"type": "null"}
+TEXT: Schema = {"type": "string"}
+ID: Schema = {"type": "string", "pattern": "^[0-9]+$"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+TIME: Schema = {"type": "integer", "minimum": 0, "description": "Unix time in seconds"}
+NULL: Schema = {"type": "null"}
 _EMPTY_LIST: Schema = {"type": "array", "maxItems": 0}
 
 
-def _document(kind: str | None, optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
+def document(kind: str | None, optional: tuple[str, ...] = (), **properties: Schema) -> Schema:
     """An object whose keys are all there, except for the optional ones."""
     if kind is not None:
         properties = {"object": {"const": kind}, **properties}
@@ -23,11 +23,11 @@ def _document(kind: str | None, optional: tuple[str, ...] = (), **properties: Sc
 
 def page_of(name: str) -> Schema:
     """A list of objects, or the part of it that was asked for."""
-    return _document(
+    return document(
         "pagination",
-        count={**_COUNT, "description": "Of all there are"},
+        count={**COUNT, "description": "Of all there are"},
         data={"type": "array", "items": ref(name), "maxItems": 2500},
-        paging=closed({"before": nullable(_TEXT), "after": nullable(_TEXT)}, "before", "after"),
+        paging=closed({"before": nullable(TEXT), "after": nullable(TEXT)}, "before", "after"),
     )
 
 
@@ -38,112 +38,116 @@ ANSWERS: dict[str, Schema] = {
         "type": "object",
         "properties": {
             "message": {"type": "string"},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "status": {"type": "integer", "minimum": 301, "maximum": 599},
+            "location": {"type": "string", "description": "With 301: where it stands"},
             "token_status": {"enum": ["revoked", "invalid_permissions"]},
         },
         "required": ["message", "status"],
         "additionalProperties": False,
     },
     "Nothing": closed({}),
-    "Token": _document(
+    "Token": document(
         "token",
-        token=_TEXT,
+        token=TEXT,
         token_type={"const": "client-api"},
-        client=_ID,
-        organization=_ID,
-        user=_NULL,
+        client=ID,
+        organization=ID,
+        user=NULL,
         all_experiments={"const": True},
         development={"const": False},
-        experiment=_NULL,
-        training_run=_NULL,
+        experiment=NULL,
+        training_run=NULL,
         permissions={"enum": ["read", "write"]},
-        scope=_TEXT,
-        expires=_NULL,
-        lease_length=_NULL,
+        scope=TEXT,
+        expires=NULL,
+        lease_length=NULL,
         engine={"const": "nc_sigopt_strategy"},
     ),
-    "Client": _document(
+    "Client": document(
         "client",
-        id=_ID,
-        name=_TEXT,
-        organization=_ID,
-        created=_TIME,
+        id=ID,
+        name=TEXT,
+        organization=ID,
+        created=TIME,
         client_security={"type": "object"},
     ),
-    "Organization": _document(
+    "Organization": document(
         "organization",
-        id=_ID,
-        name=_TEXT,
-        created=_TIME,
+        id=ID,
+        name=TEXT,
+        created=TIME,
         academic=FLAG,
         email_domains=_EMPTY_LIST,
     ),
-    "Project": _document(
+    "Project": document(
         "project",
-        id=_TEXT,
-        name=_TEXT,
-        client=_ID,
-        user=_NULL,
-        created=_TIME,
-        updated=_TIME,
+        id=TEXT,
+        name=TEXT,
+        client=ID,
+        user=NULL,
+        created=TIME,
+        updated=TIME,
         metadata=ref("Metadata"),
-        experiment_count=_COUNT,
-        training_run_count={"const": 0},
+        experiment_count=COUNT,
+        training_run_count=COUNT,
         deleted=FLAG,
     ),
-    "Tag": _document("tag", id=_ID, name=_TEXT, color=_TEXT, client=_ID),
-    "Metric": _document(
+    "Tag": document("tag", id=ID, name=TEXT, color=TEXT, client=ID),
+    "Metric": document(
         "metric",
-        name=nullable(_TEXT),
+        name=nullable(TEXT),
         objective={"enum": ["maximize", "minimize"]},
         strategy={"enum": ["optimize", "store", "constraint"]},
         threshold=nullable(NUMBER),
     ),
-    "Parameter": _document(
+    "Parameter": document(
         "parameter",
         ("grid",),
-        name=_TEXT,
+        name=TEXT,
         type={"enum": ["double", "int", "categorical"]},
-        bounds=nullable(_document("bounds", min=NUMBER, max=NUMBER)),
+        bounds=nullable(document("bounds", min=NUMBER, max=NUMBER)),
         categorical_values=nullable(
             {
                 "type": "array",
                 "minItems": 2,
-                "items": _document(
-                    "categorical_value", name=_TEXT, enum_index={"type": "integer", "minimum": 1}
+                "items": document(
+                    "categorical_value", name=TEXT, enum_index={"type": "integer", "minimum": 1}
                 ),
             }
         ),
         conditions=closed({}),
         default_value={"type": ["string", "number", "null"]},
-        prior=_NULL,
+        prior=NULL,
         transformation={"enum": ["log", None]},
         grid={"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}},
     ),
-    "Progress": _document(
+    "Progress": document(
         "progress",
-        observation_count=_COUNT,
+        observation_count=COUNT,
         observation_budget_consumed=NUMBER,
         first_observation=nullable(ref("Observation")),
         last_observation=nullable(ref("Observation")),
         best_observation=nullable(ref("Observation")),
     ),
-    "Experiment": _document(
+    "Experiment": document(
         "experiment",
-        id=_ID,
-        client=_ID,
-        name=_TEXT,
+        # One of runs has budget, every other one observation_budget.
+        ("budget", "observation_budget"),
+        id=ID,
+        client=ID,
+        name=TEXT,
         type={"enum": ["offline", "random", "grid"]},
         state={"enum": ["active", "deleted"]},
-        created=_TIME,
-        updated=_TIME,
-        user=_NULL,
+        created=TIME,
+        updated=TIME,
+        user=NULL,
         development={"const": False},
-        runs_only={"const": False},
-        project=nullable(_TEXT),
+        runs_only=FLAG,
+        project=nullable(TEXT),
         metadata=ref("Metadata"),
-        observation_budget=nullable(_COUNT),
-        parallel_bandwidth=nullable(_COUNT),
+        observation_budget=nullable(COUNT),
+        budget=nullable(COUNT),
+        parallel_bandwidth=nullable(COUNT),
         num_solutions={"enum": [1, None]},
         metrics={"type": "array", "minItems": 1, "items": ref("Metric")},
         parameters={"type": "array", "minItems": 1, "items": ref("Parameter")},
@@ -151,50 +155,50 @@ ANSWERS: dict[str, Schema] = {
         linear_constraints=_EMPTY_LIST,
         progress=ref("Progress"),
     ),
-    "Suggestion": _document(
+    "Suggestion": document(
         "suggestion",
-        id=_ID,
-        experiment=_ID,
+        id=ID,
+        experiment=ID,
         state={"enum": ["open", "closed"]},
-        created=_TIME,
+        created=TIME,
         deleted=FLAG,
         assignments=ref("Assignments"),
         metadata=ref("Metadata"),
         number={"type": "integer", "minimum": 1, "description": "Position in the experiment"},
     ),
-    "QueuedSuggestion": _document(
+    "QueuedSuggestion": document(
         "queued_suggestion",
-        id=_ID,
-        experiment=_ID,
-        created=_TIME,
+        id=ID,
+        experiment=ID,
+        created=TIME,
         assignments=ref("Assignments"),
     ),
-    "MetricEvaluation": _document(
+    "MetricEvaluation": document(
         "metric_evaluation",
-        name=nullable(_TEXT),
+        name=nullable(TEXT),
         value=NUMBER,
         value_stddev=nullable({"type": "number", "minimum": 0}),
     ),
-    "Observation": _document(
+    "Observation": document(
         "observation",
         # Without one it was only tried (dry_run).
-        id=nullable(_ID),
-        experiment=_ID,
-        created=_TIME,
+        id=nullable(ID),
+        experiment=ID,
+        created=TIME,
         assignments=ref("Assignments"),
-        suggestion=nullable(_ID),
+        suggestion=nullable(ID),
         failed=FLAG,
         metadata=ref("Metadata"),
         values=_VALUES,
     ),
-    "BestAssignments": _document(
+    "BestAssignments": document(
         "best_assignments",
-        id=_ID,
+        id=ID,
         assignments=ref("Assignments"),
         metadata=ref("Metadata"),
         values=_VALUES,
     ),
-    "StoppingCriteria": _document(
+    "StoppingCriteria": document(
         "stopping_criteria",
         should_stop=FLAG,
         reasons={
@@ -202,7 +206,7 @@ ANSWERS: dict[str, Schema] = {
             "items": {"enum": ["possible_stagnation", "observation_budget_reached"]},
         },
     ),
-    "Record": _document("record", experiment=_ID, record={"type": ["object", "null"]}),
+    "Record": document("record", experiment=ID, record={"type": ["object", "null"]}),
 }
 
 _PAGED = (

@@ -32,15 +32,15 @@ class Operation:
 
 _TIME: Schema = {"type": "integer"}
 _MARKER = _TIME
-_PAGING: dict[str, Schema] = {
+PAGING: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 0, "maximum": 1000},
     "before": {**_MARKER, "description": "A page's paging.before: what follows"},
     "after": {**_MARKER, "description": "A page's paging.after: what is newer"},
 }
-_ASCENDING = {"ascending": FLAG}
-_EXPERIMENT_QUERY: dict[str, Schema] = {
-    **_PAGING,
-    **_ASCENDING,
+ASCENDING = {"ascending": FLAG}
+EXPERIMENT_QUERY: dict[str, Schema] = {
+    **PAGING,
+    **ASCENDING,
     "state": {"enum": ["active", "deleted", "all"]},
     "search": {"type": "string", "description": "Part of the name"},
     "sort": {"enum": ["id", "recent"]},
@@ -80,7 +80,7 @@ _CREATE_EXPERIMENT = Operation(
     "Create an experiment", "Experiment", "NewExperiment", example=_EXPERIMENT
 )
 _LIST_EXPERIMENTS = Operation(
-    "List experiments, newest first", "ExperimentPage", query=_EXPERIMENT_QUERY
+    "List experiments, newest first", "ExperimentPage", query=EXPERIMENT_QUERY
 )
 
 OPERATIONS: dict[str, dict[str, Operation]] = {
@@ -92,7 +92,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             "List projects",
             "ProjectPage",
             query={
-                **_PAGING,
+                **PAGING,
                 "deleted": FLAG,
                 "user": {"type": "string"},
                 "sort": {"enum": ["created", "updated"]},
@@ -117,11 +117,11 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
     },
     "clients/{int}/projects/{text}/experiments": {
         "GET": Operation(
-            "List the experiments of a project", "ExperimentPage", query=_EXPERIMENT_QUERY
+            "List the experiments of a project", "ExperimentPage", query=EXPERIMENT_QUERY
         )
     },
     "clients/{int}/tags": {
-        "GET": Operation("List tags", "TagPage", query=_PAGING),
+        "GET": Operation("List tags", "TagPage", query=PAGING),
         "POST": Operation(
             "Create a tag",
             "Tag",
@@ -166,7 +166,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             "List suggestions, newest first",
             "SuggestionPage",
             query={
-                **_PAGING,
+                **PAGING,
                 "state": {"enum": ["open", "closed"]},
                 "deleted": FLAG,
                 "id": {"type": "string", "description": "Ids with commas between"},
@@ -193,7 +193,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "DELETE": Operation("Take an open suggestion back", "Nothing"),
     },
     "experiments/{int}/queued_suggestions": {
-        "GET": Operation("List queued suggestions", "QueuedSuggestionPage", query=_PAGING),
+        "GET": Operation("List queued suggestions", "QueuedSuggestionPage", query=PAGING),
         "POST": Operation(
             "Queue assignments: they are suggested next",
             "QueuedSuggestion",
@@ -210,8 +210,8 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             "List observations, newest first",
             "ObservationPage",
             query={
-                **_PAGING,
-                **_ASCENDING,
+                **PAGING,
+                **ASCENDING,
                 "sort": {
                     "type": "string",
                     "pattern": r"^(id|timestamp|(value|value_stddev)(-[\s\S]*)?"

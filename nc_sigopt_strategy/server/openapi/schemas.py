@@ -12,7 +12,7 @@ NAME: Schema = {"type": "string", "pattern": _NAME % 98}
 _CATEGORY: Schema = {"type": "string", "pattern": _NAME % 48}
 NUMBER: Schema = {"type": "number"}
 POSITIVE: Schema = {"type": "integer", "minimum": 1}
-_BUDGET: Schema = {**POSITIVE, "maximum": 2**31 - 1}
+BUDGET: Schema = {**POSITIVE, "maximum": 2**31 - 1}
 FLAG: Schema = {"type": "boolean"}
 
 
@@ -79,7 +79,7 @@ _CATEGORICAL: Schema = {
     },
     "required": ["name", "type", "categorical_values"],
 }
-_METRIC: Schema = {
+METRIC: Schema = {
     "anyOf": [
         NAME,
         closed(
@@ -144,27 +144,28 @@ REQUESTS: dict[str, Schema] = {
         {
             "name": NAME,
             "parameters": {"type": "array", "minItems": 1, "items": ref("NewParameter")},
-            "metrics": nullable(
-                {"type": "array", "minItems": 1, "maxItems": 50, "items": _METRIC}
-            ),
+            "metrics": nullable({"type": "array", "minItems": 1, "maxItems": 50, "items": METRIC}),
             "project": nullable({"type": "string"}),
             "type": {"enum": ["offline", "random", "grid", None]},
-            "observation_budget": nullable(_BUDGET),
+            "observation_budget": nullable(BUDGET),
             "parallel_bandwidth": nullable(POSITIVE),
             "num_solutions": {"enum": [1, None]},
             "metadata": ref("Metadata"),
+            "runs_only": {"enum": [False, None]},
+            "budget": {"type": "null"},
         },
         "name",
         "parameters",
-        description="conditionals, linear_constraints, tasks, runs_only and budget are accepted "
-        "too while they are empty: clients send them as defaults.",
+        description="conditionals, linear_constraints and tasks are accepted too while they are "
+        "empty: clients send them as defaults. With runs_only true, a project and budget for "
+        "observation_budget it makes an AI experiment, see the route of those.",
     ),
     "ExperimentUpdate": closed(
         {
             "name": NAME,
             "state": {"enum": ["active", "deleted"]},
             "project": nullable({"type": "string"}),
-            "observation_budget": nullable(_BUDGET),
+            "observation_budget": nullable(BUDGET),
             "parallel_bandwidth": nullable(POSITIVE),
             "metadata": ref("Metadata"),
             "metrics": {

@@ -8,14 +8,13 @@ import zlib
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy.hosts.onnxruntime.rounding import (
-    LARGEST,
-    fitted,
+from nc_sigopt_strategy.hosts.onnxruntime.weight_steps import (
     is_largest,
     on_steps,
     packed,
     steps_of,
 )
+from nc_sigopt_strategy.hosts.rounding.in_turn import LARGEST, RoundingInTurn
 
 
 def case(inputs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,12 +31,10 @@ def error(weights: np.ndarray, rounded: np.ndarray, inputs: np.ndarray) -> float
 
 def moved_for(weights: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     moments = (inputs.T @ inputs / len(inputs))[None]
-    return fitted(
+    return RoundingInTurn(moments, len(inputs)).fitted(
         weights[None].astype(np.float64),
         steps_of(weights, 0)[None].astype(np.float64),
         is_largest(weights, 0)[None],
-        moments,
-        len(inputs),
     )[0]
 
 
@@ -91,7 +88,7 @@ def test_groups_are_fitted_each_by_its_own_inputs() -> None:
     steps = np.stack([steps_of(weights, 0) for weights, _ in pairs]).astype(np.float64)
     fixed = np.stack([is_largest(weights, 0) for weights, _ in pairs])
     moments = np.stack([inputs.T @ inputs / len(inputs) for _, inputs in pairs])
-    together = fitted(rows, steps, fixed, moments, 500)
+    together = RoundingInTurn(moments, 500).fitted(rows, steps, fixed)
     for number, (weights, inputs) in enumerate(pairs):
         assert (together[number] == moved_for(weights, inputs)).all()
 

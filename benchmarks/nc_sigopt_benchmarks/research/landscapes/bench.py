@@ -23,6 +23,7 @@ from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFil
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.measurement.latency import paired_ratio, time_side_by_side
 from nc_sigopt_strategy.measurement.output_noise import output_noise
+from nc_sigopt_strategy.settings.choices import FITTED
 
 # Runs before the first timed one. The model has run for its output noise by then, on a batch of
 # another size perhaps: one run lets the kernels settle.
@@ -72,7 +73,7 @@ class Bench:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             self._temp_files = stack.enter_context(ReclaimedTempFiles())
             self.quantizer = self._subject.quantizer(Path(folder))
-            calibration = CalibratedOnce(self.quantizer.framework, CalibrationUsage())
+            calibration = CalibratedOnce(self.quantizer.framework, CalibrationUsage(), mode=FITTED)
             stack.enter_context(calibration)
             self._measure_fp32()
             model = self.quantizer.quantize(self.quantizer.space.default)

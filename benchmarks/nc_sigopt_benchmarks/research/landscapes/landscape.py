@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nc_sigopt_strategy.sampling.probes import Probe
+
 Choices = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 Truth = Callable[[Choices], Values]
@@ -40,12 +42,14 @@ class MeasurementError:
         outlier_share: Share of latencies that a disturbance makes longer.
         outlier_scale: Mean relative length of such a disturbance.
         output_noise: Relative standard deviation of the output noise.
+        probe: Relative standard deviation of the noise that a probe finds.
     """
 
     latency: float = 0.02
     outlier_share: float = 0.0
     outlier_scale: float = 0.0
     output_noise: float = 0.02
+    probe: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Landscape:
         error: What a measurement adds to the truth.
         optimum: Value positions of the fastest configuration whose true accuracy meets the
             bound, shape (parameters,), found without any sampler.
+        probed_noise: Noises that probes find, but for their drawn errors, shape
+            (configurations,); ``None``: the true ones.
     """
 
     name: str
@@ -87,6 +93,7 @@ class Landscape:
     images: int
     error: MeasurementError
     optimum: Choices
+    probed_noise: Truth | None = None
 
     @property
     def optimal_latency(self) -> float:
@@ -125,3 +132,33 @@ class Landscape:
             accuracy=float(rng.binomial(self.images, accuracy)) / self.images,
             output_noise=noise,
         )
+
+    def probes(self, rng: np.random.Generator) -> tuple[Probe, ...]:
+        """What is measured before the first trial, without any accuracy.
+
+        The noise of each op alone in its default int8, and the latencies with every op in its
+        most precise type and with every op in bf16.
+        """
+        truth = self.probed_noise or self.output_noise
+        exact = np.array([len(values) - 1 for values in self.parameters.values()])
+        alone = np.repeat(exact[None], len(exact), axis=0)
+        np.fill_diagonal(alone, self.default)
+        noises = truth(alone) * np.exp(rng.normal(0.0, self.error.probe, len(alone)))
+        names = list(self.parameters)
+        found = [
+            Probe({name: self.parameters[name][self.default[p]]}, noise=float(noises[p]))
+            for p, name in enumerate(names)
+            if self.default[p] != exact[p]
+        ]
+        in_bf16 = exact.copy()
+        for p, values in enumerate(self.parameters.values()):
+            if "bf16" in values:
+                in_bf16[p] = values.index("bf16")
+        for choice in np.unique([exact, in_bf16], axis=0):
+            look = self.look(choice, rng)
+            chosen = self.assignments(choice).items()
+            differing = {name: v for name, v in chosen if v != self.parameters[name][-1]}
+            found.append(
+                Probe(differing, latency=look.latency, latency_stderr=look.latency_stderr)
+            )
+        return tuple(found)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from nc_sigopt_benchmarks.research.landscapes.landscape import Landscape, MeasurementError
+from nc_sigopt_benchmarks.research.landscapes.design import ONLY_INT8
+from nc_sigopt_benchmarks.research.landscapes.landscape import (
+    Choices,
+    Landscape,
+    MeasurementError,
+    Values,
+)
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     RecordedFile,
     read_landscape_file,
@@ -47,6 +55,8 @@ def landscape_of(
         for values, label in zip(parameters.values(), header["default"], strict=True)
     ]
     assumed = ", assumed accuracy" if curve.assumed else ""
+    error = MeasurementError(latency=float(np.median(readings.stderrs / readings.ratios)))
+    measured = _measured_singles(recorded)
     return Landscape(
         name=f"{header['model']}, {header['framework']}, batch {batch_size}{assumed}",
         family=FAMILY,
@@ -61,9 +71,26 @@ def landscape_of(
         baseline_accuracy=curve.baseline,
         bound=bound,
         images=images_behind(readings, surrogate, bound, int(header["images"]["evaluation"])),
-        error=MeasurementError(latency=float(np.median(readings.stderrs / readings.ratios))),
+        error=error if measured is None else dataclasses.replace(error, probe=0.0),
+        probed_noise=measured,
         optimum=surrogate_optimum(surrogate, bound),
     )
+
+
+def _measured_singles(recorded: RecordedFile) -> Callable[[Choices], Values] | None:
+    """The noises of single ops as they were recorded; ``None`` where any is missing.
+
+    Measured ones have the true error of a probe: ops together do not add up to them exactly.
+    """
+    labels = list(recorded.parameters.values())
+    known = {
+        tuple(row.index(label) for row, label in zip(labels, found.labels, strict=True)): noise
+        for found in recorded.rows
+        if found.origin.startswith(ONLY_INT8) and (noise := found.output_noise) is not None
+    }
+    if len(known) < len(labels):
+        return None
+    return lambda choices: np.array([known[tuple(choice)] for choice in choices.tolist()])
 
 
 def images_behind(readings: Readings, surrogate: Surrogate, bound: float, evaluated: int) -> int:

@@ -1,6 +1,6 @@
 """Synthetic families of landscapes whose optimum is known.
 
-Six families keep what the quantization sampler assumes, three break it on purpose. An instance is
+Six families keep what the quantization sampler assumes, four break it on purpose. An instance is
 drawn by its seed: sizes come from a real network's shape, speeds, sensitivities and the curve of
 accuracy are random.
 """
@@ -46,6 +46,8 @@ class Family:
         interactions: Strength of pairwise terms in latency and noise; 0 for none.
         accuracy_scatter: Share of the accuracy drop that has nothing to do with output noise.
         error: Measurement errors.
+        probe_lies: Standard deviation of the logarithms of what the noise that probes find is
+            off by, beyond the errors that they state.
     """
 
     network: Callable[[], Network]
@@ -54,11 +56,17 @@ class Family:
     interactions: float = 0.0
     accuracy_scatter: float = 0.0
     error: MeasurementError = field(default_factory=lambda: MeasurementError(latency=0.03))
+    probe_lies: float = 0.0
 
     @property
     def assumptions_hold(self) -> bool:
         """Whether the quantization sampler's model is right here."""
-        return not (self.interactions or self.accuracy_scatter or self.error.outlier_share)
+        return not (
+            self.interactions
+            or self.accuracy_scatter
+            or self.error.outlier_share
+            or self.probe_lies
+        )
 
 
 FAMILIES: dict[str, Family] = {
@@ -74,6 +82,7 @@ FAMILIES: dict[str, Family] = {
         depthwise_chain,
         error=MeasurementError(latency=0.03, outlier_share=0.15, outlier_scale=0.5),
     ),
+    "lying-probes": Family(residual, probe_lies=1.2),
 }
 
 
@@ -134,6 +143,7 @@ def synthetic_landscape(family: str, seed: int, images: int = 5000) -> Landscape
         images=images,
         error=kind.error,
         optimum=optimum,
+        probed_noise=None if not kind.probe_lies else additive(draw.probed_noise(seed), []),
     )
 
 
@@ -172,6 +182,12 @@ class _Draw:
         below_default = np.exp(rng.uniform(np.log(2.0), np.log(60.0)))
         power = 1.0 if self._kind.accuracy_scatter else rng.uniform(0.5, 1.0)
         return _Curve(baseline, default_noise / below_default, power)
+
+    def probed_noise(self, seed: int) -> Values:
+        """What probes find, of the shape of ``noise``; does not touch the other draws."""
+        lies = np.random.default_rng([seed, 1]).normal(0.0, self._kind.probe_lies, len(self.noise))
+        found: Values = self.noise * np.exp(lies)[:, None]
+        return found
 
     def _latencies(self) -> Values:
         rng, ops = self._rng, self._network.ops

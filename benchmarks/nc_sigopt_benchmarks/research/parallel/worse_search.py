@@ -16,7 +16,7 @@ from nc_sigopt_benchmarks.research.parallel.virtual_workers import work_together
 from nc_sigopt_benchmarks.research.racing.measuring import Measuring
 from nc_sigopt_benchmarks.research.racing.samplers import own
 from nc_sigopt_benchmarks.research.racing.sources import Source
-from nc_sigopt_benchmarks.research.racing.winner import winner_changes
+from nc_sigopt_benchmarks.research.racing.winner import judged_on, winner_changes
 
 IMAGES = 5000
 SAMPLER = "quantization"
@@ -86,7 +86,9 @@ def run_case(case: Case, marks: Sequence[int]) -> list[Found]:
         trials=case.trials,
         blind=case.blind,
     )
-    changes = list(winner_changes(run.trials, Measuring(landscape, case.seed)))
+    changes = list(
+        winner_changes(run.trials, Measuring(landscape, case.seed), judged_on(landscape))
+    )
     found = []
     for mark in marks:
         winner = next((trial for after, trial in reversed(changes) if after <= mark), None)

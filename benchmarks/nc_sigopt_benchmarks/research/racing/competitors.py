@@ -7,6 +7,8 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from nc_sigopt_benchmarks.research.landscapes.landscape import Landscape
 from nc_sigopt_benchmarks.research.racing.basic_fallback import basic_plan
 from nc_sigopt_benchmarks.research.racing.binary_splitting import BinarySplitting
@@ -19,6 +21,8 @@ from nc_sigopt_benchmarks.research.racing.samplers import own, univariate_tpe
 from nc_sigopt_benchmarks.research.racing.sigopt_lite import SigOptLite
 from nc_sigopt_benchmarks.research.racing.trial import Competitor
 from nc_sigopt_strategy.errors import MissingExtraError, SettingsError
+from nc_sigopt_strategy.sampling import DEFAULT_SAMPLER
+from nc_sigopt_strategy.sampling.asking import derived_seed
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Entry:
 class _Kind:
     build: Callable[[Entry], Competitor]
     needs: str | None = None
+    probed: bool = False
 
 
 def _optuna(build: SamplerBuilder, needs: str | None = None, *, relative: bool = True) -> _Kind:
@@ -53,8 +58,15 @@ def _plan(make: Callable[[Entry], Plan]) -> _Kind:
     return _Kind(lambda entry: Planned(make(entry)))
 
 
+def _probed(entry: Entry) -> Competitor:
+    rng = np.random.default_rng(derived_seed(entry.landscape.name, entry.seed, "probes"))
+    probes = entry.landscape.probes(rng)
+    return OptunaCompetitor(entry.landscape, entry.seed, own(DEFAULT_SAMPLER), probes=probes)
+
+
 _KINDS: dict[str, _Kind] = {
-    "quantization": _optuna(own("quantization")),
+    "quantization": _optuna(own(DEFAULT_SAMPLER)),
+    "quantization-probed": _Kind(_probed, probed=True),
     "tpe": _optuna(own("tpe")),
     "tpe-univariate": _optuna(univariate_tpe, relative=False),
     "random": _optuna(own("random")),
@@ -96,6 +108,11 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         _kind(name)
     return tuple(dict.fromkeys(names))
+
+
+def is_probed(name: str) -> bool:
+    """Whether it is told what probes find before its first trial."""
+    return _kind(name).probed
 
 
 def make_competitor(name: str, entry: Entry) -> Competitor:

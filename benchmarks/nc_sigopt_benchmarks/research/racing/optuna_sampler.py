@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from nc_sigopt_strategy.sampling import (
     read_constraints,
 )
 from nc_sigopt_strategy.sampling.asking import RETRIES, ask, derived_seed
+from nc_sigopt_strategy.sampling.probes import Probe
 
 _READING_ATTR = "reading"
 _NEVER_ASKED = RandomSampler(seed=0)
@@ -59,17 +61,24 @@ class OptunaCompetitor:
         seed: The run's seed.
         build: Builds the sampler.
         relative: Whether it is asked for all parameters at once, or for one by one.
+        probes: What is measured before the first trial.
     """
 
     def __init__(
-        self, landscape: Landscape, seed: int, build: SamplerBuilder, *, relative: bool = True
+        self,
+        landscape: Landscape,
+        seed: int,
+        build: SamplerBuilder,
+        *,
+        relative: bool = True,
+        probes: Sequence[Probe] = (),
     ) -> None:
         self._landscape, self._seed, self._build = landscape, seed, build
         self._relative = relative
         self._space = search_space(landscape)
         self._storage = InMemoryStorage()
         self._study = silent_study(storage=self._storage, sampler=_NEVER_ASKED)
-        self._experiment = tuning_experiment(landscape)
+        self._experiment = dataclasses.replace(tuning_experiment(landscape), probes=probes)
         self._tried: set[bytes] = set()
 
     def suggest(self, history: Sequence[Trial]) -> Choices | None:

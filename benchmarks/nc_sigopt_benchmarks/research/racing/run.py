@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from nc_sigopt_benchmarks.research.landscapes.landscape import Landscape
 from nc_sigopt_benchmarks.research.landscapes.synthetic import FAMILIES
-from nc_sigopt_benchmarks.research.racing.competitors import Entry, make_competitor
+from nc_sigopt_benchmarks.research.racing.competitors import Entry, is_probed, make_competitor
 from nc_sigopt_benchmarks.research.racing.measuring import Measuring
 from nc_sigopt_benchmarks.research.racing.result import RunResult, Winner
 from nc_sigopt_benchmarks.research.racing.seeding import Seeding
 from nc_sigopt_benchmarks.research.racing.trial import Trial
-from nc_sigopt_benchmarks.research.racing.winner import winner_changes
+from nc_sigopt_benchmarks.research.racing.winner import judged_on, winner_changes
 
 
 @dataclass
@@ -45,7 +45,8 @@ def play(landscape: Landscape, seed: int, competitor_name: str, trials: int) -> 
         SettingsError: No competitor has this name.
         MissingExtraError: It needs a package that is not installed.
     """
-    measuring, seeding, played = Measuring(landscape, seed), Seeding(landscape), Played()
+    measuring, played = Measuring(landscape, seed), Played()
+    seeding = Seeding(landscape, probed=is_probed(competitor_name))
     competitor = make_competitor(competitor_name, Entry(landscape, seed, trials))
     while played.seeded < trials and (choice := seeding.next()) is not None:
         played.seeded += 1
@@ -69,7 +70,8 @@ def run_one(landscape: Landscape, seed: int, competitor_name: str, trials: int) 
     """Let a competitor make its trials, and judge them by the truth; see ``play``."""
     played = play(landscape, seed, competitor_name, trials)
     best, winners = landscape.optimal_latency, []
-    for after, trial in winner_changes(played.trials, Measuring(landscape, seed)):
+    changes = winner_changes(played.trials, Measuring(landscape, seed), judged_on(landscape))
+    for after, trial in changes:
         row = trial.choice[None]
         accuracy = float(landscape.accuracy(row)[0])
         winners.append(

@@ -1,4 +1,4 @@
-"""The configurations that every competitor starts from: those of the strategy itself."""
+"""The configurations that competitors start from: those of the strategy itself."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ class Seeding:
 
     Args:
         landscape: Its parameters count as ops, one each.
+        probed: Whether probes have told what some of them would.
     """
 
-    def __init__(self, landscape: Landscape) -> None:
+    def __init__(self, landscape: Landscape, *, probed: bool = False) -> None:
         parameters = [
             Parameter(name, ((name, ""),), values) for name, values in landscape.parameters.items()
         ]
         default = landscape.assignments(landscape.default)
         self._landscape = landscape
-        self._suggestions = InitialSuggestions(parameters, default)
+        self._suggestions = InitialSuggestions(parameters, default, probed=probed)
         self._observed: dict[tuple[tuple[str, str], ...], TrialRecord] = {}
 
     def next(self) -> Choices | None:

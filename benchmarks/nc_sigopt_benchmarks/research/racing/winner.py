@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+
+from nc_sigopt_benchmarks.research.landscapes.landscape import Landscape, Values
 from nc_sigopt_benchmarks.research.racing.measuring import Measuring
 from nc_sigopt_benchmarks.research.racing.records import trial_record
 from nc_sigopt_benchmarks.research.racing.trial import Trial
 from nc_sigopt_strategy.results.trial_history import fastest_feasible
 from nc_sigopt_strategy.results.trial_record import TrialRecord
+from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel
+from nc_sigopt_strategy.sampling.quantization.sampler import one_blas_thread
+from nc_sigopt_strategy.settings.choices import EVEN_ODDS
+from nc_sigopt_strategy.winners.bound_odds import BoundOdds, may_win
 
 FINALISTS = 3
 
+# What trials say of those among them that met the bound, by trial number.
+JudgedBy = Callable[[Sequence[Trial]], Mapping[int, BoundOdds]]
 
-def winner_changes(trials: Sequence[Trial], measuring: Measuring) -> Iterator[tuple[int, Trial]]:
+
+def winner_changes(
+    trials: Sequence[Trial], measuring: Measuring, judged_by: JudgedBy
+) -> Iterator[tuple[int, Trial]]:
     """Each change of the winner: after how many trials, and who wins from then on.
 
-    The ``FINALISTS`` fastest of the trials that met the bound are timed again, and the fastest
-    of these wins (``verdict.fastest_feasible``; the strategy also prefers the more accurate of
-    two that are tied, which needs the rounds themselves and is left out). Nothing comes while no
-    trial meets the bound.
+    The ``FINALISTS`` fastest of the trials that may win are timed again, and the fastest of these
+    wins (``bound_odds.may_win``, ``fastest_feasible``; the strategy also prefers the more accurate
+    of two that are tied, which needs the rounds themselves and is left out). Nothing comes while
+    no trial meets the bound.
     """
-    finalists: list[TrialRecord] = []
+    records: list[TrialRecord] = []
     final: dict[int, float] = {}
     last: int | None = None
     for trial in trials:
-        # Whoever is not among the finalists now cannot be one later: others only join.
-        entered = fastest_feasible([*finalists, trial_record(trial)], FINALISTS)
-        if entered == finalists:
+        records.append(trial_record(trial))
+        allowed = may_win(records, judged_by(trials[: len(records)]), EVEN_ODDS)
+        finalists = fastest_feasible(allowed, FINALISTS)
+        if not finalists:
             continue
-        finalists = entered
         for record in finalists:
             if record.number not in final:
                 choice = trials[record.number - 1].choice
@@ -38,3 +50,31 @@ def winner_changes(trials: Sequence[Trial], measuring: Measuring) -> Iterator[tu
         if best != last:
             last = best
             yield trial.number, trials[best - 1]
+
+
+def judged_on(landscape: Landscape) -> JudgedBy:
+    """What the strategy's model of accuracy says of trials on a landscape."""
+
+    def judged_by(trials: Sequence[Trial]) -> dict[int, BoundOdds]:
+        met = [trial for trial in trials if trial.meets_bound]
+        if not met:
+            return {}
+        noise, accuracy = _columns(trials)
+        with one_blas_thread():
+            model = AccuracyModel(noise, accuracy, landscape.bound, landscape.baseline_accuracy)
+            judged = model.judged(*_columns(met))
+        return {
+            trial.number: BoundOdds(float(probability), float(spare), judged.luck)
+            for trial, probability, spare in zip(
+                met, judged.probability, judged.spare, strict=True
+            )
+        }
+
+    return judged_by
+
+
+def _columns(trials: Sequence[Trial]) -> tuple[Values, Values]:
+    looks = [trial.look for trial in trials]
+    return np.array([look.output_noise for look in looks]), np.array(
+        [look.accuracy for look in looks]
+    )

@@ -13,7 +13,16 @@ from pathlib import Path
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, absent, are_replaced, replaced
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.statistics_store import StatisticsStore
-from nc_sigopt_strategy.settings.choices import AS_PRINTED, EXACT, STOCK
+from nc_sigopt_strategy.settings.choices import AS_PRINTED, EXACT, FITTED, STOCK
+
+
+def fitted_weights() -> CalibratedOnce:
+    """While entered, Neural Compressor fits weights and biases of TensorFlow models to the data.
+
+    For rebuilding a model from a recipe that says so, with any strategy of INC and the data that
+    calibrated then; for other uses see ``CalibratedOnce``.
+    """
+    return CalibratedOnce("tensorflow", CalibrationUsage(), mode=FITTED)
 
 
 class CalibratedOnce:
@@ -25,8 +34,9 @@ class CalibratedOnce:
     Args:
         framework: INC's name of it; one that is not covered is left to INC, with a warning.
         usage: Where it is counted how often the statistics served.
-        mode: ``exact``; ``as_printed``, with INC's own loss of digits (TensorFlow); or ``stock``,
-            which leaves everything to INC.
+        mode: ``exact``; ``fitted``, with weights and biases fitted to the data (TensorFlow);
+            ``as_printed``, with INC's own loss of digits (TensorFlow); or ``stock``, which leaves
+            everything to INC.
         folder: Keeps the statistics for later runs, together with ``data_digest``.
         data_digest: Digest of all calibration data.
     """
@@ -67,7 +77,10 @@ class CalibratedOnce:
             from nc_sigopt_strategy.hosts.inc.calibration.tensorflow import tensorflow_reaches
 
             reaches = tensorflow_reaches(
-                self._store, self._usage, as_printed=self._mode == AS_PRINTED
+                self._store,
+                self._usage,
+                as_printed=self._mode == AS_PRINTED,
+                fitted=self._mode == FITTED,
             )
         elif self._framework.startswith(("onnxrt", "onnxruntime")):
             from nc_sigopt_strategy.hosts.inc.calibration.onnxruntime import onnxruntime_reaches

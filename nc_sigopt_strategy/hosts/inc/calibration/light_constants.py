@@ -39,7 +39,19 @@ class LightConstants:
 
     def lighten(self, node: Any) -> None:
         """Take the values out of a ``Const`` node if they are many."""
+        self._lighten(node.attr["value"].tensor)
+
+    def lightened(self, tensor: Any) -> Any:
+        """A constant's tensor, without its values if they are many; the given one is changed."""
+        self._lighten(tensor)
+        return tensor
+
+    def values(self, node: Any) -> Array:
+        """The values of a ``Const`` node, taken out or not."""
         tensor = node.attr["value"].tensor
+        return self._real_make_ndarray(self._tensors.get(tensor.version_number, tensor))
+
+    def _lighten(self, tensor: Any) -> None:
         if tensor.version_number >= _FIRST_NUMBER or tensor.ByteSize() < _LARGE_BYTES:
             return
         digest = hashlib.sha256(tensor.SerializeToString(deterministic=True)).digest()

@@ -63,6 +63,11 @@ def without_prints(graph_def: Any) -> Any:
     return stripped
 
 
+def has_control_flow(graph_def: Any) -> bool:
+    """Whether there are loops or branches, within which nothing can be fetched."""
+    return any(node.op in _CONTROL_FLOW for node in graph_def.node)
+
+
 def tensors_to_gather(graph_def: Any, wanted: Iterable[str], outputs: Iterable[str]) -> list[str]:
     """``wanted`` and all float32 tensors that the outputs are computed from.
 
@@ -88,7 +93,9 @@ def tensors_to_gather(graph_def: Any, wanted: Iterable[str], outputs: Iterable[s
     return [name for name in made if name in names and name not in constant]
 
 
-def with_reductions(graph_def: Any, tensors: list[str]) -> Mapping[tuple[str, str], str]:
+def with_reductions(
+    graph_def: Any, tensors: list[str], waits: Mapping[str, Iterable[str]] | None = None
+) -> Mapping[tuple[str, str], str]:
     """Add to a graph, in place, nodes that reduce tensors to their smallest and largest value.
 
     Where nothing stands against it, each tensor waits until those before it have been reduced:
@@ -97,17 +104,21 @@ def with_reductions(graph_def: Any, tensors: list[str]) -> Mapping[tuple[str, st
     Args:
         graph_def: A graph.
         tensors: As ``tensors_to_gather`` returns them.
+        waits: Tensor to what else of it must be done before the model runs on.
 
     Returns:
         (reduction, tensor) to the name of the tensor that holds the number.
     """
     found = {}
     nodes = {node.name: node for node in graph_def.node}
-    waits = not any(node.op in _CONTROL_FLOW for node in graph_def.node)
+    in_order = not has_control_flow(graph_def)
+    further = waits or {}
     for position, tensor in enumerate(tensors):
         producer = nodes[tensor.split(":")[0]]
-        if waits and position >= _LAG and producer.op != "Placeholder":
+        if in_order and position >= _LAG and producer.op != "Placeholder":
             producer.input.extend(f"^{_PREFIX}/{r}/{position - _LAG}" for r in REDUCTIONS)
+            rest = further.get(tensors[position - _LAG], ())
+            producer.input.extend(f"^{name.partition(':')[0]}" for name in rest)
         flat, shape = f"{_PREFIX}/flat/{position}", f"{_PREFIX}/shape/{position}"
         _add(graph_def, "Const", shape, value=tf.make_tensor_proto([-1]), dtype=tf.int32)
         _add(graph_def, "Reshape", flat, [tensor, shape], T=tf.float32, Tshape=tf.int32)

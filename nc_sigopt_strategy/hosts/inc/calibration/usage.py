@@ -19,15 +19,20 @@ class CalibrationUsage:
         passes: Passes over the calibration data that gathered them.
         seconds: Seconds spent in those passes.
         stock: Reason to the number of calibrations that INC did itself.
-        batch_done: Called after each batch of a pass with its number, from 1, and how many there
-            are at most.
+        fitted: Models that got fitted weights.
+        doing: Called with what is being done, in words, after each step of it.
     """
 
     fed: int = 0
     passes: int = 0
     seconds: float = 0.0
     stock: Counter[str] = field(default_factory=Counter)
-    batch_done: Callable[[int, int], None] = field(default=lambda done, total: None, repr=False)
+    fitted: int = 0
+    doing: Callable[[str], None] = field(default=lambda what: None, repr=False)
+
+    def batch_done(self, done: int, total: int) -> None:
+        """Say that a batch of a pass is done: its number, from 1, and how many there can be."""
+        self.doing(f"calibrating, batch {done} of {total}")
 
     def left_to_inc(self, reason: str) -> None:
         """Count a calibration that INC does itself; the first of each reason is a warning."""
@@ -46,4 +51,5 @@ class CalibrationUsage:
             "passes": self.passes,
             "seconds": self.seconds,
             "stock": dict(self.stock),
+            "fitted": self.fitted,
         }

@@ -1,0 +1,108 @@
+"""Probes: models that were built and measured, and never evaluated.
+
+Output noise takes a few inputs and latency a few runs, while an accuracy takes the whole
+evaluation set. So single ops, or groups of them, are looked at before the first trials, and the
+samplers that model noise and latency take what was found as further rows, with stated errors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# How far the noise of an op alone is from what it adds to a mix, as a relative standard error:
+# measured sums of singles were 0.79 to 1.31 times the noise of random mixes (MobileNet_v1).
+NOISE_ERROR = 0.2
+_VALUES, _NOISE, _NOISE_ERROR = "values", "noise", "noise_error"
+_LATENCY, _LATENCY_STDERR = "latency", "latency_stderr"
+_FOUND, _DONE = "found", "done"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One model that was measured without being evaluated.
+
+    Attributes:
+        values: Parameter to value where it is not the most precise one.
+        noise: Output noise, at least 0; ``None`` if it was not measured.
+        noise_error: How far that is from what the values add to the noise of other models, as a
+            relative standard error.
+        latency: In the unit of the trials', above 0; ``None`` if it was not measured.
+        latency_stderr: Its standard error, same unit.
+    """
+
+    values: Mapping[str, str]
+    noise: float | None = None
+    noise_error: float = NOISE_ERROR
+    latency: float | None = None
+    latency_stderr: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; what was not measured is left out."""
+        plain: dict[str, Any] = {_VALUES: dict(self.values)}
+        if self.noise is not None:
+            plain |= {_NOISE: self.noise, _NOISE_ERROR: self.noise_error}
+        if self.latency is not None:
+            plain[_LATENCY] = self.latency
+            if self.latency_stderr is not None:
+                plain[_LATENCY_STDERR] = self.latency_stderr
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: object) -> Probe | None:
+        """The inverse of ``to_json``; ``None`` where it is nothing that ``to_json`` gives."""
+        if not isinstance(plain, Mapping) or not isinstance(plain.get(_VALUES), Mapping):
+            return None
+        noise, latency = _number(plain.get(_NOISE)), _number(plain.get(_LATENCY))
+        if latency is not None and latency <= 0:
+            latency = None
+        if noise is None and latency is None:
+            return None
+        return cls(
+            values={str(name): str(value) for name, value in plain[_VALUES].items()},
+            noise=noise,
+            noise_error=_number(plain.get(_NOISE_ERROR)) or NOISE_ERROR,
+            latency=latency,
+            latency_stderr=_number(plain.get(_LATENCY_STDERR)),
+        )
+
+
+@dataclass(frozen=True)
+class Probing:
+    """What an experiment has been told by probes.
+
+    Attributes:
+        found: The probes, in the order in which they were made.
+        done: Whether no more are to come; a run that died in between leaves some to be made.
+    """
+
+    found: tuple[Probe, ...] = ()
+    done: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {_FOUND: [probe.to_json() for probe in self.found], _DONE: self.done}
+
+    @classmethod
+    def from_json(cls, plain: object) -> Probing | None:
+        """The inverse of ``to_json``; ``None`` where it is nothing of the kind.
+
+        Anybody may have written the document, so what is no probe is left out.
+        """
+        if not isinstance(plain, Mapping) or not isinstance(plain.get(_FOUND), Sequence):
+            return None
+        found = (Probe.from_json(one) for one in plain[_FOUND])
+        return cls(tuple(one for one in found if one is not None), plain.get(_DONE) is True)
+
+
+def _number(value: object) -> float | None:
+    """A finite number of at least 0; ``None`` for everything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None

@@ -1,0 +1,92 @@
+"""The magics of SigOpt's client in a notebook, executed in a kernel of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from nc_sigopt_strategy.engine import EmbeddedDriver
+from tests.engine.client_programs import QUIET, everything, new_client
+from tests.server.serving import serve_in_thread
+
+TOKEN = "a-token-of-the-tests"
+ROOT = Path(__file__).parents[3]
+EXPERIMENT = """%%experiment
+{
+    "name": "in a notebook",
+    "parameters": [{"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}],
+    "metrics": [{"name": "m", "objective": "maximize"}],
+    "budget": 3,
+}"""
+WRONG = EXPERIMENT.replace('"max": 1', '"max": -1')
+OPTIMIZE = """%%optimize My_First_Optimization
+sigopt.log_dataset("digits")
+sigopt.log_metadata("round", factor)
+sigopt.log_metric("m", factor * sigopt.params.x)"""
+RUN = """%%run A_Single_Run
+sigopt.params.depth = 3
+sigopt.log_metric("m", 7)"""
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    driver = EmbeddedDriver(f"sqlite:///{tmp_path / 'server.db'}", seed=1)
+    with serve_in_thread(driver, TOKEN, options=QUIET) as (address, _):
+        yield address
+    driver.close()
+
+
+def outputs(folder: Path, url: str, *cells: str) -> list[str]:
+    """What each cell of a notebook prints, whose kernel knows the server."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "SIGOPT_HOME": str(folder / ".sigopt"),
+        "SIGOPT_API_URL": url,
+        "SIGOPT_API_TOKEN": TOKEN,
+        "SIGOPT_PROJECT": "notebooks",
+    }
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.execute(env=environment)
+    return ["".join(out.get("text", "") for out in cell.outputs) for cell in notebook.cells]
+
+
+def test_experiment_optimize_and_run(tmp_path: Path, url: str) -> None:
+    conn = new_client(url, TOKEN)
+    client = conn.clients(conn.tokens("self").fetch().client)
+    client.projects().create(id="notebooks", name="notebooks")
+    start = "import sigopt\nfactor = 2\n%load_ext sigopt"
+    told = outputs(tmp_path, url, start, WRONG, EXPERIMENT, OPTIMIZE, RUN)
+    # A mistake is told, which the client does for the status 400 only.
+    assert "ApiException" in told[1]
+    assert "max must be greater than min" in told[1]
+    assert "AI Experiment created" in told[2]
+    assert told[3].count("Run started") == 3
+    assert told[4].count("Run finished") == 1
+    single, *rounds = [
+        run.to_json() for run in everything(client.projects("notebooks").training_runs().fetch())
+    ]
+    assert (single["name"], single["assignments"]) == ("A_Single_Run", {"depth": 3})
+    assert single["experiment"] is None
+    assert single["values"]["m"]["value"] == 7
+    assert [run["name"] for run in rounds] == ["My_First_Optimization"] * 3
+    for run in rounds:
+        assert run["state"] == "completed"
+        assert run["observation"] is not None
+        assert run["metadata"] == {"round": 2}
+        assert run["values"]["m"]["value"] == pytest.approx(2 * run["assignments"]["x"])
+    (experiment,) = everything(client.projects("notebooks").aiexperiments().fetch())
+    assert experiment.to_json()["progress"]["remaining_budget"] == 0
