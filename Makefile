@@ -19,7 +19,7 @@ export TF_ENABLE_ONEDNN_OPTS ?= 1
 SCHEMATHESIS := .venv-schemathesis
 
 .PHONY: demo test test-full lint docs reference test-matrix clean
-.PHONY: versions smoke smoke-newest smoke-oldest smoke-runtimes test-newest test-oldest
+.PHONY: versions smoke smoke-newest smoke-oldest smoke-runtimes smoke-inc3 test-newest test-oldest
 
 # A machine too slow for its 130 s may end with FP32 as the best model: that is a result too.
 demo: $(VENV)/.demo
@@ -120,6 +120,25 @@ smoke-runtimes: $(WITHOUT_INC)/.done
 		'^(neural.compressor|tensorflow.cpu|onnx|onnxruntime|openvino|nncf|optuna|numpy)='
 	$(WITHOUT_INC)/bin/python -m pytest -n 2 --dist loadfile $(WITHOUT_INC_TESTS)
 
+# Neural Compressor as pip resolves it today, which has no tuning strategies any more: its host,
+# `autotune` and the command line.
+WITH_INC3 := .venv-inc3
+INC3_PYTHON ?= $(call AT_HAND,3.12 3.11 3.13)
+WITH_INC3_TESTS := tests/hosts/inc3 tests/benchmarks/test_inc3_rival.py tests/hosts/test_given_graph.py tests/hosts/test_light_constants.py \
+	tests/hosts/test_tensorflow_graphs.py tests/hosts/test_reaches.py
+
+$(WITH_INC3)/.done: setup.cfg pyproject.toml
+	@test -n "$(INC3_PYTHON)" || { echo "Python 3.11 to 3.13 is needed: make INC3_PYTHON=..."; exit 2; }
+	$(INC3_PYTHON) -m venv --clear $(WITH_INC3)
+	$(WITH_INC3)/bin/python -m pip install -q -e ".[inc3,test-tools]"
+	touch $@
+
+smoke-inc3: $(WITH_INC3)/.done
+	@$(WITH_INC3)/bin/python -c 'import sys; print("Python", sys.version.split()[0])'
+	@$(WITH_INC3)/bin/python -m pip list --format freeze | grep -iE \
+		'^(neural.compressor|tensorflow.cpu|keras|optuna|numpy|setuptools)='
+	PYTHONPATH=benchmarks $(WITH_INC3)/bin/python -m pytest -n 2 --dist loadfile $(WITH_INC3_TESTS)
+
 versions: $(VENV)/.test
 	@$(BIN)/python -c 'import sys; print("Python", sys.version.split()[0])'
 	@$(BIN)/python -m pip list --format freeze | grep -iE \
@@ -135,4 +154,4 @@ test-matrix:
 		CONSTRAINTS=constraints/py310.txt,@echo "Python 3.10 is not at hand: not tested.")
 
 clean:
-	rm -rf $(VENV) .venv-newest .venv-oldest $(WITHOUT_INC) $(SCHEMATHESIS) build *.egg-info benchmarks/build benchmarks/*.egg-info
+	rm -rf $(VENV) .venv-newest .venv-oldest $(WITHOUT_INC) $(WITH_INC3) $(SCHEMATHESIS) .venv-docs build *.egg-info benchmarks/build benchmarks/*.egg-info

@@ -6,8 +6,8 @@
     result.save("best.onnx")
 
 It tunes ONNX models for ONNX Runtime and OpenVINO, and TensorFlow models with Intel Neural
-Compressor. Importing the package also registers the "sigopt" strategy with Neural Compressor,
-where that is installed, whether it was imported before or is imported later:
+Compressor. Importing the package also registers the "sigopt" strategy with Neural Compressor 2.6
+to 3.7, where that is installed, whether it was imported before or is imported later:
 
     from neural_compressor import config
 
@@ -28,7 +28,11 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from nc_sigopt_strategy.errors import SigOptStrategyError
-from nc_sigopt_strategy.hosts.inc.registration import register, register_with_import
+from nc_sigopt_strategy.hosts.inc.registration import (
+    check_version,
+    register,
+    register_with_import,
+)
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_files import last_outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord
@@ -43,9 +47,11 @@ if TYPE_CHECKING:
     from nc_sigopt_strategy.hosts.inc.quant_config import PostTrainingQuantConfig
     from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
     from nc_sigopt_strategy.hosts.predictor import predictor
+    from nc_sigopt_strategy.measurement.per_input import PerInput
 
 __all__ = [
     "Outcome",
+    "PerInput",
     "PostTrainingQuantConfig",
     "Settings",
     "SigOptStrategyError",
@@ -64,6 +70,7 @@ __all__ = [
 # Neural Compressor, which imports TensorFlow, or the engine come with these: time that reading an
 # outcome or `nc-sigopt --help` should not cost.
 _LAZY = {
+    "PerInput": "nc_sigopt_strategy.measurement.per_input",
     "PostTrainingQuantConfig": "nc_sigopt_strategy.hosts.inc.quant_config",
     "SigOptTuneStrategy": "nc_sigopt_strategy.hosts.inc.strategy",
     "TuningResult": "nc_sigopt_strategy.autotuning.result",
@@ -72,10 +79,14 @@ _LAZY = {
     "fitted_weights": "nc_sigopt_strategy.hosts.inc.calibration",
     "predictor": "nc_sigopt_strategy.hosts.predictor",
 }
+# They need a Neural Compressor that has tuning strategies.
+_OF_STRATEGIES = ("PostTrainingQuantConfig", "SigOptTuneStrategy")
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
+        if name in _OF_STRATEGIES:
+            check_version()
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

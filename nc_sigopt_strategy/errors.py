@@ -58,6 +58,10 @@ class StoreGoneError(StoreError):
     """The file of an open store was deleted or replaced, so what is written to it is lost."""
 
 
+class StoreAwayError(StoreError):
+    """The store's database server does not answer or lets nobody in; it may do so again later."""
+
+
 class StoreBusyError(StoreError):
     """Another process holds what is needed in the store; it may be free again in a moment."""
 
@@ -151,6 +155,19 @@ def in_one_line(error: BaseException | str) -> str:
         # Where it began and how it ended; the middle of a long one is a list of something.
         text = f"{text[: _LONGEST * 2 // 3].rstrip()} ... {text[-_LONGEST // 3 :].lstrip()}"
     return text
+
+
+def visible(text: str) -> str:
+    """A text in one line whose characters can all be seen.
+
+    A file's name or what a client sends may hold control characters, which move a terminal's
+    cursor or begin a new line, and bytes that are no UTF-8, which no stream takes.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
 
 
 def named(error: BaseException) -> str:

@@ -13,6 +13,38 @@ from typing import Any
 PRIVATE = 0o700
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for nobody but this user (mode 0700).
+
+    One that is there stays as it is.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    missing = []
+    for path in (folder, *folder.parents):
+        if path.exists():
+            break
+        missing.append(path)
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+    if not missing:
+        folder.mkdir(exist_ok=True)  # complains where a file has its name
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file for nobody but this user (mode 0600); one that is there stays as it is.
+
+    One that is there is not even opened: closing it again would let go of all locks that this
+    process holds on it, and SQLite would take itself for alone.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
 def write_whole(path: Path, content: bytes | str) -> Path:
     """Write a file beside its place and move it there; missing folders are made.
 

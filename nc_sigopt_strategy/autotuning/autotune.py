@@ -21,6 +21,7 @@ from nc_sigopt_strategy.autotuning.runners import runner_for
 from nc_sigopt_strategy.errors import SettingsError, SigOptStrategyError, TrialError, named
 from nc_sigopt_strategy.hosts.find import AUTO, host_for, installed_hosts
 from nc_sigopt_strategy.hosts.given import DEFAULT_LOSS, Criterion, Given
+from nc_sigopt_strategy.measurement.per_input import heard
 from nc_sigopt_strategy.results.run_files import set_last_outcome
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.ending_signals import EndingSignals
@@ -60,8 +61,9 @@ def autotune(
         tolerable_loss: The share of FP32's accuracy that may be lost, from 0 up to but not 1.
         max_trials: How many models are tried at most.
         timeout: Seconds for everything; 0 leaves the end to ``max_trials``.
-        host: ``onnxruntime``, ``openvino``, ``inc``, or ``auto`` to tune on every runtime that is
-            installed and take the fastest; ``None``: as the kind of model suggests.
+        host: ``onnxruntime``, ``openvino``, ``inc`` (Neural Compressor to 3.7), ``inc3`` (from 3.8
+            on), or ``auto`` to tune on every runtime that is installed and take the fastest;
+            ``None``: as the kind of model suggests.
         settings: Of ``Settings``, as a mapping.
         more: Settings as keywords; ``inputs`` and ``outputs`` (names, of a frozen graph),
             ``calibration_sampling_size`` (100), ``relative`` (True) and ``higher_is_better``
@@ -86,7 +88,7 @@ def autotune(
     given = Given(
         _absolute(model),
         calib_dataloader,
-        eval_fn,
+        heard(eval_fn),
         Criterion(
             tolerable_loss,
             own.get("relative", True),

@@ -56,7 +56,7 @@ class TuningResult:
 
     @property
     def runtime(self) -> str:
-        """Name of the host whose model it is: ``onnxruntime``, ``openvino`` or ``inc``."""
+        """Name of the host whose model it is, such as ``onnxruntime`` or ``inc3``."""
         return self.run.host
 
     @property

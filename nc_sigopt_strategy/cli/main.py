@@ -46,17 +46,11 @@ for _command in (tune, check, init, runs, report, experiments, serve, token, das
 
 def main() -> NoReturn:
     """The entry point of ``nc-sigopt``."""
-    _print_any_name()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A folder's name need not be UTF-8, and the line that names it is written all the same.
+        sys.stdout.reconfigure(errors="backslashreplace")
     cli()
     sys.exit(FOUND)
-
-
-def _print_any_name() -> None:
-    """Let the names of files that are not UTF-8 be shown as the bytes that they are."""
-    for stream in (sys.stdout, sys.stderr):
-        # A test's or a notebook's stand-in may be no stream of bytes.
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="surrogateescape")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +102,7 @@ def serve(storage: str | None, **options: Any) -> None:
     except ModuleNotFoundError as error:
         raise missing(error, "nc_sigopt_strategy[server]", what="This command") from error
 
-    ServeCommand(
+    left_behind = ServeCommand(
         storage_url=storage or default_storage_url(),
         host=options["host"],
         port=options["port"],
@@ -119,6 +122,12 @@ def serve(storage: str | None, **options: Any) -> None:
             public_url=options["public_url"],
         ),
     ).run(click.echo, lambda line: click.echo(line, err=True))
+    if left_behind:
+        # Python waits for all threads, and these wait for a store that does not answer. Nothing
+        # is lost that was confirmed.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 @click.group()
@@ -142,13 +151,21 @@ def create_token(name: str, scope: str, storage: str | None) -> None:
 
     Only its digest is stored, so it cannot be shown again.
     """
-    made = _tokens(storage).create(name, scope)
+    from nc_sigopt_strategy.errors import SettingsError
+
+    with _tokens(storage).handing_out(name, scope) as made:
+        try:
+            _print(made)
+        except OSError as error:
+            raise SettingsError(
+                f"No token was made, because it could not be printed: {error.strerror}.",
+                "Check where standard output goes, and make it again.",
+            ) from error
     click.echo(
         f"Token {name!r} may {'read only' if scope == 'read' else 'read and write'}. Keep it now: "
         "only its digest is stored. Give it to the client as client_token or SIGOPT_API_TOKEN.",
         err=True,
     )
-    click.echo(made)
 
 
 @token.command("list")
@@ -211,6 +228,23 @@ def dashboard(storage: str | None, host: str, port: int) -> None:
         click.echo,
         lambda line: click.echo(line, err=True),
     )
+
+
+def _print(line: str) -> None:
+    """Write a line to standard output at once.
+
+    Raises:
+        OSError: It did not get there.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except OSError:
+        # What is left in the buffer would fail once more when Python ends, with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def _tokens(storage: str | None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nc_sigopt_strategy.errors import SigOptStrategyError, UsersCodeError
+from nc_sigopt_strategy.errors import SigOptStrategyError, UsersCodeError, visible
 from nc_sigopt_strategy.tuning.ending_signals import EndingSignals
 
 FOUND, NOTHING_FOUND, WRONG_USE, CRASHED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -35,7 +35,7 @@ def errors_as_one_line(command: _Command) -> _Command:
             tell_crash(error.traceback, str(error))
             sys.exit(CRASHED)
         except SigOptStrategyError as error:
-            click.echo(f"nc-sigopt: error: {error}", err=True)
+            click.echo(f"nc-sigopt: error: {visible(str(error))}", err=True)
             sys.exit(WRONG_USE)
         except KeyboardInterrupt:
             click.echo("nc-sigopt: interrupted", err=True)

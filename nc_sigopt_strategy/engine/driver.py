@@ -27,8 +27,8 @@ class EmbeddedDriver:
     one experiment are made one after the other; everything else goes on meanwhile.
 
     Args:
-        storage: Database URL; a SQLite file and its folder are created when missing. Or a store
-            that is open, which is closed with the driver.
+        storage: Database URL, also a parsed one; a SQLite file and its folder are created when
+            missing. Or a store that is open, which is closed with the driver.
         sampler: One of ``sampling.SAMPLER_NAMES``.
         seed: With the same seed and the same history the same suggestion follows, in whatever
             process; ``None`` for another one each time.
@@ -45,7 +45,7 @@ class EmbeddedDriver:
 
     def __init__(
         self,
-        storage: str | Store,
+        storage: str | Location | Store,
         *,
         sampler: str = DEFAULT_SAMPLER,
         seed: int | None = None,
@@ -56,8 +56,9 @@ class EmbeddedDriver:
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise SettingsError(f"The seed is {seed!r}.", "Give an integer or leave it out.")
         if isinstance(storage, str):
-            location = Location(storage)
-            storage = Store(location, open_storage(location))
+            storage = Location(storage)
+        if isinstance(storage, Location):
+            storage = Store(storage, open_storage(storage))
         self._store = storage
         self._engine = Engine(storage, proposer or Proposer(sampler, seed), keeps_files)
         self.storage_url = self._store.location.display
@@ -114,6 +115,17 @@ class EmbeddedDriver:
         except SettingsError as error:
             # The sampler was chosen for all experiments and does not fit this one.
             raise bad_request(str(error)) from error
+        except DATABASE_ERRORS as error:
+            raise self._store.location.explain(error) from error
+
+    def check(self) -> None:
+        """Read something from the store.
+
+        Raises:
+            StoreError: That cannot be done.
+        """
+        try:
+            self._store.check()
         except DATABASE_ERRORS as error:
             raise self._store.location.explain(error) from error
 

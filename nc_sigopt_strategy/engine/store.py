@@ -9,11 +9,13 @@ is a finished trial of its own.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +29,7 @@ from nc_sigopt_strategy.engine.database.own_tables import SuggestionMetadata, Ta
 from nc_sigopt_strategy.engine.database.run_tables import Runs
 from nc_sigopt_strategy.engine.database.studies import Studies
 from nc_sigopt_strategy.engine.database.trial_changes import Change, change_trials
+from nc_sigopt_strategy.engine.database.trial_reader import trial_count
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, finish_trial, start_trial
 from nc_sigopt_strategy.engine.history.description import FORMAT_VERSIONS, ExperimentDescription
 from nc_sigopt_strategy.engine.history.history import History
@@ -50,6 +53,8 @@ RECORD_ATTR = "record"
 # One history of 10,000 observations of 60 parameters takes about 65 MB, so this many values of
 # parameters about 330 MB. The one in use is kept whatever it holds.
 _HISTORIES_KEPT, _VALUES_KEPT = 256, 3_000_000
+# A history of fewer values is read in a fraction of a second.
+_LARGE_VALUES = 100_000
 _DESCRIPTIONS_KEPT = 1024
 
 
@@ -86,6 +91,7 @@ class Store:
         self.tags = Tags(self._database)
         self.runs = Runs(self._database)
         self._lock = threading.Lock()
+        self._large = threading.Lock()
         self._parsed: OrderedDict[int, tuple[str, ExperimentDescription]] = OrderedDict()
         self._histories: OrderedDict[int, History] = OrderedDict()
 
@@ -93,6 +99,10 @@ class Store:
         """Close all connections; SQLite then folds the write-ahead log into the file."""
         self._storage.remove_session()
         self._storage.engine.dispose()
+
+    def check(self) -> None:
+        """Read something; raises what the database raises."""
+        self._studies.any()
 
     # Experiments and projects
 
@@ -186,9 +196,10 @@ class Store:
         """The points of an experiment, as of now or, without ``refresh``, as last read."""
         with self._lock:
             history = self._histories.get(stored.id)
-            known = history is not None and history.study_name == stored.study_name
+            known = history is not None and _fits(history, stored)
         if history is None or not known:
-            # New, or SQLite has given the id of a deleted study to this one.
+            # New, or its bounds were changed, or SQLite has given the id of a deleted study to
+            # this one.
             history = History(self._database, stored.id, stored.study_name, stored.experiment)
         with self._lock:
             if known:
@@ -196,12 +207,13 @@ class Store:
             else:
                 # Another thread may have been faster, and one must do for all.
                 other = self._histories.get(stored.id)
-                if other is not None and other.study_name == stored.study_name:
+                if other is not None and _fits(other, stored):
                     history = other
                 self._histories[stored.id] = history
             self._histories.move_to_end(stored.id)
         if refresh:
-            history.refresh()
+            with self._room_for(history):
+                history.refresh()
         self._forget_oldest()
         return history
 
@@ -274,6 +286,18 @@ class Store:
         """Replace the metadata of a suggestion."""
         self._metadata.write(history.study_name, point.id, metadata)
 
+    def _room_for(self, history: History) -> AbstractContextManager[Any]:
+        """Where to read a history: large ones that are new are read one at a time.
+
+        Otherwise as many as there are threads could be in memory before the oldest is forgotten.
+        """
+        if history.is_read:
+            return contextlib.nullcontext()
+        count = trial_count(self._database, history.study_id)
+        if count * len(history.space) < _LARGE_VALUES:
+            return contextlib.nullcontext()
+        return self._large
+
     def _forget_oldest(self) -> None:
         with self._lock:
             held = sum(kept.size for kept in self._histories.values())
@@ -311,3 +335,9 @@ class Store:
             if len(self._parsed) > _DESCRIPTIONS_KEPT:
                 self._parsed.popitem(last=False)
         return experiment
+
+
+def _fits(history: History, stored: StoredExperiment) -> bool:
+    """Whether a history is that of an experiment as it is now."""
+    same = history.study_name == stored.study_name
+    return same and history.parameters == stored.experiment.parameters

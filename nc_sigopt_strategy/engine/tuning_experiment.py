@@ -40,6 +40,9 @@ def tuning_experiment(
             latency=values[latency.name]["value"],
             latency_stderr=values[latency.name]["value_stddev"],
             accuracy=None if accuracy is None else values[accuracy.name]["value"],
+            accuracy_stderr=None
+            if accuracy is None
+            else values[accuracy.name].get("value_stddev"),
             output_noise=values[OUTPUT_NOISE]["value"] if OUTPUT_NOISE in values else None,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,11 +10,13 @@ from typing import Any
 
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.results.metric_names import ACCURACY, DURATION, LATENCY, OUTPUT_NOISE, OWN
+from nc_sigopt_strategy.results.paired_inputs import PairedInputs
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 
 # SigOpt's limits on metadata: 100 keys of 100 characters, strings of 500.
 METADATA_STRING = 500
 _PHASE_PREFIX = "seconds_"
+_INPUTS_PREFIX = "paired_"
 
 
 def observation_request(
@@ -45,8 +48,9 @@ def observation_request(
     values: list[dict[str, Any]] = []
     for name in metric_names:
         value: dict[str, Any] = {"name": name, "value": _metric(record, name)}
-        if name == LATENCY and record.latency_stddev is not None:
-            value["value_stddev"] = record.latency_stddev
+        stddev = {LATENCY: record.latency_stddev, ACCURACY: record.accuracy_stddev}.get(name)
+        if stddev is not None:
+            value["value_stddev"] = stddev
         values.append(value)
     request["values"] = values
     return request
@@ -70,6 +74,8 @@ def record_of(
         origin=str(metadata.get("origin", "")),
         assignments=dict(document.assignments),
         accuracy=accuracy,
+        accuracy_stddev=values[ACCURACY].value_stddev if ACCURACY in values else None,
+        paired=_paired(metadata),
         meets_bound=None if accuracy is None else met(accuracy),
         latency_seconds=values[LATENCY].value if LATENCY in values else None,
         latency_stddev=values[LATENCY].value_stddev if LATENCY in values else None,
@@ -102,6 +108,14 @@ def plain_metadata(metadata: Any) -> dict[str, Any]:
     return dict(metadata.to_json() if hasattr(metadata, "to_json") else json.loads(str(metadata)))
 
 
+def _paired(metadata: Mapping[str, Any]) -> PairedInputs | None:
+    names = [field.name for field in dataclasses.fields(PairedInputs)]
+    counts = [metadata.get(_INPUTS_PREFIX + name) for name in names]
+    if not all(isinstance(count, (int, float)) for count in counts):
+        return None
+    return PairedInputs(*(int(count or 0) for count in counts))
+
+
 def _metric(record: TrialRecord, name: str) -> float:
     value = {
         ACCURACY: record.accuracy,
@@ -128,6 +142,9 @@ def _metadata(record: TrialRecord, fingerprint: str | None) -> dict[str, Any]:
         "worker": record.worker,
         "machine": record.machine,
     }
+    if record.paired is not None:
+        counts = dataclasses.asdict(record.paired)
+        metadata.update({_INPUTS_PREFIX + name: count for name, count in counts.items()})
     metadata.update({_PHASE_PREFIX + name: s for name, s in record.phase_seconds.items()})
     return {
         key: value[:METADATA_STRING] if isinstance(value, str) else value

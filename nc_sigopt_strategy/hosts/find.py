@@ -10,8 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nc_sigopt_strategy.errors import MissingExtraError, ModelError, SettingsError, needed
+from nc_sigopt_strategy.errors import (
+    MissingExtraError,
+    ModelError,
+    SettingsError,
+    UnsupportedVersionError,
+    needed,
+)
 from nc_sigopt_strategy.hosts.given import Given
+from nc_sigopt_strategy.hosts.inc.registration import check_version
+from nc_sigopt_strategy.hosts.inc3.versions import check_inc3_version
 from nc_sigopt_strategy.hosts.model_kind import (
     FROZEN,
     IR,
@@ -24,7 +32,7 @@ from nc_sigopt_strategy.hosts.model_kind import (
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.host import Host
 
-ONNXRUNTIME, OPENVINO, INC, AUTO = "onnxruntime", "openvino", "inc", "auto"
+ONNXRUNTIME, OPENVINO, INC, INC3, AUTO = "onnxruntime", "openvino", "inc", "inc3", "auto"
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class KnownHost:
         extra: The extra that brings those.
         factory: ``module:class`` of a host that takes a ``Given``; imported late, because it
             imports its runtime. Empty for INC, whose ``fit`` makes its own.
+        check_version: Raises ``UnsupportedVersionError`` where the installed version of its
+            package is another host's; imports nothing.
     """
 
     name: str
@@ -47,22 +57,31 @@ class KnownHost:
     modules: tuple[str, ...]
     extra: str
     factory: str = ""
+    check_version: Callable[[], None] = lambda: None
 
     @property
     def is_installed(self) -> bool:
-        """Whether its packages are there; nothing is imported."""
-        return all(_is_there(module) for module in self.modules)
+        """Whether its packages are there, in a version that it can do with; none is imported."""
+        if not all(_is_there(module) for module in self.modules):
+            return False
+        try:
+            self.check_version()
+        except UnsupportedVersionError:
+            return False
+        return True
 
     def require(self) -> None:
         """Import its packages.
 
         Raises:
             MissingExtraError: One is not installed, or cannot be imported.
+            UnsupportedVersionError: One is of a version that is for another host.
         """
         for module in self.modules:
             needed(
                 module, f"nc_sigopt_strategy[{self.extra}]", what=f"Tuning with host={self.name!r}"
             )
+        self.check_version()
 
 
 _KNOWN = (
@@ -88,17 +107,29 @@ _KNOWN = (
         (FROZEN, SAVED_MODEL, KERAS, ONNX),
         ("neural_compressor",),
         "inc",
+        check_version=check_version,
+    ),
+    KnownHost(
+        INC3,
+        "Neural Compressor 3",
+        (FROZEN, SAVED_MODEL),
+        ("neural_compressor", "tensorflow"),
+        "inc3",
+        "nc_sigopt_strategy.hosts.inc3.inc3_host:Inc3Host",
+        check_inc3_version,
     ),
 )
-# Which host takes a kind of model if nobody says which.
-_DEFAULT = {
-    ONNX: ONNXRUNTIME,
-    IR: OPENVINO,
-    TORCH: OPENVINO,
-    FROZEN: INC,
-    SAVED_MODEL: INC,
-    KERAS: INC,
+# Which host takes a kind of model if nobody says which: the first that is installed.
+_DEFAULTS = {
+    ONNX: (ONNXRUNTIME,),
+    IR: (OPENVINO,),
+    TORCH: (OPENVINO,),
+    FROZEN: (INC, INC3),
+    SAVED_MODEL: (INC, INC3),
+    KERAS: (INC, INC3),
 }
+# Runs a TensorFlow model in TensorFlow itself.
+_IN_TENSORFLOW = (INC, INC3)
 HOST_NAMES = tuple(host.name for host in _KNOWN)
 
 
@@ -131,13 +162,15 @@ def host_for(model: Any, name: str | None = None) -> KnownHost:
     known = None if name is None else named_host(name)
     kind = kind_of_model(model)
     if known is None:
-        known = named_host(_DEFAULT[kind])
+        usual = [named_host(default) for default in _DEFAULTS[kind]]
+        known = next((host for host in usual if host.is_installed), usual[0])
     if kind in known.takes:
         return known
     able = [host.name for host in _KNOWN if kind in host.takes]
+    export = "Export it with model.export(folder) and give the folder. " if kind == KERAS else ""
     raise ModelError(
         f"host={known.name!r} does not read {kind}, which {shown_model(model)} is.",
-        f"It is read by: {', '.join(able)}.",
+        f"{export}It is read by: {', '.join(able)}.",
     )
 
 
@@ -167,10 +200,10 @@ def installed_hosts(model: Any) -> list[KnownHost]:
             f"{', '.join(host.title for host in reading)}.",
             f"Install one of them with: pip install {ways}",
         )
-    direct = [host for host in installed if host.name != INC]
+    direct = [host for host in installed if host.name not in _IN_TENSORFLOW]
     runtimes = {module for host in direct for module in host.modules}
     # INC runs ONNX models with ONNX Runtime, which is tuned more directly beside it.
-    inc = [host for host in installed if host.name == INC and "onnxruntime" not in runtimes]
+    inc = [h for h in installed if h.name in _IN_TENSORFLOW and "onnxruntime" not in runtimes]
     # First, because the bound is of who is first, and INC takes none from others.
     return [*inc, *direct]
 
@@ -179,7 +212,7 @@ def open_host(name: str, given: Given, settings: Settings) -> Host:
     """A host of a given model; for the hosts that take a ``Given``.
 
     Args:
-        name: ``onnxruntime`` or ``openvino``; INC's ``fit`` makes its own.
+        name: ``onnxruntime``, ``openvino`` or ``inc3``; INC's ``fit`` makes its own.
         given: What the user hands over.
         settings: What the user chose.
 

@@ -122,7 +122,7 @@ class GivenHost:
             logger.info(
                 "FP32 gives %s here, and the bound is taken from %s.", own, bound.baseline_scalar
             )
-        return Baseline(bound, self._fp32.duration_seconds)
+        return Baseline(bound, self._fp32.duration_seconds, own)
 
     def evaluate(self, model: Model) -> Evaluation:
         """Run the user's evaluation on a model; ``predictor`` opens it as the run times it."""

@@ -17,6 +17,7 @@ from nc_sigopt_strategy.errors import ConfigFileError, ModelError, SettingsError
 from nc_sigopt_strategy.hosts.find import (
     AUTO,
     INC,
+    INC3,
     KnownHost,
     host_for,
     installed_hosts,
@@ -226,7 +227,7 @@ def _check_options(path: Path, options: JobOptions) -> None:
         named_host(host)
     ends = {"--inputs": options.inputs, "--outputs": options.outputs}
     for name, names in ends.items():
-        if path.suffix == _FROZEN and host in (None, INC) and not names:
+        if path.suffix == _FROZEN and host in (None, INC, INC3) and not names:
             raise ConfigFileError(
                 f"{path} is a frozen graph, and {name} is missing.",
                 "A frozen graph does not say which of its ops they are: list them, with commas "

@@ -15,6 +15,7 @@ from typing import Any
 
 from nc_sigopt_strategy.backends.backend import ModelSession
 from nc_sigopt_strategy.errors import DataError, UsersCodeError
+from nc_sigopt_strategy.measurement.per_input import heard
 from nc_sigopt_strategy.measurement.stored_metrics import StoredMetricsFunc
 from nc_sigopt_strategy.tuning.failures import way_through_users_code
 
@@ -84,7 +85,7 @@ def read_pipeline(path: Path, *, named_by: str) -> Pipeline:
         )
     inputs = _first_inputs(loader, path)
     size = len(inputs) if hasattr(inputs, "__len__") and not isinstance(inputs, dict) else 1
-    return Pipeline(loader, eval_func, inputs, size, stored_metrics, confirm)
+    return Pipeline(loader, heard(eval_func), inputs, size, stored_metrics, confirm)
 
 
 def check_runs(path: Path, batch: Any, open_session: Callable[[], ModelSession]) -> None:

@@ -120,6 +120,8 @@ def _trial_row(trial: TrialRecord, fp32: float | None, winner: int | None) -> st
         remark = "the winner"
     elif trial.duplicate_of is not None:
         remark = f"same model as trial {trial.duplicate_of}"
+    elif trial.paired is not None and trial.paired.ended_early:
+        remark = f"given up after {trial.paired.inputs} of {trial.paired.of} inputs"
     met = {True: "met", False: "missed", None: NOTHING}[trial.meets_bound]
     cells = (
         str(trial.number),

@@ -15,6 +15,7 @@ from pathlib import Path
 from nc_sigopt_strategy.errors import ReportError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.reports import page_parts as parts
+from nc_sigopt_strategy.reports.other_data import other_data
 from nc_sigopt_strategy.reports.page_data import as_script, page_data
 from nc_sigopt_strategy.reports.run_record import RunRecord, read_run
 from nc_sigopt_strategy.reports.two_runs import differences
@@ -43,6 +44,7 @@ def page_of(run: RunRecord, beside: RunRecord | None = None) -> str:
         "tiles": parts.tiles(run),
         "types": parts.types_bar(outcome),
         "runtimes": _runtimes(run),
+        "otherdata": other_data(outcome),
         "beside": "" if beside is None else differences(run, beside),
         "legend": parts.legend(run.labels),
         "trials": parts.trials_table(run),

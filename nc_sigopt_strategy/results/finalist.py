@@ -23,6 +23,9 @@ class Finalist:
             on; ``None`` where nobody can say.
         data_to_settle: How many times as much data would say whether it does; ``None`` where
             that is settled or nobody can say.
+        difference: Its accuracy less FP32's, with an interval from the inputs that the two answer
+            differently; ``None`` where the evaluation does not speak of single inputs.
+        inputs: How many inputs it was evaluated on; ``None`` as above.
         confirmed_accuracy: What ``confirm_func`` returned; ``None`` if it was not asked.
         passed_over: Why it was not returned although it was the fastest; else empty.
     """
@@ -33,6 +36,8 @@ class Finalist:
     speedup: Interval | None = None
     bound_probability: float | None = None
     data_to_settle: float | None = None
+    difference: Interval | None = None
+    inputs: int | None = None
     confirmed_accuracy: float | None = None
     passed_over: str = ""
 
@@ -41,6 +46,7 @@ class Finalist:
         """The inverse of ``dataclasses.asdict``; unknown keys of later versions are dropped."""
         known = {f.name for f in dataclasses.fields(cls)}
         values = {key: value for key, value in raw.items() if key in known}
-        if values.get("speedup") is not None:
-            values["speedup"] = Interval(**values["speedup"])
+        for name in ("speedup", "difference"):
+            if values.get(name) is not None:
+                values[name] = Interval(**values[name])
         return cls(**values)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from nc_sigopt_strategy.results.paired_inputs import PairedInputs
+
 
 class TrialState(str, Enum):
     """How a trial ended."""
@@ -27,6 +29,10 @@ class TrialRecord:
         origin: Who proposed it: ``seed: <what>``, ``sampler: <name>`` or ``basic``.
         assignments: Parameter name to value label; empty for strategies without parameters.
         accuracy: What the evaluation returned, in the metric's own units.
+        accuracy_stddev: Standard error of the accuracy's difference from FP32's, input by input;
+            ``None`` where the evaluation does not speak of single inputs.
+        paired: How it differs from FP32 on single inputs; ``None`` as above. It says whether the
+            evaluation was ended early: then ``accuracy`` is what is expected of all inputs.
         meets_bound: Whether the accuracy criterion is met (equality counts).
         latency_seconds: Seconds for one inference on one batch, drift-corrected.
         latency_stddev: Standard error of ``latency_seconds``.
@@ -57,6 +63,8 @@ class TrialRecord:
     origin: str = ""
     assignments: Mapping[str, str] = field(default_factory=dict)
     accuracy: float | None = None
+    accuracy_stddev: float | None = None
+    paired: PairedInputs | None = None
     meets_bound: bool | None = None
     latency_seconds: float | None = None
     latency_stddev: float | None = None
@@ -91,6 +99,8 @@ class TrialRecord:
         if self.state is TrialState.FAILED:
             return f"{head} failed, {self.failure}"
         met = "meets the bound" if self.meets_bound else "misses the bound"
+        if self.paired is not None and self.paired.ended_early:
+            met += f", by {self.paired.inputs} of {self.paired.of} inputs"
         again = f", same as trial {self.duplicate_of}" if self.duplicate_of else ""
         return (
             f"{head} accuracy {self.accuracy:.4f} ({met}), "
@@ -103,6 +113,8 @@ class TrialRecord:
         known = {f.name for f in dataclasses.fields(cls)}
         values = {key: value for key, value in raw.items() if key in known}
         values["state"] = TrialState(values["state"])
+        if values.get("paired") is not None:
+            values["paired"] = PairedInputs(**values["paired"])
         return cls(**values)
 
 

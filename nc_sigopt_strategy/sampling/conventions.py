@@ -37,6 +37,8 @@ class Reading:
         latency_stderr: Its standard error, same unit; ``None`` where unknown.
         accuracy: The metric that is constrained, or optimized beside latency; ``None`` without
             one.
+        accuracy_stderr: Standard error of its difference from the baseline's on the same inputs;
+            ``None`` where unknown.
         output_noise: Power of the output's error over the output's variance, at least 0; ``None``
             where it is not measured.
     """
@@ -44,6 +46,7 @@ class Reading:
     latency: float
     latency_stderr: float | None = None
     accuracy: float | None = None
+    accuracy_stderr: float | None = None
     output_noise: float | None = None
 
 

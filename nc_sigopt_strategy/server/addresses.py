@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 
 from nc_sigopt_strategy.errors import SettingsError
+from nc_sigopt_strategy.server.listener import Listener
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> Listener:
     """A listening socket; port 0 takes a free one.
 
     Raises:
@@ -17,7 +18,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
+        listener = Listener(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)

@@ -11,6 +11,8 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from nc_sigopt_strategy.server.refusals import Refusal
+
 CALLER_KEY = "nc_sigopt.caller"
 
 # How long what a refused client still sends is read: long enough for it to look at the answer.
@@ -68,6 +70,11 @@ def json_response(
     body = json.dumps(document, separators=(",", ":")).encode("ascii")
     kind = LastResponse if last else Response
     return kind(body, status, {**API_HEADERS, **(headers or {})}, media_type="application/json")
+
+
+def refused(refusal: Refusal) -> Response:
+    """The answer to a request that is refused."""
+    return json_response(refusal.body(), refusal.status, refusal.headers, last=refusal.close)
 
 
 def note_caller(scope: Scope, name: str) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
-from weakref import WeakValueDictionary
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -19,21 +15,30 @@ from starlette.types import Receive, Scope, Send
 
 from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.engine.routes.table import find_route
-from nc_sigopt_strategy.errors import SigOptStrategyError, StoreBusyError, StoreGoneError
+from nc_sigopt_strategy.errors import (
+    SigOptStrategyError,
+    StoreAwayError,
+    StoreBusyError,
+    StoreGoneError,
+)
 from nc_sigopt_strategy.server.access import Doorkeeper, TokenBook
 from nc_sigopt_strategy.server.answers import (
     API_HEADERS,
     LINGER_SECONDS,
     json_response,
     note_caller,
+    refused,
 )
 from nc_sigopt_strategy.server.bodies import parse_body, parse_query, read_body, weight_of
 from nc_sigopt_strategy.server.limits import RateLimit, Room
+from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
 from nc_sigopt_strategy.server.route_table import always_refuses
 from nc_sigopt_strategy.server.shelf import Shelf
 from nc_sigopt_strategy.server.tokens import Token
+from nc_sigopt_strategy.server.turns import Turns
+from nc_sigopt_strategy.server.workers import Workers
 
 API_PREFIX = "/v1/"
 VERBS = ("GET", "POST", "PUT", "MERGE", "DELETE")
@@ -42,10 +47,7 @@ _BODY_VERBS = ("POST", "PUT", "MERGE")
 _SMALL_BODY_BYTES = 64 * 1024
 # What asks the sampler: the id of the experiment stands second.
 _SUGGESTED_BY = (("experiments", "suggestions"), ("aiexperiments", "training_runs"))
-# Threads that the suggestions of one experiment take: one at work, one that reads ahead.
-_SUGGESTING = 2
 _LOG = logging.getLogger(__name__)
-_Result = TypeVar("_Result")
 
 
 class Answering(Protocol):
@@ -53,6 +55,9 @@ class Answering(Protocol):
 
     def answer(self, method: str, path: list[str], data: dict[str, Any]) -> dict[str, Any]:
         """Answer one request; see ``EmbeddedDriver.answer``."""
+
+    def check(self) -> None:
+        """Raise if the store cannot be read."""
 
 
 class Api:
@@ -77,16 +82,16 @@ class Api:
         self._driver = driver
         self._shelf = shelf
         self._options = options
-        self._pool = ThreadPoolExecutor(options.concurrency, thread_name_prefix="engine")
+        self._pool = Workers(options.concurrency, "engine")
         # A thread of its own: a flood of unknown tokens must not keep the engine's threads busy.
-        self._token_pool = ThreadPoolExecutor(1, thread_name_prefix="tokens")
-        # One large body at a time: many at once would keep Python's lock from everybody else.
-        self._parser = ThreadPoolExecutor(1, thread_name_prefix="bodies")
-        self._doorkeeper = Doorkeeper(tokens, functools.partial(_run, self._token_pool), clock)
+        self._token_pool = Workers(1, "tokens")
+        # Large bodies have two threads: to parse and check them is work of Python's, and many at
+        # once would keep its lock from everybody else.
+        self._heavy = Workers(2, "bodies")
+        self._doorkeeper = Doorkeeper(tokens, self._token_pool.run, clock)
         self._reads = RateLimit(options.reads_per_second)
         self._writes = RateLimit(options.writes_per_second)
-        # Forgotten when nobody waits for it any more.
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns = Turns(options.concurrency, options.max_waiting)
         self._held = Room(options.max_waiting)
         self._held_bytes = Room(options.max_held_bytes)
 
@@ -98,33 +103,34 @@ class Api:
             return
         await response(scope, receive, send)
 
-    def close(self) -> None:
-        """Wait for the requests that are being worked on, and end the threads."""
-        self._pool.shutdown()
-        self._token_pool.shutdown()
-        self._parser.shutdown()
+    def close(self, seconds: float) -> int:
+        """Wait for what is being worked on, at most so long.
+
+        Returns:
+            How many threads are still at work.
+        """
+        tokens = self._token_pool.close(0.0)
+        return tokens + self._pool.close(seconds) + self._heavy.close(0.0)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         try:
             return await self._answer(scope, receive)
         except Refusal as refusal:
-            return json_response(
-                refusal.body(), refusal.status, refusal.headers, last=refusal.close
-            )
+            return refused(refusal)
         except ApiError as error:
             return json_response(error.body(), error.status)
         except Disconnected:
             raise
         except SigOptStrategyError as error:
             # Such messages hold no password, but where the store is concerns no client.
-            _LOG.error("%s %s: %s", scope["method"], scope["path"], error)
-            if isinstance(error, (StoreBusyError, StoreGoneError)):
+            _LOG.error("%s %s: %s", scope["method"], path_for_log(scope), error)
+            if isinstance(error, (StoreAwayError, StoreBusyError, StoreGoneError)):
                 message = "The server's store is busy or away; try again later"
                 body = {"message": message, "status": 503}
                 return json_response(body, 503, {"retry-after": "5"})
             return _failed("The server's store failed; the server's log tells why")
         except Exception:
-            _LOG.exception("%s %s failed", scope["method"], scope["path"])
+            _LOG.exception("%s %s failed", scope["method"], path_for_log(scope))
             return _failed("The server failed; its log tells why")
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
@@ -139,8 +145,8 @@ class Api:
             (self._reads if method == "GET" else self._writes).take(caller.id)
         except ApiError as error:
             raise await self._after_body(error, receive, length) from None
+        has_body = method in _BODY_VERBS
         with self._held_bytes.claims() as claim_bytes, self._held.claims() as claim:
-            has_body = method in _BODY_VERBS
             body = await read_body(
                 receive,
                 length,
@@ -150,48 +156,33 @@ class Api:
             )
             # Only now: a client that takes its time over a body must not take others' places.
             claim(1)
-            given: Callable[[], dict[str, Any]] = functools.partial(
-                parse_query, scope["query_string"]
+            large = has_body and len(body) > _SMALL_BODY_BYTES
+            if large:
+                await self._claim_weight(body, claim_bytes)
+            query: bytes = scope["query_string"]
+            given = (
+                functools.partial(parse_body, body)
+                if has_body
+                else functools.partial(parse_query, query)
             )
-            if has_body:
-                given = await self._given(body, claim_bytes)
-            async with self._turn(method, path):
-                document, timing = await _run(
-                    self._pool, self._work, method, path, given, token, caller
-                )
+            with self._turns.place(caller.id):
+                async with self._turns.turn(caller.id, _experiment_asked(method, path)):
+                    document, timing = await (self._heavy if large else self._pool).run(
+                        self._work, method, path, given, token, caller
+                    )
         if self._shelf is not None and document.get("object") == "file":
             document = self._shelf.with_address(document, method, self._base(scope))
         if headers.get("x-response-content") == "skip":
             return Response(status_code=204, headers={**API_HEADERS, "server-timing": timing})
         return json_response(document, 200, {"server-timing": timing})
 
-    @contextlib.asynccontextmanager
-    async def _turn(self, method: str, path: list[str]) -> AsyncIterator[None]:
-        """Wait here for other suggestions of the same experiment, and not in a thread.
-
-        They are made one after the other. Waiting in threads, those of one experiment would keep
-        all threads from everybody else.
-        """
-        if method != "POST" or (path[0], *path[2:]) not in _SUGGESTED_BY:
-            yield
-            return
-        turn = self._turns.setdefault(path[1], asyncio.Semaphore(_SUGGESTING))
-        async with turn:
-            yield
-
-    async def _given(
-        self, body: bytes, claim: Callable[[int], None]
-    ) -> Callable[[], dict[str, Any]]:
-        """What a body says, to be called in a thread; room for what it becomes is claimed."""
-        if len(body) <= _SMALL_BODY_BYTES:
-            return functools.partial(parse_body, body)
+    async def _claim_weight(self, body: bytes, claim: Callable[[int], None]) -> None:
+        """Claim the room for what a body becomes, beyond that of its bytes."""
         limit = self._options.max_held_bytes
-        weight = await _run(self._parser, weight_of, body, limit)
+        weight = await self._heavy.run(weight_of, body, limit)
         if weight > limit:
             raise Refusal(413, "The body holds more values than the server has room for")
         claim(max(0, weight - len(body)))
-        parsed = await _run(self._parser, parse_body, body)
-        return lambda: parsed
 
     def _base(self, scope: Scope) -> str:
         """The server's address as the client knows it."""
@@ -237,10 +228,6 @@ class Api:
         return document, f"sampler;dur={sampler * 1e3:.3f}, store;dur={store * 1e3:.3f}"
 
 
-async def _run(pool: ThreadPoolExecutor, work: Callable[..., _Result], *args: Any) -> _Result:
-    return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
-
-
 def _path_of(scope: Scope) -> list[str]:
     """The parts of the path after the prefix, each unquoted for itself."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode("ascii", "replace")
@@ -267,6 +254,13 @@ def _check_route(method: str, path: list[str]) -> None:
     if not any(_has_route(verb, path) for verb in VERBS):
         raise ApiError(404, f"There is no path {API_PREFIX}{'/'.join(path)}"[:300])
     raise _not_offered(f"{method} is not offered for {'/'.join(path)}"[:300], path)
+
+
+def _experiment_asked(method: str, path: list[str]) -> str | None:
+    """The experiment of which a request asks a suggestion; ``None`` for other requests."""
+    if method == "POST" and (path[0], *path[2:]) in _SUGGESTED_BY:
+        return str(int(path[1]))
+    return None
 
 
 def _not_offered(message: str, path: list[str]) -> Refusal:

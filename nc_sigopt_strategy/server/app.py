@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +13,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.server.access import TokenBook
-from nc_sigopt_strategy.server.answers import caller_of, json_response
+from nc_sigopt_strategy.server.answers import caller_of, json_response, refused
 from nc_sigopt_strategy.server.api import API_PREFIX, Answering, Api
+from nc_sigopt_strategy.server.heads import check_head
+from nc_sigopt_strategy.server.health import Health
 from nc_sigopt_strategy.server.home import pages
+from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.openapi.document import openapi_document
 from nc_sigopt_strategy.server.options import ServerOptions
+from nc_sigopt_strategy.server.refusals import Refusal
 from nc_sigopt_strategy.server.shelf import PREFIX, Shelf
 
+# Together with the time that requests have to end, less than ten seconds.
+_END_SECONDS = 2.0
+_LOG = logging.getLogger(__name__)
 ACCESS_LOG = logging.getLogger("nc_sigopt_strategy.server.requests")
 
 
@@ -30,6 +38,9 @@ class App:
         tokens: Where tokens are looked up.
         options: Limits.
         clock: Seconds, by which a token is remembered.
+
+    Attributes:
+        abandoned: How many threads were still at work when it ended.
     """
 
     def __init__(
@@ -44,9 +55,10 @@ class App:
         self._api = Api(driver, tokens, self._options, clock, self._shelf)
         self._open = {
             **pages(self._options.dashboard_url),
-            "/health": json_response({"status": "ok"}, 200),
             "/openapi.json": json_response(openapi_document(), 200),
         }
+        self._health = Health(driver.check)
+        self.abandoned = 0
         self._routed: ASGIApp = self._route
         if self._options.access_log:
             self._routed = _Logged(self._route)
@@ -59,7 +71,16 @@ class App:
             await self._live(receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            check_head(scope)
+        except Refusal as refusal:
+            await refused(refusal)(scope, receive, send)
+            return
         path: str = scope["path"]
+        raw: bytes = (scope.get("raw_path") or b"").partition(b"?")[0]
+        if raw.startswith(b"/") and b"//" in raw:
+            await _with_single_slashes(raw, scope["query_string"])(scope, receive, send)
+            return
         if path.startswith(API_PREFIX):
             await self._api(scope, receive, send)
             return
@@ -67,6 +88,8 @@ class App:
             await self._shelf(scope, receive, send)
             return
         response = self._open.get(path)
+        if path == "/health":
+            response = await self._health.response()
         if response is None:
             response = _error(404, f"There is no path {path[:200]}")
         elif scope["method"] not in ("GET", "HEAD"):
@@ -77,7 +100,13 @@ class App:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._api.close()
+        self.abandoned = self._api.close(_END_SECONDS) + self._health.close(0.0)
+        if self._shelf is not None:
+            self.abandoned += self._shelf.close(0.0)
+        if self.abandoned:
+            _LOG.warning(
+                "%d threads still wait for the store; they are left behind", self.abandoned
+            )
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -91,7 +120,7 @@ def _shelf_of(driver: Answering, options: ServerOptions) -> Shelf | None:
         except ApiError:
             return None
 
-    return Shelf(options.files, options.max_file_bytes, described)
+    return Shelf(options.files, options.max_file_bytes, described, options.body_seconds)
 
 
 class _Logged:
@@ -114,14 +143,24 @@ class _Logged:
             await self._inner(scope, receive, noting)
         finally:
             milliseconds = (time.perf_counter() - started) * 1e3
-            # The path as it came: percent-encoded, so it cannot break the line. The query may
-            # hold anything and is left out.
-            raw = scope.get("raw_path") or scope["path"].encode("ascii", "backslashreplace")
-            path = raw.partition(b"?")[0].decode("ascii", "backslashreplace")[:300]
             ACCESS_LOG.info(
-                "%s %s %s %.1f ms %s", scope["method"], path, status, milliseconds,
-                caller_of(scope),
+                "%s %s %s %.1f ms %s", scope["method"], path_for_log(scope), status,
+                milliseconds, caller_of(scope),
             )  # fmt: skip
+
+
+def _with_single_slashes(path: bytes, query: bytes) -> Response:
+    """To the same path without empty parts, where SigOpt's own server leads as well.
+
+    A client whose ``api_url`` ends with a slash asks for ``//v1/...``. Status 308 keeps verb and
+    body, and a path that begins with one slash leads to no other host.
+    """
+    place = re.sub(rb"/{2,}", b"/", path)
+    if query:
+        place += b"?" + query
+    message = "Paths here have no empty parts"
+    headers = {"location": place.decode("latin-1")}
+    return json_response({"message": message, "status": 308}, 308, headers, last=True)
 
 
 def _error(status: int, message: str, **headers: str) -> Response:

@@ -110,8 +110,12 @@ def parse_body(body: bytes) -> dict[str, Any]:
         raise bad_request("The body is not UTF-8") from None
     except RecursionError:
         raise bad_request("The body is nested too deeply") from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise bad_request(f"The body is not JSON: {error}") from None
+    except ValueError:
+        # Python reads no integers of thousands of digits, which takes time that grows with the
+        # square of their number.
+        raise bad_request("The body is not JSON for this server: a number is too long") from None
     if not isinstance(parsed, dict):
         raise bad_request(f"The body must be a JSON object, got {type(parsed).__name__}")
     return parsed

@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.server.addresses import listening_socket, url_host
 from nc_sigopt_strategy.server.app import ACCESS_LOG, App
+from nc_sigopt_strategy.server.log_lines import LineFormatter
+from nc_sigopt_strategy.server.open_files import fit_to_open_files
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.running import Server
 from nc_sigopt_strategy.server.tokens import TokenStore
 from nc_sigopt_strategy.settings.address import is_loopback
+
+# How long a thread that computes keeps others from running, once they ask. Each request needs
+# several such turns, and with Python's own 5 ms a few threads at work make it wait for half a
+# second.
+_SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
@@ -42,12 +50,15 @@ class ServeCommand:
     key: Path | None
     options: ServerOptions
 
-    def run(self, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
-        """Serve until SIGTERM or SIGINT.
+    def run(self, say: Callable[[str], None], warn: Callable[[str], None]) -> int:
+        """Serve until SIGTERM or SIGINT; requests that have begun get some seconds to end.
 
         Args:
             say: Prints a line to standard output.
             warn: Prints a line to standard error.
+
+        Returns:
+            How many threads still wait for the store. Python would wait for them when it ends.
 
         Raises:
             SettingsError: The address, the certificate or the sampler cannot be used.
@@ -57,12 +68,14 @@ class ServeCommand:
             raise SettingsError(
                 "Of --tls-cert and --tls-key only one is given.", "Give both, or none."
             )
-        tokens = TokenStore(self.storage_url)
+        options = fit_to_open_files(self.options, warn)
+        location = Location(self.storage_url, impatient=True)
+        tokens = TokenStore(location)
         driver = EmbeddedDriver(
-            self.storage_url,
+            location,
             sampler=self.sampler,
             seed=self.seed,
-            keeps_files=self.options.files is not None,
+            keeps_files=options.files is not None,
         )
         try:
             listener = listening_socket(self.host, self.port)
@@ -79,23 +92,26 @@ class ServeCommand:
                     "nc-sigopt: the store has no token yet, so nobody is let in. Make one with: "
                     "nc-sigopt token create NAME --storage URL"
                 )
+            app = App(driver, tokens, options)
             server = Server(
-                App(driver, tokens, self.options),
-                self.options,
+                app,
+                options,
                 certificate=self.certificate,
                 key=self.key,
                 on_start=lambda: say(f"Serving {url} (storage {driver.storage_url})"),
             )
-            _log_to_stderr(self.options.access_log)
+            sys.setswitchinterval(_SWITCH_SECONDS)
+            _log_to_stderr(options.access_log)
             server.run(sockets=[listener])
         finally:
             driver.close()
             tokens.close()
+        return app.abandoned
 
 
 def _log_to_stderr(requests: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(LineFormatter())
     for name in ("nc_sigopt_strategy", "uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
         logger.addHandler(handler)

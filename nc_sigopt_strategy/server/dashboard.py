@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import optuna_dashboard
@@ -17,6 +18,17 @@ from nc_sigopt_strategy.server.addresses import listening_socket, url_host
 from nc_sigopt_strategy.settings.address import is_loopback
 
 _Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_READING = ("GET", "HEAD", "OPTIONS")
+# No page elsewhere may show the dashboard in a frame and have its buttons pressed, embed what it
+# answers, or learn from a link where it is.
+_HEADERS = [
+    ("Content-Security-Policy", "frame-ancestors 'none'"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+]
 
 
 def run_dashboard(
@@ -44,7 +56,7 @@ def run_dashboard(
     try:
         listener = listening_socket(host, port)
         address = f"http://{url_host(host)}:{listener.getsockname()[1]}"
-        app: _Wsgi = optuna_dashboard.wsgi(storage)
+        app = _own_pages_only(optuna_dashboard.wsgi(storage))
         if is_loopback(host):
             app = _local_only(app)
         else:
@@ -109,7 +121,43 @@ def _local_only(app: _Wsgi) -> _Wsgi:
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         if is_loopback(name):
             return app(environ, start_response)
-        start_response("403 Forbidden", [("Content-Type", "text/plain")])
-        return [b"The dashboard answers to localhost only.\n"]
+        return _forbidden(start_response, "The dashboard answers to localhost only.")
 
     return checked
+
+
+def _own_pages_only(app: _Wsgi) -> _Wsgi:
+    """Refuse changes that a page from elsewhere asks for, and being shown by one.
+
+    There is no login, so any page that the user's browser has open could send a form or a text
+    here. A browser names the page's origin with every such request; other programs name none.
+    """
+
+    def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def guarded(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            # It has a policy of its own, and of two both hold.
+            return start_response(status, headers + _HEADERS, *error)
+
+        if environ["REQUEST_METHOD"] not in _READING and not _is_own(environ):
+            return _forbidden(guarded, "The dashboard is changed from its own pages only.")
+        return app(environ, guarded)
+
+    return checked
+
+
+def _is_own(environ: dict[str, Any]) -> bool:
+    if environ.get("HTTP_SEC_FETCH_SITE", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is None:
+        return True
+    try:
+        place = urlsplit(str(origin)).netloc.lower()
+    except ValueError:
+        return False
+    return place != "" and place == str(environ.get("HTTP_HOST", "")).lower()
+
+
+def _forbidden(start_response: Callable[..., Any], why: str) -> Iterable[bytes]:
+    start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+    return [f"{why}\n".encode()]

@@ -19,8 +19,9 @@ from nc_sigopt_strategy.server.app import App
 from nc_sigopt_strategy.server.http_protocol import guarded
 from nc_sigopt_strategy.server.options import ServerOptions
 
-# How long a clean end waits for requests that are being worked on.
-_GRACE_SECONDS = 30
+# How long a clean end waits for requests that are being worked on. Who sends SIGTERM often sends
+# SIGKILL after ten seconds.
+_GRACE_SECONDS = 6
 _MAX_HEAD_BYTES = 16 * 1024
 
 
@@ -46,6 +47,8 @@ class Server(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             app,
+            # Not uvloop, if it is there: what keeps the server upright is made for asyncio's own.
+            loop="asyncio",
             http=guarded(options),
             ws="none",
             lifespan="on",

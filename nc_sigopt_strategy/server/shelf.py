@@ -6,10 +6,12 @@ without their token, so the address itself has to say that they may.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 import time
@@ -22,10 +24,13 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from nc_sigopt_strategy.errors import StoreError
+from nc_sigopt_strategy.errors import SigOptStrategyError, StoreError
 from nc_sigopt_strategy.server.answers import API_HEADERS, json_response
+from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
+from nc_sigopt_strategy.server.workers import Workers
 
+_LOG = logging.getLogger(__name__)
 PREFIX = "/files/"
 # How long an address is good for.
 _GOOD_SECONDS = 15 * 60
@@ -41,16 +46,23 @@ class Shelf:
     Args:
         folder: Where they are kept; it is made, for its owner alone.
         max_bytes: The largest file.
-        described: The document of a file by its id; ``None`` where there is no such file.
+        described: The document of a file by its id; ``None`` where there is no such file. It is
+            called in a thread.
+        patience: How many seconds may pass between two parts of a file that is sent.
 
     Raises:
         StoreError: The folder cannot be used.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, described: Described) -> None:
+    def __init__(
+        self, folder: Path, max_bytes: int, described: Described, patience: float = 30.0
+    ) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._patience = patience
         self._described = described
+        # The store may take its time, and the event loop must not wait for it.
+        self._workers = Workers(2, "files")
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._key = _key_in(folder)
@@ -98,6 +110,10 @@ class Shelf:
             response = json_response(refusal.body(), refusal.status, refusal.headers, last=True)
         except Disconnected:
             return
+        except (SigOptStrategyError, OSError) as error:
+            _LOG.error("%s %s: %s", scope["method"], path_for_log(scope), error)
+            message = "The file cannot be kept or read now; the server's log tells why"
+            response = json_response({"message": message, "status": 503}, 503, last=True)
         await response(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
@@ -106,7 +122,7 @@ class Shelf:
             raise Refusal(405, f"{verb} is not offered here", headers={"allow": "GET, PUT"})
         file_id = str(scope["path"]).removeprefix(PREFIX)
         self._check(verb, file_id, scope["query_string"])
-        document = self._described(file_id)
+        document = await self._workers.run(self._described, file_id)
         if document is None:
             raise Refusal(404, "There is no such file")
         place = self._folder / file_id
@@ -117,7 +133,14 @@ class Shelf:
             raise Refusal(404, "The file has not been put here yet")
         # Whatever it says that it is, a browser saves it and runs nothing of it.
         headers = {**API_HEADERS, "content-disposition": _disposition(document)}
-        return FileResponse(place, headers=headers, media_type=document["content_type"])
+        kind = str(document["content_type"])
+        # In a header only ASCII means the same to all.
+        kind = kind if kind.isascii() else "application/octet-stream"
+        return FileResponse(place, headers=headers, media_type=kind)
+
+    def close(self, seconds: float) -> int:
+        """Wait for what is being worked on; see ``Workers.close``."""
+        return self._workers.close(seconds)
 
     async def _take(
         self, place: Path, document: Mapping[str, Any], headers: Headers, receive: Receive
@@ -127,7 +150,7 @@ class Shelf:
             raise Refusal(400, f"The file has {wanted} bytes by its description")
         partial = place.with_name(f"{place.name}.{secrets.token_hex(8)}.partial")
         try:
-            digest = await _receive_into(partial, receive, wanted)
+            digest = await _receive_into(partial, receive, wanted, self._patience)
             if not hmac.compare_digest(digest, document["content_md5"]):
                 raise Refusal(400, "The bytes do not have the MD5 digest of the description")
             partial.replace(place)
@@ -145,7 +168,10 @@ class Shelf:
         return hmac.new(self._key, said, hashlib.sha256).hexdigest()
 
     def _check(self, verb: str, file_id: str, query_string: bytes) -> None:
-        query = parse_qs(query_string.decode("ascii", "replace"), max_num_fields=10)
+        try:
+            query = parse_qs(query_string.decode("ascii", "replace"), max_num_fields=10)
+        except ValueError:
+            query = {}
         expires, signature = (query.get(key, [""])[0] for key in ("expires", "signature"))
         right = self._signature(verb, file_id, expires)
         if not hmac.compare_digest(right.encode(), signature.encode()):
@@ -154,14 +180,17 @@ class Shelf:
             raise Refusal(403, "The address has expired; ask for the file again")
 
 
-async def _receive_into(path: Path, receive: Receive, size: int) -> str:
+async def _receive_into(path: Path, receive: Receive, size: int, patience: float) -> str:
     """Write a body to a file of its owner's; its MD5 digest in base64."""
     digest = hashlib.md5(usedforsecurity=False)
     left = size
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as stream:
         while True:
-            message = await receive()
+            try:
+                message = await asyncio.wait_for(receive(), patience)
+            except asyncio.TimeoutError:
+                raise Refusal(408, f"Nothing came for {patience:g} seconds") from None
             if message["type"] != "http.request":
                 raise Disconnected
             part = message.get("body", b"")

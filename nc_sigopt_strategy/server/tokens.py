@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
 
+from nc_sigopt_strategy.engine.database.idle_connections import check_idle_connections
 from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.errors import SettingsError, StoreError
 
@@ -78,21 +91,21 @@ class TokenStore:
     """The table of tokens, in the same database as the experiments. Threads may share it.
 
     Args:
-        storage_url: Database URL.
+        storage: Database URL, or the parsed one that it shares with an engine.
 
     Raises:
         StoreError: The database cannot be opened, or lives in memory only.
     """
 
-    def __init__(self, storage_url: str) -> None:
-        self._location = Location(storage_url)
+    def __init__(self, storage: str | Location) -> None:
+        self._location = Location(storage) if isinstance(storage, str) else storage
         if self._location.is_sqlite and self._location.path is None:
             raise StoreError(
                 "A store in memory cannot hold tokens: no other process sees it.",
                 "Name a file, such as sqlite:///experiments.db, or a PostgreSQL database.",
             )
         self._location.prepare()
-        options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 2}
+        options: dict[str, Any] = {"pool_size": 2}
         if self._location.is_sqlite:
             options["creator"] = self._location.connect
         else:
@@ -104,6 +117,9 @@ class TokenStore:
                 f"The driver for the store {self._location.display} is not installed: {error}",
                 self._location.driver_hint,
             ) from error
+        self._location.guard(self._engine)
+        if not self._location.is_sqlite:
+            check_idle_connections(self._engine)
         self._create_table()
         self._check = self._location.watch()
 
@@ -130,6 +146,17 @@ class TokenStore:
         Raises:
             SettingsError: The name is taken or unusable, or there is no such scope.
         """
+        with self.handing_out(name, scope) as token:
+            return token
+
+    @contextlib.contextmanager
+    def handing_out(self, name: str, scope: str = WRITE) -> Iterator[str]:
+        """A new token, which is let in once the block has ended well; see ``create``.
+
+        The block hands it to its owner. Where that fails the token is forgotten, and if the
+        process is killed meanwhile it stays a revoked one: there is never one that is let in and
+        that nobody holds.
+        """
         if scope not in SCOPES:
             raise SettingsError(f"The scope is {scope!r}.", "Choose read or write.")
         if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name.isdigit():
@@ -143,7 +170,7 @@ class TokenStore:
             "digest": digest_of(token),
             "scope": scope,
             "created": int(time.time()),
-            "revoked": False,
+            "revoked": True,
         }
         try:
             self._write(insert(_TOKENS).values(**row))
@@ -152,7 +179,13 @@ class TokenStore:
             raise SettingsError(
                 f"There is a token {name!r} already.", "Choose another name."
             ) from None
-        return token
+        this = _TOKENS.c.digest == row["digest"]
+        try:
+            yield token
+        except BaseException:
+            self._write(delete(_TOKENS).where(this))
+            raise
+        self._write(update(_TOKENS).where(this).values(revoked=False))
 
     def all(self) -> list[Token]:
         """All tokens, oldest first, revoked ones included."""

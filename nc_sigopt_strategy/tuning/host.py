@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.measurement.batches import CalibrationData
+from nc_sigopt_strategy.measurement.paired import BesideFp32
+from nc_sigopt_strategy.measurement.per_input import PerInput
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 
 # A model as its host and its backend hand it to each other; nobody else looks inside.
@@ -26,7 +28,8 @@ class Evaluation:
     """What evaluating a model gave.
 
     Attributes:
-        accuracy: What the user's evaluation returned: a number, or one per metric.
+        accuracy: What the user's evaluation returned: a number, or one per metric; a ``PerInput``
+            where it speaks of single inputs.
         duration_seconds: How long the evaluation took, by the host's own account.
     """
 
@@ -41,10 +44,18 @@ class Baseline:
     Attributes:
         bound: What the accuracy has to reach.
         duration_seconds: As for ``Evaluation``.
+        accuracy: As for ``Evaluation``.
     """
 
     bound: AccuracyBound
     duration_seconds: float
+    accuracy: Any = None
+
+    def beside(self) -> BesideFp32 | None:
+        """What other models' evaluations are compared with; ``None`` without single inputs."""
+        if not isinstance(self.accuracy, PerInput) or len(self.bound.baseline) > 1:
+            return None
+        return BesideFp32(self.accuracy.scores, self.bound)
 
 
 class Host(Protocol):

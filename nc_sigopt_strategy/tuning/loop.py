@@ -57,7 +57,9 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
                 with run.trial(suggestion) as trial:
                     model = host.quantize(run.space.decode(suggestion.assignments))
                     if not trial.is_repeat_of_graph(model):
-                        trial.measured(model, host.evaluate(model))
+                        with trial.ends_early():
+                            evaluation = host.evaluate(model)
+                        trial.measured(model, evaluation)
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             stopped = error
             if not isinstance(error, KeyboardInterrupt):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import platform
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from nc_sigopt_strategy.errors import TrialError
 from nc_sigopt_strategy.experiments.suggestion import Suggestion
+from nc_sigopt_strategy.measurement.per_input import PerInput, listening
+from nc_sigopt_strategy.results.paired_inputs import PairedInputs
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.tuning.as_ran import AsRan
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.failures import REPEATED_FAILURE
-from nc_sigopt_strategy.tuning.host import Evaluation, Model
+from nc_sigopt_strategy.tuning.host import Baseline, Evaluation, Model
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 from nc_sigopt_strategy.tuning.start import Start
 
@@ -103,6 +107,12 @@ class OneTrial:
         )
         self._end(record, None)
 
+    def ends_early(self) -> AbstractContextManager[None]:
+        """Inside, an evaluation ends once it is clear that the model misses the bound."""
+        start = self._tools.start
+        bounded = start.preparation.settings.goal != PARETO
+        return listening(start.baseline.beside() if bounded else None)
+
     def measured(self, model: Model, evaluation: Evaluation) -> None:
         """Time an evaluated model and observe it.
 
@@ -114,6 +124,7 @@ class OneTrial:
         metrics = self._stored_metrics(model)
         bound = start.baseline.bound
         scalar = bound.scalar(evaluation.accuracy)
+        stderr, paired = _beside_fp32(evaluation, start.baseline)
         self._check_timeout()
         if not start.reference.is_fixed:
             is_default = history.is_default(self._suggestion.assignments)
@@ -126,6 +137,8 @@ class OneTrial:
             dataclasses.replace(
                 self._record(TrialState.OBSERVED),
                 accuracy=scalar,
+                accuracy_stddev=stderr,
+                paired=paired,
                 meets_bound=bound.met(scalar),
                 latency_seconds=measured.latency_seconds,
                 latency_stddev=measured.latency_stddev,
@@ -198,3 +211,18 @@ class OneTrial:
             ended_seconds=self._elapsed,
         )
         return self._tools.observe(record, fingerprint)
+
+
+def _beside_fp32(
+    evaluation: Evaluation, baseline: Baseline
+) -> tuple[float | None, PairedInputs | None]:
+    """Standard error of the difference from FP32, and its counts, where inputs are known.
+
+    Raises:
+        TrialError: More inputs than FP32's were evaluated.
+    """
+    beside, answer = baseline.beside(), evaluation.accuracy
+    if beside is None or not isinstance(answer, PerInput):
+        return None, None
+    counts = beside.counts(answer.scores)
+    return beside.stderr(answer.scores), counts

@@ -205,6 +205,7 @@ class Run:
             confidence=preparation.settings.bound_confidence,
             finalists=preparation.settings.finalists,
             maximize=bound.maximize,
+            baseline=bound.baseline_scalar,
             confirmation=self.start.confirmation,
         )
         return FastestWithinBound(self.history, self.models, backend, final, rules)

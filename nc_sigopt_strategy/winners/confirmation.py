@@ -10,6 +10,7 @@ from typing import Any
 
 from nc_sigopt_strategy.errors import SettingsError, TrialError, named
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
+from nc_sigopt_strategy.measurement.per_input import heard
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -54,10 +55,10 @@ class Confirmation:
         fp32: Any,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._function, self._users_model = function, users_model
+        self._function, self._users_model = heard(function), users_model
         begun = clock()
         try:
-            accuracy = function(users_model(fp32))
+            accuracy = self._function(users_model(fp32))
             bound.scalar(accuracy)
             here = AccuracyBound.of(
                 accuracy,

@@ -102,10 +102,10 @@ class Expectation:
             return {}
         if judged is None:
             return {}
-        pairs = zip(measured, judged.probability, judged.spare, strict=True)
+        found = zip(measured, judged.probability, judged.spare, judged.luck, strict=True)
         return {
-            record.number: BoundOdds(float(probability), float(spare), judged.luck)
-            for record, probability, spare in pairs
+            record.number: BoundOdds(float(probability), float(spare), float(luck))
+            for record, probability, spare, luck in found
         }
 
     def _measured(self) -> list[TrialRecord]:
@@ -130,5 +130,6 @@ def _reading(record: TrialRecord) -> Reading:
         latency=measured_latency(record),
         latency_stderr=record.latency_stddev,
         accuracy=record.accuracy,
+        accuracy_stderr=record.accuracy_stddev,
         output_noise=record.output_noise,
     )

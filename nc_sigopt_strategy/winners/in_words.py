@@ -99,6 +99,12 @@ def confidence_in_words(outcome: Outcome) -> list[str]:
     best = outcome.best_finalist
     if best is None:
         return sentences
+    if best.difference is not None:
+        loss = best.difference
+        sentences.append(
+            f"Its accuracy differs from FP32's by {loss.value:+.4f} ({loss.low:+.4f} to "
+            f"{loss.high:+.4f} on {best.inputs} inputs)."
+        )
     if best.bound_probability is not None:
         sentences.append(
             "The probability that it keeps the bound on other data of the kind is "
@@ -113,8 +119,16 @@ def _more_data(one: Finalist) -> str:
     times = one.data_to_settle
     if times is None:
         return ""
-    much = f"more than {MOST_DATA:.0f}" if times >= MOST_DATA else f"about {times:.0f}"
-    return f"; {much} times as much data would settle it"
+    about = "more than" if times >= MOST_DATA else "about"
+    if one.inputs is None:
+        return f"; {about} {times:.0f} times as much data would settle it"
+    return f"; {about} {_round_number(times * one.inputs)} inputs would settle it"
+
+
+def _round_number(count: float) -> str:
+    """Two digits of it: nobody knows more."""
+    digits = 10 ** max(0, len(str(int(count))) - 2)
+    return f"{round(count / digits) * digits:,}"
 
 
 def _front(outcome: Outcome, worth: Worth) -> str:

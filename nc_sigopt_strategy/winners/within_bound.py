@@ -10,6 +10,7 @@ from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.measurement.comparison import Comparison
+from nc_sigopt_strategy.measurement.paired import difference_from_fp32
 from nc_sigopt_strategy.results.finalist import Finalist
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.trial_history import Latency, TrialHistory
@@ -34,6 +35,7 @@ class Rules:
         confidence: How probable that has to be.
         finalists: How many are timed side by side.
         maximize: Direction of the accuracy metric.
+        baseline: FP32's accuracy.
         confirmation: Has the last word on a finalist's accuracy, if the user wants one.
     """
 
@@ -42,6 +44,7 @@ class Rules:
     confidence: float
     finalists: int
     maximize: bool
+    baseline: float
     confirmation: Confirmation | None = None
 
 
@@ -218,6 +221,8 @@ class FastestWithinBound:
             None if estimate is None else Interval(estimate.ratio, estimate.low, estimate.high),
             None if odds is None else odds.probability,
             None if odds is None else odds.data_to_settle,
+            difference_from_fp32(trial, self._rules.baseline),
+            None if trial.paired is None else trial.paired.inputs,
         )
 
     def _finalists(self) -> list[TrialRecord]:

@@ -303,12 +303,23 @@ def test_bad_update_isrefused(shared: Any, changes: dict[str, Any], words: str) 
     assert shared.experiments(made.id).fetch().to_json() == made.to_json()
 
 
-def test_parameters_are_final(shared: Any) -> None:
+def test_what_of_parameters_is_final(shared: Any) -> None:
     made = shared.experiments().create(**body())
     update = shared.experiments(made.id).update
-    other = [{**PARAMETERS[2], "bounds": {"min": 1, "max": 5}}]
-    for given in (PARAMETERS[:2], [*PARAMETERS[:2], *other, PARAMETERS[3]], [{"name": "conv"}]):
-        refused(lambda given=given: update(parameters=given), 405, "Parameters cannot be changed")
+    more = {"name": "conv", "categorical_values": ["int8", "bf16", "fp32", "fp16"]}
+    linear = {**PARAMETERS[3], "transformation": "none"}
+    for given in (
+        PARAMETERS[:2],
+        [{"name": "conv"}],
+        [more, *PARAMETERS[1:]],
+        [*PARAMETERS[:3], linear],
+        [*PARAMETERS, {"name": "new", "type": "int", "bounds": {"min": 0, "max": 1}}],
+    ):
+        refused(lambda given=given: update(parameters=given), 405, "only bounds and default_value")
+    wrong = {**PARAMETERS[2], "bounds": {"min": 5, "max": 5}}
+    refused(lambda: update(parameters=[*PARAMETERS[:2], wrong, PARAMETERS[3]]), 400, "depth")
+    outside = {**PARAMETERS[2], "default_value": 9}
+    refused(lambda: update(parameters=[*PARAMETERS[:2], outside, PARAMETERS[3]]), 400, "depth")
     refused(lambda: update(parameters=None, name="x"), 400, "array")
     refused(lambda: update(parameters=[{"name": "new"}]), 400, "type")
     assert shared.experiments(made.id).fetch().to_json() == made.to_json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -104,6 +105,29 @@ def test_orders_and_filters_of_experiments(connection: Any) -> None:
     refused(lambda: count(sort="name"), 400, "sort")
     refused(lambda: count(period_start="now"), 400, "period_start")
     refused(lambda: count(ascending="up"), 400, "ascending")
+
+
+def test_a_project_is_as_young_as_what_happens_in_it(
+    connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    client = connection.clients("1")
+    for name in ("old", "new"):
+        client.projects().create(id=name, name=name)
+        now[0] += 10
+    made = connection.experiments().create(
+        name="e", project="old", metrics=["m"],
+        parameters=[{"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}],
+    )  # fmt: skip
+    assert client.projects("old").fetch().updated == 1020
+    assert client.projects("new").fetch().updated == 1010
+    now[0] += 10
+    report = {"assignments": {"x": 0.5}, "values": [{"name": "m", "value": 1}]}
+    connection.experiments(made.id).observations().create(**report)
+    assert client.projects("old").fetch().updated == 1030
+    listed = client.projects().fetch(sort="updated").data
+    assert [project.id for project in listed] == ["old", "new"]
 
 
 def test_orders_of_projects(connection: Any) -> None:

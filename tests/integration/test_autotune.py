@@ -48,7 +48,8 @@ def tuned(model: Any, folder: Path, **more: Any) -> ncs.TuningResult:
         "max_trials": 3,
         **more,
     }
-    return ncs.autotune(model, eval_fn=Accuracy(), calib_dataloader=Loader(), **chosen)
+    evaluation = chosen.pop("eval_fn", None) or Accuracy()
+    return ncs.autotune(model, eval_fn=evaluation, calib_dataloader=Loader(), **chosen)
 
 
 def test_a_frozen_graph_with_inc(small_model: Path, tmp_path: Path) -> None:

@@ -87,3 +87,43 @@ def test_elsewhere_than_loopback_it_warns(store: str) -> None:
     code, errors = dashboard.stop(signal.SIGINT)
     assert code == 0
     assert "has no login" in errors
+
+
+def test_pages_from_elsewhere_neither_show_nor_change_it(store: str) -> None:
+    dashboard = Dashboard(store)
+    own = dashboard.url
+
+    def send(verb: str, **headers: str) -> int:
+        # What a form or a script of another page can send without asking first.
+        body = '{"study_name": "from elsewhere", "directions": ["minimize"]}'
+        where = f"{own}/api/studies" + ("/1" if verb == "DELETE" else "")
+        sent = {"Content-Type": "application/json", **headers}
+        return requests.request(verb, where, data=body, headers=sent, timeout=60).status_code
+
+    try:
+        for verb in ("POST", "PUT", "DELETE", "PATCH"):
+            for kind in ("text/plain", "application/json", "application/x-www-form-urlencoded"):
+                for origin in (
+                    "http://evil.example",
+                    "null",
+                    f"{own}.evil.example",
+                    "http://[",
+                ):
+                    status = send(verb, Origin=origin, **{"Content-Type": kind})
+                    assert status == 403, (verb, kind, origin)
+            assert send(verb, **{"Sec-Fetch-Site": "cross-site"}) == 403
+            other_port = own.rpartition(":")[0] + ":1"
+            assert send(verb, Origin=other_port) == 403
+        studies = requests.get(f"{own}/api/studies", timeout=60)
+        assert len(studies.json()["study_summaries"]) == 1
+        for path in ("/", "/dashboard", "/api/studies", "/static/no", "/nothing"):
+            headers = requests.get(f"{own}{path}", timeout=60).headers
+            assert headers["x-frame-options"] == "DENY", path
+            assert "frame-ancestors 'none'" in headers["content-security-policy"], path
+            assert headers["cross-origin-resource-policy"] == "same-origin", path
+            assert "access-control-allow-origin" not in headers, path
+        # Its own page may.
+        assert send("POST", Origin=own, **{"Sec-Fetch-Site": "same-origin"}) != 403
+        assert send("POST") != 403
+    finally:
+        dashboard.stop(signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import requests
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.server.options import ServerOptions
 from tests.server.serving import serve_in_thread
+from tests.server.sockets import open_socket, read_all, status_of
 
 BYTES = b"<script>alert(1)</script>" * 1000
 
@@ -133,3 +135,78 @@ def test_a_server_without_a_folder_keeps_none(tmp_path: Path) -> None:
     with serve_in_thread(driver) as (url, token):
         Client(url, token).describe(status=404)
     driver.close()
+
+
+def test_an_address_with_too_much_in_it_is_refused(client: Client) -> None:
+    address = client.describe()["upload"]["url"]
+    many = "&".join(f"k{number}=1" for number in range(50))
+    for url in (
+        f"{address}&{many}",
+        address.replace("signature=", "signature=%ff%00"),
+        f"{client.url}/files/%0a",
+    ):
+        assert requests.put(url, data=b"", timeout=30).status_code == 403
+
+
+def test_a_kind_that_no_header_holds(client: Client) -> None:
+    made = client.describe(
+        content_type="text/\u0442\u0435\u043a\u0441\u0442", filename="\u202e.txt"
+    )
+    upload = made["upload"]
+    answer = requests.put(upload["url"], data=BYTES, timeout=30)
+    assert answer.status_code == 200
+    fetched = requests.get(client("GET", f"files/{made['id']}")["download"]["url"], timeout=30)
+    assert fetched.content == BYTES
+    assert fetched.headers["content-type"] == "application/octet-stream"
+    assert fetched.headers["content-disposition"].isascii()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(
+    client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = client.describe()
+
+    def full(*args: Any, **options: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        assert put(made["upload"]).status_code == 503
+    assert [path.name for path in folder.iterdir()] == [".key"]
+    assert put(made["upload"]).status_code == 200
+
+
+def test_a_file_that_stops_to_come_is_given_up(tmp_path: Path) -> None:
+    driver = EmbeddedDriver(f"sqlite:///{tmp_path / 'e.db'}", seed=1, keeps_files=True)
+    driver.answer("POST", ["clients", "1", "projects"], {"id": "p", "name": "P"})
+    options = ServerOptions(files=tmp_path / "files", max_file_bytes=100_000, body_seconds=0.5)
+    with serve_in_thread(driver, options=options) as (url, token):
+        address = Client(url, token).describe()["upload"]["url"].removeprefix(url)
+        with open_socket(url) as connection:
+            head = f"PUT {address} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(BYTES)}\r\n\r\n"
+            connection.sendall(head.encode() + BYTES[:10])
+            assert status_of(read_all(connection)) == 408
+    assert [path.name for path in (tmp_path / "files").iterdir()] == [".key"]
+    driver.close()
+
+
+def test_a_store_that_does_not_answer_keeps_nobody_but_the_file_waiting(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = client.describe()["upload"]
+    go_on, asked = threading.Event(), threading.Event()
+    original = EmbeddedDriver.answer
+
+    def answer(driver: EmbeddedDriver, verb: str, path: Any, data: Any) -> Any:
+        asked.set()
+        go_on.wait(60)
+        return original(driver, verb, path, data)
+
+    monkeypatch.setattr(EmbeddedDriver, "answer", answer)
+    sender = threading.Thread(target=put, args=(address,))
+    sender.start()
+    assert asked.wait(60)
+    assert requests.get(f"{client.url}/openapi.json", timeout=30).status_code == 200
+    assert not go_on.is_set()
+    go_on.set()
+    sender.join()

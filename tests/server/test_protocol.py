@@ -109,10 +109,11 @@ def test_timing_header(shared: tuple[str, str], experiment: str) -> None:
         (b"\xef\xbb\xbf{}", "not JSON"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a":' * 100_000, "nested too deeply"),
-        (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "a number is too long"),
+        (b'{"a": ' + b"9" * 4000 + b"}", "beyond a double"),
         (b"name=a&type=b", "not JSON"),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_malformed_bodies(shared: tuple[str, str], body: bytes, said: str) -> None:
     answer = call(shared, "POST", "/v1/experiments", data=body)
@@ -166,7 +167,7 @@ def test_a_get_takes_no_body_and_a_post_no_query(shared: tuple[str, str], experi
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/nothing", "/v1/", "/v1", "/v2/experiments", "/v1//experiments", "/v1/experiments/",
+        "/v1/nothing", "/v1/", "/v1", "/v2/experiments", "/v1/experiments/",
         "/v1/experiments/1/nothing", "/v1/experiments/x", "/v1/experiments/-1",
         "/v1/experiments/9999999999999999999999", "/v1/experiments/1%2Fsuggestions",
         "/v1/experiments/%ff", "/v1/experiments/%00", "/v1/clients/2",
@@ -178,6 +179,32 @@ def test_unknown_paths(shared: tuple[str, str], path: str) -> None:
     answer = raw(shared, f"GET {path} HTTP/1.1")
     assert status_of(answer) == 404
     assert document(answer)["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "leads"),
+    [
+        ("//v1/tokens/self", "/v1/tokens/self"),
+        ("/v1//tokens///self?a=//b", "/v1/tokens/self?a=//b"),
+        ("//evil.example/%2f%2f", "/evil.example/%2f%2f"),
+        ("///", "/"),
+    ],
+)
+def test_empty_parts_of_a_path_lead_to_the_one_without(
+    shared: tuple[str, str], path: str, leads: str
+) -> None:
+    answer = raw(shared, f"POST {path} HTTP/1.1", b"{}")
+    assert status_of(answer) == 308
+    assert f"\r\nlocation: {leads}\r\n".encode() in answer
+    assert status_of(raw(shared, "GET http://a//v1/tokens/self HTTP/1.1")) == 404
+    assert status_of(raw(shared, "GET /%2f%2fv1 HTTP/1.1")) == 404
+
+
+def test_an_address_that_ends_with_a_slash(shared: tuple[str, str]) -> None:
+    """As programs give it to the client; verb, body and token go along."""
+    url, token = shared
+    made = requests.post(f"{url}//v1/experiments", json=EXPERIMENT, auth=(token, ""), timeout=30)
+    assert made.json()["object"] == "experiment"
 
 
 def test_parts_of_a_path_are_unquoted(shared: tuple[str, str]) -> None:
@@ -300,6 +327,9 @@ class _Broken:
 
     def __init__(self, error: Exception) -> None:
         self._error = error
+
+    def check(self) -> None:
+        """It has no store."""
 
     def answer(self, method: str, path: Any, data: Any) -> dict[str, Any]:
         raise self._error

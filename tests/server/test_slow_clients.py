@@ -209,6 +209,9 @@ def test_health_answers_while_the_engine_works(driver: EmbeddedDriver) -> None:
         entered = threading.Event()
         go_on = threading.Event()
 
+        def check(self) -> None:
+            """It has no store."""
+
         def answer(self, method: str, path: Any, data: Any) -> dict[str, Any]:
             self.entered.set()
             self.go_on.wait(60)

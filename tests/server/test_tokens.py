@@ -6,6 +6,8 @@ import base64
 import dataclasses
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +61,39 @@ def test_the_commands(storage_url: str, tmp_path: Path) -> None:
     assert again.exit_code == 2
     assert "There is a token 'worker-1' already" in again.stderr
     assert run("revoke", "nobody", "--storage", storage_url).exit_code == 2
+
+
+@pytest.mark.parametrize("leads", ["/dev/full", "closed"])
+def test_a_token_that_cannot_be_handed_over_is_none(storage_url: str, leads: str) -> None:
+    command = [sys.executable, "-m", "nc_sigopt_strategy.cli.main", "token", "create", "lost"]
+    where = ">&-" if leads == "closed" else f"> {leads}"
+    done = subprocess.run(
+        ["bash", "-c", f'exec "$0" "$@" {where}', *command, "--storage", storage_url],
+        stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("nc-sigopt: error: No token was made"), done.stderr
+    assert done.stderr.count("\n") == 1
+    store = TokenStore(storage_url)
+    assert store.all() == []
+    # The name is free for the next attempt.
+    store.create("lost")
+    store.close()
+
+
+def test_a_token_is_let_in_only_once_it_is_handed_over(storage_url: str) -> None:
+    store = TokenStore(storage_url)
+    with store.handing_out("one") as token:
+        found = store.find(digest_of(token))
+        assert found is not None
+        assert found.revoked
+    found = store.find(digest_of(token))
+    assert found is not None
+    assert not found.revoked
+    with pytest.raises(KeyboardInterrupt), store.handing_out("two") as token:
+        raise KeyboardInterrupt
+    assert store.find(digest_of(token)) is None
+    store.close()
 
 
 def test_no_file_of_the_store_holds_a_token(storage_url: str, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ RUNTIME_TITLES = {
     OPENVINO: "OpenVINO",
 }
 # What the sigopt strategy tunes with, to where its models run; "inc" tunes the model as it is.
-INC = "inc"
-HOST_RUNTIMES = {INC: None, ONNXRUNTIME: ONNXRUNTIME, OPENVINO: OPENVINO}
+INC, INC3 = "inc", "inc3"
+HOST_RUNTIMES = {INC: None, INC3: TENSORFLOW, ONNXRUNTIME: ONNXRUNTIME, OPENVINO: OPENVINO}
 # Modules to what pip installs them by.
 REQUIREMENTS = {
     "tensorflow": "tensorflow-cpu",
@@ -31,6 +31,7 @@ REQUIREMENTS = {
 }
 HOST_MODULES = {
     INC: ("neural_compressor",),
+    INC3: ("neural_compressor", "tensorflow"),
     ONNXRUNTIME: ("onnxruntime", "onnx"),
     OPENVINO: ("openvino", "nncf"),
 }
@@ -67,6 +68,9 @@ class Rival:
 RIVALS: dict[str, Rival] = {
     "tensorflow_fp32": Rival(TENSORFLOW, "FP32", ("tensorflow",), fp32=True),
     "tensorflow_bf16": Rival(TENSORFLOW, "its own bf16 rewrite", ("tensorflow",)),
+    "inc3_autotune": Rival(
+        TENSORFLOW, "INC 3's own autotune", ("neural_compressor", "tensorflow")
+    ),
     "onnxruntime_fp32": Rival(ONNXRUNTIME, "FP32", ("onnxruntime",), fp32=True),
     "onnxruntime_static": Rival(
         ONNXRUNTIME, "quantize_static", ("onnxruntime", "onnx", "sympy"), STATIC_CHOICES

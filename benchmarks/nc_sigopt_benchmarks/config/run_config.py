@@ -176,8 +176,8 @@ class StrategyConfig:
             For Neural Compressor's own strategies; sigopt has a setting for it.
         timeout: Instead of the ``tuning``'s.
         max_trials: Instead of the ``tuning``'s.
-        host: What sigopt tunes with: ``inc``, ``onnxruntime`` or ``openvino``; ``None``: Neural
-            Compressor, on the model as the configuration has it.
+        host: What sigopt tunes with: ``inc``, ``inc3``, ``onnxruntime`` or ``openvino``; ``None``:
+            Neural Compressor, on the model as the configuration has it.
         environment: The Python that makes and runs its models; ``None``: this one.
     """
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_benchmarks.config.rivals import ONNXRUNTIME
+from nc_sigopt_benchmarks.config.rivals import ONNXRUNTIME, OPENVINO
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.datasets.pipeline import build_pipeline
 from nc_sigopt_benchmarks.models.find import BenchmarkModel
@@ -77,6 +77,6 @@ def _deployment(config: RunConfig, run: PlannedRun) -> dict[str, Any]:
         if deployment.threads:
             session["intra_op_num_threads"] = deployment.threads
         settings["onnxruntime_session_options"] = session
-    elif deployment.threads:
+    elif run.strategy.runtime == OPENVINO and deployment.threads:
         settings["openvino_properties"] = {"INFERENCE_NUM_THREADS": deployment.threads}
     return settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 import time
@@ -12,142 +13,26 @@ from urllib.parse import quote_plus
 
 import sqlalchemy
 
-from nc_sigopt_strategy.errors import StoreBusyError, StoreError, StoreGoneError
+from nc_sigopt_strategy.engine.database.reasons import (
+    POSTGRESQL_HOPELESS,
+    POSTGRESQL_REASONS,
+    SQLITE_REASONS,
+    Reason,
+)
+from nc_sigopt_strategy.engine.database.watchdog import Watchdog
+from nc_sigopt_strategy.errors import StoreError, StoreGoneError
+from nc_sigopt_strategy.files import make_private_file, make_private_folder
 
 # A write takes milliseconds; a minute covers a machine that swaps.
 SQLITE_BUSY_SECONDS = 60.0
 # The same on PostgreSQL: waiting for a lock of somebody else's, and a statement as a whole.
 LOCK_SECONDS, STATEMENT_SECONDS = 10, 30
-# What a database says of being busy.
-_BUSY_SIGNS = ("locked", "due to lock timeout", "due to statement timeout")
+# How long a database server may take to let somebody in; the same where others wait as well.
+CONNECT_SECONDS, IMPATIENT_SECONDS = 10, 5
 
 _SECRET_QUERY_WORDS = ("password", "passwd", "pwd", "secret", "token")
 
-# What SQLite says -> (what it means, the way out). ``{store}`` is where the store is.
-_SQLITE_REASONS = (
-    (
-        "file is not a database",
-        "{store} is not a database.",
-        "Name another file, or move that one away: it is left as it was.",
-    ),
-    (
-        "disk is full",
-        "The store {store} cannot be written: the disk is full.",
-        "Free some space and continue the experiment: what was observed is kept.",
-    ),
-    (
-        "unable to open",
-        "The store {store} cannot be opened or created.",
-        "Check that its folder can be written, or name another file.",
-    ),
-    (
-        "readonly",
-        "The store {store} cannot be written: it is read-only.",
-        "Make the file and its folder writable, or name another file.",
-    ),
-    (
-        "locked",
-        "The store {store} has been locked by another process for {busy:.0f} s.",
-        "Wait for that process or end it, or name another file.",
-    ),
-    (
-        "malformed",
-        "The store {store} is damaged.",
-        "Restore it from a copy, or name another file.",
-    ),
-)
-
 _POSTGRESQL_NAMES = ("postgresql", "postgres", "postgres+psycopg")
-
-# What PostgreSQL or its driver says -> (what it means, the way out).
-_POSTGRESQL_REASONS = (
-    (
-        "password authentication failed",
-        "The database server refuses the password of user {user} for the store {store}.",
-        "Correct the password in the storage URL.",
-    ),
-    (
-        "no password supplied",
-        "The database server asks for a password, and the storage URL {store} has none.",
-        "Write it as postgresql://user:password@host/database.",
-    ),
-    (
-        "pg_hba.conf",
-        "The database server does not let user {user} in for the store {store}.",
-        "Let the server's pg_hba.conf allow it.",
-    ),
-    (
-        'FATAL: database "',
-        "The store {store} cannot be opened: there is no database {database}.",
-        "Create it with: createdb {database}, or correct the storage URL.",
-    ),
-    (
-        "onnection refused",
-        "No database server answers for the store {store}: connection refused.",
-        "Start it, or correct host and port in the storage URL.",
-    ),
-    (
-        "failed to resolve host",
-        "The host of the store {store} is not known.",
-        "Correct the host in the storage URL.",
-    ),
-    (
-        "Name or service not known",
-        "The host of the store {store} is not known.",
-        "Correct the host in the storage URL.",
-    ),
-    (
-        "timeout expired",
-        "The database server of the store {store} does not answer.",
-        "Check that host and port in the storage URL are right and can be reached.",
-    ),
-    (
-        "the database system is",
-        "The database server of the store {store} is starting or stopping.",
-        "Try again when it is up: what was observed is kept.",
-    ),
-    (
-        "server closed the connection",
-        "The database server of the store {store} has closed the connection.",
-        "Check that it is up and try again: what was observed is kept.",
-    ),
-    (
-        "due to lock timeout",
-        "The store {store} has been locked by another process for {lock} s.",
-        "Wait for that process or end it.",
-    ),
-    (
-        "due to statement timeout",
-        "The database server of the store {store} has worked on a statement for {statement} s.",
-        "Look what keeps it busy.",
-    ),
-    (
-        "terminating connection",
-        "The database server of the store {store} has closed the connection.",
-        "Check that it is up and try again: what was observed is kept.",
-    ),
-    (
-        "the connection is lost",
-        "The database server of the store {store} has closed the connection.",
-        "Check that it is up and try again: what was observed is kept.",
-    ),
-    (
-        "too many clients",
-        "The database server of the store {store} takes no more connections.",
-        "End other clients, or raise max_connections of the server.",
-    ),
-    (
-        "ermission denied",
-        "User {user} may not write to the store {store}.",
-        "Grant the right to create tables, or name the owner of the database in the URL.",
-    ),
-)
-# What the next attempt would say again.
-_POSTGRESQL_HOPELESS = (
-    "password authentication failed", "no password supplied", "pg_hba.conf",
-    'database "', 'role "', "failed to resolve host",
-    "Name or service not known",
-)  # fmt: skip
 
 
 class Location:
@@ -156,6 +41,8 @@ class Location:
     Args:
         storage_url: A database URL that SQLAlchemy understands, such as ``sqlite:///runs.db``.
         busy_seconds: How long one process waits for another one's write to the same SQLite file.
+        impatient: Whether a database server that has fallen silent is an error within seconds, for
+            a process with clients of its own. A run waits: it has nobody else to answer.
 
     Attributes:
         url: The URL to connect with, SQLite paths made absolute.
@@ -167,8 +54,15 @@ class Location:
         StoreError: It is not a URL.
     """
 
-    def __init__(self, storage_url: str, *, busy_seconds: float = SQLITE_BUSY_SECONDS) -> None:
+    def __init__(
+        self,
+        storage_url: str,
+        *,
+        busy_seconds: float = SQLITE_BUSY_SECONDS,
+        impatient: bool = False,
+    ) -> None:
         self._busy_seconds = busy_seconds
+        self._connect_seconds = IMPATIENT_SECONDS if impatient else CONNECT_SECONDS
         try:
             url = sqlalchemy.make_url(storage_url)
         except (sqlalchemy.exc.ArgumentError, ValueError, TypeError, AttributeError):
@@ -178,7 +72,6 @@ class Location:
                 "Write a SQLite file as sqlite:///path/to/file.db.",
             ) from None
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.display = _without_secrets(url)
         self.path: Path | None = None
         database = url.database or ":memory:"
         if self.is_sqlite and database != ":memory:":
@@ -196,10 +89,14 @@ class Location:
                     "Set HOME, or write the whole path.",
                 ) from error
             url = url.set(database=str(self.path))
-            self.display = sqlite_url(self.path)
+        self.display = _without_secrets(url) if self.path is None else sqlite_url(self.path)
         if url.drivername in _POSTGRESQL_NAMES:
             url = url.set(drivername="postgresql+psycopg")
         self.url = url
+        # One for all that use this location, so that what one has found out the others know.
+        self._watchdog = (
+            Watchdog(self.reach, self.display) if impatient and self.is_postgresql else None
+        )
 
     @property
     def is_postgresql(self) -> bool:
@@ -213,7 +110,7 @@ class Location:
             return {}
         given = self.url.query
         wanted = {
-            "connect_timeout": 10,
+            "connect_timeout": self._connect_seconds,
             "application_name": "nc_sigopt_strategy",
             "options": (
                 f"-c lock_timeout={LOCK_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
@@ -232,12 +129,12 @@ class Location:
         """The error that a user sees for one of the database's."""
         text = " ".join(_root_message(error).split())
         place = str(self.path or self.display)
-        reasons: tuple[tuple[str, str, str], ...] = ()
+        reasons: tuple[Reason, ...] = ()
         if self.is_sqlite:
-            reasons = _SQLITE_REASONS
+            reasons = SQLITE_REASONS
         elif self.is_postgresql:
-            reasons = _POSTGRESQL_REASONS
-        for sign, fact, hint in reasons:
+            reasons = POSTGRESQL_REASONS
+        for sign, fact, hint, kind in reasons:
             if sign in text:
                 names = {
                     "store": place,
@@ -247,7 +144,6 @@ class Location:
                     "lock": LOCK_SECONDS,
                     "statement": STATEMENT_SECONDS,
                 }
-                kind = StoreBusyError if sign in _BUSY_SIGNS else StoreError
                 return kind(fact.format(**names), hint.format(**names))
         if self.url.password:
             for shown in {str(self.url.password), quote_plus(str(self.url.password))}:
@@ -261,7 +157,7 @@ class Location:
         if isinstance(error, sqlalchemy.exc.ArgumentError):
             return True
         text = _root_message(error)
-        return self.is_postgresql and any(sign in text for sign in _POSTGRESQL_HOPELESS)
+        return self.is_postgresql and any(sign in text for sign in POSTGRESQL_HOPELESS)
 
     def prepare(self) -> None:
         """Create the folder of a SQLite file and check that the file can be written.
@@ -272,13 +168,17 @@ class Location:
         if self.path is None:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.path.parent)
         except OSError as error:
             raise StoreError(
                 f"The store {self.path} cannot be created: its folder cannot be made "
                 f"({error.strerror}: {error.filename}).",
                 "Name a file in a folder that can be written.",
             ) from error
+        # SQLite would let all users of the machine read it. Its logs get the same rights. What is
+        # in the way SQLite tells.
+        with contextlib.suppress(OSError):
+            make_private_file(self.path)
         try:
             connection = self.connect()
             try:
@@ -294,13 +194,17 @@ class Location:
             raise self.explain(error) from error
 
     def watch(self) -> Callable[[], None]:
-        """A check that the file of a SQLite store is still the one that it is now.
+        """A check that the store is still there, as cheap as can be.
 
-        A connection goes on working on a file that was deleted, and loses all with its end.
+        Of SQLite, that its file is the one that it is now: a connection goes on working on a file
+        that was deleted, and loses all with its end. Of PostgreSQL, that the server was not
+        found to be silent.
 
         Returns:
-            The check, which raises ``StoreGoneError``.
+            The check, which raises ``StoreGoneError`` or ``StoreAwayError``.
         """
+        if self._watchdog is not None:
+            return self._watchdog.check
         path = self.path
         if path is None:
             return lambda: None
@@ -314,6 +218,22 @@ class Location:
                 )
 
         return check
+
+    def guard(self, engine: sqlalchemy.Engine) -> None:
+        """Let nobody wait for ever for a database server that has fallen silent."""
+        if self._watchdog is not None:
+            self._watchdog.attach(engine)
+
+    def reach(self) -> None:
+        """Let the database server open a connection, and close it.
+
+        Raises:
+            Exception: The driver's, if it does not.
+        """
+        dialect: Any = self.url.get_dialect()
+        loaded = dialect(dbapi=dialect.import_dbapi())
+        arguments, options = loaded.create_connect_args(self.url)
+        loaded.connect(*arguments, **{**options, **self.connect_args}).close()
 
     def connect(self) -> sqlite3.Connection:
         """A connection to the SQLite database, set up for several processes.

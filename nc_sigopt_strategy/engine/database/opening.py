@@ -82,9 +82,13 @@ def _open_with_retries(location: Location) -> RDBStorage:
 
 
 def _open(location: Location) -> RDBStorage:
-    # Optuna fills in ``{SCHEMA_VERSION}`` in a URL; a brace of ours must survive that.
-    url = location.url.render_as_string(hide_password=False)
-    url = url.replace("{", "{{").replace("}", "}}")
+    if location.is_sqlite and location.path is not None:
+        # Connections are made by the location, and a path that is not UTF-8 has no URL.
+        url = "sqlite:///the.file"
+    else:
+        # Optuna fills in ``{SCHEMA_VERSION}`` in a URL; a brace of ours must survive that.
+        url = location.url.render_as_string(hide_password=False)
+        url = url.replace("{", "{{").replace("}", "}}")
     options: dict[str, Any] = {}
     if location.is_sqlite and location.path is None:
         # One connection for all threads: in memory each would be a database of its own.
@@ -96,19 +100,20 @@ def _open(location: Location) -> RDBStorage:
         else:
             options["connect_args"] = location.connect_args
     if not location.is_postgresql:
-        return _with_our_tables(_storage(url, options))
+        return _with_our_tables(_storage(location, url, options))
     # Two processes that create the tables at the same moment would fail in a dozen ways.
     engine = sqlalchemy.create_engine(
         location.url, poolclass=sqlalchemy.pool.NullPool, connect_args=location.connect_args
     )
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({_OPENING_LOCK})"))
-        return _with_our_tables(_storage(url, options))
+        return _with_our_tables(_storage(location, url, options))
 
 
-def _storage(url: str, options: dict[str, Any]) -> RDBStorage:
+def _storage(location: Location, url: str, options: dict[str, Any]) -> RDBStorage:
     # The version check is ours: Optuna's would not say which file it is about.
     storage = RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True)
+    location.guard(storage.engine)
     if storage.engine.dialect.name != "sqlite":
         check_idle_connections(storage.engine)
     return storage

@@ -103,6 +103,12 @@ class Studies:
         connection.execute(sqlalchemy.insert(STUDIES).values(study_id=study_id, study_name=name))
         return study_id
 
+    def any(self) -> bool:
+        """Whether there is a study at all."""
+        statement = sqlalchemy.select(STUDIES.c.study_id).limit(1)
+        with self._database.reading() as connection:
+            return connection.execute(statement).first() is not None
+
     def id_of(self, name: str) -> int:
         """The id of the study with this name, which must exist."""
         statement = sqlalchemy.select(STUDIES.c.study_id).where(STUDIES.c.study_name == name)

@@ -51,6 +51,19 @@ _NEW_AND_KNOWN = sqlalchemy.union_all(_NEW, _KNOWN)
 Row = tuple[int, int, TrialState, datetime | None, datetime | None]
 
 
+def trial_count(database: Database, study_id: int) -> int:
+    """How many trials a study has, from the number of the latest one."""
+    latest = (
+        sqlalchemy.select(TRIALS.c.number)
+        .where(TRIALS.c.study_id == study_id)
+        .order_by(TRIALS.c.trial_id.desc())
+        .limit(1)
+    )
+    with database.reading() as connection:
+        number = connection.execute(latest).scalar_one_or_none()
+    return 0 if number is None else int(number) + 1
+
+
 def read_trials(
     database: Database,
     study_id: int,

@@ -103,12 +103,16 @@ class ParameterDomain:
                 f"Invalid value for {what}: {validation.show(value)} is not on the grid "
                 f"{', '.join(map(str, self.grid))}"
             )
-        if self.low is not None and self.high is not None and not self.low <= checked <= self.high:
+        if not self.holds(checked):
             raise bad_request(
                 f"Invalid value for {what}: {validation.show(value)} is outside of {self.low} "
                 f"to {self.high}"
             )
         return checked
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is within the bounds; true where there are none."""
+        return self.low is None or self.high is None or self.low <= value <= self.high
 
     def _number(self, value: float) -> float | int:
         return int(value) if self.type == "int" else float(value)

@@ -67,9 +67,10 @@ class History:
         database: Where they are stored.
         study_id: The experiment.
         study_name: Its name in Optuna's tables, unique for ever.
-        experiment: Its description; the parameters never change.
+        experiment: Its description; where its parameters change, another history is made.
 
     Attributes:
+        parameters: Those of the experiment.
         space: Parameter name to distribution.
         enumeration: All combinations; ``None`` if a parameter is continuous.
         template: Inserts a trial.
@@ -84,11 +85,15 @@ class History:
     ) -> None:
         self.study_id = study_id
         self.study_name = study_name
+        self.parameters = experiment.parameters
         self.space = experiment.search_space()
         self.enumeration = Enumeration(self.space) if Enumeration.is_finite(self.space) else None
         self.template = TrialTemplate(self.space)
         self._database = database
         self._experiment = experiment
+        self._bounded = [p for p in experiment.parameters if p.low is not None]
+        # Trials outside of bounds that were wider once: kept, and nothing for a sampler.
+        self._outside: set[int] = set()
         self._lock = threading.RLock()
         self._trials: dict[int, FrozenTrial] = {}
         self._points: dict[int, Point] = {}
@@ -132,6 +137,11 @@ class History:
     def __len__(self) -> int:
         """How many trials there are, of whatever kind."""
         return len(self._points)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it has been brought up to date at all."""
+        return self._news is not None
 
     @property
     def size(self) -> int:
@@ -221,10 +231,10 @@ class History:
             if self.enumeration is None:
                 return []
             for key in self._taken:
-                if key not in self._ranks:
-                    assignments = dict(zip(self.space, key, strict=True))
+                assignments = dict(zip(self.space, key, strict=True))
+                if key not in self._ranks and self._is_within(assignments):
                     self._ranks[key] = self.enumeration.rank(assignments)
-            return sorted(self._ranks[key] for key in self._taken)
+            return sorted(self._ranks[key] for key in self._taken if key in self._ranks)
 
     def key(self, assignments: Mapping[str, Any]) -> Key:
         """The assignments as something to look up."""
@@ -235,15 +245,17 @@ class History:
         return {name: self.space[name].to_internal_repr(v) for name, v in assignments.items()}
 
     def study(self) -> optuna.Study:
-        """The trials as of now, for a sampler to read."""
+        """The trials as of now, for a sampler to read: those within the present bounds."""
         with self._lock:
-            trials = list(self._trials.values())
+            trials = [trial for known, trial in self._trials.items() if known not in self._outside]
         return snapshot_study(self.study_name, self._experiment.directions, trials)
 
     def _take(self, trial: FrozenTrial) -> None:
         new = point_of(trial)
         old = self._points.get(new.id)
         self._trials[new.id] = trial
+        if old is None and not self._is_within(new.assignments):
+            self._outside.add(new.id)
         self._points[new.id] = new
         self._last = max(self._last, new.id)
         self._next_number = max(self._next_number, new.number + 1)
@@ -269,6 +281,9 @@ class History:
                 self._forget(old)
             if new.observation is not None:
                 self._arrive(new)
+
+    def _is_within(self, assignments: Mapping[str, Any]) -> bool:
+        return all(parameter.holds(assignments[parameter.name]) for parameter in self._bounded)
 
     def _arrive(self, point: Point) -> None:
         position = bisect.bisect(self._observed, point.observation_id)

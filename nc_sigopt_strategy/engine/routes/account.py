@@ -84,12 +84,12 @@ def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObjec
         if stored["deleted"] == deleted and data.get("user") is None
     ]
     by_id = order == "created"
+    document = _documents(engine)
+    shown = {item.id: document(item.stored) for item in items}
     if not by_id:
-        items.sort(key=lambda item: (item.stored[order], item.id))
-    shown = _documents(engine)
-    return paginate(items, data, ascending=ascending, by_id=by_id).document(
-        lambda item: shown(item.stored)
-    )
+        items.sort(key=lambda item: (shown[item.id]["updated"], item.id))
+    page = paginate(items, data, ascending=ascending, by_id=by_id)
+    return page.document(lambda item: shown[item.id])
 
 
 def fetch_project(engine: Engine, data: JsonObject, client_id: str, project_id: str) -> JsonObject:
@@ -158,12 +158,22 @@ def require_project(engine: Engine, client_id: str, project_id: str) -> tuple[in
 
 def _documents(engine: Engine) -> Callable[[JsonObject], JsonObject]:
     """Makes the document of a project, with what is in it as of now."""
-    experiments = Counter(
-        stored.experiment.project
-        for stored in engine.store.experiments()
-        if stored.experiment.state == "active"
-    )
+    experiments: Counter[str | None] = Counter()
+    updated: dict[str | None, int] = {}
+    changes = engine.store.last_changes()
+    for stored in engine.store.experiments():
+        project = stored.experiment.project
+        experiments[project] += stored.experiment.state == "active"
+        latest = max(stored.experiment.updated, changes.get(stored.id, 0))
+        updated[project] = max(latest, updated.get(project, 0))
     runs = engine.store.runs.count_by_project()
-    return lambda project: documents.project(
-        project, experiments[project["id"]], runs.get(project["id"], 0)
-    )
+
+    def document(project: JsonObject) -> JsonObject:
+        name = project["id"]
+        # As on a SigOpt server a project is as young as what happens in its experiments.
+        latest = max(project["updated"], updated.get(name, 0))
+        return documents.project(
+            {**project, "updated": latest}, experiments[name], runs.get(name, 0)
+        )
+
+    return document

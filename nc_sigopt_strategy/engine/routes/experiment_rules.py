@@ -71,7 +71,7 @@ def new_experiment(data: dict[str, Any], now: int) -> ExperimentDescription:
         created=now,
         updated=now,
         metrics=_metrics(data.get("metrics")),
-        parameters=_parameters(validation.required(data, "parameters")),
+        parameters=parameters_of(validation.required(data, "parameters")),
         project=project_id(data.get("project")),
         metadata=validation.metadata(data.get("metadata")),
         observation_budget=budget(data.get(budget_key(runs_only)), budget_key(runs_only)),
@@ -82,49 +82,6 @@ def new_experiment(data: dict[str, Any], now: int) -> ExperimentDescription:
     if experiment.type == "grid":
         return _with_grid_budget(experiment)
     return _with_required_budget(experiment)
-
-
-def leaves_parameters(parameters: Sequence[ParameterDomain], value: Any) -> bool:
-    """Whether the ``parameters`` of an update leave all as they are.
-
-    Args:
-        parameters: Those of the experiment.
-        value: What was sent: all parameters, each with its name and what of it may have changed.
-
-    Raises:
-        ApiError: 400, it is no list of parameters.
-    """
-    known = {parameter.name: _as_request(parameter) for parameter in parameters}
-    entries = [
-        validation.object_(e, "parameters[]") for e in validation.array(value, "parameters")
-    ]
-    merged = []
-    for entry in entries:
-        name = entry.get("name")
-        before = known.get(name, {}) if isinstance(name, str) else {}
-        given = {key: said for key, said in entry.items() if said is not None}
-        if "grid" in before:  # what an answer says of its bounds follows from the grid
-            given.pop("bounds", None)
-        if "grid" not in before and before.get("type") == "categorical":
-            given.pop("grid", None)
-        merged.append({**before, **given})
-    return _parameters(merged) == tuple(parameters)
-
-
-def _as_request(parameter: ParameterDomain) -> dict[str, Any]:
-    """A parameter as the body of a create request has it."""
-    raw: dict[str, Any] = {"name": parameter.name, "type": parameter.type}
-    if parameter.type == "categorical":
-        raw["categorical_values"] = list(parameter.categories)
-    elif parameter.grid:
-        raw["grid"] = list(parameter.grid)
-    else:
-        raw["bounds"] = {"min": parameter.low, "max": parameter.high}
-    if parameter.log:
-        raw["transformation"] = "log"
-    if parameter.default_value is not None:
-        raw["default_value"] = parameter.default_value
-    return raw
 
 
 def budget(value: Any, key: str = "observation_budget") -> int | None:
@@ -248,7 +205,12 @@ def _metric(entry: Any, total: int) -> Metric:
     )
 
 
-def _parameters(value: Any) -> tuple[ParameterDomain, ...]:
+def parameters_of(value: Any) -> tuple[ParameterDomain, ...]:
+    """The parameters that a request describes, sorted by name.
+
+    Raises:
+        ApiError: 400.
+    """
     raw = validation.array(value, "parameters")
     if not raw:
         raise bad_request("An experiment needs at least one parameter")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nc_sigopt_strategy.engine import documents, validation
-from nc_sigopt_strategy.engine.api_error import ApiError, MovedError, bad_request
+from nc_sigopt_strategy.engine.api_error import MovedError, bad_request
 from nc_sigopt_strategy.engine.context import Engine, JsonObject, check_client, unix_now
 from nc_sigopt_strategy.engine.history.description import ExperimentDescription, Metric
 from nc_sigopt_strategy.engine.history.history import NOTHING_YET
@@ -18,6 +18,7 @@ from nc_sigopt_strategy.engine.routes.account import check_project, require_proj
 from nc_sigopt_strategy.engine.routes.experiment_filter import SORTS, experiment_filter
 from nc_sigopt_strategy.engine.routes.experiment_rules import budget_key
 from nc_sigopt_strategy.engine.routes.pagination import paginate
+from nc_sigopt_strategy.engine.routes.parameter_changes import changed_parameters
 from nc_sigopt_strategy.engine.store import EXPERIMENT_ATTR, StoredExperiment
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
@@ -79,16 +80,8 @@ def change(
         keys: What of an experiment may be in it.
 
     Raises:
-        ApiError: 400; 405, other parameters.
+        ApiError: 400; 405, parameters of another kind.
     """
-    if "parameters" in data and not experiment_rules.leaves_parameters(
-        stored.experiment.parameters, data["parameters"]
-    ):
-        raise ApiError(
-            405,
-            "Parameters cannot be changed: the embedded engine compares all observations of an "
-            "experiment with each other. Create a new experiment.",
-        )
     others = {budget_key(not stored.experiment.runs_only)}
     validation.check_keys(data, ({*keys, "no_optimize"} - others))
     if data.get("no_optimize") is not None:
@@ -269,5 +262,8 @@ _CHANGES: dict[str, Callable[[Engine, ExperimentDescription, Any], Any]] = {
     "metadata": lambda engine, experiment, value: validation.metadata(value),
     "parallel_bandwidth": lambda engine, experiment, value: experiment_rules.bandwidth(value),
     "metrics": lambda engine, experiment, value: _with_thresholds(experiment, value),
+    "parameters": lambda engine, experiment, value: changed_parameters(
+        experiment.parameters, value
+    ),
 }
 _KEPT_AS = {"budget": "observation_budget"}

@@ -15,6 +15,7 @@ from nc_sigopt_strategy.backends.backend import Backend, ModelSession
 from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.errors import ModelError, SettingsError, in_one_line, needed
 from nc_sigopt_strategy.hosts.given import DEFAULT_SAMPLING_SIZE, Criterion
+from nc_sigopt_strategy.hosts.inc.given_graph import check_has_ops
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 
 _FROZEN, _ONNX = ".pb", ".onnx"
@@ -114,7 +115,7 @@ def load_model(
         model = Model(str(path), conf=conf)
         backend = backend_for(conf.framework, session_options)
         if path.suffix == _FROZEN:
-            _check_has_ops(path, model.graph_def.node, [*inputs, *outputs])
+            check_has_ops(model.graph_def.node, [*inputs, *outputs], f"The model {path}")
         if not path.is_dir():
             given: tuple[Any, Sequence[str], Sequence[str]] = (str(path), inputs, outputs)
         else:
@@ -173,16 +174,3 @@ def _import_framework(path: Path) -> None:
             needed(module, "nc_sigopt_strategy[onnxruntime]", what="An ONNX model")
     elif path.is_dir() or path.suffix == _FROZEN:
         needed("tensorflow", "nc_sigopt_strategy[tensorflow]", what="A TensorFlow model")
-
-
-def _check_has_ops(path: Path, nodes: Any, names: Sequence[str]) -> None:
-    """Refuse names that the graph has not: INC would guess others."""
-    ops = {node.name for node in nodes}
-    for name in names:
-        if name.split(":")[0] not in ops:
-            starts = ", ".join(node.name for node in nodes if node.op == "Placeholder")
-            raise ModelError(
-                f"The model {path} has no op {name!r}.",
-                f"Its placeholders are {starts or 'none'} and its last op is {nodes[-1].name!r}; "
-                "correct --inputs or --outputs.",
-            )

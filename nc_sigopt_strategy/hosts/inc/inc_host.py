@@ -21,11 +21,12 @@ from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.backends.onnx_fused import fused_into
 from nc_sigopt_strategy.backends.op_graph import as_groups
-from nc_sigopt_strategy.errors import TrialError, in_one_line
+from nc_sigopt_strategy.errors import TrialError
 from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
+from nc_sigopt_strategy.hosts.inc.finished import finish_in_place, finishes
 from nc_sigopt_strategy.hosts.inc.given_graph import refuse_quantized_graph
 from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
@@ -35,7 +36,8 @@ from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.hosts.predictor import evaluating
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
-from nc_sigopt_strategy.settings.choices import FINISHED, FITTED, STOCK
+from nc_sigopt_strategy.measurement.per_input import PerInput
+from nc_sigopt_strategy.settings.choices import FITTED, STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
@@ -154,7 +156,7 @@ class IncHost:
     def baseline(self) -> Baseline:
         """See ``Host``."""
         strategy = self._strategy
-        value, seconds = self._evaluated(self.fp32)
+        value, seconds, accuracy = self._evaluated(self.fp32)
         # Before INC prints it, which fails on what is no number.
         finite_values(value[0])
         # What INC's `_eval_baseline` does around its evaluation.
@@ -170,7 +172,7 @@ class IncHost:
             higher_is_better=self._directions(),
             weights=strategy.metric_weight,
         )
-        return Baseline(bound, seconds)
+        return Baseline(bound, seconds, accuracy)
 
     def quantize(self, choices: Choices) -> Model:
         """See ``Host``.
@@ -200,14 +202,14 @@ class IncHost:
         if self._given_onnx is not None:
             self._given_onnx.keep_weights(final)
         if self._finishes:
-            _finish(final)
+            finish_in_place(final)
         self.backend.keep_choices(final)
         self._quantized = (final, config)
         return final
 
     def evaluate(self, model: Model) -> Evaluation:
         """See ``Host``; written to INC's history.snapshot too."""
-        value, seconds = self._evaluated(model)
+        value, seconds, accuracy = self._evaluated(model)
         strategy, quantized = self._strategy, self._quantized
         if quantized is not None and quantized[0] is model:
             strategy.last_tune_result = value
@@ -215,7 +217,7 @@ class IncHost:
                 copy.deepcopy(quantized[1]), copy.deepcopy(value), q_config=model.q_config
             )
         self._quantized = None
-        return Evaluation(value[0], seconds)
+        return Evaluation(accuracy, seconds)
 
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
         """INC's ``op_name_dict``: its ``basic`` builds the same graph, not yet finished.
@@ -260,18 +262,7 @@ class IncHost:
 
     @cached_property
     def _finishes(self) -> bool:
-        if self.backend.name != "tensorflow" or self._settings.finishing != FINISHED:
-            return False
-        # Imported late: it needs TensorFlow.
-        from nc_sigopt_strategy.backends.finishing.tensorflow_version import (
-            runs_finished_graphs,
-            too_old,
-        )
-
-        if not runs_finished_graphs():
-            logger.warning("Models stay as Neural Compressor makes them: %s.", too_old())
-            return False
-        return True
+        return self.backend.name == "tensorflow" and finishes(self._settings)
 
     def _integer_ops(self) -> frozenset[str]:
         """Ops that INC lists by their type and leaves as they are, for they compute shapes."""
@@ -319,18 +310,24 @@ class IncHost:
         config = self._options.configuration(choices)
         return dict(self._strategy._tune_cfg_converter(config))
 
-    def _evaluated(self, model: Model) -> tuple[Any, float]:
-        """INC's result, and seconds: INC's own figure where it has one, else the wall time."""
+    def _evaluated(self, model: Model) -> tuple[Any, float, Any]:
+        """INC's result, seconds (INC's own figure where it has one, else the wall time), accuracy.
+
+        INC's result holds a plain number, which it writes to its own files.
+        """
         begun = time.monotonic()
         users = evaluated_object(self.framework, model)
         with evaluating(users, lambda: self.backend.open(model)):
             value = self._strategy._evaluate(model)
         seconds = time.monotonic() - begun
+        accuracy = value[0]
+        if isinstance(accuracy, PerInput):
+            value = (float(accuracy), *value[1:])
         names = self._strategy.objectives.representation
         for name, result in zip(names, value[1], strict=True):
             if name.lower().startswith("duration"):
-                return value, float(result)
-        return value, seconds
+                return value, float(result), accuracy
+        return value, seconds, accuracy
 
     def _directions(self) -> bool | list[bool]:
         """Per metric where INC judges each by itself, else the criterion's own."""
@@ -375,19 +372,6 @@ def _fold_computed_weights(model: Any) -> None:
     folded = fold_computed_weights(given, keep=model.output_node_names)
     if folded is not given:
         model.graph_def = folded
-
-
-def _finish(model: Any) -> None:
-    # Imported late: it needs TensorFlow.
-    from nc_sigopt_strategy.backends.finishing.finish import finish
-
-    try:
-        finish(model)
-    except Exception as error:  # of a kind of graph that nobody has seen
-        raise TrialError(
-            f"The model that Neural Compressor made cannot be finished: {in_one_line(error)}",
-            'Tune with finishing="off".',
-        ) from error
 
 
 def _onnx_as_given(strategy: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
+import importlib.util
 import logging
 from typing import Any
 
@@ -14,11 +14,17 @@ from nc_sigopt_strategy.errors import UnsupportedVersionError
 from nc_sigopt_strategy.hosts.inc.flat_keywords import take_flat_keywords
 from nc_sigopt_strategy.hosts.inc.onnx_mapping import supply_mapping_with_import
 from nc_sigopt_strategy.hosts.inc.sealed_kwargs import seal
+from nc_sigopt_strategy.hosts.inc_version import (
+    WITHOUT_STRATEGIES,
+    installed_version,
+    release_of,
+)
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
 STRATEGY_NAME = "sigopt"
 SUPPORTED = "neural-compressor>=2.6,<3.8"
+OLDEST = (2, 6)
 _MARK = "_nc_sigopt_strategy"
 _STRATEGY_MODULE = "nc_sigopt_strategy.hosts.inc.strategy"
 _HOOKS_MODULE = "nc_sigopt_strategy.hosts.inc.fit_hooks"
@@ -27,8 +33,8 @@ _HOOKS_MODULE = "nc_sigopt_strategy.hosts.inc.fit_hooks"
 def register_with_import() -> None:
     """Register now if INC is imported already, else as soon as it is.
 
-    An INC without tuning strategies is left alone: whoever imports it may not want them. Who does
-    is told by ``register``, which all that needs INC calls.
+    An INC from 3.8 on has no tuning strategies, which the host ``inc3`` does without, and is left
+    alone. Who wants them is told by ``register``, which all that needs them calls.
     """
     wrapt.register_post_import_hook(_register_if_supported, "neural_compressor")
 
@@ -60,11 +66,13 @@ def _register_if_supported(module: Any) -> None:
     try:
         register()
     except UnsupportedVersionError as error:
-        logger.warning("The strategy %r is not registered: %s", STRATEGY_NAME, error)
+        has_strategies = importlib.util.find_spec("neural_compressor.strategy") is not None
+        level = logging.WARNING if has_strategies else logging.DEBUG
+        logger.log(level, "The strategy %r is not registered: %s", STRATEGY_NAME, error)
 
 
 def check_version(installed: str | None = None) -> None:
-    """Check Neural Compressor's version.
+    """Check that Neural Compressor's version is one with tuning strategies.
 
     Args:
         installed: The version to check; ``None`` for the installed one.
@@ -73,18 +81,18 @@ def check_version(installed: str | None = None) -> None:
         UnsupportedVersionError: It is missing or outside the supported range.
     """
     if installed is None:
-        try:
-            installed = importlib.metadata.version("neural_compressor")
-        except importlib.metadata.PackageNotFoundError:
-            raise UnsupportedVersionError(
-                "Neural Compressor is not installed.",
-                "Install it with: pip install 'nc_sigopt_strategy[inc]'",
-            ) from None
-    numbers = tuple(int(part) for part in installed.split(".")[:2] if part.isdigit())
-    if not (2, 6) <= numbers < (3, 8):
+        installed = installed_version("inc")
+    if release_of(installed) >= WITHOUT_STRATEGIES:
+        raise UnsupportedVersionError(
+            f"Neural Compressor {installed} is installed, which has no tuning strategies any "
+            f"more: the strategy {STRATEGY_NAME!r} needs {SUPPORTED}.",
+            "Tune TensorFlow graphs with the installed one by nc_sigopt_strategy.autotune(model, "
+            f"..., host='inc3'), or pip install '{SUPPORTED}'.",
+        )
+    if release_of(installed) < OLDEST:
         raise UnsupportedVersionError(
             f"Neural Compressor {installed} is installed, and this strategy needs "
-            f"{SUPPORTED}: later versions have no tuning strategies, earlier ones another base.",
+            f"{SUPPORTED}: earlier versions have another base.",
             f"pip install '{SUPPORTED}'",
         )
 

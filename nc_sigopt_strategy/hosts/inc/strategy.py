@@ -31,6 +31,7 @@ from nc_sigopt_strategy.hosts.inc.inc_host import IncHost
 from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.sealed_kwargs import revealed, seal
 from nc_sigopt_strategy.measurement.feeding import Feeder
+from nc_sigopt_strategy.measurement.per_input import heard
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.ending_signals import EndingSignals
@@ -78,7 +79,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             from nc_sigopt_strategy.hosts.inc.keras_like import presented
 
             eval_func = presented(eval_func, model)
-        named = {**kwargs, "eval_func": eval_func, "eval_dataloader": eval_loader}
+        named = {**kwargs, "eval_func": heard(eval_func), "eval_dataloader": eval_loader}
         with absolute_workspace(), no_exit("looked at the model"):
             super().__init__(model, conf, q_loader, *args, **named)
             self._prepare(criterion, settings)

@@ -67,7 +67,13 @@ def learn_damage(
     # Open trials have an expected noise, but no accuracy.
     known = len(history.accuracy)
     if history.noise is not None:
-        limit = AccuracyModel(history.noise[:known], history.accuracy, history.bound, baseline)
+        limit = AccuracyModel(
+            history.noise[:known],
+            history.accuracy,
+            history.bound,
+            baseline,
+            history.accuracy_stderr,
+        )
         shares = (rng.permutation(draws) + 0.5) / draws
         limits = np.array([limit.quantile(float(share)) for share in shares])
         model = NoiseModel(space, history.choices, history.noise, probes=history.probes)

@@ -21,7 +21,11 @@ from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, 
 from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 from nc_sigopt_strategy.sampling.quantization.sampler import one_blas_thread
 from nc_sigopt_strategy.sampling.quantization.suggestion import expected_gain
-from nc_sigopt_strategy.sampling.quantization.trial_arrays import USUAL_ERROR, TrialArrays
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import (
+    USUAL_ERROR,
+    TrialArrays,
+    known_errors,
+)
 
 _MAD_TO_SD = 1.4826
 
@@ -80,6 +84,7 @@ class Outlook:
             failed=self._positions(failed),
             bound=sign * bounded.threshold,
             probes=ProbeArrays.of(probes, self._space) if probes else None,
+            accuracy_stderr=known_errors(readings),
         )
         self._experiment = TuningExperiment(
             read=_not_read,
@@ -123,8 +128,9 @@ class Outlook:
         if baseline <= known.bound:
             return None
         with one_blas_thread():
-            model = AccuracyModel(known.noise, known.accuracy, known.bound, baseline)
-            return model.judged(known.noise, known.accuracy)
+            stderr = known.accuracy_stderr
+            model = AccuracyModel(known.noise, known.accuracy, known.bound, baseline, stderr)
+            return model.judged(known.noise, known.accuracy, stderr)
 
     def gain(self, seed: int) -> float:
         """What the next trial is expected to save at best, as a share; see ``expected_gain``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import getitem
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial, TrialState
 
-from nc_sigopt_strategy.sampling.conventions import WITHDRAWN_ATTR, TuningExperiment
+from nc_sigopt_strategy.sampling.conventions import WITHDRAWN_ATTR, Reading, TuningExperiment
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 
@@ -32,6 +32,8 @@ class TrialArrays:
         latency: Shape (N,), above 0.
         latency_stderr: Shape (N,).
         accuracy: Shape (N,), sign turned where accuracy is minimized; ``None`` without a bound.
+        accuracy_stderr: Of accuracies' differences from FP32's, NaN where unknown, shape (N,);
+            ``None`` if nowhere known.
         noise: Output noise, shape (N,); ``None`` if any trial lacks it.
         pending: Open trials, shape (M, P).
         failed: Trials without a result, shape (K, P).
@@ -48,6 +50,7 @@ class TrialArrays:
     failed: Integers
     bound: float | None
     probes: ProbeArrays | None = None
+    accuracy_stderr: Floats | None = None
 
     @classmethod
     def of(
@@ -94,6 +97,7 @@ class TrialArrays:
             failed=_rows(failed, width),
             bound=bound,
             probes=ProbeArrays.of(experiment.probes, space) if experiment.probes else None,
+            accuracy_stderr=known_errors(readings),
         )
 
     @property
@@ -135,6 +139,7 @@ class TrialArrays:
             latency=self.latency[rows],
             latency_stderr=self.latency_stderr[rows],
             accuracy=None if self.accuracy is None else self.accuracy[rows],
+            accuracy_stderr=None if self.accuracy_stderr is None else self.accuracy_stderr[rows],
             noise=None if self.noise is None else self.noise[rows],
         )
 
@@ -144,6 +149,12 @@ class TrialArrays:
         return {
             key(choice) for rows in (self.choices, self.pending, self.failed) for choice in rows
         }
+
+
+def known_errors(readings: Sequence[Reading]) -> Floats | None:
+    """Standard errors of accuracies, NaN where unknown, shape (N,); ``None`` if nowhere known."""
+    errors = _column([reading.accuracy_stderr for reading in readings])
+    return None if np.isnan(errors).all() else errors
 
 
 def key(choice: Integers) -> bytes:

@@ -180,9 +180,15 @@ def test_an_experiment_is_gone_through(factory: Any) -> None:
     products = {run.id: run.params.x * run.params.n for run in runs}
     assert products[best.id] == max(products.values())
     assert best.to_json()["assignments_meta"]["x"]["source"] == "SigOpt"
-    experiment.update(name="renamed", parameters=experiment.parameters, budget=8)
+    parameters = experiment.parameters
+    by_name = {parameter.name: parameter for parameter in parameters}
+    by_name["x"].bounds.max = 0.5
+    by_name["n"].bounds.min = 0
+    experiment.update(name="renamed", parameters=parameters, budget=8)
     again = factory.get_experiment(experiment.id)
     assert (again.name, again.budget) == ("renamed", 8)
+    bounds = {p.name: (p.bounds.min, p.bounds.max) for p in again.parameters}
+    assert bounds == {"n": (0, 9), "x": (0, 0.5)}
     assert len(ran(again, lambda params: {"m": 0})) == 2
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     Labels,
@@ -18,6 +19,7 @@ from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
 )
 from nc_sigopt_benchmarks.research.landscapes.subject import Subject
 from nc_sigopt_strategy.backends.backend import Array, ModelSession
+from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
@@ -46,6 +48,7 @@ class Bench:
     Attributes:
         quantizer: Neural Compressor on that model.
         baseline_accuracy: Of the FP32 model; ``None`` without evaluation images.
+        fp32_right: Which of them it gets right, shape (images,).
         reference_seconds: Batch size to the default int8 model's median latency, the lowest that
             was seen so far.
     """
@@ -66,6 +69,7 @@ class Bench:
         self._timed = {size: subject.images[:size] for size in batch_sizes}
         self._stack = ExitStack()
         self.baseline_accuracy: float | None = None
+        self.fp32_right: npt.NDArray[np.bool_] = np.zeros(0, bool)
         self.reference_seconds: dict[int, float] = {}
 
     def __enter__(self) -> Bench:
@@ -100,11 +104,27 @@ class Bench:
         finally:
             self._temp_files.reclaim()
 
-    def _measured(self, origin: str, labels: Labels, begun: float) -> LandscapeRow:
+    def answers(self, labels: Labels) -> tuple[float, npt.NDArray[np.bool_]]:
+        """Output noise, and which evaluation images a configuration gets right, shape (images,).
+
+        Raises:
+            TrialError: It cannot be quantized or run; or whatever the framework raises.
+        """
+        try:
+            with ExitStack() as stack:
+                session = self._open(self._model(labels), stack)
+                noise = output_noise(self._outputs(session), self._fp32_outputs)
+                return float(noise or 0.0), self._right(session)
+        finally:
+            self._temp_files.reclaim()
+
+    def _model(self, labels: Labels) -> Any:
         names = [parameter.name for parameter in self.quantizer.space.parameters]
-        model = self.quantizer.quantize(dict(zip(names, labels, strict=True)))
+        return self.quantizer.quantize(dict(zip(names, labels, strict=True)))
+
+    def _measured(self, origin: str, labels: Labels, begun: float) -> LandscapeRow:
         with ExitStack() as stack:
-            session = self._open(model, stack)
+            session = self._open(self._model(labels), stack)
             noise = output_noise(self._outputs(session), self._fp32_outputs)
             latency = {size: self._latency(session, size) for size in self._timed}
             accuracy = self._accuracy(session)
@@ -143,7 +163,9 @@ class Bench:
         with ExitStack() as stack:
             session = self._open(self.quantizer.fp32_model, stack)
             self._fp32_outputs = self._outputs(session)
-            self.baseline_accuracy = self._accuracy(session)
+            if self._subject.evaluation is not None:
+                self.fp32_right = self._right(session)
+                self.baseline_accuracy = float(self.fp32_right.mean())
 
     def _open(self, model: Any, stack: ExitStack) -> ModelSession:
         session = self.quantizer.backend.open(model)
@@ -157,11 +179,17 @@ class Bench:
 
     def _accuracy(self, session: ModelSession) -> float | None:
         """Share of the evaluation images whose highest output is their label."""
+        if self._subject.evaluation is None:
+            return None
+        return float(self._right(session).mean())
+
+    def _right(self, session: ModelSession) -> npt.NDArray[np.bool_]:
         data = self._subject.evaluation
         if data is None:
-            return None
+            raise DataError("The model's data has no labels.")
         scores = [session.run(b)[0] for b in _batches(data.images, self._subject.batch_size)]
-        return float((np.concatenate(scores).argmax(axis=1) == data.labels).mean())
+        right: npt.NDArray[np.bool_] = np.concatenate(scores).argmax(axis=1) == data.labels
+        return right
 
 
 def _batches(images: Any, size: int) -> list[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nc_sigopt_strategy.sampling.probes import Probe
+from nc_sigopt_strategy.settings.choices import EVEN_ODDS
 
 Choices = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -25,12 +26,15 @@ class Look:
         latency_stderr: Its standard error as the measurement itself reports it, same unit.
         accuracy: 0 to 1; a share of the landscape's ``images``.
         output_noise: See ``nc_sigopt_strategy.measurement.output_noise``.
+        accuracy_stderr: Of its difference from FP32's on the same images; ``None`` where the
+            images are not known one by one.
     """
 
     latency: float
     latency_stderr: float
     accuracy: float
     output_noise: float
+    accuracy_stderr: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Landscape:
             bound, shape (parameters,), found without any sampler.
         probed_noise: Noises that probes find, but for their drawn errors, shape
             (configurations,); ``None``: the true ones.
+        bound_confidence: How probable it has to be that the winner keeps the bound on other data.
     """
 
     name: str
@@ -94,6 +99,7 @@ class Landscape:
     error: MeasurementError
     optimum: Choices
     probed_noise: Truth | None = None
+    bound_confidence: float = EVEN_ODDS
 
     @property
     def optimal_latency(self) -> float:

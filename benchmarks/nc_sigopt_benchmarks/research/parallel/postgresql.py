@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -101,8 +102,28 @@ class PostgreSQL:
         """End it and break its connections; nothing answers on the port until ``start``."""
         self._end(signal.SIGINT)
 
+    def freeze(self) -> None:
+        """Stop all its processes where they are (SIGSTOP): it answers nobody, breaks nothing."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        if self._process is None:
+            return
+        main = self._process.pid
+        # The main process first, or it would start others in between.
+        os.kill(main, number)
+        # Each has a session of its own, so there is no group to signal.
+        for child in Path(f"/proc/{main}/task/{main}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), number)
+
     def close(self) -> None:
         """End it and remove its data."""
+        self.thaw()
         self._end(signal.SIGINT)
         shutil.rmtree(self._folder, ignore_errors=True)
 

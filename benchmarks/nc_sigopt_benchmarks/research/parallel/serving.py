@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 from nc_sigopt_strategy.errors import SigOptStrategyError
 
@@ -77,6 +79,14 @@ class Serving:
         times = psutil.Process(self._process.pid).cpu_times()
         return float(times.user + times.system)
 
+    def peak_mib(self) -> float:
+        """The most memory that it has held at a time, in MiB; Linux only."""
+        if self._process is None:
+            return 0.0
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1024
+
     def _read(self, stream: object, listens: threading.Event) -> None:
         for line in stream:  # type: ignore[attr-defined]
             self._log.append(line)
@@ -101,8 +111,9 @@ class Serving:
                 stream.close()
 
     def _new_token(self) -> str:
+        name = f"benchmark-{time.monotonic_ns()}"
         done = subprocess.run(
-            [*_nc_sigopt("token"), "create", "benchmark", "--storage", self._storage_url],
+            [*_nc_sigopt("token"), "create", name, "--storage", self._storage_url],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:

@@ -23,15 +23,18 @@ class Measuring:
     Args:
         landscape: What is measured.
         seed: The run's seed.
+
+    Attributes:
+        landscape: As given.
     """
 
     def __init__(self, landscape: Landscape, seed: int) -> None:
-        self._landscape, self._seed = landscape, seed
+        self.landscape, self._seed = landscape, seed
 
     def trial(self, number: int, choice: Choices) -> Trial:
         """Measure a configuration, of shape (parameters,), as a trial does."""
-        look = self._landscape.look(choice, self._rng("trial", choice))
-        return Trial(number, choice, look, look.accuracy >= self._landscape.bound)
+        look = self.landscape.look(choice, self._rng("trial", choice))
+        return Trial(number, choice, look, look.accuracy >= self.landscape.bound)
 
     def final_latency(self, choice: Choices) -> float:
         """The latency among finalists, same unit as the landscape's.
@@ -40,10 +43,10 @@ class Measuring:
         their ratios as they are: only the normal error is drawn, ``FINAL_ERROR_SCALE`` of a
         trial's.
         """
-        spread = self._landscape.error.latency * FINAL_ERROR_SCALE
+        spread = self.landscape.error.latency * FINAL_ERROR_SCALE
         error = self._rng("final", choice).normal(0.0, spread)
-        return float(self._landscape.latency(choice[None])[0] * np.exp(error))
+        return float(self.landscape.latency(choice[None])[0] * np.exp(error))
 
     def _rng(self, purpose: str, choice: Choices) -> np.random.Generator:
         key = choice_key(choice).hex()
-        return np.random.default_rng(derived_seed(self._landscape.name, self._seed, purpose, key))
+        return np.random.default_rng(derived_seed(self.landscape.name, self._seed, purpose, key))

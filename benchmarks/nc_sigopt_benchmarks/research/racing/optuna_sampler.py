@@ -124,6 +124,7 @@ def tuning_experiment(landscape: Landscape) -> TuningExperiment:
         maximize_accuracy=True,
         baseline_accuracy=landscape.baseline_accuracy,
         op_graph=landscape.op_graph,
+        bound_confidence=landscape.bound_confidence,
     )
 
 
@@ -142,6 +143,7 @@ def finished_trial(landscape: Landscape, space: SearchSpace, trial: Trial) -> Fr
                 "latency": look.latency,
                 "latency_stderr": look.latency_stderr,
                 "accuracy": look.accuracy,
+                "accuracy_stderr": look.accuracy_stderr,
                 "output_noise": look.output_noise,
             }
         },

@@ -20,6 +20,7 @@ def trial_record(trial: Trial, assignments: Mapping[str, str] | None = None) -> 
         state=TrialState.OBSERVED,
         assignments=assignments or {},
         accuracy=trial.look.accuracy,
+        accuracy_stddev=trial.look.accuracy_stderr,
         meets_bound=trial.meets_bound,
         latency_seconds=trial.look.latency,
         latency_stddev=trial.look.latency_stderr,

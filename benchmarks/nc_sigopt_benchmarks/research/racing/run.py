@@ -32,7 +32,13 @@ class Played:
     error: str | None = None
 
 
-def play(landscape: Landscape, seed: int, competitor_name: str, trials: int) -> Played:
+def play(
+    landscape: Landscape,
+    seed: int,
+    competitor_name: str,
+    trials: int,
+    measuring: Measuring | None = None,
+) -> Played:
     """Let a competitor make its trials.
 
     Args:
@@ -40,12 +46,14 @@ def play(landscape: Landscape, seed: int, competitor_name: str, trials: int) -> 
         seed: Of the competitor and of the measurements.
         competitor_name: A key of ``COMPETITORS``.
         trials: Budget, the common first configurations included.
+        measuring: Makes the trials; ``None``: by the landscape's truth.
 
     Raises:
         SettingsError: No competitor has this name.
         MissingExtraError: It needs a package that is not installed.
     """
-    measuring, played = Measuring(landscape, seed), Played()
+    measuring = measuring or Measuring(landscape, seed)
+    played = Played()
     seeding = Seeding(landscape, probed=is_probed(competitor_name))
     competitor = make_competitor(competitor_name, Entry(landscape, seed, trials))
     while played.seeded < trials and (choice := seeding.next()) is not None:

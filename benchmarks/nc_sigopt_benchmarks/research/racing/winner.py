@@ -59,22 +59,28 @@ def judged_on(landscape: Landscape) -> JudgedBy:
         met = [trial for trial in trials if trial.meets_bound]
         if not met:
             return {}
-        noise, accuracy = _columns(trials)
+        noise, accuracy, errors = _columns(trials)
         with one_blas_thread():
-            model = AccuracyModel(noise, accuracy, landscape.bound, landscape.baseline_accuracy)
+            model = AccuracyModel(
+                noise, accuracy, landscape.bound, landscape.baseline_accuracy, errors
+            )
             judged = model.judged(*_columns(met))
         return {
-            trial.number: BoundOdds(float(probability), float(spare), judged.luck)
-            for trial, probability, spare in zip(
-                met, judged.probability, judged.spare, strict=True
+            trial.number: BoundOdds(float(probability), float(spare), float(luck))
+            for trial, probability, spare, luck in zip(
+                met, judged.probability, judged.spare, judged.luck, strict=True
             )
         }
 
     return judged_by
 
 
-def _columns(trials: Sequence[Trial]) -> tuple[Values, Values]:
+def _columns(trials: Sequence[Trial]) -> tuple[Values, Values, Values | None]:
+    """Output noise, accuracy, and its standard errors where the images are known one by one."""
     looks = [trial.look for trial in trials]
-    return np.array([look.output_noise for look in looks]), np.array(
-        [look.accuracy for look in looks]
+    errors = [look.accuracy_stderr for look in looks if look.accuracy_stderr is not None]
+    return (
+        np.array([look.output_noise for look in looks]),
+        np.array([look.accuracy for look in looks]),
+        np.array(errors) if len(errors) == len(looks) else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import time
 from collections.abc import Callable
@@ -10,11 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-import requests
-
 from nc_sigopt_benchmarks.research.server_facts.step import NOBODY, OWNER, STRANGER
 from nc_sigopt_strategy.errors import SigOptStrategyError
-from nc_sigopt_strategy.settings.address import parse_address
+from nc_sigopt_strategy.settings.address import HTTPS, parse_address
 
 _TIMEOUT_SECONDS = 150.0
 # SigOpt's own server takes 50 changes a second, ours as many as its options say.
@@ -87,8 +86,7 @@ class Server:
                 f"Use https, or allow it with --plain-http {address.host}.",
             )
         self.url = address.url
-        self._session = requests.Session()
-        self._session.trust_env = False  # no .netrc, whose password would replace the token
+        self._address = address
 
     def send(self, request: Request) -> Answer:
         """Send a request, and again while the server says that it had too many.
@@ -112,25 +110,29 @@ class Server:
             key: value if isinstance(value, str) else json.dumps(value)
             for key, value in request.query.items()
         }
-        prepared = requests.Request(
-            request.verb, self.url, headers=headers, data=request.body
-        ).prepare()
-        # As it stands: a library would tidy up what is sent on purpose, such as two slashes.
-        prepared.url = self.url + request.path + (f"?{urlencode(pairs)}" if pairs else "")
+        # As it stands: a library would tidy up what is sent on purpose, such as two slashes, and
+        # follow redirects, which are answers here.
+        path = self._address.path + request.path + (f"?{urlencode(pairs)}" if pairs else "")
+        kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
+        if self._address.scheme == HTTPS:
+            kind = http.client.HTTPSConnection
+        connection = kind(self._address.host, self._address.port, timeout=_TIMEOUT_SECONDS)
         try:
-            response = self._session.send(
-                prepared, timeout=_TIMEOUT_SECONDS, allow_redirects=False
-            )
-        except requests.RequestException as error:
+            connection.request(request.verb, path, body=request.body, headers=headers)
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
             raise ServerAwayError(
                 f"{self.url} does not answer {request.verb} {request.path}: "
                 f"{type(error).__name__}.",
                 "See whether the server runs, and whether its certificate is trusted.",
             ) from error
+        finally:
+            connection.close()
         try:
-            return Answer(response.status_code, response.json() if response.content else None)
+            return Answer(response.status, json.loads(content) if content else None)
         except ValueError:
-            return Answer(response.status_code, response.text)
+            return Answer(response.status, content.decode("utf-8", "replace"))
 
     def _authorization(self, sender: str) -> dict[str, str]:
         if sender == NOBODY:

@@ -28,6 +28,7 @@ _ROOM = "nc_sigopt_benchmarks.running.rivals"
 _BUILDERS = {
     "tensorflow_fp32": "as_it_is:fp32",
     "tensorflow_bf16": "as_it_is:tensorflow_bf16",
+    "inc3_autotune": "inc3_autotune:build_autotune",
     "onnxruntime_fp32": "as_it_is:fp32",
     "onnxruntime_static": "onnx_static:build_static",
     "onnxruntime_debug": "onnx_debug:build_debug",

@@ -1,6 +1,6 @@
 """TensorFlow: feed INC's calibration from the statistics, and quantize without moving weights.
 
-INC calibrates in every trial (adaptor/tf_utils/graph_converter.py, INC 2.6 and 3.7.1): it inserts
+INC calibrates in every trial (graph_converter.py; INC 2.6, 3.7.1 and 3.10): it inserts
 ``Print`` nodes that report each tensor's smallest and largest value per batch, runs the
 calibration data, captures standard error in a file and reads the numbers back as text. For "kl" it
 prints every value of every tensor. Here INC still inserts the nodes, and so decides which tensors
@@ -22,9 +22,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
-from neural_compressor.adaptor.tf_utils.graph_converter import GraphConverter
-from neural_compressor.adaptor.tf_utils.graph_rewriter.bf16.bf16_convert import BF16Convert
-from neural_compressor.adaptor.tf_utils.quantize_graph_common import QuantizeGraphHelper
 
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.light_constants import LightConstants
@@ -32,6 +29,11 @@ from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_graphs import (
     printed_by,
+)
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_modules import (
+    BF16Convert,
+    GraphConverter,
+    QuantizeGraphHelper,
 )
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_statistics import (
     ModelStatistics,

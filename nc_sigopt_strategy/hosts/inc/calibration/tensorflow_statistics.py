@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
-from neural_compressor.model import Model
 
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.light_constants import LightConstants
@@ -23,6 +22,7 @@ from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_graphs import (
     with_port,
     without_prints,
 )
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_modules import Model
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_pass import SamplingPass
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.rounding.layer import Layer, in_parts
