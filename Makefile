@@ -19,7 +19,8 @@ export TF_ENABLE_ONEDNN_OPTS ?= 1
 SCHEMATHESIS := .venv-schemathesis
 
 .PHONY: demo test test-full lint docs reference test-matrix clean
-.PHONY: versions smoke smoke-newest smoke-oldest smoke-runtimes smoke-inc3 test-newest test-oldest
+.PHONY: versions smoke smoke-newest smoke-oldest smoke-runtimes smoke-inc3
+.PHONY: test-newest test-oldest test-torch
 
 # A machine too slow for its 130 s may end with FP32 as the best model: that is a result too.
 demo: $(VENV)/.demo
@@ -138,6 +139,20 @@ smoke-inc3: $(WITH_INC3)/.done
 	@$(WITH_INC3)/bin/python -m pip list --format freeze | grep -iE \
 		'^(neural.compressor|tensorflow.cpu|keras|optuna|numpy|setuptools)='
 	PYTHONPATH=benchmarks $(WITH_INC3)/bin/python -m pytest -n 2 --dist loadfile $(WITH_INC3_TESTS)
+
+# PyTorch's host. TORCH_INDEX names where pip finds a build for CPUs; without it pip takes its default.
+WITH_TORCH := .venv-torch
+TORCH_INDEX ?=
+
+$(WITH_TORCH)/.done: setup.cfg pyproject.toml
+	@test -n "$(RUNTIMES_PYTHON)" || { echo "Python 3.10 to 3.13 is needed: make RUNTIMES_PYTHON=..."; exit 2; }
+	$(RUNTIMES_PYTHON) -m venv --clear $(WITH_TORCH)
+	$(WITH_TORCH)/bin/python -m pip install -q $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+		-e ".[torch,test-tools]"
+	touch $@
+
+test-torch: $(WITH_TORCH)/.done
+	$(WITH_TORCH)/bin/python -m pytest tests/hosts/torch
 
 versions: $(VENV)/.test
 	@$(BIN)/python -c 'import sys; print("Python", sys.version.split()[0])'

@@ -19,9 +19,9 @@ BOUNDED_ABOVE = {
     "rapidocr-onnxruntime",
 }
 ONLY_FOR_TESTS = {"test", "test-tools"}
-# OpenVINO's needs numpy of another age, Neural Compressor from 3.8 on does not go with an earlier
-# one; weights are not tried in several versions.
-NOT_IN_THE_OLDEST = {"openvino", "inc3", "models"}
+# OpenVINO and PyTorch need numpy of another age, Neural Compressor from 3.8 on does not go with an
+# earlier one; weights are not tried in several versions.
+NOT_IN_THE_OLDEST = {"openvino", "inc3", "torch", "models"}
 
 
 def required(leave_out: Set[str] = ONLY_FOR_TESTS) -> list[Requirement]:

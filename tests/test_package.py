@@ -30,6 +30,8 @@ ALLOWED = {
     "onnxruntime": ("backends", "hosts"),
     "openvino": ("backends", "hosts"),
     "nncf": ("hosts",),
+    "torch": ("backends", "hosts"),
+    "torchao": ("backends", "hosts"),
     "starlette": ("server",),
     "uvicorn": ("server",),
     "h11": ("server",),

@@ -24,6 +24,7 @@ from nc_sigopt_strategy.hosts.given import DEFAULT_LOSS, Criterion, Given
 from nc_sigopt_strategy.measurement.per_input import heard
 from nc_sigopt_strategy.results.run_files import set_last_outcome
 from nc_sigopt_strategy.settings.settings import Settings
+from nc_sigopt_strategy.tuning.ending_signals import EndingSignals
 
 RUNS_FOLDER = Path("runs")
 # What may be said of the model besides ``Settings``.
@@ -60,9 +61,9 @@ def autotune(
         tolerable_loss: The share of FP32's accuracy that may be lost, from 0 up to but not 1.
         max_trials: How many models are tried at most.
         timeout: Seconds for everything; 0 leaves the end to ``max_trials``.
-        host: ``onnxruntime``, ``openvino``, ``inc`` (Neural Compressor to 3.7), ``inc3`` (from 3.8
-            on), or ``auto`` to tune on every runtime that is installed and take the fastest;
-            ``None``: as the kind of model suggests.
+        host: ``onnxruntime``, ``openvino``, ``torch``, ``inc`` (Neural Compressor to 3.7),
+            ``inc3`` (from 3.8 on), or ``auto`` to tune on every runtime that is installed and take
+            the fastest; ``None``: as the kind of model suggests.
         settings: Of ``Settings``, as a mapping.
         more: Settings as keywords; ``inputs`` and ``outputs`` (names, of a frozen graph),
             ``calibration_sampling_size`` (100), ``relative`` (True) and ``higher_is_better``
@@ -79,6 +80,7 @@ def autotune(
         MissingExtraError: The host is not installed.
         SigOptStrategyError: The experiment, its store or its server cannot be used.
         Exception: What ``eval_fn`` raised on FP32.
+        SystemExit: After SIGTERM or SIGHUP, once everything is written.
     """
     own, chosen = _split(settings, more)
     # First, so that a wrong name is not hidden by a missing file.
@@ -98,12 +100,13 @@ def autotune(
     )
     request = Request(given, chosen, Share(max_trials, timeout))
     output_dir = request.checked_settings().output_dir
-    if known is None:
-        hosts = installed_hosts(given.model)
-        place = Place(_folder(output_dir, model))
-        return result_everywhere(EveryRuntime(request, place, hosts).tune())
-    known.require()
-    run = runner_for(known, request).run(request.budget, Place(_folder(output_dir, model)))
+    with EndingSignals():
+        if known is None:
+            hosts = installed_hosts(given.model)
+            place = Place(_folder(output_dir, model))
+            return result_everywhere(EveryRuntime(request, place, hosts).tune())
+        known.require()
+        run = runner_for(known, request).run(request.budget, Place(_folder(output_dir, model)))
     if run.error is not None and not run.outcome.trials and not run.interrupted:
         _raise(run.error)
     return result_of(run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +13,7 @@ from nc_sigopt_strategy.autotuning.host_run import HostRun, Runtime
 from nc_sigopt_strategy.autotuning.report import RuntimeRow
 from nc_sigopt_strategy.console.outcome_table import outcome_text
 from nc_sigopt_strategy.errors import ModelError, SettingsError
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import read_json, write_whole
 from nc_sigopt_strategy.reports.run_page import write_page
 from nc_sigopt_strategy.reports.run_record import run_record
 from nc_sigopt_strategy.results.outcome import Outcome
@@ -215,9 +214,7 @@ def recipe_of(run: HostRun) -> Mapping[str, Any] | None:
     if run.model is None:
         return None
     try:
-        found: Mapping[str, Any] = json.loads(
-            (run.folder / RECIPE_FILE).read_text(encoding="utf-8")
-        )
+        found: Mapping[str, Any] = read_json(run.folder / RECIPE_FILE)
     except (OSError, ValueError):
         return None
     return found

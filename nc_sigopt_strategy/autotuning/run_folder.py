@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.files import PRIVATE
 
 # Neural Compressor's own files, inside the run folder.
 WORKSPACE_FOLDER = "nc_workspace"
@@ -30,7 +31,8 @@ def new_run_folder(
     for attempt in range(1, _SAME_SECOND + 1):
         folder = output / (stem if attempt == 1 else f"{stem}-{attempt}")
         try:
-            folder.mkdir(parents=True)
+            output.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=PRIVATE)
         except FileExistsError:
             continue
         except OSError as error:

@@ -13,6 +13,7 @@ from nc_sigopt_strategy.autotuning.run_folder import WORKSPACE_FOLDER
 from nc_sigopt_strategy.autotuning.runners import settings_at
 from nc_sigopt_strategy.backends.find import inputs_of
 from nc_sigopt_strategy.errors import DataError, SettingsError, in_one_line
+from nc_sigopt_strategy.files import make_private
 from nc_sigopt_strategy.hosts.fed_loader import fed
 from nc_sigopt_strategy.hosts.find import INC
 from nc_sigopt_strategy.hosts.inc.fitting import fit
@@ -82,7 +83,7 @@ class IncRunner:
             share.max_trials,
             given.sampling_sizes,
         )
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         conf = tuning.config(model, folder / WORKSPACE_FOLDER)
         # What an earlier run left there must not be taken for this one's.
         (folder / OUTCOME_FILE).unlink(missing_ok=True)

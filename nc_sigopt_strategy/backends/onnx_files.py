@@ -18,7 +18,7 @@ from onnx.external_data_helper import uses_external_data
 
 from nc_sigopt_strategy.backends.onnx_protos import tensors_of
 from nc_sigopt_strategy.errors import ModelError
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import staged, write_whole
 
 # Protobuf writes no message of 2 GiB or more; the rest of a model is small beside its weights.
 LARGEST_MESSAGE = 2**31 - 1
@@ -142,15 +142,11 @@ def write_model(model: Any, path: Path) -> Path:
         write_whole(path, model.SerializeToString())
         beside.unlink(missing_ok=True)
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = beside.with_name(f"{beside.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
+    with staged(beside, path) as (weights, document):
+        with weights.open("wb") as file:
             skeleton = _with_weights_in(model, file, beside.name)
-        partial.replace(beside)
-    finally:
-        partial.unlink(missing_ok=True)
-    return write_whole(path, skeleton.SerializeToString())
+        document.write_bytes(skeleton.SerializeToString())
+    return path
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import numpy as np
 import openvino as ov
 
 from nc_sigopt_strategy.backends.openvino_core import the_core
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import staged
 
 WEIGHTS_SUFFIX = ".bin"
 # Attribute of an op that the CPU device computes in the type that the model says, whatever the
@@ -97,15 +97,16 @@ class Ir:
         return digest.hexdigest()
 
     def write(self, path: Path) -> Path:
-        """Write it to a file, with the weights beside it; the document comes last.
+        """Write it to a file, with the weights beside it.
 
         Raises:
             OSError: The disk is full or the folder cannot be written.
         """
-        # Nobody is to find the document of one model beside the weights of another.
-        path.unlink(missing_ok=True)
-        write_whole(path.with_suffix(WEIGHTS_SUFFIX), self.weights)
-        return write_whole(path, self.document)
+        beside = path.with_suffix(WEIGHTS_SUFFIX)
+        with staged(beside, path) as (weights, document):
+            weights.write_bytes(self.weights)
+            document.write_bytes(self.document)
+        return path
 
 
 def _layers(root: ElementTree.Element) -> Iterable[ElementTree.Element]:

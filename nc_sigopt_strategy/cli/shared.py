@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 import click
 
 from nc_sigopt_strategy.errors import SigOptStrategyError, UsersCodeError, visible
+from nc_sigopt_strategy.tuning.ending_signals import EndingSignals
 
 FOUND, NOTHING_FOUND, WRONG_USE, CRASHED, INTERRUPTED = 0, 1, 2, 3, 130
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 EXIT_CODES = (
     "Exit codes: 0 a model that meets the bound and is faster than FP32 was found, 1 none was, "
     "2 wrong use, 3 your own code failed, "
-    "130 interrupted."
+    "130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP; what was found by then is written."
 )
 
 
@@ -41,6 +42,17 @@ def errors_as_one_line(command: _Command) -> _Command:
             sys.exit(INTERRUPTED)
 
     return guarded  # type: ignore[return-value]
+
+
+def closed_on_signals(command: _Command) -> _Command:
+    """Let SIGTERM and SIGHUP end a command that runs a model as Ctrl-C does."""
+
+    @functools.wraps(command)
+    def closing(*args: Any, **kwargs: Any) -> Any:
+        with EndingSignals():
+            return command(*args, **kwargs)
+
+    return closing  # type: ignore[return-value]
 
 
 def tell_crash(traceback: str, message: str) -> None:

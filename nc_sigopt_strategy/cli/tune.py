@@ -25,6 +25,7 @@ from nc_sigopt_strategy.cli.shared import (
     INTERRUPTED,
     NOTHING_FOUND,
     accept_fp32_option,
+    closed_on_signals,
     errors_as_one_line,
     tell_crash,
     teller,
@@ -74,6 +75,7 @@ _LOCAL_RAY = "this machine"
     metavar="DIR",
     help="With --ray: go on with the run in this run folder.",
 )
+@closed_on_signals
 @errors_as_one_line
 def tune(target: Path, **options: Any) -> None:
     """Tune one model with one strategy.

@@ -26,6 +26,7 @@ from nc_sigopt_strategy.cluster.requests import (
 from nc_sigopt_strategy.cluster.run_state import RunState, only_driver
 from nc_sigopt_strategy.cluster.worker_host import WORKER_PROGRAM, start_worker
 from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.files import make_private
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.jobs.job import Tell, TuningJob
 from nc_sigopt_strategy.jobs.log_file import LOG_FILE
@@ -109,7 +110,7 @@ def _check_strategy(job: TuningJob) -> None:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
     except OSError as error:
         raise ConfigFileError(
             f"The run folder {folder} cannot be made: {error}.",

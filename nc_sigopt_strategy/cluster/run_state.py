@@ -15,7 +15,7 @@ import filelock
 
 from nc_sigopt_strategy.cluster.errors import RayError
 from nc_sigopt_strategy.errors import ConfigFileError, DataError
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import read_json, write_whole
 
 STATE_FILE = "ray_run.json"
 _LOCK_FILE = "ray_run.lock"
@@ -106,7 +106,7 @@ class RunState:
         """
         path = folder / STATE_FILE
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            raw = read_json(path)
             if raw.pop("version") != _VERSION:
                 raise ValueError("it is of another version of this package")
             raw["workers"] = {name: Standing(word) for name, word in raw["workers"].items()}

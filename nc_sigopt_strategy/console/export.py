@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from nc_sigopt_strategy.errors import DataError, needed
 from nc_sigopt_strategy.experiments.record import ExperimentRecord
 from nc_sigopt_strategy.files import write_whole
 
-EXPORT_SCHEMA_VERSION = 1
+# 2: each column says by its prefix what it holds.
+EXPORT_SCHEMA_VERSION = 2
 STANDARD_OUTPUT = Path("-")
 _CSV, _PARQUET = ".csv", ".parquet"
 _EXTRA = "nc_sigopt_strategy[export]"
+# What a spreadsheet takes for the start of a formula, and runs.
+_FORMULA = tuple("=+-@\t\n＝＋－＠")
 Row = dict[str, Any]
 
 
@@ -24,8 +28,10 @@ def observation_rows(connection: Any, experiment_id: str) -> list[Row]:
     """One row per observation, oldest first.
 
     Columns: ``observation``, ``suggestion``, ``created`` (seconds since 1970), ``failed``; each
-    metric as ``<name>`` and ``<name>.stddev``; each parameter as ``op:<full name of its ops>``,
-    under its own name where the record has none; the rest of the metadata as ``metadata.<key>``.
+    metric as ``metric.<name>`` and its standard deviation as ``stddev.<name>``; each parameter as
+    ``op:<full names of its ops>``, as ``parameter.<name>`` where the record knows no ops of it or
+    another has the same; the rest of the metadata as ``metadata.<key>``. No two kinds share a
+    column, whatever they are called.
 
     Args:
         connection: A ``sigopt.Connection``.
@@ -40,6 +46,9 @@ def observation_rows(connection: Any, experiment_id: str) -> list[Row]:
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
     """Write rows as CSV or Parquet, by the file's suffix; ``-`` is CSV on standard output.
+
+    Spreadsheets run text that begins like a formula. In CSV such text has an apostrophe in front,
+    which they take for "this is text"; Parquet keeps text as it is.
 
     Raises:
         DataError: The suffix is another, or the file cannot be written.
@@ -69,12 +78,12 @@ def _titles(connection: Any, experiment_id: str) -> dict[str, str]:
     driver = connection.impl.driver
     record = driver.request("GET", ["experiments", experiment_id, "record"], None, None)
     described = ExperimentRecord.from_json(record.get("record") or {}).search_space or {}
-    titles: dict[str, str] = {}
-    for parameter in described.get("parameters", ()):
-        ops = ", ".join(op[0] for op in parameter["ops"])
-        if ops:
-            titles[parameter["name"]] = f"op:{ops}"
-    return titles
+    ops = {
+        parameter["name"]: ", ".join(op[0] for op in parameter["ops"])
+        for parameter in described.get("parameters", ())
+    }
+    shared = Counter(ops.values())
+    return {name: f"op:{said}" for name, said in ops.items() if said and shared[said] == 1}
 
 
 def _row(observation: Any, titles: Mapping[str, str]) -> Row:
@@ -86,11 +95,11 @@ def _row(observation: Any, titles: Mapping[str, str]) -> Row:
         "failed": bool(observation.failed),
     }
     for value in observation.values or ():
-        row[value.name] = value.value
+        row[f"metric.{value.name}"] = value.value
         if value.value_stddev is not None:
-            row[f"{value.name}.stddev"] = value.value_stddev
+            row[f"stddev.{value.name}"] = value.value_stddev
     for name, value in sorted(dict(observation.assignments or {}).items()):
-        row[titles.get(name, name)] = value
+        row[titles.get(name, f"parameter.{name}")] = value
     row.update({f"metadata.{key}": value for key, value in sorted(metadata.items())})
     return row
 
@@ -105,10 +114,28 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 
 def _csv(rows: Sequence[Row]) -> str:
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, _columns(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    columns = _columns(rows)
+    writer.writerow(map(_as_cell, columns))
+    writer.writerows([_as_cell(row.get(name)) for name in columns] for row in rows)
     return stream.getvalue()
+
+
+def _as_cell(value: Any) -> Any:
+    """A value as a spreadsheet shows it and does not run it."""
+    if not isinstance(value, str):
+        return value
+    # Python's csv quotes no lone carriage return, and readers take it for the end of a row.
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _write_parquet(rows: Sequence[Row], path: Path) -> None:

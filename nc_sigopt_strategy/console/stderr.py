@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import IO, cast
+from typing import IO, Any, cast
 
 
 def duplicate_of_stderr() -> IO[str]:
-    """A text stream on a descriptor of its own that leads to where standard error leads now."""
+    """A text stream on a descriptor of its own that leads to where standard error leads now.
+
+    Where nobody is there any more to read it, a closed terminal or pipe, writing does nothing: a
+    run that SIGHUP tells of the terminal's end has files to write.
+    """
     try:
         descriptor = os.dup(sys.stderr.fileno())
     except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
@@ -17,7 +21,20 @@ def duplicate_of_stderr() -> IO[str]:
         # either, so a plain pass-through will do.
         return cast("IO[str]", _PassThrough())
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    return os.fdopen(descriptor, "w", encoding=encoding, errors="replace")
+    raw = _Forgiving(descriptor, "w")
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding, errors="replace", line_buffering=raw.isatty()
+    )
+
+
+class _Forgiving(io.FileIO):
+    """Takes what it is given also where it cannot be written."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(memoryview(data).cast("B"))
 
 
 class _PassThrough(io.TextIOBase):

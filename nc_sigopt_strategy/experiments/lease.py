@@ -4,12 +4,17 @@ A suggestion carries its worker's lease as metadata, and the worker renews it wh
 A suggestion whose worker is gone can be taken over: its lease has run out, or its process is not
 there any more, which a worker on the same machine sees at once. Leases compare the clocks of
 machines, so those should agree to within a fraction of ``lease_seconds``.
+
+A worker that is started again has the name that it had, and so may a second one that somebody
+started by mistake. What tells them apart is the process: as long as the one that holds the lease
+may be at work, its suggestion is not touched, whatever it is called.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import platform
 import threading
@@ -20,6 +25,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_strategy.results.process import is_gone, is_of_here, this_process
 from nc_sigopt_strategy.settings.choices import LEASE_SECONDS, MAX_WORKER_NAME
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -45,7 +51,7 @@ class Lease:
     Attributes:
         worker: The worker's name.
         machine: Its host name.
-        process: Where its process ids count, and its process id.
+        process: See ``results.process.this_process``.
         expires: Unix time in seconds.
     """
 
@@ -72,7 +78,7 @@ class Lease:
             str(metadata[_WORKER]),
             str(metadata[_MACHINE]),
             str(metadata[_PROCESS]),
-            float(metadata[_EXPIRES]),
+            _seconds(metadata[_EXPIRES]),
         )
 
 
@@ -91,8 +97,13 @@ class Worker:
     @classmethod
     def of_folder(cls, folder: Path, lease_seconds: float = LEASE_SECONDS) -> Worker:
         """The worker whose run folder this is: one folder on one machine serves one worker."""
-        digest = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:12]
+        digest = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:12]
         return cls(f"{platform.node()[: MAX_WORKER_NAME - 13]}:{digest}", lease_seconds)
+
+    def renamed(self) -> Worker:
+        """The same under a name that only this process has."""
+        digest = hashlib.sha256(this_process().encode()).hexdigest()[:12]
+        return Worker(f"{self.name[: MAX_WORKER_NAME - 13]}:{digest}", self.lease_seconds)
 
     def lease(self) -> Lease:
         """A lease from now on."""
@@ -103,11 +114,17 @@ class Worker:
 
         Without a lease it is of a program that knows none, and free to be taken up.
         """
-        if lease is None or lease.worker == self.name:
+        if lease is None:
             return Standing.MINE
-        if lease.expires < time.time() or _is_gone(lease.process):
-            return Standing.ABANDONED
-        return Standing.ALIVE
+        mine = lease.worker == self.name
+        if mine and lease.process == this_process():
+            return Standing.MINE
+        if is_gone(lease.process):
+            return Standing.MINE if mine else Standing.ABANDONED
+        if lease.expires >= time.time():
+            return Standing.ALIVE
+        # One that sleeps must not find its suggestion as it left it: it is given up for a new one.
+        return Standing.MINE if mine and not is_of_here(lease.process) else Standing.ABANDONED
 
 
 class LeaseKeeper:
@@ -152,33 +169,10 @@ class LeaseKeeper:
                 logger.debug("The lease of suggestion %s was not renewed: %r", held, error)
 
 
-def this_process() -> str:
-    """This process, as another one on the same machine can look it up."""
-    return f"{_process_ids_of()}:{os.getpid()}"
-
-
-def _process_ids_of() -> str:
-    """Where the process ids of this process count: one boot of one machine, one container."""
-    parts = [platform.node()]
+def _seconds(value: Any) -> float:
+    """A time in a suggestion's metadata, which any program may write; nonsense has run out."""
     try:
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    except OSError:  # no Linux: the host's name has to do
-        pass
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
-
-
-def _is_gone(process: str) -> bool:
-    """Whether a process of this very machine has ended; unknown ones count as running."""
-    where, _, pid = process.partition(":")
-    if where != _process_ids_of() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-        # One that has ended and that its parent has not noticed is listed as a zombie.
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] == "Z"
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return seconds if math.isfinite(seconds) else 0.0

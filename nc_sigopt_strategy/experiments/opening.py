@@ -16,7 +16,7 @@ from nc_sigopt_strategy.errors import ExperimentError, ServerError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.documents import plain_metadata
 from nc_sigopt_strategy.experiments.experiment import Experiment
-from nc_sigopt_strategy.experiments.lease import Worker
+from nc_sigopt_strategy.experiments.lease import Lease, Standing, Worker
 from nc_sigopt_strategy.experiments.mirrored import MirroredExperiment
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
 from nc_sigopt_strategy.results.metric_names import ACCURACY, LATENCY
@@ -95,6 +95,31 @@ def join_experiment(
         ensure_project(local, copy.document.project)
     own = _linked(local, _link(server, copy.id, worker), copy, worker)
     return MirroredExperiment(own, copy, server_suggests=server_suggests, clock=clock)
+
+
+def twin_at_work(connections: Connections, experiment_id: str, worker: Worker) -> Lease | None:
+    """What another process holds that works on an experiment under a worker's name.
+
+    One that is between two suggestions is not seen. Then both keep the name, and each leaves alone
+    what the other measures all the same.
+
+    Args:
+        connections: As for ``create_experiment``.
+        experiment_id: As for ``join_experiment``.
+        worker: Who is about to join.
+
+    Raises:
+        ExperimentError: There is none of that id.
+    """
+    experiment = join_on(connections.remote or connections.local, experiment_id, worker)
+    try:
+        held = [suggestion.lease for suggestion in experiment.open_suggestions()]
+    except SigOptException:  # whoever joins says what is wrong, or waits until it is mended
+        return None
+    for lease in filter(None, held):
+        if lease.worker == worker.name and worker.standing(lease) is Standing.ALIVE:
+            return lease
+    return None
 
 
 def create_on(

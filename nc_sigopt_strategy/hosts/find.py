@@ -32,7 +32,8 @@ from nc_sigopt_strategy.hosts.model_kind import (
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.host import Host
 
-ONNXRUNTIME, OPENVINO, INC, INC3, AUTO = "onnxruntime", "openvino", "inc", "inc3", "auto"
+ONNXRUNTIME, OPENVINO, TORCH_HOST = "onnxruntime", "openvino", "torch"
+INC, INC3, AUTO = "inc", "inc3", "auto"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,14 @@ _KNOWN = (
         "nc_sigopt_strategy.hosts.openvino.openvino_host:OpenVinoHost",
     ),
     KnownHost(
+        TORCH_HOST,
+        "PyTorch",
+        (TORCH,),
+        ("torch", "torchao"),
+        "torch",
+        "nc_sigopt_strategy.hosts.torch.torch_host:TorchHost",
+    ),
+    KnownHost(
         INC,
         "Neural Compressor",
         (FROZEN, SAVED_MODEL, KERAS, ONNX),
@@ -123,7 +132,7 @@ _KNOWN = (
 _DEFAULTS = {
     ONNX: (ONNXRUNTIME,),
     IR: (OPENVINO,),
-    TORCH: (OPENVINO,),
+    TORCH: (OPENVINO, TORCH_HOST),
     FROZEN: (INC, INC3),
     SAVED_MODEL: (INC, INC3),
     KERAS: (INC, INC3),
@@ -212,7 +221,7 @@ def open_host(name: str, given: Given, settings: Settings) -> Host:
     """A host of a given model; for the hosts that take a ``Given``.
 
     Args:
-        name: ``onnxruntime``, ``openvino`` or ``inc3``; INC's ``fit`` makes its own.
+        name: ``onnxruntime``, ``openvino``, ``torch`` or ``inc3``; INC's ``fit`` makes its own.
         given: What the user hands over.
         settings: What the user chose.
 

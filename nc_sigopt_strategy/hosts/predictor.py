@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from nc_sigopt_strategy.errors import ModelError, needed
 
 # Gets the inputs of one batch, gives the outputs in the model's own order.
 Predictor = Callable[[Any], list[Array]]
+# What eval_fn gets of PyTorch, and modules of the user's own.
+_OF_TORCH = ("nc_sigopt_strategy.backends.torch_compiled.", "torch.nn.modules.module.")
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ def predictor(model: Any) -> Predictor:
 
     Args:
         model: What ``eval_fn`` gets or ``TuningResult.model`` is: an ``onnx.ModelProto``, an
-            ``openvino.CompiledModel`` or ``openvino.Model``, a ``tf.Graph``; or a path of an ONNX
-            model or of OpenVINO's IR.
+            ``openvino.CompiledModel`` or ``openvino.Model``, a ``tf.Graph``, a compiled PyTorch
+            model; or a path of an ONNX model, of OpenVINO's IR or of a ``.pt2`` program.
 
     Returns:
         It takes the inputs of a batch, as the dataloader yields them: one array for a model with
@@ -92,10 +94,12 @@ def _opened(model: Any) -> ModelSession:
         return _OpenVinoSession(model)
     if any(name.startswith("tensorflow.") and name.endswith(".Graph") for name in names):
         return _opened_graph(model)
+    if any(name.startswith(_OF_TORCH) for name in names):
+        return _TorchSession(model)
     raise ModelError(
         f"A {type(model).__name__} is no model that predictor can call.",
-        "Give what eval_fn gets: an onnx.ModelProto, an openvino.CompiledModel or a tf.Graph; or "
-        "the path of an .onnx or .xml file.",
+        "Give what eval_fn gets: an onnx.ModelProto, an openvino.CompiledModel, a tf.Graph or a "
+        "compiled PyTorch model; or the path of an .onnx, .xml or .pt2 file.",
     )
 
 
@@ -107,6 +111,12 @@ def _opened_file(path: Path) -> ModelSession:
         from nc_sigopt_strategy.backends.openvino_core import the_core
 
         return _OpenVinoSession(the_core().read_model(str(path)))
+    if path.suffix.lower() == ".pt2":
+        needed("torch", "nc_sigopt_strategy[torch]", what="A program of torch.export")
+        needed("torchao", "nc_sigopt_strategy[torch]", what="A program of torch.export")
+        from nc_sigopt_strategy.backends.torch_files import load_program
+
+        return _TorchSession(load_program(path))
     needed("onnxruntime", "nc_sigopt_strategy[onnxruntime]", what="An ONNX model")
     from nc_sigopt_strategy.backends.onnxruntime import open_onnx_model, session_options
 
@@ -161,3 +171,27 @@ class _OpenVinoSession:
     def close(self) -> None:
         """See ``ModelSession``."""
         del self._request
+
+
+class _TorchSession:
+    """A module or compiled model, called by position or by name."""
+
+    def __init__(self, model: Any) -> None:
+        self._model: Any = model
+
+    def run(self, inputs: Any) -> list[Array]:
+        """See ``ModelSession``."""
+        import torch
+
+        from nc_sigopt_strategy.backends.torch_model import arrays_of, as_tensor
+
+        with torch.no_grad():
+            if isinstance(inputs, Mapping):
+                named = {name: as_tensor(value) for name, value in inputs.items()}
+                return arrays_of(self._model(**named))
+            parts = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+            return arrays_of(self._model(*(as_tensor(part) for part in parts)))
+
+    def close(self) -> None:
+        """See ``ModelSession``."""
+        self._model = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.errors import SettingsError
+from nc_sigopt_strategy.files import parse_json
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def parsed_settings(pairs: Sequence[str]) -> dict[str, Any]:
         if key in settings:
             raise SettingsError(f"--set gives {key} twice.", "Leave one of the two out.")
         try:
-            settings[key] = json.loads(text)
+            settings[key] = parse_json(text)
         except ValueError:
             settings[key] = text
     return settings

@@ -13,6 +13,7 @@ from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Array, Backend, ModelSession
 from nc_sigopt_strategy.errors import DataError, TrialError, in_one_line
+from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.measurement.comparison import (
     FP32,
     MOST_SECONDS,
@@ -33,6 +34,8 @@ from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import BatchLatency
 
 FINALIST_ROUNDS = 40
+# Inputs that tell the noise of a probe well enough: the ops' own differ by decades.
+PROBE_INPUTS = 20
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,22 @@ class Meter:
             if session is not None:
                 session.close()
         return self._as_measurement(estimate, noise)
+
+    def noise_on_few(self, model: Any) -> float | None:
+        """Output noise by the first batches, as many as have ``PROBE_INPUTS`` inputs.
+
+        Raises:
+            TrialError: The outputs are not finite.
+        """
+        count, inputs = 0, 0
+        while count < len(self._batches) and inputs < PROBE_INPUTS:
+            inputs += batch_length(self._batches[count])
+            count += 1
+        session = self._backend.open(model)
+        try:
+            return self._noise(session, count)
+        finally:
+            session.close()
 
     def compare(
         self,
@@ -306,10 +325,10 @@ class Meter:
             raise TrialError("There is no batch to time a model on.")
         return self._timed
 
-    def _noise(self, session: ModelSession) -> float | None:
-        outputs = [session.run(batch) for batch in self._batches]
+    def _noise(self, session: ModelSession, batches: int | None = None) -> float | None:
+        outputs = [session.run(batch) for batch in self._batches[:batches]]
         flat = [array for batch in outputs for array in batch]
-        expected = [array for batch in self._fp32_outputs for array in batch]
+        expected = [array for batch in self._fp32_outputs[:batches] for array in batch]
         noise = output_noise(flat, expected)
         if noise is not None and not math.isfinite(noise):
             raise TrialError("The quantized model's outputs hold NaN or infinite values.")

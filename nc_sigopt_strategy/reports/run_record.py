@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.errors import ReportError
+from nc_sigopt_strategy.files import read_json
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.run_facts import RunFacts, read_facts
 from nc_sigopt_strategy.results.run_files import (
@@ -125,7 +125,7 @@ def run_record(folder: Path, outcome: Outcome, trials: Sequence[TrialRecord]) ->
 def _command_of(folder: Path) -> str:
     for place in (folder, folder.parent):
         try:
-            raw: Any = json.loads((place / COMMAND_FILE).read_text(encoding="utf-8"))
+            raw: Any = read_json(place / COMMAND_FILE)
             return str(raw["command"])
         except (OSError, ValueError, TypeError, KeyError):
             continue

@@ -102,8 +102,8 @@ class Outcome:
     Attributes:
         strategy: INC strategy name.
         model: What the user calls the model: its file's name without the suffix, where it has one.
-        runtime: Name of the backend that ran the models: ``onnxruntime``, ``openvino`` or
-            ``tensorflow``.
+        runtime: Name of the backend that ran the models: ``onnxruntime``, ``openvino``, ``torch``
+            or ``tensorflow``.
         found: Whether some trial met the accuracy bound; with the goal "pareto" whether there is
             a front.
         stop_reason: Why it ended, as a sentence.

@@ -16,12 +16,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.errors import SettingsError
+from nc_sigopt_strategy.files import make_private, read_json, write_whole
+from nc_sigopt_strategy.results.process import Holder
 from nc_sigopt_strategy.results.run_files import OUTCOME_FILE
 from nc_sigopt_strategy.version import __version__
 
 FACTS_FILE = "run.json"
-_RUNNING_FILE = ".running"
+_RUNNING_FILE, _RUNNER_FILE = ".running", ".running_by"
 SCHEMA_VERSION = 1
 RUNNING, ENDED, DIED = "running", "ended", "died"
 # What decides how a model is quantized and how fast it runs.
@@ -33,6 +35,8 @@ _PACKAGES = (
     "onnxruntime",
     "openvino",
     "nncf",
+    "torch",
+    "torchao",
     "numpy",
 )
 
@@ -96,7 +100,7 @@ class RunFacts:
 def read_facts(folder: Path) -> RunFacts | None:
     """What ``run.json`` of a folder says; ``None`` if there is none that can be read."""
     try:
-        raw = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+        raw = read_json(folder / FACTS_FILE)
         known = {f.name for f in dataclasses.fields(RunFacts)}
         return RunFacts(**{key: value for key, value in raw.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError):
@@ -104,24 +108,56 @@ def read_facts(folder: Path) -> RunFacts | None:
 
 
 @contextlib.contextmanager
-def marked_as_running(folder: Path) -> Iterator[None]:
-    """Inside, the run of a folder counts as running; a process that dies lets go of the mark."""
+def marked_as_running(folder: Path, name: str = "") -> Iterator[None]:
+    """Inside, the run of a folder counts as running; a process that dies lets go of the mark.
+
+    Args:
+        folder: Run folder; made if it is not there.
+        name: What its worker is called.
+
+    Raises:
+        SettingsError: Another run is going on in it.
+    """
     mark = folder / _RUNNING_FILE
     lock = FileLock(mark)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         lock.acquire(timeout=0)
-    except (OSError, Timeout, NotImplementedError):
-        # Another worker's run is in the same folder, or its disk knows no locks.
+    except Timeout:
+        raise _in_use(folder) from None
+    except (OSError, NotImplementedError):
+        # Its disk knows no locks.
         yield
         return
+    Holder.now(name).write(folder / _RUNNER_FILE)
     try:
         yield
     finally:
         # In this order: who looks in between takes the run for ended, not for dead.
-        with contextlib.suppress(OSError):
-            mark.unlink(missing_ok=True)
+        for file in (folder / _RUNNER_FILE, mark):
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
         lock.release()
+
+
+def refuse_if_running(folder: Path) -> None:
+    """Two runs in one folder would have one name and one best model.
+
+    Raises:
+        SettingsError: A run is going on in this folder.
+    """
+    mark = folder / _RUNNING_FILE
+    if mark.exists() and _is_held(mark):
+        raise _in_use(folder)
+
+
+def _in_use(folder: Path) -> SettingsError:
+    holder = Holder.read(folder / _RUNNER_FILE)
+    who = "another run" if holder is None else f"the run of {holder}"
+    return SettingsError(
+        f"The folder {folder} is in use by {who}.",
+        "Wait for its end, or give this run an output_dir of its own.",
+    )
 
 
 def state_of(folder: Path) -> str:

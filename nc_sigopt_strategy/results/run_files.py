@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import parse_json, read_json, write_whole
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
@@ -91,7 +91,7 @@ def write_recipe(recipe: Mapping[str, Any], folder: Path) -> Path:
 
 def read_outcome(folder: Path) -> Outcome:
     """Read ``outcome.json`` of a run folder."""
-    return Outcome.from_json(json.loads((folder / OUTCOME_FILE).read_text(encoding="utf-8")))
+    return Outcome.from_json(read_json(folder / OUTCOME_FILE))
 
 
 def write_trials(trials: Iterable[TrialRecord], folder: Path) -> Path:
@@ -103,4 +103,4 @@ def write_trials(trials: Iterable[TrialRecord], folder: Path) -> Path:
 def read_trials(folder: Path) -> list[TrialRecord]:
     """Read ``trials.jsonl`` of a run folder, in file order."""
     text = (folder / TRIALS_FILE).read_text(encoding="utf-8")
-    return [TrialRecord.from_json(json.loads(line)) for line in text.splitlines() if line]
+    return [TrialRecord.from_json(parse_json(line)) for line in text.splitlines() if line]

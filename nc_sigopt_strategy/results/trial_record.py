@@ -42,8 +42,8 @@ class TrialRecord:
         failure: Why a failed trial failed.
         duplicate_of: Number of the trial whose graph or assignments were the same.
         phase_seconds: Wall seconds by phase: wait (for other workers of the machine), suggest,
-            quantize, evaluate, stored_metrics (the user's function, if there is one), latency
-            (output noise included), observe.
+            quantize, compile (where that is told apart), evaluate, stored_metrics (the user's
+            function, if there is one), latency (output noise included), observe.
         started_seconds: Seconds from the start of the run to the start of the trial.
         ended_seconds: Seconds from the start of the run to its observation.
         suggestion_id: SigOpt's id of the suggestion.

@@ -13,10 +13,12 @@ from typing import Any
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.settings.choices import (
     ACTIVATION_TYPES,
+    AUTO,
     CALIBRATIONS,
     FINISHINGS,
     GOALS,
     MAX_WORKER_NAME,
+    OFF,
     PRESETS,
     SAMPLERS,
     SUGGESTIONS,
@@ -154,6 +156,14 @@ def _odds(key: str, value: object) -> float | None:
     return float(value)
 
 
+def _probing(key: str, value: object) -> str | float | None:
+    if value is None or (isinstance(value, str) and value in (AUTO, OFF)):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise _wrong(key, f"'{AUTO}', '{OFF}' or a number of seconds above 0", value)
+    return float(value)
+
+
 def _flag(key: str, value: object) -> bool | None:
     if value is not None and not isinstance(value, bool):
         raise _wrong(key, "True or False", value)
@@ -252,6 +262,7 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "max_parameters": _whole(1),
     "stop_at_first": _flag,
     "patience": _whole(0),
+    "probing": _probing,
     "trial_timeout_seconds": _seconds,
     "calibration": _one_of(*CALIBRATIONS),
     "calibration_cache": _path,

@@ -25,5 +25,7 @@ MAX_WORKER_NAME = 64
 # With what probability the returned model keeps the bound on other data, by default: as likely as
 # not, so that no model wins by the luck of its images.
 EVEN_ODDS = 0.5
+# Whether single ops are looked at before the sampler is asked; or for how many seconds.
+AUTO, OFF = "auto", "off"
 # Suggestions in a row that nothing is expected of, after which a run ends.
 DEFAULT_PATIENCE = 10

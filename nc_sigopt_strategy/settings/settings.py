@@ -15,6 +15,7 @@ from nc_sigopt_strategy.settings.address import Address
 from nc_sigopt_strategy.settings.checks import CHECKS
 from nc_sigopt_strategy.settings.choices import (
     ACTIVATION_TYPES,
+    AUTO,
     CONSTRAINT,
     DEFAULT_EXPERIMENT_NAME,
     DEFAULT_PROJECT_ID,
@@ -90,6 +91,8 @@ class Settings:
         patience: Stop when a model was found and for so many suggestions in a row nothing was
             expected of another trial; 0: never. Default: ``DEFAULT_PATIENCE`` with the sampler
             ``quantization``, never with others, where it counts trials that were not faster.
+        probing: Whether single ops are looked at, without evaluating, before the sampler is asked:
+            ``auto``, where that saves more than it costs; ``off``; or for so many seconds.
         trial_timeout_seconds: A trial that takes longer is a failed one. Checked between its
             phases, because native code cannot be interrupted. 0: no limit.
         calibration: ``fitted`` calibrates once, feeds every trial and, for TensorFlow models,
@@ -149,6 +152,7 @@ class Settings:
     max_parameters: int | None = None
     stop_at_first: bool = False
     patience: int | None = None
+    probing: str | float = AUTO
     trial_timeout_seconds: float = 0.0
     calibration: str = FITTED
     calibration_cache: Path | None = None

@@ -12,7 +12,7 @@ from nc_sigopt_strategy.errors import DataError, in_one_line
 # How a column is called where its plain name could mean something else.
 _PARAMETER = ("{0}", "parameter.{0}", "assignments.{0}", "parameter-{0}")
 _VALUE = ("{0}", "metric.{0}", "values.{0}", "value-{0}")
-_STDDEV = ("{0}.stddev", "metric.{0}.stddev", "value_stddev-{0}", "{0}_stddev")
+_STDDEV = ("{0}.stddev", "stddev.{0}", "metric.{0}.stddev", "value_stddev-{0}", "{0}_stddev")
 _METADATA = ("metadata.", "metadata-")
 _FAILED = "failed"
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
@@ -22,7 +22,7 @@ def read_observations(path: Path, experiment: Mapping[str, Any]) -> list[dict[st
     """The observations of a CSV file, in the order of its rows.
 
     A parameter is the column of its name, or ``parameter.<name>``; a metric the column of its
-    name, or ``metric.<name>``, its standard deviation ``<name>.stddev``. ``failed`` and
+    name, or ``metric.<name>``, its standard deviation ``stddev.<name>``. ``failed`` and
     ``metadata.<key>`` may be there; other columns are passed over.
 
     Args:

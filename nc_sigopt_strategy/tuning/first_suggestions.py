@@ -21,7 +21,7 @@ Suggestion = tuple[str, Assignments]
 
 
 class InitialSuggestions:
-    """Which configuration comes next, as a function of what was observed and of nothing else.
+    """Which configuration comes next, as a function of what was observed and probed.
 
     So a run that is continued by another process goes on where it was.
 
@@ -32,6 +32,9 @@ class InitialSuggestions:
             accurate models count as well.
         native_float: See ``Backend``. That model costs a user nothing, so it is tried even where
             the default meets the bound.
+        probed: As the attribute, to begin with.
+
+    Attributes:
         probed: Whether the noise of single ops and the latencies of the types are known already.
     """
 
@@ -46,7 +49,7 @@ class InitialSuggestions:
     ) -> None:
         self._default = dict(default)
         self._whole_front = whole_front
-        self._probed = probed
+        self.probed = probed
         self._ops = [p for p in parameters if p.ops]
         self._runs_in_bf16 = native_float == "bf16" and any("bf16" in p.values for p in self._ops)
 
@@ -67,11 +70,11 @@ class InitialSuggestions:
 
     def _plan(self) -> Iterator[tuple[bool, Suggestion]]:
         yield False, ("default int8", dict(self._default))
-        if not self._probed:
+        if not self.probed:
             yield False, self._precise("last layers", self._ops[-LAST_LAYERS:], _bf16)
         if self._runs_in_bf16:
             yield False, self._precise("all ops", self._ops, _bf16)
-        if self._probed and not self._whole_front:
+        if self.probed and not self._whole_front:
             return
         yield True, self._precise("all ops", self._ops, _fp32)
         yield True, self._precise("all ops", self._ops, _bf16)

@@ -31,10 +31,13 @@ class Evaluation:
         accuracy: What the user's evaluation returned: a number, or one per metric; a ``PerInput``
             where it speaks of single inputs.
         duration_seconds: How long the evaluation took, by the host's own account.
+        compile_seconds: How long it took before to make the model ready to run, where that is
+            worth telling: a phase of its own.
     """
 
     accuracy: Any
     duration_seconds: float
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

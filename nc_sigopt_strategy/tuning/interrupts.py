@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from nc_sigopt_strategy.tuning.ending_signals import NUMBERS, HandlesEndingSignals, is_handled
+
 INTERRUPTED = "Interrupted."
 
 
-class InterruptWatch:
+class InterruptWatch(HandlesEndingSignals):
     """Notes whether an interrupt came before the time budget was spent.
 
     Neural Compressor's timer ends a run by simulating Ctrl-C, ``fit`` swallows either, and nothing
     in the signal tells which it was. But the timer never fires early, so an early interrupt is a
-    person's. Use it as a context manager; outside the main thread, where Python delivers no
-    signals, it changes nothing.
+    person's. Within ``EndingSignals`` it notes SIGTERM and SIGHUP too, which are always a person's
+    or a program's that speaks for one. Use it as a context manager; outside the main thread, where
+    Python delivers no signals, it changes nothing.
 
     Args:
         timeout_seconds: Neural Compressor's budget; 0 when there is none.
@@ -36,11 +39,13 @@ class InterruptWatch:
         self._timeout_seconds = timeout_seconds
         self._started = 0.0
         self._holding = False
-        self._before: Any = None
+        self._held_back: tuple[int, FrameType | None] | None = None
+        self._before: dict[int, Any] = {}
+        self._in_main_thread = threading.current_thread() is threading.main_thread()
         # A process that ignores Ctrl-C (nohup, a background job) goes on ignoring it.
-        self._watching = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None)
+        self._watching = self._in_main_thread and signal.getsignal(signal.SIGINT) not in (
+            signal.SIG_IGN,
+            None,
         )
 
     def check(self) -> None:
@@ -57,18 +62,24 @@ class InterruptWatch:
             yield
         finally:
             self._holding = False
+        held_back, self._held_back = self._held_back, None
+        if held_back is not None:
+            self._note_end(*held_back)
         if self.fired and not fired_before:
             raise KeyboardInterrupt
 
     def __enter__(self) -> InterruptWatch:
         self._started = time.monotonic()
         if self._watching:
-            self._before = signal.signal(signal.SIGINT, self._note)
+            self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._note)
+        for number in NUMBERS if self._in_main_thread else ():
+            if is_handled(number):
+                self._before[number] = signal.signal(number, self._note_end)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._watching:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.fired = True
@@ -77,5 +88,17 @@ class InterruptWatch:
             self.by_person = True
         if self._holding:
             return
-        handle = self._before if callable(self._before) else signal.default_int_handler
+        before = self._before[signal.SIGINT]
+        handle = before if callable(before) else signal.default_int_handler
         handle(number, frame)
+
+    def _note_end(self, number: int, frame: FrameType | None) -> None:
+        if self._holding:
+            self._held_back = (number, frame)
+            return
+        try:
+            self._before[number](number, frame)
+        except BaseException:
+            # Only what is raised ends the run: a user's own handler may mean something else.
+            self.fired = self.by_person = True
+            raise

@@ -15,6 +15,7 @@ from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.results.run_facts import marked_as_running
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.ending import Ended, end
+from nc_sigopt_strategy.tuning.ending_signals import EndingSignals
 from nc_sigopt_strategy.tuning.failures import show_users_code
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 from nc_sigopt_strategy.tuning.preparation import Preparation
@@ -28,7 +29,7 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
     """Spend a budget on the search for the fastest model that meets the accuracy bound.
 
     Whatever ends the run early, Ctrl-C included, ends it in order: what is known by then is
-    decided on and written.
+    decided on and written. After SIGTERM or SIGHUP the process ends then; see ``EndingSignals``.
 
     Args:
         preparation: What is tuned, how, and where the work is recorded; see ``prepare``.
@@ -36,10 +37,17 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
 
     Returns:
         The outcome, and the model that it names; no model if none met the bound.
+
+    Raises:
+        SettingsError: Another run is going on in the folder.
+        SystemExit: After SIGTERM or SIGHUP, once everything is written.
     """
     host, run, stopped = preparation.host, None, None
     with contextlib.ExitStack() as stack:
-        stack.enter_context(marked_as_running(preparation.folder))
+        stack.enter_context(EndingSignals())
+        stack.enter_context(
+            marked_as_running(preparation.folder, preparation.workplace.worker.name)
+        )
         progress = stack.enter_context(_progress(preparation, budget))
         interrupts = stack.enter_context(InterruptWatch())
         try:

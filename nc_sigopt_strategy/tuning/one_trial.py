@@ -120,7 +120,10 @@ class OneTrial:
             TrialError: The accuracy is not finite, timing failed or took too long.
         """
         start, history = self._tools.start, self._tools.history
-        self.phase("evaluate", self._elapsed - self._evaluation_began)
+        if evaluation.compile_seconds:
+            self.phase("compile", evaluation.compile_seconds)
+        evaluating = self._elapsed - self._evaluation_began
+        self.phase("evaluate", max(0.0, evaluating - evaluation.compile_seconds))
         metrics = self._stored_metrics(model)
         bound = start.baseline.bound
         scalar = bound.scalar(evaluation.accuracy)

@@ -14,6 +14,7 @@ from pathlib import Path
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import Identity, Measuring
 from nc_sigopt_strategy.measurement.stored_metrics import StoredMetrics
+from nc_sigopt_strategy.results.run_facts import refuse_if_running
 from nc_sigopt_strategy.settings.choices import ACTIVATION_TYPES, FINISHED, FITTED
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.search_space import SearchSpace, SpaceRequest, build_search_space
@@ -64,13 +65,15 @@ def prepare(host: Host, settings: Settings, *, folder: Path, seed: int) -> Prepa
         seed: Of sampler and measurement order.
 
     Raises:
-        SettingsError: Settings contradict each other or the model.
+        SettingsError: Settings contradict each other or the model, or another run is going on in
+            the folder.
         StoreError: The local store cannot be used.
         ServerError: The server cannot be reached, refuses the token or answers nonsense.
         ExperimentError: There is no experiment of that id, or it was begun with something else.
         DataError: The user's data cannot be used.
     """
     folder = folder.absolute()
+    refuse_if_running(folder)
     metrics = StoredMetrics(settings.stored_metrics_func, lambda: host.users_model(host.fp32))
     workplace = Workplace(settings, folder, seed)
     prepared = Preparation(host, settings, folder, seed, metrics, workplace)

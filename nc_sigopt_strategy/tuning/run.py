@@ -24,6 +24,7 @@ from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 from nc_sigopt_strategy.tuning.interrupts import INTERRUPTED, InterruptWatch
 from nc_sigopt_strategy.tuning.one_trial import OneTrial, Tools
 from nc_sigopt_strategy.tuning.patience import Patience
+from nc_sigopt_strategy.tuning.probing import Prober, ProbingTools
 from nc_sigopt_strategy.tuning.run_folder import announce
 from nc_sigopt_strategy.tuning.start import Start
 from nc_sigopt_strategy.tuning.trial_source import TrialSource
@@ -78,11 +79,13 @@ class Run:
         self.stop_reason = ""
         self.history = TrialHistory(self.space.default, start.experiment.trials())
         self.models = KeptModels(preparation.host.backend, preparation.folder)
+        self._prober = Prober(ProbingTools(start, self.history, budget, progress, interrupts))
         self.expectation = Expectation(
             self.history,
             self.space.parameters,
             lambda: start.experiment.read_record().op_graph,
             start.baseline.bound,
+            self._prober.found,
         )
         self.decision = self._decision()
         self._patience = Patience(settings, self.history, self.expectation, self._is_satisfied)
@@ -225,6 +228,8 @@ class Run:
                 self._interrupts.check()
                 time.sleep(_POLL_SECONDS)
                 continue
+            self._prober.probe_if_worth()
+            self._first.probed = self._prober.has_told_enough()
             first = not self.start.reference.is_fixed
             suggestion = self._source.open_next(self.budget.max_trials, first=first)
             if suggestion is None:

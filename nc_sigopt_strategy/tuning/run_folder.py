@@ -9,7 +9,7 @@ from pathlib import Path
 from nc_sigopt_strategy.backends.backend import Backend
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.lease import Worker
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import make_private, write_whole
 from nc_sigopt_strategy.results.run_files import RECIPE_FILE
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.settings.choices import PARETO
@@ -30,7 +30,7 @@ def prepare_run_folder(folder: Path, backend: Backend, *, new: bool) -> None:
         backend: Of the models.
         new: Whether the experiment is begun and not continued.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     if new:
         # A winner of an earlier experiment must not be taken for one of this.
         for stale in (*folder.glob(f"{BEST_MODEL}.*"), folder / RECIPE_FILE):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,10 +11,16 @@ from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import refuse_changes
 from nc_sigopt_strategy.experiments.lease import Worker
-from nc_sigopt_strategy.experiments.opening import create_experiment, join_experiment
+from nc_sigopt_strategy.experiments.opening import (
+    create_experiment,
+    join_experiment,
+    twin_at_work,
+)
 from nc_sigopt_strategy.settings.choices import SERVER
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.machine_lock import MachineLock
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 
 class Workplace:
@@ -26,7 +33,7 @@ class Workplace:
 
     Attributes:
         connections: To the local store, and to a server if there is a token.
-        worker: Who this is.
+        worker: Who this is; renamed where another process is at work under its name.
         machine: Keeps the workers of this machine apart.
 
     Raises:
@@ -58,11 +65,23 @@ class Workplace:
         known = self._settings.sigopt_experiment_id
         if known is None:
             return None
+        twin = twin_at_work(self.connections, known, self.worker)
+        if twin is not None:
+            logger.warning(
+                "Another process works on experiment %s under the name %s, on %s; this one is "
+                "called %s. Give each worker a name and a run folder of its own.",
+                known,
+                self.worker.name,
+                twin.machine,
+                self.worker.renamed().name,
+            )
+            self.worker = self.worker.renamed()
         experiment = join_experiment(
             self.connections, known, self.worker, server_suggests=self._server_suggests
         )
         refuse_changes(experiment, identity)
-        experiment.share_among(self._settings.parallel_bandwidth)
+        workers = self._settings.parallel_bandwidth
+        experiment.share_among(workers if twin is None else max(2, workers))
         self.machine = self._machine(shared=experiment.is_shared)
         return experiment
 
@@ -83,4 +102,8 @@ class Workplace:
 
     def _machine(self, *, shared: bool) -> MachineLock:
         wanted = self._settings.one_trial_per_machine
-        return MachineLock(shared if wanted is None else wanted)
+        return MachineLock(
+            shared if wanted is None else wanted,
+            name=self.worker.name,
+            lease_seconds=self._settings.lease_seconds,
+        )

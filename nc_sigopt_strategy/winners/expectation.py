@@ -11,6 +11,7 @@ from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.results.trial_history import TrialHistory, measured_latency
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.sampling.conventions import Reading
+from nc_sigopt_strategy.sampling.probes import Probe
 from nc_sigopt_strategy.sampling.quantization.outlook import Bounded, Outlook
 from nc_sigopt_strategy.space.search_space import Parameter
 from nc_sigopt_strategy.winners.bound_odds import BoundOdds, Odds
@@ -29,6 +30,7 @@ class Expectation:
         parameters: Of the search space.
         op_graph: See ``parameter_graph``; asked for once, when it is needed first.
         bound: The accuracy bound.
+        probes: What probes have found so far.
     """
 
     def __init__(
@@ -37,9 +39,11 @@ class Expectation:
         parameters: Sequence[Parameter],
         op_graph: Callable[[], Mapping[str, Any] | None],
         bound: AccuracyBound,
+        probes: Callable[[], Sequence[Probe]] = tuple,
     ) -> None:
         self._history = history
         self._values = {p.name: p.values for p in parameters}
+        self._probes = probes
         self._op_graph = functools.lru_cache(maxsize=1)(op_graph)
         self._bounded = Bounded(bound.target, bound.maximize, bound.baseline_scalar)
         self._known = -1
@@ -122,7 +126,9 @@ class Expectation:
             if record.state is TrialState.FAILED and not record.interrupted
         ]
         readings = [(record.assignments, _reading(record)) for record in measured]
-        return Outlook(self._values, self._op_graph(), readings, failed, self._bounded)
+        return Outlook(
+            self._values, self._op_graph(), readings, failed, self._bounded, self._probes()
+        )
 
 
 def _reading(record: TrialRecord) -> Reading:

@@ -385,3 +385,30 @@ def test_a_missing_file(tmp_path: Path) -> None:
 )
 def test_equality_meets_the_bound(criterion: CriterionConfig, accuracy: float, met: bool) -> None:
     assert criterion.met(accuracy, 0.9) is met
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("a: " + "[" * 5000 + "]" * 5000, "nested too deep", id="5,000 levels"),
+        pytest.param("a: " + "[" * 60 + "]" * 60, "40 levels", id="60 levels"),
+        pytest.param("a: " + "9" * 5000, "5000 digits", id="5,000 digits"),
+        pytest.param("a: 2020-13-45", "month", id="a 13th month"),
+        pytest.param(
+            "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(
+                f"{key}: &{key} [{', '.join([f'*{last}'] * 10)}]\n"
+                for last, key in zip("abcdefgh", "bcdefghi", strict=True)
+            ),
+            "100000 values",
+            id="a billion values by aliases",
+        ),
+    ],
+)
+def test_a_file_that_is_meant_to_break_the_reader(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigFileError, match=says) as refused:
+        read_config(path)
+    assert str(path) in str(refused.value)
+    assert len(str(refused.value)) < 500

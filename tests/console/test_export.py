@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from click.testing import CliRunner
 
 from nc_sigopt_strategy.cli.main import cli
 from nc_sigopt_strategy.cli.shared import WRONG_USE
-from nc_sigopt_strategy.client.connections import open_connections
+from nc_sigopt_strategy.client.connections import open_connections, open_embedded
+from nc_sigopt_strategy.console.export import _titles, observation_rows, write_rows
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.experiments.opening import create_experiment
@@ -81,12 +83,12 @@ def test_csv_has_a_row_per_observation(store: tuple[str, str], tmp_path: Path) -
     with path.open() as stream:
         measured, failed = csv.DictReader(stream)
     assert measured[f"op:{OP}"] == "int8"
-    assert float(measured["latency"]) == 0.0125
-    assert float(measured["latency.stddev"]) == 0.00025
+    assert float(measured["metric.latency"]) == 0.0125
+    assert float(measured["stddev.latency"]) == 0.00025
     assert measured["failed"] == "False"
     assert failed["failed"] == "True"
     assert failed["metadata.failure"] == "no kernel, sorry"
-    assert failed["latency"] == ""
+    assert failed["metric.latency"] == ""
 
 
 def test_parquet_keeps_numbers_as_numbers(store: tuple[str, str], tmp_path: Path) -> None:
@@ -96,11 +98,11 @@ def test_parquet_keeps_numbers_as_numbers(store: tuple[str, str], tmp_path: Path
     result = export(store, str(path))
     assert result.exit_code == 0, result.output
     table = parquet.read_table(path)
-    assert table.schema.metadata[b"nc_sigopt_strategy.schema_version"] == b"1"
+    assert table.schema.metadata[b"nc_sigopt_strategy.schema_version"] == b"2"
     measured, failed = table.to_pylist()
-    assert measured["accuracy"] == 0.95
+    assert measured["metric.accuracy"] == 0.95
     assert measured["observation"] < failed["observation"]
-    assert failed["accuracy"] is None
+    assert failed["metric.accuracy"] is None
     assert failed["failed"] is True
     assert sorted(p.name for p in tmp_path.iterdir() if "out" in p.name) == ["out.parquet"]
 
@@ -130,3 +132,43 @@ def test_parquet_without_its_extra(
     result = export(store, str(tmp_path / "out.parquet"))
     assert result.exit_code == WRONG_USE
     assert "nc_sigopt_strategy[export]" in result.output
+
+
+def test_names_of_different_kinds_never_share_a_column(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.sqlite3"
+    connection = open_embedded(url)
+    names = ("m", "failed", "stddev.m", "created", "metadata.note", "op:x", "metric.m")
+    made = connection.experiments().create(
+        name="=cmd|' /C calc'!A0",
+        parameters=[{"name": n, "type": "double", "bounds": {"min": 0, "max": 1}} for n in names],
+        metrics=[{"name": "m"}, {"name": "failed", "strategy": "store"}],
+    )
+    values = [{"name": "m", "value": 7.0, "value_stddev": 0.5}, {"name": "failed", "value": 9.0}]
+    connection.experiments(made.id).observations().create(
+        assignments=dict.fromkeys(names, 0.125), values=values, metadata={"note": "@SUM(A1)"}
+    )
+    (row,) = observation_rows(connection, made.id)
+    connection.impl.driver.close()
+    assert (row["metric.m"], row["stddev.m"], row["metric.failed"]) == (7.0, 0.5, 9.0)
+    assert row["failed"] is False
+    assert [row[f"parameter.{name}"] for name in names] == [0.125] * len(names)
+    assert len(row) == 4 + 3 + len(names) + 1
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-x", "@SUM(A1)", "\tx", "\rx", "＝1+1"])
+def test_text_that_looks_like_a_formula_is_text(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "out.csv"
+    write_rows([{text: text, "number": -1.5, "label": "-1e3"}], path)
+    with path.open(newline="") as stream:
+        header, cells = csv.reader(stream)
+    assert header == ["'" + text.replace("\r", "\n"), "number", "label"]
+    assert cells == [header[0], "-1.5", "-1e3"]
+
+
+def test_two_parameters_of_the_same_ops_keep_their_columns() -> None:
+    described = [{"name": name, "ops": [["conv", "conv2d"]]} for name in ("weights", "inputs")]
+    record = {"record": ExperimentRecord(search_space={"parameters": described}).to_json()}
+    connection = SimpleNamespace(
+        impl=SimpleNamespace(driver=SimpleNamespace(request=lambda *_: record))
+    )
+    assert _titles(connection, "1") == {}

@@ -83,6 +83,16 @@ def test_a_finite_space_grows_and_shrinks(driver: EmbeddedDriver) -> None:
     assert set(experiment.suggested(3, "n")) <= {1, 2}
 
 
+def test_an_observation_that_is_moved_within_counts_again(driver: EmbeddedDriver) -> None:
+    experiment = Experiment(driver, N)
+    outside = observe(experiment, 1, n=1)
+    experiment.bounds(N, low=3, high=4)
+    assert sorted(experiment.suggested(1, "n") + experiment.suggested(1, "n")) == [3, 4]
+    experiment("DELETE", "suggestions")
+    experiment("PUT", "observations", outside, assignments={"n": 3})
+    assert experiment.suggested(1, "n") == [4]
+
+
 def test_another_process_follows(storage_url: str) -> None:
     here, there = (EmbeddedDriver(storage_url, sampler="random", seed=1) for _ in range(2))
     experiment = Experiment(here, X)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from nc_sigopt_strategy.experiments.lease import Lease, LeaseKeeper, Standing, Worker, this_process
-from nc_sigopt_strategy.tuning.machine_lock import MachineLock
 
 ME = Worker("me", lease_seconds=60.0)
 
@@ -96,67 +97,45 @@ def test_the_keeper_renews_what_is_held_and_survives_failures() -> None:
     assert set(renewed) == {"7"}
 
 
-_HOLDER = """
-import sys, time
-from pathlib import Path
-from nc_sigopt_strategy.tuning.machine_lock import MachineLock
-lock = MachineLock(True, Path(sys.argv[1]))
-lock.take()
-print("held", flush=True)
-time.sleep(600)
-"""
+def test_a_second_process_of_the_same_name_leaves_the_first_ones_alone() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    here = this_process().partition(":")[0]
+    try:
+        held = _lease("me", process=f"{here}:{process.pid}")
+        assert ME.standing(held) is Standing.ALIVE
+        # In a container of its own: the same process id says nothing.
+        assert ME.standing(_lease("me", process=f"elsewhere:{os.getpid()}")) is Standing.ALIVE
+        # It sleeps: its suggestion is given up, so that it cannot observe it when it wakes up.
+        slept = dataclasses.replace(held, expires=time.time() - 1)
+        assert ME.standing(slept) is Standing.ABANDONED
+    finally:
+        process.kill()
+        process.wait()
+    assert ME.standing(held) is Standing.MINE
 
 
-def test_one_process_at_a_time_and_a_dead_one_lets_go(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-
-    class Enough(Exception):
-        pass
-
-    def check() -> None:
-        raise Enough
-
-    lock = MachineLock(True, tmp_path)
-    with pytest.raises(Enough):
-        lock.take(check)
-    process.kill()
-    process.wait()
-    assert lock.take(check) > 0
-    assert lock.take(check) == 0.0, "it is held already"
-    lock.give()
-    lock.give()
+def test_a_process_id_that_was_given_out_again_is_another_process() -> None:
+    here, pid, began = this_process().split(":")
+    assert ME.standing(_lease(process=f"{here}:{pid}:{began}")) is Standing.ALIVE
+    assert ME.standing(_lease(process=f"{here}:{pid}:{int(began) - 1}")) is Standing.ABANDONED
+    assert ME.standing(_lease(process=f"{here}:{pid}")) is Standing.ALIVE
 
 
-def test_a_lock_that_is_off_holds_nobody_up(tmp_path: Path) -> None:
-    with MachineLock(True, tmp_path).held(), MachineLock(False, tmp_path).held():
-        assert MachineLock(False, tmp_path).take() == 0.0
+@pytest.mark.parametrize("expires", ["soon", "nan", "inf", float("nan"), 10**400, [], None])
+def test_a_lease_that_says_nonsense_has_run_out(expires: object) -> None:
+    lease = Lease.from_metadata({**_lease().to_metadata(), "lease_expires": expires})
+    assert lease is not None
+    assert ME.standing(lease) is Standing.ABANDONED
 
 
-_TURNS = """
-import sys, time
-from pathlib import Path
-from nc_sigopt_strategy.tuning.machine_lock import MachineLock
-lock = MachineLock(True, Path(sys.argv[1]))
-for _ in range(10):
-    with lock.held():
-        with open(Path(sys.argv[1]) / "turns", "a") as turns:
-            turns.write(sys.argv[2])
-        time.sleep(0.05)
-"""
+@pytest.mark.parametrize("process", ["", ":", "::", "x:-1:0", "x:99999999999999999999", "x:٣"])
+def test_a_process_that_says_nonsense_counts_as_running(process: str) -> None:
+    here = this_process().partition(":")[0]
+    assert ME.standing(_lease(process=process.replace("x", here))) is Standing.ALIVE
 
 
-def test_nobody_takes_it_again_before_those_who_wait(tmp_path: Path) -> None:
-    with MachineLock(True, tmp_path).held():
-        command = [sys.executable, "-c", _TURNS, str(tmp_path)]
-        processes = [subprocess.Popen([*command, name]) for name in "ab"]
-        time.sleep(3.0)  # both have started and wait
-    for process in processes:
-        assert process.wait(60) == 0
-    turns = (tmp_path / "turns").read_text()
-    assert len(turns) == 20
-    assert "aaaa" not in turns[:15]
-    assert "bbbb" not in turns[:15]
+def test_a_new_name_fits_and_is_the_same_twice() -> None:
+    worker = Worker("w" * 64)
+    assert worker.renamed() == worker.renamed()
+    assert worker.renamed().name != worker.name
+    assert len(worker.renamed().name) <= 64

@@ -104,3 +104,19 @@ def test_prints_and_what_waits_for_them_are_left_out() -> None:
     assert "Print" not in {node.op for node in stripped.node}
     values = np.zeros((1, 3), np.float32)
     np.testing.assert_array_equal(run(stripped, ["output:0"], values)[0], np.ones((1, 3)))
+
+
+def test_what_reads_the_prints_of_an_output_is_left_out() -> None:
+    def build(value: Any) -> None:
+        output = tf.exp(value, name="output")
+        printed = tf.raw_ops.Print(input=output, data=[output], name="printed")
+        tf.identity(tf.identity(printed, name="behind"), name="further")
+
+    graph_def = graph_of(build)
+    # INC's own graph is in no particular order.
+    shuffled = type(graph_def)()
+    shuffled.node.extend(reversed(graph_def.node))
+    stripped = without_prints(shuffled)
+    assert {node.name for node in stripped.node} == {"input", "output"}
+    values = np.zeros((1, 3), np.float32)
+    np.testing.assert_array_equal(run(stripped, ["output:0"], values)[0], np.ones((1, 3)))

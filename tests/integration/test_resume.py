@@ -19,7 +19,7 @@ from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.experiments.opening import join_on
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
-from nc_sigopt_strategy.results.run_files import read_trials
+from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from tests.integration.fitting import configure, fit, outcome
 
 pytestmark = pytest.mark.integration
@@ -158,8 +158,14 @@ def test_changed_model_is_refused(
         fit(other, conf, small_loader, small_accuracy)
 
 
-def test_interrupt_from_outside_returns_the_best(
-    tmp_path: Path, small_model: Path, small_data: Any, small_labels: np.ndarray
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_interrupt_from_outside_keeps_the_best(
+    tmp_path: Path,
+    small_model: Path,
+    small_data: Any,
+    small_labels: np.ndarray,
+    number: signal.Signals,
+    code: int,
 ) -> None:
     images, labels = tmp_path / "images.npy", tmp_path / "labels.npy"
     np.save(images, small_data[0])
@@ -180,12 +186,14 @@ def test_interrupt_from_outside_returns_the_best(
         if best.exists():
             break
         time.sleep(0.1)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    found = json.loads(said.split("OUTCOME ")[1])
-    assert found["found"]
-    assert found["stop_reason"] == "Interrupted."
+    assert process.returncode == code
+    # After SIGTERM ``fit`` does not come back, and the process ends.
+    assert ("OUTCOME" in said) == (code == 0)
+    found = read_outcome(tmp_path / "run")
+    assert found.found
+    assert found.stop_reason == "Interrupted."
 
 
 def test_interrupted_default_is_measured_when_continued(

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
+from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.reports.run_list import find_runs, print_runs
 from nc_sigopt_strategy.results.run_facts import (
     DIED,
@@ -65,8 +67,10 @@ def test_an_outcome_of_before_is_of_another_run(tmp_path: Path) -> None:
     assert state_of(tmp_path) == DIED
 
 
-def test_two_runs_in_one_folder_do_not_stop_each_other(tmp_path: Path) -> None:
-    with marked_as_running(tmp_path), marked_as_running(tmp_path):
+def test_a_second_run_in_a_folder_is_refused_and_leaves_the_mark(tmp_path: Path) -> None:
+    with marked_as_running(tmp_path):
+        with pytest.raises(SettingsError, match="is in use"), marked_as_running(tmp_path):
+            pass
         assert state_of(tmp_path) == RUNNING
 
 

@@ -125,7 +125,7 @@ def test_a_table_beside_the_file_that_makes_an_experiment(tmp_path: Path) -> Non
         "  - {name: loss, type: categorical, categorical_values: [l1, l2]}\n"
     )
     (tmp_path / "rows.csv").write_text(
-        "id,depth,parameter.loss,loss,loss.stddev,failed,metadata.host,comment\n"
+        "id,depth,parameter.loss,metric.loss,stddev.loss,failed,metadata.host,comment\n"
         "1,3,l1,0.25,0.01,false,a,first\n"
         "2,4.0,l2,,,True,,\n"
     )

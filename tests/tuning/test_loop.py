@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from nc_sigopt_strategy.results.trial_record import TrialState
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.testing.fake_host import FakeHost
+from nc_sigopt_strategy.testing.fake_models import FakeModel
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.ending import Ended
+from nc_sigopt_strategy.tuning.host import Evaluation
 from nc_sigopt_strategy.tuning.loop import tune
 from nc_sigopt_strategy.tuning.preparation import prepare
 
@@ -131,6 +134,18 @@ def test_phases_add_up_to_the_trial(folder: Path) -> None:
         taken = trial.ended_seconds - trial.started_seconds
         assert sum(trial.phase_seconds.values()) == pytest.approx(taken)
         assert trial.phase_seconds["quantize"] == pytest.approx(0.5)
+        assert trial.phase_seconds["evaluate"] == pytest.approx(1.0)
+
+
+def test_what_compiling_takes_is_a_phase_of_its_own(folder: Path) -> None:
+    class Compiling(FakeHost):
+        def evaluate(self, model: FakeModel) -> Evaluation:
+            self.clock.advance(3.0)
+            return dataclasses.replace(super().evaluate(model), compile_seconds=3.0)
+
+    run(Compiling(), folder)
+    for trial in read_trials(folder)[1:]:
+        assert trial.phase_seconds["compile"] == pytest.approx(3.0)
         assert trial.phase_seconds["evaluate"] == pytest.approx(1.0)
 
 

@@ -16,6 +16,7 @@ from nc_sigopt_strategy.cli.shared import (
     NOTHING_FOUND,
     WRONG_USE,
     accept_fp32_option,
+    closed_on_signals,
     errors_as_one_line,
     teller,
 )
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option("--retime", is_flag=True, help="With --from: time all models found once more.")
 @accept_fp32_option
+@closed_on_signals
 @errors_as_one_line
 def compare(
     config: Path | None,

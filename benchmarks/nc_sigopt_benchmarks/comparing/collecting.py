@@ -19,7 +19,7 @@ from nc_sigopt_benchmarks.running.stock_record import (
     outcome_from_events,
     trials_from_events,
 )
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import read_json, write_whole
 from nc_sigopt_strategy.jobs.evaluation import read_events
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
@@ -45,7 +45,7 @@ def write_end(folder: Path, end: ChildEnd, host: dict[str, Any]) -> None:
 def read_end(folder: Path) -> tuple[ChildEnd, dict[str, Any]] | None:
     """What ``write_end`` wrote; ``None`` for a run that is not over."""
     try:
-        raw = json.loads((folder / END_FILE).read_text(encoding="utf-8"))
+        raw = read_json(folder / END_FILE)
     except (OSError, ValueError):
         return None
     return ChildEnd(raw["failure"], wrong_use=bool(raw["wrong_use"])), raw["host"]

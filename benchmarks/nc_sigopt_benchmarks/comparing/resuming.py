@@ -11,7 +11,7 @@ from typing import Any
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
 from nc_sigopt_strategy.errors import ConfigFileError
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import read_json, write_whole
 
 CONFIG_FILE = "config.json"
 # What may change in between: where the file lies, and how the models found are timed.
@@ -31,7 +31,7 @@ def open_run_folder(config: RunConfig, resume: Path | None) -> Path:
         return folder
     folder = resume.resolve()
     try:
-        before = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        before = read_json(folder / CONFIG_FILE)
     except (OSError, ValueError) as error:
         raise ConfigFileError(
             f"{resume} cannot be resumed: its {CONFIG_FILE} cannot be read: {error}.",

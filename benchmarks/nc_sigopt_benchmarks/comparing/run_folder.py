@@ -14,7 +14,7 @@ from nc_sigopt_benchmarks.models.find import BenchmarkModel
 from nc_sigopt_benchmarks.models.saved_models import write_saved_model
 from nc_sigopt_benchmarks.reporting import html, plots
 from nc_sigopt_strategy.errors import DataError, MissingExtraError
-from nc_sigopt_strategy.files import write_whole
+from nc_sigopt_strategy.files import read_json, write_whole
 from nc_sigopt_strategy.results.run_files import RECIPE_FILE, TRIALS_FILE
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 
@@ -29,7 +29,7 @@ def read_comparison(folder: Path) -> Comparison:
     """
     path = folder / RESULTS_FILE
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path} cannot be read: {error}.", "Name folders that nc-sigopt compare has written."

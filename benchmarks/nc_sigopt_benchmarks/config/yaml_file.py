@@ -20,6 +20,9 @@ from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.config.typed_config import typed_config
 from nc_sigopt_strategy.errors import ConfigFileError
 
+# Far more than any key of ours needs.
+_DEEPEST, _MOST_VALUES = 40, 100_000
+
 
 def read_config(path: Path) -> RunConfig:
     """Read and check a run configuration.
@@ -67,6 +70,12 @@ def _parse(path: Path) -> tuple[dict[str, Any], Places]:
         ) from error
     except YAMLError as error:
         raise ConfigFileError(f"{path}: not valid YAML: {error}.") from error
+    except RecursionError:
+        raise _too_large(path, "it is nested too deep") from None
+    except ValueError as error:  # a number of thousands of digits, a 13th month
+        raise ConfigFileError(
+            f"{path}: a value in it cannot be read: {error}.", "Put text in quotes."
+        ) from error
     if values is None:
         raise ConfigFileError(
             f"The run configuration {path} is empty.", "See configs/demo.yaml for a whole example."
@@ -76,7 +85,34 @@ def _parse(path: Path) -> tuple[dict[str, Any], Places]:
             f"{path}: the file holds {_kind(values)}, not a mapping of keys to values.",
             "See configs/demo.yaml for a whole example.",
         )
+    _check_size(path, values)
     return values, Places(path, lines)
+
+
+def _check_size(path: Path, values: Any) -> None:
+    """Refuse what nobody writes by hand: the checks that follow go down into every value.
+
+    Aliases count each time, as they would be written out: a few lines of them can stand for more
+    than fits any memory.
+    """
+    found, waiting = 0, [(values, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        inner = value.values() if isinstance(value, dict) else value
+        if not isinstance(value, (dict, list, tuple, set)):
+            continue
+        found += len(value)
+        if depth > _DEEPEST or found > _MOST_VALUES:
+            what = f"{_DEEPEST} levels" if depth > _DEEPEST else f"{_MOST_VALUES} values"
+            raise _too_large(path, f"it has more than {what}")
+        waiting.extend((one, depth + 1) for one in inner)
+
+
+def _too_large(path: Path, why: str) -> ConfigFileError:
+    return ConfigFileError(
+        f"The run configuration {path} cannot be used: {why}.",
+        "See configs/demo.yaml for a whole example.",
+    )
 
 
 def _check_schema(values: dict[str, Any], places: Places) -> None:

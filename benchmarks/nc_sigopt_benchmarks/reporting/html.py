@@ -13,6 +13,7 @@ from nc_sigopt_benchmarks.machine.facts import describe_host
 from nc_sigopt_benchmarks.reporting.summary import metric_names, stored_metrics, strategy_notes
 from nc_sigopt_benchmarks.reporting.tables import report_tables
 from nc_sigopt_strategy.console.outcome_table import calibration_text
+from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.reports.run_page import PAGE_FILE
 
 REPORT_FILE = "report.html"
@@ -52,8 +53,7 @@ def write_report(comparison: Comparison, images: dict[str, Path], path: Path) ->
         settings=json.dumps(comparison.settings, indent=2),
         host=json.dumps(comparison.host, indent=2),
     )
-    path.write_text(page, encoding="utf-8")
-    return path
+    return write_whole(path, page)
 
 
 def _pages_of_runs(comparison: Comparison, folder: Path) -> dict[str, str]:

@@ -231,8 +231,10 @@ class History:
             if self.enumeration is None:
                 return []
             for key in self._taken:
+                if key in self._ranks:
+                    continue
                 assignments = dict(zip(self.space, key, strict=True))
-                if key not in self._ranks and self._is_within(assignments):
+                if self._is_within(assignments):
                     self._ranks[key] = self.enumeration.rank(assignments)
             return sorted(self._ranks[key] for key in self._taken if key in self._ranks)
 
@@ -247,14 +249,20 @@ class History:
     def study(self) -> optuna.Study:
         """The trials as of now, for a sampler to read: those within the present bounds."""
         with self._lock:
-            trials = [trial for known, trial in self._trials.items() if known not in self._outside]
+            trials = list(self._trials.values())
+            if self._outside:
+                trials = [
+                    trial for known, trial in self._trials.items() if known not in self._outside
+                ]
         return snapshot_study(self.study_name, self._experiment.directions, trials)
 
     def _take(self, trial: FrozenTrial) -> None:
         new = point_of(trial)
         old = self._points.get(new.id)
         self._trials[new.id] = trial
-        if old is None and not self._is_within(new.assignments):
+        if self._is_within(new.assignments):
+            self._outside.discard(new.id)
+        else:
             self._outside.add(new.id)
         self._points[new.id] = new
         self._last = max(self._last, new.id)

@@ -34,6 +34,7 @@ from nc_sigopt_strategy.measurement.feeding import Feeder
 from nc_sigopt_strategy.measurement.per_input import heard
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.tuning.budget import Budget
+from nc_sigopt_strategy.tuning.ending_signals import EndingSignals
 from nc_sigopt_strategy.tuning.loop import tune
 from nc_sigopt_strategy.tuning.preparation import prepare
 
@@ -86,6 +87,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
     def _prepare(self, criterion: Any, settings: Settings) -> None:
         self._settings = settings
         self._winner: Any = None
+        self._ends: BaseException | None = None
         self._timeout_seconds = float(criterion.timeout)
         self._preparation = None
         self._workspace = options.workspace
@@ -116,8 +118,14 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         criterion = self.config.tuning_criterion
         criterion.timeout = self._timeout_seconds
         budget = Budget(criterion.max_trials, self._timeout_seconds, self._settings.stop_at_first)
-        with absolute_workspace(self._workspace):
-            self._winner = tune(self._preparation, budget).model
+        signals = EndingSignals()
+        try:
+            with signals, absolute_workspace(self._workspace):
+                self._winner = tune(self._preparation, budget).model
+        except BaseException as error:
+            if signals.came:
+                self._ends = error
+            raise
 
     def next_tune_cfg(self) -> Iterator[Any]:
         """INC's default configuration, for its own ``traverse`` where nothing is tuned."""
@@ -126,7 +134,14 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         yield config
 
     def get_best_qmodel(self) -> Any:
-        """The winner, which is the very model that was measured; ``None`` if there is none."""
+        """The winner, which is the very model that was measured; ``None`` if there is none.
+
+        Raises:
+            SystemExit: After SIGTERM or SIGHUP. ``fit`` swallows what ``traverse`` raises and
+                returns from a ``finally``; only what is raised in there comes out of it.
+        """
+        if self._ends is not None:
+            raise self._ends
         return super().get_best_qmodel() if self._preparation is None else self._winner
 
 

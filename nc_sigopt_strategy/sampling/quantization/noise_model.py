@@ -24,6 +24,8 @@ _SPREAD, _VARIANT_SPREAD, _FLOAT_SPREAD = 1.8, 0.8, 2.0
 _FLOAT_LEVEL = -7.0
 _ERROR = 0.1
 _INERTIA = 4.0
+# Of a step in the logarithms: the draws find their way from there.
+_CONVERGED = 0.01
 # What probes say of their own errors counts as so many of them, trials may show another scale; and
 # the relative error that they have at least while nothing has been compared.
 _STATED = 8.0
@@ -214,7 +216,7 @@ class NoiseModel:
             step *= min(1.0, 3.0 / max(float(np.abs(step).max()), 1e-12))
             new_value, new_gradient = self._posterior(u + step)
             if new_value >= value - 1e-12:
-                converged = float(np.abs(step).max()) < 1e-3
+                converged = float(np.abs(step).max()) < _CONVERGED
                 u, value, gradient = u + step, new_value, new_gradient
                 damping *= 0.2
                 if converged:

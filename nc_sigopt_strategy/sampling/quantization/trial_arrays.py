@@ -18,7 +18,7 @@ from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 # Relative standard error of a latency that comes without one.
 USUAL_ERROR = 0.03
 # Measured trials that a suggestion learns from at most, and how many of them are the first ones.
-LEARNED_FROM, FIRST = 150, 20
+LEARNED_FROM, FIRST = 120, 20
 # Trials of one space that are remembered at most.
 REMEMBERED = 20_000
 

@@ -49,17 +49,27 @@ def with_port(tensor: str) -> str:
 
 
 def without_prints(graph_def: Any) -> Any:
-    """A copy of a graph without its ``Print`` nodes and what waits for them."""
-    prints = {node.name for node in graph_def.node if node.op == "Print"}
+    """A copy of a graph without its ``Print`` nodes, what reads them and what waits for them.
+
+    INC puts an ``Identity`` behind those of a tensor that no other node reads.
+    """
+    gone: set[str] = set()
+    found = {node.name for node in graph_def.node if node.op == "Print"}
+    while found:  # nodes come in any order
+        gone |= found
+        reads = (
+            (node, {name.partition(":")[0] for name in node.input}) for node in graph_def.node
+        )
+        found = {node.name for node, names in reads if names & gone} - gone
     stripped = type(graph_def)()
     stripped.CopyFrom(graph_def)
     del stripped.node[:]
     for node in graph_def.node:
-        if node.name not in prints:
+        if node.name not in gone:
             kept = stripped.node.add()
             kept.CopyFrom(node)
             del kept.input[:]
-            kept.input.extend(i for i in node.input if i.lstrip("^") not in prints)
+            kept.input.extend(i for i in node.input if i.lstrip("^") not in gone)
     return stripped
 
 

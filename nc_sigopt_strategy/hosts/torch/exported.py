@@ -1,0 +1,167 @@
+"""The module that a user gives, as a graph of aten ops, and what speaks against quantizing it."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from nc_sigopt_strategy.backends.model_inputs import ModelInput
+from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel
+from nc_sigopt_strategy.errors import DataError, ModelError, in_one_line
+from nc_sigopt_strategy.hosts.given import Given
+from nc_sigopt_strategy.hosts.torch.eager import evaluating_mode
+from nc_sigopt_strategy.measurement.batches import pair_of
+from nc_sigopt_strategy.measurement.feeding import as_array
+
+_LABELS = ("label", "labels")
+_HALF = (torch.float16, torch.bfloat16)
+_QUANTIZED = "quantized_decomposed"
+
+
+def export_module(given: Given) -> TorchModel:
+    """The user's module as it evaluates, traced with the first batch of its data.
+
+    The first axis of every input may have any length where the module allows it.
+
+    Args:
+        given: Holds module and dataloader. The module is left as it was.
+
+    Raises:
+        ModelError: It cannot be exported, is not in float32 on the CPU, or is quantized already.
+        DataError: The first batch does not fit ``forward``.
+    """
+    module = given.model
+    what = f"The given {type(module).__name__}"
+    _refuse_other_types(module, what)
+    examples, by_name = _examples(module, given.calib_dataloader)
+    try:
+        with evaluating_mode(module):
+            program = _exported(module, examples, by_name)
+    except Exception as error:  # torch.export raises what its tracing meets
+        raise ModelError(
+            f"torch.export cannot trace {what[0].lower()}{what[1:]}: {in_one_line(error)}",
+            "Control flow that depends on the data, and inputs of another shape than forward "
+            "takes, are the usual reasons.",
+        ) from error
+    # A batch of one is fine, though it was traced with more.
+    graph = copy.deepcopy(program.module(check_guards=False))
+    _write_nothing_in_place(graph)
+    if any(_QUANTIZED in str(node.target) for node in graph.graph.nodes):
+        raise ModelError(
+            f"{what} is quantized already.", "Give the FP32 module that it was made from."
+        )
+    return TorchModel(graph, CallForm(_inputs(graph, examples), by_name))
+
+
+def _exported(module: Any, examples: Mapping[str, Any], by_name: bool) -> Any:
+    axes = {name: {0: torch.export.Dim.AUTO} if x.ndim else None for name, x in examples.items()}
+    inputs = () if by_name else tuple(examples.values())
+    named = dict(examples) if by_name else None
+    try:
+        shapes = axes if by_name else tuple(axes.values())
+        with torch.no_grad():
+            return torch.export.export(module, inputs, named, dynamic_shapes=shapes)
+    except Exception:  # a module for one batch size only
+        with torch.no_grad():
+            return torch.export.export(module, inputs, named)
+
+
+def _examples(module: Any, loader: Any) -> tuple[dict[str, Any], bool]:
+    """Input name to a tensor of two or more, and whether ``forward`` gets them by name."""
+    first = next(iter(loader), None) if loader is not None else None
+    if first is None:
+        raise DataError(
+            "A PyTorch module is traced with the first calibration batch, and there is none.",
+            "Give a calib_dataloader that yields (inputs, labels).",
+        )
+    batch, _ = pair_of(first, 0)
+    parameters = inspect.signature(module.forward).parameters
+    if isinstance(batch, Mapping):
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        found = {
+            str(key): value
+            for key, value in batch.items()
+            if (key in parameters or takes_any) and key not in _LABELS
+        }
+        if not found:
+            raise DataError(
+                f"The first calibration batch has the keys {', '.join(map(repr, batch))}, and "
+                f"forward takes {', '.join(map(repr, parameters))}.",
+                "Let the dataloader yield a dict with a key for each input of the module.",
+            )
+        return {name: _example(value, name) for name, value in found.items()}, True
+    parts = list(batch) if _holds_several(batch, parameters) else [batch]
+    names = [name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
+    names = names[: len(parts)] if len(names) >= len(parts) else []
+    names = names or [f"input_{position}" for position in range(len(parts))]
+    return {n: _example(part, n) for n, part in zip(names, parts, strict=True)}, False
+
+
+def _holds_several(batch: Any, parameters: Mapping[str, inspect.Parameter]) -> bool:
+    """Whether a batch is inputs by position, and no list of rows of the one input."""
+    if not isinstance(batch, (list, tuple)):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [p for p in parameters.values() if p.default is p.empty and p.kind in positional]
+    alone = len(batch) == 1 and hasattr(batch[0], "shape")
+    return isinstance(batch, tuple) or alone or len(required) > 1
+
+
+def _example(value: Any, name: str) -> Any:
+    array = np.asarray(as_array(value, f"Input {name!r} of calibration batch 0"))
+    if array.ndim and len(array) == 1:
+        # torch.export takes a length of 1 for a constant.
+        array = np.concatenate([array, array])
+    return torch.from_numpy(np.array(array))
+
+
+def _write_nothing_in_place(graph: Any) -> None:
+    """Ops that overwrite what they read, such as ``relu_``, as those that make a tensor anew.
+
+    Whoever reads an overwritten tensor later is given the new one, so that ops can be cast and
+    quantized one by one.
+    """
+    for node in graph.graph.nodes:
+        target = node.target
+        if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload):
+            continue
+        packet, overload = target._schema.name.removeprefix("aten::"), target._overloadname
+        if not packet.endswith("_") or packet.endswith("__"):
+            continue
+        anew = getattr(getattr(torch.ops.aten, packet[:-1], None), overload, None)
+        if anew is None:
+            continue
+        node.target = anew
+        node.args[0].replace_all_uses_with(node, lambda user, node=node: node < user)
+    graph.recompile()
+
+
+def _inputs(graph: Any, examples: Mapping[str, Any]) -> tuple[ModelInput, ...]:
+    placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    found = []
+    for node, (name, example) in zip(placeholders, examples.items(), strict=True):
+        traced = node.meta["val"]
+        shape = tuple(size if isinstance(size, int) else None for size in traced.shape)
+        found.append(ModelInput(name, shape, example.numpy().dtype))
+    return tuple(found)
+
+
+def _refuse_other_types(module: Any, what: str) -> None:
+    for name, value in (*module.named_parameters(), *module.named_buffers()):
+        if value.dtype in _HALF:
+            raise ModelError(
+                f"{what} computes in {value.dtype} ({name} is of it), and FP32 is what accuracy "
+                "is judged by.",
+                "Give it in float32 (module.float()); which ops run in bf16 is found by tuning.",
+            )
+        if value.device.type != "cpu":
+            raise ModelError(
+                f"{what} is on the device {value.device} ({name} is), and models are tuned for "
+                "the CPU.",
+                "Give module.cpu().",
+            )
