@@ -155,6 +155,27 @@ def test_what_is_fitted_changes_outputs_less(tune: Any, tmp_path: Path) -> None:
     assert noises[1] < noises[0]
 
 
+def test_a_product_of_inputs_that_stay_away_from_zero(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(24, 6)).astype(np.float32)
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, (None, 24), name=INPUT_NAME)
+        product = tf.matmul(x, tf.constant(weight, name="weight"), name="product")
+        tf.nn.bias_add(product, tf.zeros(6), name=OUTPUT_NAME)
+    path = tmp_path / "product.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    inputs = rng.uniform(2, 3, (32, 24)).astype(np.float32)
+    conf = configure(tmp_path, strategy="basic", loss=0.99, max_trials=1, quant_level=1)
+    with CalibratedOnce("tensorflow", CalibrationUsage(), mode="fitted"):
+        model = fit(path, conf, Batches(inputs[:16], inputs[16:]), lambda graph: 1.0)
+    assert any("Quantized" in node.op for node in model.graph_def.node)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.import_graph_def(model.graph_def, name="")
+        found = session.run(f"{OUTPUT_NAME}:0", {f"{INPUT_NAME}:0": inputs})
+    wanted = inputs @ weight
+    assert np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
 # --- what is left to INC ---
 
 

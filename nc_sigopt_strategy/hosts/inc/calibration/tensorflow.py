@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from nc_sigopt_strategy.errors import DataError
@@ -113,6 +114,7 @@ class _Feed:
     ) -> None:
         self._usage = usage
         self._texts = texts
+        self._fits = fits
         self._constants = LightConstants()
         self._twins: dict[int, _Twin] = {}
         self._weights: dict[tuple[Any, ...], tuple[Any, ...]] = {}
@@ -175,7 +177,7 @@ class _Feed:
         printed = printed_by(graph_def)
         section = self._complete(converter, graph_def, [p.tensor for p in printed])
         self._usage.fed += 1
-        texts = [self._texts(section[statistic(p.reduction, p.tensor)]) for p in printed]
+        texts = [self._extremes(section, p.reduction, p.tensor) for p in printed]
         lines = [
             f"{p.message}[{text}]\n"
             for batch in zip(*texts, strict=True)
@@ -198,8 +200,8 @@ class _Feed:
         ops = {name: op for name, op in converter._print_node_mapping.items() if name in read}
         section = self._complete(converter, graph_def, list(ops))
         for name, op in ops.items():
-            low = min(map(float, self._texts(section[statistic("Min", name)])))
-            high = max(map(float, self._texts(section[statistic("Max", name)])))
+            low = min(map(float, self._extremes(section, "Min", name)))
+            high = max(map(float, self._extremes(section, "Max", name)))
             key = f"{op}_eightbit_requant_range"
             if key in converter._kl_op_dict:
                 _, _, known_low, known_high, _ = converter._kl_op_dict[key]
@@ -268,6 +270,18 @@ class _Feed:
             twin = _Twin(model, model.sess, light, digest, bool(model.iter_op))
             self._twins[id(model)] = twin
         return twin
+
+    def _extremes(self, section: Section, reduction: str, tensor: str) -> list[str]:
+        """What is printed of a tensor.
+
+        TensorFlow's kernels widen a range that does not contain 0. INC makes the int32 bias of a
+        product with the range as it was, and all outputs are off by as much; so with fitted
+        weights the range contains 0 from the start.
+        """
+        values = section[statistic(reduction, tensor)]
+        if self._fits:
+            values = (np.minimum if reduction == "Min" else np.maximum)(values, np.float32(0))
+        return self._texts(values)
 
     def _complete(self, converter: Any, graph_def: Any, tensors: list[str]) -> Section:
         try:
