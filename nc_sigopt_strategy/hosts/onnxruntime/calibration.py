@@ -15,6 +15,7 @@ import onnxruntime
 from nc_sigopt_strategy.backends.backend import Array
 from nc_sigopt_strategy.backends.onnx_augmented import in_groups
 from nc_sigopt_strategy.backends.onnx_files import digest_of_model
+from nc_sigopt_strategy.hosts.calibration_usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.onnxruntime.range_methods import (
     MIN_MAX,
     TensorStatistics,
@@ -28,25 +29,6 @@ logger = logging.getLogger("nc_sigopt_strategy")
 Doing = Callable[[str], None]
 # Raised when the same data would give other statistics than before.
 _VERSION = "1"
-
-
-@dataclass
-class Usage:
-    """Counts of one run.
-
-    Attributes:
-        fed: Models that were made from the statistics.
-        passes: Passes over the calibration data.
-        seconds: Seconds spent in those.
-    """
-
-    fed: int = 0
-    passes: int = 0
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For ``outcome.json``."""
-        return {"fed": self.fed, "passes": self.passes, "seconds": self.seconds, "stock": {}}
 
 
 @dataclass
@@ -74,7 +56,7 @@ class Calibration:
     folder: Path | None
     digest: Callable[[], str | None]
     histograms: bool
-    usage: Usage = field(default_factory=Usage)
+    usage: CalibrationUsage = field(default_factory=CalibrationUsage)
     doing: Doing = field(default=lambda what: None)
     _store: StatisticsStore | None = None
     _sections: dict[int, Section] = field(default_factory=dict)

@@ -26,6 +26,7 @@ import openvino as ov
 from nc_sigopt_strategy.backends.backend import Array
 from nc_sigopt_strategy.backends.openvino_properties import plain_words
 from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.hosts.calibration_usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.openvino.attention import attends
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -35,25 +36,6 @@ Items = Iterable[Mapping[str, Array]]
 
 # Processors' words for it.
 _DOT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp")
-
-
-@dataclass
-class Calibrations:
-    """What calibrating took.
-
-    Attributes:
-        passes: How often NNCF quantized the model.
-        seconds: What that took.
-        fed: How many models were made from it.
-    """
-
-    passes: int = 0
-    seconds: float = 0.0
-    fed: int = 0
-
-    def as_dict(self) -> dict[str, object]:
-        """For ``outcome.json``."""
-        return {"fed": self.fed, "passes": self.passes, "seconds": self.seconds, "stock": {}}
 
 
 @dataclass
@@ -69,7 +51,7 @@ class Quantizer:
 
     model: ov.Model
     items: Callable[[int], Items]
-    used: Calibrations = field(default_factory=Calibrations)
+    used: CalibrationUsage = field(default_factory=CalibrationUsage)
     doing: Callable[[str], None] = field(default=lambda what: None, repr=False)
     _made: dict[int, ov.Model] = field(default_factory=dict, repr=False)
     _full_failed: bool = field(default=False, repr=False)

@@ -18,26 +18,8 @@ from typing import Any
 import torch
 
 from nc_sigopt_strategy.errors import ModelError, in_one_line
+from nc_sigopt_strategy.hosts.calibration_usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.torch.quantizer import converted, observers_of, prepared
-
-
-@dataclass
-class Calibrations:
-    """What calibrating took.
-
-    Attributes:
-        passes: How often data went through a model.
-        seconds: What that took.
-        fed: How many models were made.
-    """
-
-    passes: int = 0
-    seconds: float = 0.0
-    fed: int = 0
-
-    def as_dict(self) -> dict[str, object]:
-        """For ``outcome.json``."""
-        return {"fed": self.fed, "passes": self.passes, "seconds": self.seconds, "stock": {}}
 
 
 @dataclass
@@ -53,7 +35,7 @@ class Quantizer:
 
     graph: torch.fx.GraphModule
     feed: Callable[[torch.fx.GraphModule, int], None]
-    used: Calibrations = field(default_factory=Calibrations)
+    used: CalibrationUsage = field(default_factory=CalibrationUsage)
     doing: Callable[[str], None] = field(default=lambda what: None, repr=False)
     _known: dict[Any, Any] = field(default_factory=dict, repr=False)
 

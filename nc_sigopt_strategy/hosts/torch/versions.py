@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from types import ModuleType
-
-from nc_sigopt_strategy.errors import MissingExtraError, UnsupportedVersionError, needed
+from nc_sigopt_strategy.errors import MissingExtraError
+from nc_sigopt_strategy.hosts.package_versions import require_packages
 
 # As in the extra `torch`: earlier ones were never tried.
 OLDEST = {"torch": (2, 13), "torchao": (0, 18)}
@@ -19,26 +17,8 @@ def require_torch() -> None:
         MissingExtraError: One is not installed or cannot be imported, or no C++ compiler works.
         UnsupportedVersionError: One is too old.
     """
-    for name in OLDEST:
-        check_version(name, needed(name, _EXTRA, what="Tuning with host='torch'"))
+    require_packages(OLDEST, _EXTRA, "Tuning with host='torch'")
     check_compiler()
-
-
-def check_version(name: str, module: ModuleType) -> None:
-    """Check the version of a package.
-
-    Raises:
-        UnsupportedVersionError: It is too old.
-    """
-    version = str(getattr(module, "__version__", ""))
-    found = re.match(r"(\d+)\.(\d+)", version)
-    if found is None or (int(found[1]), int(found[2])) >= OLDEST[name]:
-        return
-    oldest = ".".join(map(str, OLDEST[name]))
-    raise UnsupportedVersionError(
-        f"{name} is {version}, which is too old: {oldest} or newer is needed.",
-        f"Install it with: pip install --upgrade '{_EXTRA}'",
-    )
 
 
 def check_compiler() -> None:

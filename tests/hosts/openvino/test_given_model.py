@@ -21,6 +21,7 @@ from nc_sigopt_strategy.errors import (
 from nc_sigopt_strategy.hosts.given import Criterion, Given
 from nc_sigopt_strategy.hosts.openvino import versions
 from nc_sigopt_strategy.hosts.openvino.openvino_host import OpenVinoHost
+from nc_sigopt_strategy.hosts.package_versions import check_version
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices
 from tests.hosts.openvino.small_models import SIZE, Batches, Net, chain, images, sequences
@@ -293,9 +294,10 @@ def test_a_processor_without_bf16_has_fp32_only(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_old_versions_and_missing_packages_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    old: Any = SimpleNamespace(__version__="2024.6.0-17404")
     with pytest.raises(UnsupportedVersionError, match=r"openvino is 2024\.6\.0.*2026\.4"):
-        versions.check_version("openvino", SimpleNamespace(__version__="2024.6.0-17404"))  # type: ignore[arg-type]
-    versions.check_version("nncf", nncf)
+        check_version("openvino", old, versions.OLDEST["openvino"], versions.EXTRA)
+    check_version("nncf", nncf, versions.OLDEST["nncf"], versions.EXTRA)
     monkeypatch.setitem(__import__("sys").modules, "nncf", None)
     with pytest.raises(MissingExtraError, match="nncf"):
         versions.require_openvino()
