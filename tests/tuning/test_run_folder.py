@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,11 @@ def odd_name(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_whose_name_is_no_text(odd_name: Path) -> None:
+def test_a_folder_whose_name_is_no_text(
+    odd_name: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # What is captured travels between test processes as UTF-8.
+    caplog.set_level(logging.CRITICAL, logger="nc_sigopt_strategy")
     ended = run(odd_name / "run", odd_name.parent / "store.sqlite3")
     assert set(ended.outcome.files) == {"outcome", "trials", "recipe", "model", "report"}
     assert read_run(odd_name / "run").outcome == ended.outcome
