@@ -23,7 +23,7 @@ from nc_sigopt_benchmarks.research.calibration.reference import (
     ComparedConfiguration,
     compare_with_stock,
 )
-from nc_sigopt_strategy.hosts.inc.calibration import tensorflow as tensorflow_calibration
+from nc_sigopt_strategy.hosts.inc.calibration import tensorflow_statistics
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
@@ -86,7 +86,7 @@ def test_what_inc_does_by_itself_is_stock(
     labels = ("int8", "bf16", "fp32")
     configurations = [quantizer.random(rng, labels=labels) for _ in range(2)]
     usage = CalibrationUsage()
-    monkeypatch.setattr(tensorflow_calibration, "tensors_to_gather", broken)
+    monkeypatch.setattr(tensorflow_statistics, "tensors_to_gather", broken)
     for result in compare_with_stock(quantizer, configurations, usage):
         assert result.difference.identical
     assert list(usage.stock.values()) == [2]
