@@ -68,7 +68,10 @@ def refused(tmp_path: Path, small_model: Path, small_loader: Any, small_accuracy
         ({"sigopt_experiment_id": "4711"}, "There is no experiment '4711'"),
         ({"sampler": "tpr"}, "Did you mean 'tpe'?"),
         ({"search_space": "int4"}, "must be one of dtype, int8, full, but is 'int4'"),
-        ({"calibration": "exactly"}, "must be one of fitted, exact, as_printed, stock, but is 'exactly'"),
+        (
+            {"calibration": "exactly"},
+            "must be one of fitted, exact, as_printed, stock, but is 'exactly'",
+        ),
         ({"calibration_cache": 5}, "calibration_cache"),
         ({"finalists": 0}, "finalists must be a whole number of at least 1"),
         ({"trial_timeout_seconds": -1}, "must be a number of seconds of at least 0"),

@@ -131,9 +131,7 @@ def odd_name(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_whose_name_is_no_text(
-    odd_name: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_folder_whose_name_is_no_text(odd_name: Path, caplog: pytest.LogCaptureFixture) -> None:
     # What is captured travels between test processes as UTF-8.
     caplog.set_level(logging.CRITICAL, logger="nc_sigopt_strategy")
     ended = run(odd_name / "run", odd_name.parent / "store.sqlite3")
