@@ -35,7 +35,8 @@ def other_data(outcome: Outcome) -> str:
     note = "" if asked is None else f"<p class=note>bound_confidence is {asked:g}.</p>"
     return (
         "<h2 id=otherdata>Does the bound hold on other data?</h2>"
-        f"{note}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"{note}<div class=wide><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
