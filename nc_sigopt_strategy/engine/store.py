@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import json
 import threading
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -113,6 +114,15 @@ class Store:
             optuna.exceptions.DuplicatedStudyError: The name is taken.
         """
         return self._studies.create(name, directions, attr, value)
+
+    def create_experiment(self, experiment: ExperimentDescription) -> int:
+        """Create an experiment and return its id."""
+        return self._studies.create(
+            f"experiment:{uuid.uuid4()}",
+            experiment.directions,
+            EXPERIMENT_ATTR,
+            experiment.to_stored(),
+        )
 
     def experiment(self, study_id: int) -> StoredExperiment | None:
         """The experiment with this id; ``None`` if there is none."""

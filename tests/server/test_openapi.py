@@ -9,11 +9,11 @@ import jsonschema
 import pytest
 import requests
 
+from nc_sigopt_strategy.engine.routes.table import TABLE
 from nc_sigopt_strategy.server.openapi.document import openapi_document
 from nc_sigopt_strategy.server.openapi.operations import OPERATIONS
 from nc_sigopt_strategy.server.openapi.run_operations import RUN_OPERATIONS
 from nc_sigopt_strategy.server.openapi.schemas import REQUESTS
-from nc_sigopt_strategy.server.route_table import route_table
 
 PROJECT = {"id": "ok", "name": "a"}
 VERBS = {"get", "post", "put", "delete"}
@@ -29,7 +29,7 @@ def document(shared: tuple[str, str]) -> dict[str, Any]:
 def test_it_has_every_route_of_the_engine_and_no_other(document: dict[str, Any]) -> None:
     engine = {
         ("/v1/" + re.sub(r"\{\w+\}", "{}", pattern), verb.lower())
-        for pattern, verbs in route_table().items()
+        for pattern, verbs in TABLE.items()
         for verb in verbs
         # OpenAPI has no place for a verb of somebody's own.
         if verb != "MERGE"
@@ -44,7 +44,7 @@ def test_it_has_every_route_of_the_engine_and_no_other(document: dict[str, Any])
 
 
 def test_nothing_is_described_that_is_not_there() -> None:
-    table = {(pattern, verb) for pattern, verbs in route_table().items() for verb in verbs}
+    table = {(pattern, verb) for pattern, verbs in TABLE.items() for verb in verbs}
     operations = {**OPERATIONS, **RUN_OPERATIONS}
     described = {(pattern, verb) for pattern, verbs in operations.items() for verb in verbs}
     assert described == table - {("training_runs/{int}", "MERGE")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,9 +16,9 @@ from nc_sigopt_strategy.engine.routes import experiment_rules
 from nc_sigopt_strategy.engine.routes.account import check_project, require_project
 from nc_sigopt_strategy.engine.routes.experiment_filter import SORTS, experiment_filter
 from nc_sigopt_strategy.engine.routes.experiment_rules import budget_key
-from nc_sigopt_strategy.engine.routes.pagination import paginate
+from nc_sigopt_strategy.engine.routes.pagination import paginate, whole_page
 from nc_sigopt_strategy.engine.routes.parameter_changes import changed_parameters
-from nc_sigopt_strategy.engine.store import EXPERIMENT_ATTR, StoredExperiment
+from nc_sigopt_strategy.engine.store import StoredExperiment
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 
@@ -29,12 +28,7 @@ def create_experiment(engine: Engine, data: JsonObject, client_id: str = "1") ->
     check_client(client_id)
     experiment = experiment_rules.new_experiment(data, unix_now())
     check_project(engine, experiment.project)
-    study_id = engine.store.create_study(
-        f"experiment:{uuid.uuid4()}",
-        experiment.directions,
-        EXPERIMENT_ATTR,
-        experiment.to_stored(),
-    )
+    study_id = engine.store.create_experiment(experiment)
     return documents.experiment(study_id, experiment, NOTHING_YET)
 
 
@@ -114,12 +108,7 @@ def list_best_assignments(engine: Engine, data: JsonObject, experiment_id: str) 
     """GET experiments/{experiment}/best_assignments: all, best first; no query changes that."""
     stored = engine.experiment(experiment_id)
     best = engine.store.history(stored).best(stored.experiment)
-    return {
-        "object": "pagination",
-        "count": len(best),
-        "data": [documents.best_assignments(stored.experiment, point) for point in best],
-        "paging": {"before": None, "after": None},
-    }
+    return whole_page([documents.best_assignments(stored.experiment, point) for point in best])
 
 
 def fetch_stopping_criteria(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:

@@ -7,6 +7,7 @@ open suggestions may take it up.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from optuna.trial import TrialState
@@ -20,6 +21,7 @@ from nc_sigopt_strategy.engine.history.history import History
 from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR, Point
 from nc_sigopt_strategy.engine.routes.observations import observed_point
 from nc_sigopt_strategy.engine.routes.reports import changed_report
+from nc_sigopt_strategy.engine.store import StoredExperiment
 from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
 
 # How often a change is worked out anew because another process was faster.
@@ -34,19 +36,16 @@ def update_observation(
 ) -> JsonObject:
     """PUT experiments/{experiment}/observations/{observation}: what is given replaces what was."""
     stored = engine.experiment(experiment_id)
-    for _ in range(_ATTEMPTS):
-        history = engine.store.history(stored)
+
+    def replaced(history: History) -> list[Change]:
         point = observed_point(history, observation_id)
         finish, assignments = changed_report(data, stored, point)
         params = {} if assignments is None else history.internal(assignments)
-        change = Change(point.id, OBSERVATION_ATTR, point.observation, finish, params)
-        try:
-            engine.store.change(history, [change])
-        except OvertakenError:
-            continue
-        changed = observed_point(engine.store.history(stored), observation_id)
-        return documents.observation(stored.id, stored.experiment, changed)
-    raise _too_busy()
+        return [Change(point.id, OBSERVATION_ATTR, point.observation, finish, params)]
+
+    change(engine, stored, replaced)
+    changed = observed_point(engine.store.history(stored), observation_id)
+    return documents.observation(stored.id, stored.experiment, changed)
 
 
 def delete_observation(
@@ -55,31 +54,50 @@ def delete_observation(
     """DELETE experiments/{experiment}/observations/{observation}."""
     stored = engine.experiment(experiment_id)
     _check_no_optimize(data)
-    for _ in range(_ATTEMPTS):
-        history = engine.store.history(stored)
-        point = observed_point(history, observation_id)
-        try:
-            engine.store.change(history, _removal(history, point))
-        except OvertakenError:
-            continue
-        return {}
-    raise _too_busy()
+    change(
+        engine,
+        stored,
+        lambda history: _removal(history, observed_point(history, observation_id)),
+    )
+    return {}
 
 
 def delete_observations(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """DELETE experiments/{experiment}/observations: all of them."""
     stored = engine.experiment(experiment_id)
     _check_no_optimize(data)
+    change(engine, stored, _emptied)
+    return {}
+
+
+def change(
+    engine: Engine, stored: StoredExperiment, changes: Callable[[History], Sequence[Change]]
+) -> None:
+    """Change trials that have ended, all of them or none.
+
+    Args:
+        engine: The engine.
+        stored: Their experiment.
+        changes: What becomes of them; asked again when another process was faster.
+
+    Raises:
+        ApiError: 429, others are faster all the time; and what ``changes`` raises.
+    """
     for _ in range(_ATTEMPTS):
         history = engine.store.history(stored)
-        changes = [_without(point, reopen=True) for point in history.observed()]
-        changes += [_reopened(point) for point in history.suggestions() if _is_emptied(point)]
         try:
-            engine.store.change(history, changes)
+            engine.store.change(history, changes(history))
         except OvertakenError:
             continue
-        return {}
-    raise _too_busy()
+        return
+    raise ApiError(429, "Others change the same observations; try again")
+
+
+def _emptied(history: History) -> list[Change]:
+    return [
+        *(_without(point, reopen=True) for point in history.observed()),
+        *(_reopened(point) for point in history.suggestions() if _is_emptied(point)),
+    ]
 
 
 def _removal(history: History, point: Point) -> list[Change]:
@@ -116,7 +134,3 @@ def _reopened(point: Point) -> Change:
 def _check_no_optimize(data: dict[str, Any]) -> None:
     if data.get("no_optimize") is not None:
         validation.boolean(data["no_optimize"], "no_optimize")
-
-
-def _too_busy() -> ApiError:
-    return ApiError(429, "Others change the same observations; try again")

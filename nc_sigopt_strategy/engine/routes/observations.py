@@ -11,7 +11,7 @@ from nc_sigopt_strategy.engine.context import Engine, JsonObject
 from nc_sigopt_strategy.engine.history.history import History
 from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR, Point
 from nc_sigopt_strategy.engine.routes.observation_order import observation_order
-from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
+from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate, whole_page
 from nc_sigopt_strategy.engine.routes.reports import Report, flag, new_report, no_suggestion
 from nc_sigopt_strategy.engine.routes.suggestions import check_active, refuse_if_of_runs
 from nc_sigopt_strategy.engine.store import StoredExperiment
@@ -50,12 +50,7 @@ def create_observations(engine: Engine, data: JsonObject, experiment_id: str) ->
         made = [_unstored(stored, report) for report in reports]
     else:
         made = [_observed_document(engine, stored, report) for report in reports]
-    return {
-        "object": "pagination",
-        "count": len(made),
-        "data": made,
-        "paging": {"before": None, "after": None},
-    }
+    return whole_page(made)
 
 
 def list_observations(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:

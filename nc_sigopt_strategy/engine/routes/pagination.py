@@ -49,6 +49,11 @@ class Page(Generic[_Item]):
         }
 
 
+def whole_page(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The JSON of a list that is shown whole, whatever the query says."""
+    return Page(list(documents), len(documents), None, None).document(dict)
+
+
 def paginate(
     items: Sequence[_Item],
     query: Mapping[str, Any],

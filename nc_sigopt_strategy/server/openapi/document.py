@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from nc_sigopt_strategy.engine.documents import CLIENT_ID
+from nc_sigopt_strategy.engine.routes.table import TABLE
 from nc_sigopt_strategy.server.openapi.objects import ANSWERS, PAGES
 from nc_sigopt_strategy.server.openapi.operations import OPERATIONS, Operation
 from nc_sigopt_strategy.server.openapi.run_operations import RUN_OPERATIONS
 from nc_sigopt_strategy.server.openapi.run_schemas import RUN_ANSWERS, RUN_PAGES, RUN_REQUESTS
 from nc_sigopt_strategy.server.openapi.schemas import REQUESTS, ref
-from nc_sigopt_strategy.server.route_table import route_table
 from nc_sigopt_strategy.version import __version__
 
 _OPERATIONS = {**OPERATIONS, **RUN_OPERATIONS}
@@ -88,7 +88,7 @@ _LINKS = {
 
 def openapi_document() -> dict[str, Any]:
     """The OpenAPI document: what the engine's table of routes holds, nothing else."""
-    table = route_table()
+    table = {pattern: tuple(verbs) for pattern, verbs in TABLE.items()}
     paths: dict[str, Any] = {"/health": {"get": _health()}}
     for pattern, verbs in table.items():
         described = _OPERATIONS.get(pattern, {})

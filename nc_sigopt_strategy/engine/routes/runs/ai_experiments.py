@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 from nc_sigopt_strategy.engine import documents as core_documents
 from nc_sigopt_strategy.engine import validation
 from nc_sigopt_strategy.engine.api_error import bad_request, not_found
@@ -16,7 +14,7 @@ from nc_sigopt_strategy.engine.routes.runs.observing import observation_of
 from nc_sigopt_strategy.engine.routes.runs.stored import new_run
 from nc_sigopt_strategy.engine.routes.runs.training_runs import delete_run
 from nc_sigopt_strategy.engine.routes.suggestions import check_active, suggest
-from nc_sigopt_strategy.engine.store import EXPERIMENT_ATTR, StoredExperiment
+from nc_sigopt_strategy.engine.store import StoredExperiment
 
 _NOT_HERE = ("observation_budget", "project", "runs_only", "tasks")
 _CHANGES = (
@@ -37,12 +35,7 @@ def create_ai_experiment(
         raise bad_request("AI Experiments must have at least one parameter.")
     body = {**data, "project": project_id, "runs_only": True}
     experiment = experiment_rules.new_experiment(body, unix_now())
-    study_id = engine.store.create_study(
-        f"experiment:{uuid.uuid4()}",
-        experiment.directions,
-        EXPERIMENT_ATTR,
-        experiment.to_stored(),
-    )
+    study_id = engine.store.create_experiment(experiment)
     return _document(engine, engine.experiment(str(study_id)))
 
 

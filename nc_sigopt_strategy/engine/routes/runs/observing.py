@@ -16,16 +16,14 @@ from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.engine.context import Engine, JsonObject, unix_now
 from nc_sigopt_strategy.engine.database.trial_changes import Change
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, OvertakenError
+from nc_sigopt_strategy.engine.history.history import History
 from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR
-from nc_sigopt_strategy.engine.routes.observation_changes import EMPTIED_ATTR
+from nc_sigopt_strategy.engine.routes.observation_changes import EMPTIED_ATTR, change
 from nc_sigopt_strategy.engine.routes.observations import observe
 from nc_sigopt_strategy.engine.routes.reports import finish_of, new_report
 from nc_sigopt_strategy.engine.routes.runs.rules import FINISHED
 from nc_sigopt_strategy.engine.store import StoredExperiment
 from nc_sigopt_strategy.sampling import WITHDRAWN_ATTR
-
-# How often a change is worked out anew because another process was faster.
-_ATTEMPTS = 100
 
 
 def observation_of(engine: Engine, stored: StoredExperiment, run: Mapping[str, Any]) -> int | None:
@@ -71,21 +69,21 @@ def hide(engine: Engine, stored: StoredExperiment, observation: int) -> JsonObje
     Returns:
         What ``restore`` needs; ``None`` if it is not there.
     """
-    for _ in range(_ATTEMPTS):
-        history = engine.store.history(stored)
+    hidden: JsonObject | None = None
+
+    def without(history: History) -> list[Change]:
+        nonlocal hidden
+        hidden = None
         point = history.observation(observation)
         if point is None or point.observation is None:
-            return None
+            return []
         mark = {WITHDRAWN_ATTR: unix_now()} if point.suggestion is None else {EMPTIED_ATTR: True}
+        hidden = {"trial": point.id, "mark": mark, "observation": point.observation}
         finish = Finish(TrialState.FAIL, mark)
-        try:
-            engine.store.change(
-                history, [Change(point.id, OBSERVATION_ATTR, point.observation, finish)]
-            )
-        except OvertakenError:
-            continue
-        return {"trial": point.id, "mark": mark, "observation": point.observation}
-    raise _too_busy()
+        return [Change(point.id, OBSERVATION_ATTR, point.observation, finish)]
+
+    change(engine, stored, without)
+    return hidden
 
 
 def restore(engine: Engine, stored: StoredExperiment, hidden: Mapping[str, Any]) -> None:
@@ -114,7 +112,3 @@ def _outcome(stored: StoredExperiment, run: Mapping[str, Any]) -> JsonObject:
         for name in names
     ]
     return {"values": values}
-
-
-def _too_busy() -> ApiError:
-    return ApiError(429, "Others change the same observations; try again")

@@ -11,6 +11,7 @@ from nc_sigopt_strategy.engine.context import Engine, JsonObject, check_client
 from nc_sigopt_strategy.engine.database.run_tables import StoredRun
 from nc_sigopt_strategy.engine.documents import CLIENT_ID
 from nc_sigopt_strategy.engine.routes.account import require_project
+from nc_sigopt_strategy.engine.routes.pagination import whole_page
 from nc_sigopt_strategy.engine.routes.runs import documents, rules
 from nc_sigopt_strategy.engine.routes.runs.listing import page_of_runs
 from nc_sigopt_strategy.engine.routes.runs.observing import hide, observation_of, restore
@@ -38,13 +39,7 @@ def create_runs(engine: Engine, data: JsonObject, client_id: str, project_id: st
         new_run(project_id, rules.checked(validation.object_(entry, "runs[]"), creates=True))
         for entry in batch
     ]
-    runs = engine.store.runs.add(made)
-    return {
-        "object": "pagination",
-        "count": len(runs),
-        "data": [documents.training_run(run) for run in runs],
-        "paging": {"before": None, "after": None},
-    }
+    return whole_page([documents.training_run(run) for run in engine.store.runs.add(made)])
 
 
 def list_project_runs(
