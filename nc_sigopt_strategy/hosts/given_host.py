@@ -1,6 +1,7 @@
 """What hosts share that take a ``Given`` directly: data, evaluation, bound and reasons.
 
-A host holds a ``GivenHost`` and hands its own calls on; what is left to it is the model.
+A host is a ``HostOfGiven``, which holds a ``GivenHost`` and hands its calls on; what is left to it
+is the model.
 """
 
 from __future__ import annotations
@@ -139,6 +140,30 @@ class GivenHost:
     @cached_property
     def _calibration_data(self) -> CalibrationData:
         return read_calibration_data(self.loader, max(self.sampling_sizes()))
+
+
+class HostOfGiven:
+    """A host's calls that are answered by what it shares with the others; see ``Host``."""
+
+    _shared: GivenHost
+
+    @property
+    def model_name(self) -> str:
+        """See ``Host``."""
+        return self._shared.model_name
+
+    @property
+    def criterion(self) -> str:
+        """See ``Host``."""
+        return self._shared.criterion
+
+    def sampling_sizes(self) -> Sequence[int]:
+        """See ``Host``."""
+        return self._shared.sampling_sizes()
+
+    def calibration_data(self) -> CalibrationData:
+        """See ``Host``."""
+        return self._shared.calibration_data()
 
 
 def reason_with_causes(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from nc_sigopt_strategy.backends.find import backend_for, inputs_of
 from nc_sigopt_strategy.errors import DataError, ModelError, TrialError, in_one_line
 from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.given import Given
-from nc_sigopt_strategy.hosts.given_host import GivenHost
+from nc_sigopt_strategy.hosts.given_host import GivenHost, HostOfGiven
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
@@ -23,7 +23,6 @@ from nc_sigopt_strategy.hosts.inc.finished import finish_in_place, finishes
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc3.options import Options
 from nc_sigopt_strategy.hosts.inc3.versions import require_inc3
-from nc_sigopt_strategy.measurement.batches import CalibrationData
 from nc_sigopt_strategy.settings.choices import FITTED, STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
@@ -33,7 +32,7 @@ _FRAMEWORK = "tensorflow"
 _INC_LOGGER = "neural_compressor"
 
 
-class Inc3Host:
+class Inc3Host(HostOfGiven):
     """A ``Host`` whose models are Neural Compressor's model objects of TensorFlow graphs.
 
     Args:
@@ -74,16 +73,6 @@ class Inc3Host:
         self._known_ops  # noqa: B018  # asking for them is what optimizes it
         return self._model
 
-    @property
-    def model_name(self) -> str:
-        """See ``Host``."""
-        return self._shared.model_name
-
-    @property
-    def criterion(self) -> str:
-        """See ``Host``."""
-        return self._shared.criterion
-
     def ops(self) -> Sequence[Op]:
         """See ``Host``.
 
@@ -92,17 +81,9 @@ class Inc3Host:
         """
         return self._options.ops
 
-    def sampling_sizes(self) -> Sequence[int]:
-        """See ``Host``."""
-        return self._shared.sampling_sizes()
-
     def op_graph(self, ops: Sequence[OpKey]) -> dict[str, Any]:
         """See ``Host``."""
         return self.backend.op_graph(self.fp32, ops)
-
-    def calibration_data(self) -> CalibrationData:
-        """See ``Host``."""
-        return self._shared.calibration_data()
 
     def users_model(self, model: Model) -> Any:
         """A ``tf.Graph``."""

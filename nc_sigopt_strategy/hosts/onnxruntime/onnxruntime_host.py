@@ -22,7 +22,7 @@ from nc_sigopt_strategy.backends.op_graph import Shape, elements
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.given import Given
-from nc_sigopt_strategy.hosts.given_host import GivenHost
+from nc_sigopt_strategy.hosts.given_host import GivenHost, HostOfGiven
 from nc_sigopt_strategy.hosts.onnxruntime.calibration import Calibration
 from nc_sigopt_strategy.hosts.onnxruntime.graph_view import GraphView
 from nc_sigopt_strategy.hosts.onnxruntime.group_graph import group_graph
@@ -42,7 +42,7 @@ from nc_sigopt_strategy.hosts.onnxruntime.weight_fitting import (
 )
 from nc_sigopt_strategy.hosts.onnxruntime.weight_steps import packed
 from nc_sigopt_strategy.hosts.rounding.layer import Layer
-from nc_sigopt_strategy.measurement.batches import CalibrationData, batch_length
+from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
@@ -54,7 +54,7 @@ _TUNER = "ONNX Runtime"
 _USUAL_ELEMENTS = 2**20
 
 
-class OnnxRuntimeHost:
+class OnnxRuntimeHost(HostOfGiven):
     """A ``Host`` whose models are ``OnnxModel`` objects.
 
     Args:
@@ -87,7 +87,7 @@ class OnnxRuntimeHost:
             refuse_without_ops(copy.working, ())
         self._quantizer = Quantizer(self._view, settings.activation_type)
         self._notes = [*copy.notes, *self._prepared.notes]
-        self._given = GivenHost(
+        self._shared = GivenHost(
             given, self.backend, lambda: onnx_inputs(copy.users), self.users_model
         )
         self._folder: Path | None = None
@@ -100,16 +100,6 @@ class OnnxRuntimeHost:
         self._grouping  # noqa: B018  # what is found out on the way is noted
         return tuple(self._notes)
 
-    @property
-    def model_name(self) -> str:
-        """See ``Host``."""
-        return self._given.model_name
-
-    @property
-    def criterion(self) -> str:
-        """See ``Host``."""
-        return self._given.criterion
-
     def ops(self) -> Sequence[Op]:
         """See ``Host``; one for each group of nodes that ONNX Runtime runs as one.
 
@@ -118,17 +108,9 @@ class OnnxRuntimeHost:
         """
         return ops_of(self._grouping.groups)
 
-    def sampling_sizes(self) -> Sequence[int]:
-        """See ``Host``."""
-        return self._given.sampling_sizes()
-
     def op_graph(self, ops: Sequence[OpKey]) -> dict[str, Any]:
         """See ``Host``."""
         return group_graph(self._view, self._grouping, self._shapes, ops)
-
-    def calibration_data(self) -> CalibrationData:
-        """See ``Host``."""
-        return self._given.calibration_data()
 
     def users_model(self, model: Model) -> Any:
         """A ``ModelProto``; the path of a file if that is larger than protobuf writes."""
@@ -149,12 +131,12 @@ class OnnxRuntimeHost:
 
     def check(self) -> None:
         """See ``Host``."""
-        as_given = AsGiven(self.backend, self.fp32, self._given.loader, rewriter=_TUNER)
+        as_given = AsGiven(self.backend, self.fp32, self._shared.loader, rewriter=_TUNER)
         as_given.compare([OnnxModel(self._prepared.model)])
 
     def baseline(self) -> Baseline:
         """See ``Host``."""
-        return self._given.baseline(self.fp32)
+        return self._shared.baseline(self.fp32)
 
     def quantize(self, choices: Choices) -> OnnxModel:
         """See ``Host``."""
@@ -167,7 +149,7 @@ class OnnxRuntimeHost:
 
     def evaluate(self, model: Model) -> Evaluation:
         """See ``Host``."""
-        return self._given.evaluate(model)
+        return self._shared.evaluate(model)
 
     def recipe(self, choices: Choices) -> Mapping[str, Any]:
         """See ``recipe.recipe``; with the session options of the run."""
@@ -187,7 +169,7 @@ class OnnxRuntimeHost:
 
     def reason(self, error: BaseException) -> str:
         """See ``Host``."""
-        return self._given.reason(error)
+        return self._shared.reason(error)
 
     def _planned(self, choices: Choices) -> tuple[Plan, dict[str, tuple[float, float]]]:
         unusable = self._calibration.without_range(choices.sampling_size)
@@ -224,18 +206,18 @@ class OnnxRuntimeHost:
 
     @cached_property
     def _shapes(self) -> dict[str, Shape]:
-        batch = next(iter(self._given.calibration_batches(1)), None)
+        batch = next(iter(self._shared.calibration_batches(1)), None)
         length = 1 if batch is None else batch_length(batch)
         return measured_shapes(self._prepared.model, self._view.floats, batch, length)
 
     @cached_property
     def _calibration(self) -> Calibration:
-        batch = next(iter(self._given.calibration_batches(1)), None)
+        batch = next(iter(self._shared.calibration_batches(1)), None)
         length = 1 if batch is None else batch_length(batch)
         return Calibration(
             self._prepared.model,
             {name: self._elements(name, length) for name in self._tensors_with_range()},
-            self._given.calibration_batches,
+            self._shared.calibration_batches,
             self._settings.calibration_cache,
             lambda: self.calibration_data().digest,
             histograms=self._settings.search_space != "dtype",

@@ -22,7 +22,7 @@ from nc_sigopt_strategy.backends.openvino_properties import BF16, F16, F32
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.given import Given
-from nc_sigopt_strategy.hosts.given_host import GivenHost
+from nc_sigopt_strategy.hosts.given_host import GivenHost, HostOfGiven
 from nc_sigopt_strategy.hosts.openvino.calibrated import Quantizer
 from nc_sigopt_strategy.hosts.openvino.choosing import restored_nodes, with_restored
 from nc_sigopt_strategy.hosts.openvino.float_types import FloatTypes
@@ -30,7 +30,7 @@ from nc_sigopt_strategy.hosts.openvino.given_model import load_model
 from nc_sigopt_strategy.hosts.openvino.group_graph import group_graph
 from nc_sigopt_strategy.hosts.openvino.groups import Group, find_groups
 from nc_sigopt_strategy.hosts.openvino.versions import require_openvino
-from nc_sigopt_strategy.measurement.batches import CalibrationData, batch_length
+from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
@@ -40,7 +40,7 @@ _INT8 = "int8"
 _LABELS = {BF16: "bf16", F16: "fp16", F32: "fp32"}
 
 
-class OpenVinoHost:
+class OpenVinoHost(HostOfGiven):
     """A ``Host`` whose models are ``OpenVinoModel`` objects.
 
     Every op runs in int8 or as a float. The float is bf16 or fp32, op by op: the model is compiled
@@ -71,16 +71,6 @@ class OpenVinoHost:
         self._as_given = AsGiven(self.backend, self.fp32, self._shared.loader, rewriter="OpenVINO")
         self._quantizer = Quantizer(self._original, self._items)
 
-    @property
-    def model_name(self) -> str:
-        """See ``Host``."""
-        return self._shared.model_name
-
-    @property
-    def criterion(self) -> str:
-        """See ``Host``."""
-        return self._shared.criterion
-
     def ops(self) -> Sequence[Op]:
         """See ``Host``; one op for each group that is int8 or float together.
 
@@ -89,18 +79,10 @@ class OpenVinoHost:
         """
         return self._ops
 
-    def sampling_sizes(self) -> Sequence[int]:
-        """See ``Host``."""
-        return self._shared.sampling_sizes()
-
     def op_graph(self, ops: Sequence[OpKey]) -> dict[str, Any]:
         """See ``Host``; of groups."""
         nodes = graph_nodes(self._original)
         return group_graph(nodes, inferred_shapes(self._original), self._groups, ops)
-
-    def calibration_data(self) -> CalibrationData:
-        """See ``Host``."""
-        return self._shared.calibration_data()
 
     def users_model(self, model: Model) -> Any:
         """The model compiled with the properties of the run, an ``openvino.CompiledModel``."""

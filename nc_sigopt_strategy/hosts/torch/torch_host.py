@@ -15,7 +15,7 @@ from nc_sigopt_strategy.backends.torch_model import TorchModel
 from nc_sigopt_strategy.errors import ModelError, SettingsError
 from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.given import Given
-from nc_sigopt_strategy.hosts.given_host import GivenHost
+from nc_sigopt_strategy.hosts.given_host import GivenHost, HostOfGiven
 from nc_sigopt_strategy.hosts.torch.calibrated import Quantizer, batches_through
 from nc_sigopt_strategy.hosts.torch.eager import EagerToo
 from nc_sigopt_strategy.hosts.torch.exported import export_module
@@ -23,7 +23,6 @@ from nc_sigopt_strategy.hosts.torch.named_ops import keys_of, quantizable_nodes
 from nc_sigopt_strategy.hosts.torch.quantizer import prepared
 from nc_sigopt_strategy.hosts.torch.reduced_precision import run_in_bf16
 from nc_sigopt_strategy.hosts.torch.versions import require_torch
-from nc_sigopt_strategy.measurement.batches import CalibrationData
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices, Op, OpKey
 from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
@@ -33,7 +32,7 @@ _INT8, _BF16, _FP32 = "int8", "bf16", "fp32"
 _BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
-class TorchHost:
+class TorchHost(HostOfGiven):
     """A ``Host`` whose models are ``TorchModel`` objects.
 
     Every op that multiplies runs in int8, in bf16 where the processor has it, or in fp32. What a
@@ -68,32 +67,14 @@ class TorchHost:
         )
         self._quantizer = Quantizer(self._original, self._feed)
 
-    @property
-    def model_name(self) -> str:
-        """See ``Host``."""
-        return self._shared.model_name
-
-    @property
-    def criterion(self) -> str:
-        """See ``Host``."""
-        return self._shared.criterion
-
     def ops(self) -> Sequence[Op]:
         """See ``Host``; one op for each that multiplies."""
         floats = (_BF16, _FP32) if has_bf16() else (_FP32,)
         return [Op(key, (_INT8, *floats), _INT8) for key in self._nodes]
 
-    def sampling_sizes(self) -> Sequence[int]:
-        """See ``Host``."""
-        return self._shared.sampling_sizes()
-
     def op_graph(self, ops: Sequence[OpKey]) -> dict[str, Any]:
         """See ``Host``."""
         return self.backend.op_graph(self.fp32, ops)
-
-    def calibration_data(self) -> CalibrationData:
-        """See ``Host``."""
-        return self._shared.calibration_data()
 
     def users_model(self, model: Model) -> Any:
         """The compiled model: called as the user's module is, with tensors."""
