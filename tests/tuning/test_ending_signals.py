@@ -199,7 +199,7 @@ def test_a_terminal_that_is_closed_costs_nothing(folder: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _ON_A_TERMINAL, str(folder)],
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        preexec_fn=_take_terminal,
+        preexec_fn=_take_terminal, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     os.close(theirs)
     said = b""

@@ -189,7 +189,9 @@ run(Killed(ops=OPS, seed=1), Path(sys.argv[1]))
 
 
 def test_a_process_that_is_killed_loses_what_the_last_seconds_found(folder: Path) -> None:
-    ended = subprocess.run([sys.executable, "-c", _KILLED, str(folder)], check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(folder)], cwd=Path(__file__).parents[2], check=False
+    )
     assert ended.returncode == -signal.SIGKILL
     before = probing_of(folder)
     assert before is not None
