@@ -48,7 +48,7 @@ lint: $(VENV)/.test
 
 # The pages of docs/ as a site, in build/docs; a link that leads nowhere is an error.
 docs: .venv-docs/.done
-	.venv-docs/bin/sphinx-build -q -W --keep-going docs build/docs
+	.venv-docs/bin/sphinx-build -q -E -W --keep-going docs build/docs
 	@echo "Open build/docs/index.html"
 
 .venv-docs/.done: docs/requirements.txt
