@@ -22,10 +22,7 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> i
     """
     if value is None:
         return None
-    text = value.strip().lower()
-    seconds = _number(text)
-    if seconds is None and re.fullmatch(f"(?:{_PART.pattern})+", text):
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    seconds = seconds_of(value)
     if seconds is None:
         raise click.BadParameter(
             f"{value!r} is no time: write 90s, 10m, 1h30m, or a number of seconds.", ctx, param
@@ -45,11 +42,26 @@ def share(ctx: click.Context, param: click.Parameter, value: str | None) -> floa
     """
     if value is None:
         return None
-    text = value.strip()
-    number = _number(text.removesuffix("%").strip())
+    number = share_of(value)
     if number is None:
         raise click.BadParameter(f"{value!r} is no share: write 1% or 0.01.", ctx, param)
-    return number / 100 if text.endswith("%") else number
+    return number
+
+
+def seconds_of(text: str) -> float | None:
+    """Seconds of a duration as people write it; ``None`` if it is none."""
+    text = text.strip().lower()
+    seconds = _number(text)
+    if seconds is None and re.fullmatch(f"(?:{_PART.pattern})+", text):
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    return seconds
+
+
+def share_of(text: str) -> float | None:
+    """A fraction as people write it; ``None`` if it is none."""
+    text = text.strip()
+    number = _number(text.removesuffix("%").strip())
+    return number / 100 if number is not None and text.endswith("%") else number
 
 
 def _number(text: str) -> float | None:

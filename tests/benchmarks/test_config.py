@@ -87,7 +87,7 @@ URLS = {
 @pytest.mark.parametrize("url", URLS)
 def test_credentials_in_a_url_are_not_in_the_record(url: str) -> None:
     strategy = StrategyConfig("sigopt", "sigopt", {"storage": url, "locked_ops": {"x": url}})
-    record = RunConfig(Path("run.yaml"), (strategy,)).to_json()
+    record = RunConfig((strategy,), path=Path("run.yaml")).to_json()
     kwargs = record["strategies"][0]["strategy_kwargs"]
     assert kwargs == {"storage": URLS[url], "locked_ops": {"x": URLS[url]}}
 
