@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 CoreSchema = Any
 Handler = Callable[[Any], CoreSchema]
@@ -90,11 +90,14 @@ class Converted:
         )
 
 
+# What databases and frameworks count with, and what numpy takes for a seed.
+MAX_WHOLE, MAX_SEED = 2**31 - 1, 2**32 - 1
 A_MAPPING = AnyMapping()
 STRICT = Refined(strict=True)
 Text = Annotated[str, Refined(strict=True, min_length=1)]
 Flag = Annotated[bool, STRICT]
-Whole = Annotated[int, STRICT, Ge(0)]
-Counted = Annotated[int, STRICT, Ge(1)]
+Whole = Annotated[int, STRICT, Ge(0), Le(MAX_WHOLE)]
+Counted = Annotated[int, STRICT, Ge(1), Le(MAX_WHOLE)]
+Seed = Annotated[int, STRICT, Ge(0), Le(MAX_SEED)]
 Number = Annotated[float, Refined(strict=True, allow_inf_nan=False), Ge(0)]
 Positive = Annotated[float, Refined(strict=True, allow_inf_nan=False), Gt(0)]

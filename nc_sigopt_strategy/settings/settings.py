@@ -203,10 +203,13 @@ def _reject_unknown(kwargs: Mapping[str, Any]) -> None:
     for key in kwargs:
         if key in KEYS:
             continue
-        near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.5)
+        # Behind a colon without its space, in YAML, stands a value: it may be a token.
+        name, colon, value = str(key).partition(":")
+        near = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.5)
         meant = f"Did you mean {near[0]!r}? " if near else ""
+        shown = repr(f"{name}{colon}..." if value else key)
         raise SettingsError(
-            f"Unknown key {key!r} in strategy_kwargs.", f"{meant}Known keys: {', '.join(KEYS)}."
+            f"Unknown key {shown} in strategy_kwargs.", f"{meant}Known keys: {', '.join(KEYS)}."
         )
 
 

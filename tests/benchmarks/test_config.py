@@ -97,6 +97,11 @@ HIDING = {
     "    sigopt_api_token: TOPSECRET\n    sigopt_api_token: TOPSECRET2\n",
     "text for a mapping": "strategies:\n- name: sigopt\n"
     "  strategy_kwargs:\n    sigopt_api_token:TOPSECRET\n",
+    "text in a flow mapping": "strategies:\n- name: sigopt\n"
+    "  strategy_kwargs: {sigopt_api_token:TOPSECRET}\n",
+    "beside a strategy's name": "strategies:\n- {name: sigopt, sigopt_api_token:TOPSECRET}\n",
+    "in the place of a name": "strategies:\n- {name: {sigopt_api_token: TOPSECRET}}\n",
+    "as a list": "strategies:\n- {name: sigopt, label: [{sigopt_api_token: TOPSECRET}]}\n",
     "the whole file": "sigopt_api_token:TOPSECRET\n",
     "in the place of a strategy": "strategies:\n- sigopt_api_token:TOPSECRET\n",
     "a token of a wrong type": "strategies:\n- name: sigopt\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from nc_sigopt_benchmarks.config.paths import FOLDER
@@ -57,22 +58,30 @@ def _explain(mistake: ErrorDetails) -> tuple[KeyPath, str, str]:
     key: KeyPath = mistake["loc"]
     rule, limits, value = mistake["type"], mistake.get("ctx", {}), mistake["input"]
     if rule in ("unexpected_keyword_argument", "invalid_key"):
-        known = sorted(declared(key[:-1])["properties"])
-        return key, "is not a known key", _suggest(str(key[-1]), known)
+        return _unknown(key)
     if rule == "missing":
         return key, "is missing", "Add it; see configs/demo.yaml for an example."
     if rule == "literal_error":
         known = declared(key)["enum"]
-        return key, f"is {_describe(value)}, which is not known", _suggest(str(value), known)
+        return key, f"is {_describe(value)}, which is not known", suggestion(str(value), known)
     if rule == "value_error":
-        return key, f"is {_describe(value)}: {limits['error']}", "Correct it."
+        return key, f"is {_describe(value)}: {limits['error']}", "Name another path."
     return key, f"is {_shown(value, rule)}", " ".join(_ways_out(mistake))
+
+
+def _unknown(key: KeyPath) -> tuple[KeyPath, str, str]:
+    name, colon, _ = str(key[-1]).partition(":")
+    missing = "A space belongs behind the colon of a key. " if colon else ""
+    hint = suggestion(name, sorted(declared(key[:-1])["properties"]))
+    return key, "is not a known key", f"{missing}{hint}"
 
 
 def _ways_out(mistake: ErrorDetails) -> Iterator[str]:
     rule, value = mistake["type"], mistake["input"]
     if rule == "greater_than_equal":
-        yield f"The least that makes sense is {mistake['ctx']['ge']:g}."
+        yield f"The least that makes sense is {mistake['ctx']['ge']}."
+    elif rule == "less_than_equal":
+        yield f"The most that can be is {mistake['ctx']['le']}."
     elif rule == "string_pattern_mismatch":
         yield "Use letters, digits, dots, dashes and underscores: it becomes a folder's name."
     elif rule in _WANTED:
@@ -97,7 +106,7 @@ def _as_meant(key: str, text: str, rule: str) -> Iterator[str]:
         yield f"It is in seconds: write {seconds:.12g}."
 
 
-def _suggest(name: str, known: Sequence[str]) -> str:
+def suggestion(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     start = f"Did you mean {near[0]!r}? " if near else ""
     return f"{start}Known here: {', '.join(known)}."
@@ -110,11 +119,11 @@ def _shown(value: Any, rule: str) -> str:
 
 def _describe(value: Any) -> str:
     kind = kind_of(value)
-    if value is None or isinstance(value, (dict, list)):
+    if value is None or not isinstance(value, (str, int, float, date)):
         return kind
     try:
-        shown = repr(value)
-    except ValueError:  # a number of thousands of digits, in hexadecimal
+        shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    except ValueError:  # a number of thousands of digits, written in hexadecimal
         return "a number of very many digits"
     if len(shown) > _LONGEST_SHOWN:
         shown = f"{shown[:_LONGEST_SHOWN]}..."

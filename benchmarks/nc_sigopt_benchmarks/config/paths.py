@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nc_sigopt_strategy.errors import in_one_line
 from nc_sigopt_strategy.settings.constraints import Converted
 
 # Key of pydantic's validation context: the folder that the configuration's file is in.
@@ -35,7 +36,7 @@ def _usable(function: Callable[[str, Mapping[str, Any]], Path]) -> Converted:
         try:
             return function(text, context)
         except (OSError, RuntimeError) as error:  # no such user, links in a circle
-            raise ValueError(str(error)) from error
+            raise ValueError(in_one_line(error).rstrip(".")) from error
 
     return Converted(convert)
 

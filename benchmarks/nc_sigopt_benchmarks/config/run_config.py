@@ -27,6 +27,7 @@ from nc_sigopt_strategy.settings.constraints import (
     OneOf,
     OnlyGiven,
     Refined,
+    Seed,
     Text,
     Whole,
 )
@@ -146,7 +147,7 @@ class DataConfig(_Section):
     evaluation_images: Counted = 400
     held_out_images: Whole = 0
     batch_size: Counted = 20
-    seed: Whole = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class TuningConfig(_Section):
 
     timeout: Whole = 130
     max_trials: Counted = 500
-    seed: Whole = 0
+    seed: Seed = 0
     repeats: Counted = 1
     shuffle: Flag = True
 

@@ -21,13 +21,8 @@ _ATTRIBUTE = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 def config_schema() -> dict[str, Any]:
     """JSON schema of a run configuration's file, with what the docstrings say of each key."""
     schema = adapter().json_schema()
-    sections = {"RunFile": schema, **schema["$defs"]}
-    for name, section in sections.items():
-        said = _attributes(getattr(run_config, name))
-        for key, declared in section["properties"].items():
-            declared["description"] = said[key]
-            if declared.get("default", ...) in (None, ""):
-                del declared["default"]
+    for name, section in {"RunFile": schema, **schema["$defs"]}.items():
+        _described(section, getattr(run_config, name))
     return {"$schema": _DIALECT, **schema, "title": "nc-sigopt run configuration"}
 
 
@@ -54,7 +49,14 @@ def declared(key: Sequence[str | int]) -> dict[str, Any]:
     return part
 
 
-def _attributes(section: type) -> dict[str, str]:
-    """What a docstring's ``Attributes`` say, each in one line."""
-    text = inspect.cleandoc(section.__doc__ or "")
-    return {name: " ".join(said.split()) for name, said in _ATTRIBUTE.findall(text)}
+def _described(section: dict[str, Any], declared_by: type) -> None:
+    """A section with its own docstring's words, without the titles that its names make."""
+    text = inspect.cleandoc(declared_by.__doc__ or "").replace("``", "`")
+    section["description"] = text.partition("\n")[0]
+    attributes = dict(_ATTRIBUTE.findall(text))
+    del section["title"]
+    for key, declared in section["properties"].items():
+        declared["description"] = " ".join(attributes[key].split())
+        declared.pop("title", None)
+        if declared.get("default", ...) in (None, ""):
+            del declared["default"]

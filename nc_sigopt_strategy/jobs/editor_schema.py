@@ -1,0 +1,23 @@
+"""The JSON schema by which editors complete and check a run configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+# Entry points of this group are named as those of ``nc_sigopt.jobs``, like a file's suffix. Each
+# is a function without arguments that returns the JSON schema of such files.
+JOB_SCHEMAS = "nc_sigopt.schemas"
+SCHEMA_FILE = "nc-sigopt.schema.json"
+# Read by the YAML language server, which VS Code, Neovim, Emacs and others have.
+POINTER = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
+
+
+def schema_text() -> str | None:
+    """The schema of YAML run configurations, as text; ``None`` where nothing here reads those."""
+    for found in entry_points(group=JOB_SCHEMAS, name="yaml"):
+        make: Callable[[], dict[str, Any]] = found.load()
+        return json.dumps(make(), indent=2) + "\n"
+    return None
