@@ -11,8 +11,15 @@ from typing import Any
 # is a function without arguments that returns the JSON schema of such files.
 JOB_SCHEMAS = "nc_sigopt.schemas"
 SCHEMA_FILE = "nc-sigopt.schema.json"
-# Read by the YAML language server, which VS Code, Neovim, Emacs and others have.
-POINTER = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
+
+
+def pointer_to(schema: str) -> str:
+    """First line of a YAML file by which editors find its schema, as the YAML language server has it.
+
+    Args:
+        schema: Name of the file beside it.
+    """
+    return f"# yaml-language-server: $schema={schema}\n"
 
 
 def schema_text() -> str | None:

@@ -12,7 +12,7 @@ from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.hosts.file_inputs import file_inputs
 from nc_sigopt_strategy.hosts.model_kind import FROZEN, kind_of_model, name_of_model
-from nc_sigopt_strategy.jobs.editor_schema import POINTER, SCHEMA_FILE, schema_text
+from nc_sigopt_strategy.jobs.editor_schema import SCHEMA_FILE, pointer_to, schema_text
 
 PIPELINE_FILE = "pipeline.py"
 # Where a model leaves the number open.
@@ -134,7 +134,7 @@ def write_first_files(model: Path, folder: Path, *, overwrite: bool = False) -> 
     }
     schema = schema_text()
     if schema is not None:
-        texts[folder / f"{name}.yaml"] = POINTER + texts[folder / f"{name}.yaml"]
+        texts[folder / f"{name}.yaml"] = pointer_to(SCHEMA_FILE) + texts[folder / f"{name}.yaml"]
     for path in texts:
         if path.exists() and not overwrite:
             raise ConfigFileError(

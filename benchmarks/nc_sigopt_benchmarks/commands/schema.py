@@ -10,7 +10,7 @@ import click
 from nc_sigopt_strategy.cli.shared import errors_as_one_line
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.jobs.editor_schema import POINTER
+from nc_sigopt_strategy.jobs.editor_schema import pointer_to
 
 
 @click.command()
@@ -41,4 +41,5 @@ def schema(output: Path | None) -> None:
             f"The schema cannot be written to {output}: {error}.",
             "Name another file with --output.",
         ) from error
-    click.echo(f"Written: {output}\nThe first line of a run configuration beside it:\n{POINTER}")
+    click.echo(f"Written: {output}\nA run configuration beside it begins with:")
+    click.echo(pointer_to(output.name), nl=False)

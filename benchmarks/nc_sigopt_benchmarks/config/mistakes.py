@@ -30,6 +30,8 @@ _WANTED = {
 }
 _YES, _NO = ("true", "yes", "on", "y"), ("false", "no", "off", "n")
 _LONGEST_SHOWN = 100
+# The last part of pydantic's place of a mistake in a key.
+_KEY = "[key]"
 
 
 def checked(values: Mapping[str, Any], places: Places) -> RunFile:
@@ -57,6 +59,8 @@ def _explain(mistake: ErrorDetails) -> tuple[KeyPath, str, str]:
     """Which key is wrong, what is wrong with it, and the way out."""
     key: KeyPath = mistake["loc"]
     rule, limits, value = mistake["type"], mistake.get("ctx", {}), mistake["input"]
+    if key and key[-1] == _KEY:
+        return key[:-1], f"is {_describe(value)} as a key", "Keys are text: put it in quotes."
     if rule in ("unexpected_keyword_argument", "invalid_key"):
         return _unknown(key)
     if rule == "missing":

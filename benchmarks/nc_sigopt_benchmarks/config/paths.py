@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.errors import in_one_line
-from nc_sigopt_strategy.settings.constraints import Converted
+from nc_sigopt_benchmarks.config.constraints import Converted
 
 # Key of pydantic's validation context: the folder that the configuration's file is in.
 FOLDER = "folder"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from nc_sigopt_benchmarks.config.rivals import HOST_RUNTIMES, RIVALS
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.settings.choices import CALIBRATIONS, STOCK
-from nc_sigopt_strategy.settings.constraints import (
+from nc_sigopt_benchmarks.config.constraints import (
     A_MAPPING,
     STRICT,
     Counted,
@@ -282,7 +281,7 @@ class RunFile(_Section):
         name: What run folders and reports are called by; the file's name unless it is given.
         model: Which model is tuned.
         data: What calibrates and what evaluates.
-        accuracy_criterion: The bound.
+        accuracy_criterion: The bound that every model has to keep.
         tuning: The budget that each strategy gets.
         timing: How the models found are timed, after the tuning.
         deployment: How models of several runtimes are run, when they are compared.
@@ -324,10 +323,10 @@ class RunConfig(RunFile):
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the record: paths as strings, and no token or password."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
         for strategy in plain["strategies"]:
             strategy["strategy_kwargs"] = {
-                key: _NOT_SHOWN if _SECRET_KEY.search(key) else _without_credentials(value)
+                key: _NOT_SHOWN if _SECRET_KEY.search(key) else value
                 for key, value in strategy["strategy_kwargs"].items()
             }
         return plain
@@ -362,12 +361,12 @@ def _from_plain(section: type[_Any], raw: Mapping[str, Any]) -> _Any:
     return section(**values)
 
 
-def _without_credentials(value: Any) -> Any:
-    """Plain data with the users, passwords and tokens of its URLs masked."""
+def _plain(value: Any) -> Any:
+    """As JSON has it, with the users, passwords and tokens of URLs masked."""
     if isinstance(value, dict):
-        return {key: _without_credentials(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_credentials(item) for item in value]
-    if isinstance(value, str):
-        return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub("://***@", value))
-    return value
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub("://***@", str(value)))

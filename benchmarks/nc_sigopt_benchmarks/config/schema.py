@@ -27,6 +27,11 @@ def config_schema() -> dict[str, Any]:
 
 
 @functools.cache
+def _as_declared() -> dict[str, Any]:
+    return adapter().json_schema()
+
+
+@functools.cache
 def adapter() -> TypeAdapter[RunFile]:
     """What checks the values of a file; pydantic is imported here, for most commands read none."""
     from pydantic import TypeAdapter
@@ -40,7 +45,7 @@ def declared(key: Sequence[str | int]) -> dict[str, Any]:
     Args:
         key: Its path; the schema knows it.
     """
-    schema = adapter().json_schema()
+    schema = _as_declared()
     part = schema
     for name in key:
         part = part["items"] if isinstance(name, int) else part["properties"][name]

@@ -119,9 +119,7 @@ def _check_deployment(file: RunFile, given: bool, places: Places) -> None:
         raise places.wrong(("deployment", "reference"), f"is {reference!r}, which is none", hint)
 
 
-def _complaints(
-    model: Mapping[str, Any], data: Mapping[str, Any]
-) -> Iterator[Complaint]:
+def _complaints(model: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Complaint]:
     """Keys that another key's value makes meaningless, and those that it needs."""
     yield from _model_complaints(model)
     yield from _source_complaints(model, data)

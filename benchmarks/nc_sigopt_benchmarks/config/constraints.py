@@ -65,10 +65,10 @@ class ListOf:
 
 
 class AnyMapping:
-    """A mapping, whatever is in it: it is checked elsewhere."""
+    """A mapping with text for keys, whatever is in it: it is checked elsewhere."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Handler) -> CoreSchema:
-        return {"type": "dict", "strict": True}
+        return {"type": "dict", "keys_schema": {"type": "str", "strict": True}, "strict": True}
 
 
 @dataclass(frozen=True)
