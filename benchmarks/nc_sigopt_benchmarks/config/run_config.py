@@ -1,4 +1,4 @@
-"""What a run configuration says, as typed values; ``config_file`` reads them from YAML."""
+"""What a run configuration says, as typed values; ``yaml_file`` reads them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,6 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 
 from annotated_types import Ge
 
-from nc_sigopt_benchmarks.config.paths import FROM_FILE, HOME_ONLY, UNRESOLVED
-from nc_sigopt_benchmarks.config.rivals import HOST_RUNTIMES, RIVALS
-from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
-from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
-from nc_sigopt_strategy.settings.choices import CALIBRATIONS, STOCK
 from nc_sigopt_benchmarks.config.constraints import (
     A_MAPPING,
     STRICT,
@@ -30,6 +25,11 @@ from nc_sigopt_benchmarks.config.constraints import (
     Text,
     Whole,
 )
+from nc_sigopt_benchmarks.config.paths import FROM_FILE, HOME_ONLY, UNRESOLVED
+from nc_sigopt_benchmarks.config.rivals import HOST_RUNTIMES, RIVALS
+from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
+from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
+from nc_sigopt_strategy.settings.choices import CALIBRATIONS, STOCK
 from nc_sigopt_strategy.settings.session_options import LEVELS
 
 # The strategy that this project is about; the others are Neural Compressor's own.

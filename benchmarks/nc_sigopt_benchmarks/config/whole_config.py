@@ -45,7 +45,7 @@ def whole_config(file: RunFile, values: Mapping[str, Any], places: Places) -> Ru
         _check_strategy(file.strategies, position, values["strategies"][position], places)
     _check_criterion(file.accuracy_criterion, places)
     _check_deployment(file, "deployment" in values, places)
-    inferred = {key: value for key, value in said.items() if model[key] == value}
+    inferred: dict[str, Any] = {key: value for key, value in said.items() if model[key] == value}
     return RunConfig(
         path=places.path, **{**vars(file), "model": dataclasses.replace(file.model, **inferred)}
     )
