@@ -14,7 +14,7 @@ SCHEMA_FILE = "nc-sigopt.schema.json"
 
 
 def pointer_to(schema: str) -> str:
-    """First line of a YAML file by which editors that have the YAML language server find its schema.
+    """First line of a YAML file, by which the YAML language server of editors finds its schema.
 
     Args:
         schema: Name of the file beside it.

@@ -135,7 +135,7 @@ def test_the_command_writes_what_editors_read(tmp_path: Path) -> None:
     written = CliRunner().invoke(schema_command, ["--output", str(path)])
     assert json.loads(path.read_text()) == SCHEMA
     assert "# yaml-language-server: $schema=nc.json" in written.output
-    nowhere = CliRunner().invoke(schema_command, ["--output", str(tmp_path / "no" / "nc.json")])
+    nowhere = CliRunner().invoke(schema_command, ["--output", str(path / "nc.json")])
     assert nowhere.exit_code == 2
 
 

@@ -102,7 +102,7 @@ class ModelConfig(_Section):
         label_offset: What is added to an ImageNet class to get the model's; the model's own if
             ``None``.
         quant_format: For ONNX: ``QOperator`` or ``QDQ``.
-        session: For ONNX.
+        session: For ONNX: the sessions that it is evaluated and timed in.
     """
 
     name: Text = "mobilenet_v1"
