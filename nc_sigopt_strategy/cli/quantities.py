@@ -5,13 +5,9 @@ Each is a callback of an option: click calls it with what was written, ``None`` 
 
 from __future__ import annotations
 
-import math
-import re
-
 import click
 
-_UNITS = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|min|m|s)\s*")
+from nc_sigopt_strategy.settings.quantities import seconds_of, share_of
 
 
 def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -46,27 +42,3 @@ def share(ctx: click.Context, param: click.Parameter, value: str | None) -> floa
     if number is None:
         raise click.BadParameter(f"{value!r} is no share: write 1% or 0.01.", ctx, param)
     return number
-
-
-def seconds_of(text: str) -> float | None:
-    """Seconds of a duration as people write it; ``None`` if it is none."""
-    text = text.strip().lower()
-    seconds = _number(text)
-    if seconds is None and re.fullmatch(f"(?:{_PART.pattern})+", text):
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-    return seconds
-
-
-def share_of(text: str) -> float | None:
-    """A fraction as people write it; ``None`` if it is none."""
-    text = text.strip()
-    number = _number(text.removesuffix("%").strip())
-    return number / 100 if number is not None and text.endswith("%") else number
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

@@ -14,6 +14,16 @@ SPINNING_KEY = "allow_spinning"
 KEYS = (*THREAD_KEYS, LEVEL_KEY, SPINNING_KEY)
 _DEFAULTS = {**dict.fromkeys(THREAD_KEYS, 0), LEVEL_KEY: LEVELS[-1], SPINNING_KEY: False}
 
+SESSION_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        **{key: {"type": "integer", "minimum": 0} for key in THREAD_KEYS},
+        LEVEL_KEY: {"enum": list(LEVELS)},
+        SPINNING_KEY: {"type": "boolean"},
+    },
+}
+
 
 def checked_session_options(key: str, value: object) -> dict[str, Any] | None:
     """Session options as a new dict in one fixed order; ``None`` if none are given.

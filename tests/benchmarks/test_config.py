@@ -217,7 +217,7 @@ MISTAKES = [
         "a setting that is out of range",
         "strategies:\n- name: basic\n- name: sigopt\n  strategy_kwargs: {finalists: 0}\n",
         4,
-        "strategies.1.strategy_kwargs",
+        "strategies.1.strategy_kwargs.finalists",
         ("finalists must be a whole number of at least 1",),
     ),
     Mistake(

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
+from nc_sigopt_strategy.settings.choices import MAX_SEED, MAX_WHOLE
+
 CoreSchema = Any
 Handler = Callable[[Any], CoreSchema]
 
@@ -90,8 +92,6 @@ class Converted:
         )
 
 
-# What databases and frameworks count with, and what numpy takes for a seed.
-MAX_WHOLE, MAX_SEED = 2**31 - 1, 2**32 - 1
 A_MAPPING = AnyMapping()
 STRICT = Refined(strict=True)
 Text = Annotated[str, Refined(strict=True, min_length=1)]

@@ -11,7 +11,7 @@ from nc_sigopt_benchmarks.config.paths import FOLDER
 from nc_sigopt_benchmarks.config.places import KeyPath, Places
 from nc_sigopt_benchmarks.config.run_config import RunFile
 from nc_sigopt_benchmarks.config.schema import adapter, declared
-from nc_sigopt_strategy.cli.quantities import seconds_of, share_of
+from nc_sigopt_strategy.settings.quantities import flag_of, seconds_of, share_of, shortened
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -28,8 +28,6 @@ _WANTED = {
     "finite_number": "a finite number",
     _FLAG: "true or false",
 }
-_YES, _NO = ("true", "yes", "on", "y"), ("false", "no", "off", "n")
-_LONGEST_SHOWN = 100
 # The last part of pydantic's place of a mistake in a key.
 _KEY = "[key]"
 
@@ -98,12 +96,12 @@ def _ways_out(mistake: ErrorDetails) -> Iterator[str]:
 
 def _as_meant(key: str, text: str, rule: str) -> Iterator[str]:
     """How to write what a text seems to mean, where it can be told."""
-    word = text.strip().lower()
-    if rule == _FLAG and word in (*_YES, *_NO):
-        yield f"Write {'true' if word in _YES else 'false'}, without quotes."
+    flag = flag_of(text)
+    if rule == _FLAG and flag is not None:
+        yield f"Write {'true' if flag else 'false'}, without quotes."
     if rule not in _NUMBERS:
         return
-    number, seconds = share_of(word), seconds_of(word)
+    number, seconds = share_of(text), seconds_of(text)
     if number is not None and (rule != _WHOLE or number.is_integer()):
         yield f"Write {number:.12g}, without quotes."
     elif seconds is not None and (key == "timeout" or key.endswith("seconds")):
@@ -125,12 +123,7 @@ def _describe(value: Any) -> str:
     kind = kind_of(value)
     if value is None or not isinstance(value, (str, int, float, date)):
         return kind
-    try:
-        shown = str(value).lower() if isinstance(value, bool) else repr(value)
-    except ValueError:  # a number of thousands of digits, written in hexadecimal
-        return "a number of very many digits"
-    if len(shown) > _LONGEST_SHOWN:
-        shown = f"{shown[:_LONGEST_SHOWN]}..."
+    shown = str(value).lower() if isinstance(value, bool) else shortened(value)
     return f"{shown} ({kind})"
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nc_sigopt_benchmarks.config import run_config
-from nc_sigopt_benchmarks.config.run_config import RunFile
+from nc_sigopt_benchmarks.config.rivals import RIVALS
+from nc_sigopt_benchmarks.config.run_config import SIGOPT, RunFile
+from nc_sigopt_strategy.jobs.sigopt_settings import OWN_KEYS
+from nc_sigopt_strategy.settings.schema import attributes, settings_schema
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_ATTRIBUTE = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 def config_schema() -> dict[str, Any]:
@@ -23,6 +24,8 @@ def config_schema() -> dict[str, Any]:
     schema = adapter().json_schema()
     for name, section in {"RunFile": schema, **schema["$defs"]}.items():
         _described(section, getattr(run_config, name))
+    schema["$defs"]["Settings"] = _settings()
+    schema["$defs"]["StrategyConfig"]["allOf"] = list(_kwargs_by_strategy())
     return {"$schema": _DIALECT, **schema, "title": "nc-sigopt run configuration"}
 
 
@@ -56,12 +59,34 @@ def declared(key: Sequence[str | int]) -> dict[str, Any]:
 
 def _described(section: dict[str, Any], declared_by: type) -> None:
     """A section with its own docstring's words, without the titles that its names make."""
-    text = inspect.cleandoc(declared_by.__doc__ or "").replace("``", "`")
-    section["description"] = text.partition("\n")[0]
-    attributes = dict(_ATTRIBUTE.findall(text))
+    section["description"] = inspect.cleandoc(declared_by.__doc__ or "").partition("\n")[0]
+    said = attributes(declared_by)
     del section["title"]
     for key, declared in section["properties"].items():
-        declared["description"] = " ".join(attributes[key].split())
+        declared["description"] = said[key]
         declared.pop("title", None)
         if declared.get("default", ...) in (None, ""):
             del declared["default"]
+
+
+def _settings() -> dict[str, Any]:
+    """What the sigopt strategy takes in a file; some of it the run itself decides."""
+    schema = settings_schema()
+    for key in OWN_KEYS:
+        del schema["properties"][key]
+    return schema
+
+
+def _kwargs_by_strategy() -> Iterator[dict[str, Any]]:
+    """For each strategy whose ``strategy_kwargs`` are known: what they can be."""
+    yield _if_named(SIGOPT, {"$ref": "#/$defs/Settings"})
+    for name, rival in RIVALS.items():
+        choices = {key: {"enum": list(values)} for key, values in rival.choices.items()}
+        yield _if_named(name, {"properties": choices, "additionalProperties": False})
+
+
+def _if_named(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "if": {"properties": {"name": {"const": name}}, "required": ["name"]},
+        "then": {"properties": {"strategy_kwargs": kwargs}},
+    }

@@ -195,6 +195,7 @@ def _check_strategy_kwargs(
             return
         settings = Settings.from_kwargs(kwargs)
     except SettingsError as error:
+        place = place if error.key is None else (*place, str(error.key))
         raise places.wrong(
             place, f"cannot be used: {error.fact.rstrip('.')}", error.hint
         ) from error
