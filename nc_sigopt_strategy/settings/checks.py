@@ -16,17 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.errors import SettingsError
-from nc_sigopt_strategy.settings.choices import AUTO, MAX_SEED, MAX_WHOLE, MAX_WORKER_NAME, OFF
+from nc_sigopt_strategy.settings.choices import (
+    AUTO,
+    MAX_ID,
+    MAX_SEED,
+    MAX_WHOLE,
+    MAX_WORKER_NAME,
+    OFF,
+)
 from nc_sigopt_strategy.settings.openvino_properties import checked_properties
 from nc_sigopt_strategy.settings.quantities import (
+    brief,
     flag_of,
     seconds_of,
     share_of,
-    shortened,
     whole_of,
 )
 from nc_sigopt_strategy.settings.secret import TOKEN_KEY, Secret
 from nc_sigopt_strategy.settings.server_options import (
+    at_home,
     checked_ca_bundle,
     checked_client_cert,
     checked_hosts,
@@ -59,14 +67,23 @@ def _wrong(
     key: str, wanted: str, value: object, read: Callable[[str], float | None] | None = None
 ) -> SettingsError:
     """What to raise for a value; ``read`` says what a text in its place may have meant."""
-    shown = "***" if key == TOKEN_KEY else shortened(value)
+    shown = "***" if key == TOKEN_KEY else brief(value)
     meant = read(value) if read is not None and isinstance(value, str) else None
-    if isinstance(meant, float):
-        meant = float(f"{meant:.12g}")
+    said = f"{meant:.12g}" if isinstance(meant, float) else meant
     return SettingsError(
         f"{key} must be {wanted}, but is {shown} ({type(value).__name__}).",
-        "" if meant is None else f"Did you mean {meant}?",
+        "" if meant is None else f"Did you mean {said}?",
     )
+
+
+def _number(value: object) -> float | None:
+    """A number, also no finite one; ``None`` if it is none, or one that no float can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _text(key: str, value: object) -> str | None:
@@ -96,7 +113,7 @@ def _project_id(key: str, value: object) -> str | None:
     project_id = _text(key, value)
     if project_id is not None and not _PROJECT_ID.fullmatch(project_id):
         raise SettingsError(
-            f"{key} {project_id!r} is not a SigOpt project id.",
+            f"{key} {brief(project_id)} is not a SigOpt project id.",
             "Use 1 to 32 characters of a-z, 0-9, '-', '_' and '.'.",
         )
     return project_id
@@ -106,19 +123,19 @@ def _experiment_name(key: str, value: object) -> str | None:
     name = _text(key, value)
     if name is not None and (len(name) > 100 or any(ord(c) < 0x20 for c in name)):
         raise SettingsError(
-            f"{key} {name!r} is not an experiment name.",
+            f"{key} {brief(name)} is not an experiment name.",
             "Use 1 to 100 characters without control characters.",
         )
     return name
 
 
 def _experiment_id(key: str, value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_ID:
         value = str(value)
     text = _text(key, value)
-    if text is not None and not text.isdigit():
+    if text is not None and not re.fullmatch(r"[0-9]+", text):
         raise SettingsError(
-            f"{key} {text!r} is not an experiment id: ids are whole numbers.",
+            f"{key} {brief(text)} is not an experiment id: ids are whole numbers.",
             "Did you mean sigopt_experiment_name? `nc-sigopt experiments list` shows the ids.",
         )
     return text
@@ -128,7 +145,7 @@ def _worker(key: str, value: object) -> str | None:
     name = _text(key, value)
     if name is not None and not _WORKER.fullmatch(name):
         raise SettingsError(
-            f"{key} {name!r} is not a name of a worker.",
+            f"{key} {brief(name)} is not a name of a worker.",
             f"Use 1 to {MAX_WORKER_NAME} characters of A-Z, a-z, 0-9 and _ . : / -.",
         )
     return name
@@ -143,7 +160,7 @@ def one_of(*choices: str) -> Check:
             near = difflib.get_close_matches(text, choices, n=1)
             meant = f" Did you mean {near[0]!r}?" if near else ""
             raise SettingsError(
-                f"{key} must be one of {', '.join(choices)}, but is {text!r}.{meant}"
+                f"{key} must be one of {', '.join(choices)}, but is {brief(text)}.{meant}"
             )
         return text
 
@@ -159,7 +176,7 @@ def whole(least: int, most: int = MAX_WHOLE) -> Check:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise _wrong(key, f"a whole number of at least {least}", value, whole_of)
         if value > most:
-            raise SettingsError(f"{key} must be at most {most}, but is {shortened(value)}.")
+            raise SettingsError(f"{key} must be at most {most}, but is {brief(value)}.")
         return value
 
     return Check(check, {"type": "integer", "minimum": least, "maximum": most})
@@ -168,9 +185,10 @@ def whole(least: int, most: int = MAX_WHOLE) -> Check:
 def _seconds(key: str, value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+    seconds = _number(value)
+    if seconds is None or not seconds >= 0:
         raise _wrong(key, "a number of seconds of at least 0", value, seconds_of)
-    return float(value)
+    return seconds
 
 
 def _some_seconds(key: str, value: object) -> float | None:
@@ -183,17 +201,19 @@ def _some_seconds(key: str, value: object) -> float | None:
 def _odds(key: str, value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+    odds = _number(value)
+    if odds is None or not 0 < odds < 1:
         raise _wrong(key, "a probability above 0 and below 1, such as 0.95", value, share_of)
-    return float(value)
+    return odds
 
 
 def _probing(key: str, value: object) -> str | float | None:
     if value is None or (isinstance(value, str) and value in (AUTO, OFF)):
         return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    seconds = _number(value)
+    if seconds is None or not 0 < seconds < math.inf:
         raise _wrong(key, f"'{AUTO}', '{OFF}' or a number of seconds above 0", value, seconds_of)
-    return float(value)
+    return seconds
 
 
 def _flag(key: str, value: object) -> bool | None:
@@ -210,7 +230,7 @@ def _pattern(key: str, value: object) -> str:
         re.compile(text)
     except re.error as error:
         raise SettingsError(
-            f"{key} holds {text!r}, which is not a regular expression: {error}."
+            f"{key} holds {brief(text)}, which is not a regular expression: {error}."
         ) from error
     return text
 
@@ -228,7 +248,14 @@ def _locked_ops(key: str, value: object) -> dict[str, str] | None:
         return None
     if not isinstance(value, Mapping):
         raise _wrong(key, 'a dict such as {".*Logits.*": "fp32"}', value)
-    return {_pattern(key, op): str(_text(key, label)) for op, label in value.items()}
+    return {_pattern(key, op): _label(key, label) for op, label in value.items()}
+
+
+def _label(key: str, value: object) -> str:
+    text = _text(key, value)
+    if text is None:
+        raise _wrong(key, "patterns with the value that ops take, such as 'fp32'", value)
+    return text
 
 
 def function(returned: str) -> Check:
@@ -251,7 +278,7 @@ def _path(key: str, value: object) -> Path | None:
         return None
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
         raise _wrong(key, "the path of a folder", value)
-    return Path(value).expanduser()
+    return at_home(key, value)
 
 
 def _batch_sizes(key: str, value: object) -> int | dict[int, float] | None:
@@ -263,12 +290,14 @@ def _batch_sizes(key: str, value: object) -> int | dict[int, float] | None:
     for size, weight in value.items():
         # JSON has text only for keys.
         size = int(size) if isinstance(size, str) and size.isdecimal() else size
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise SettingsError(f"{wanted}, but the size {size!r} is no whole number from 1 on.")
-        is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-        if not is_number or not 0 < weight < math.inf:
-            raise SettingsError(f"{wanted}, but the weight of {size} is {weight!r}.")
-        found[size] = float(weight)
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_WHOLE:
+            raise SettingsError(
+                f"{wanted}, but the size {brief(size)} is no whole number from 1 on."
+            )
+        number = _number(weight)
+        if number is None or not 0 < number < math.inf:
+            raise SettingsError(f"{wanted}, but the weight of {size} is {brief(weight)}.")
+        found[size] = number
     if not found:
         raise SettingsError(f"{wanted}, but it is empty.", "Leave it out for the default.")
     return dict(sorted(found.items()))

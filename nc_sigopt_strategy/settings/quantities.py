@@ -50,10 +50,10 @@ def number_of(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def shortened(value: object) -> str:
+def brief(value: object) -> str:
     """A value as Python writes it, unless that is very long."""
     try:
         shown = repr(value)
-    except ValueError:  # a whole number of thousands of digits
-        return "a number of very many digits"
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return "too long to be shown"
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."

@@ -28,7 +28,8 @@ def check_choices(
             meant = f"Did you mean {near[0]!r}? " if near else ""
             known = f"Known: {', '.join(choices)}." if choices else "It has none at all."
             raise _about(key, f"{name} has no setting {key!r}.", f"{meant}{known}")
-        if value not in choices[key]:
+        # 1 is equal to True, and not what is meant.
+        if not any(value == choice and type(value) is type(choice) for choice in choices[key]):
             known = ", ".join(str(choice) for choice in choices[key])
             raise _about(key, f"{name}: {key} is {value!r}.", f"It must be one of {known}.")
 

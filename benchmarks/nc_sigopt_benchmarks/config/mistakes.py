@@ -11,7 +11,7 @@ from nc_sigopt_benchmarks.config.paths import FOLDER
 from nc_sigopt_benchmarks.config.places import KeyPath, Places
 from nc_sigopt_benchmarks.config.run_config import RunFile
 from nc_sigopt_benchmarks.config.schema import adapter, declared
-from nc_sigopt_strategy.settings.quantities import flag_of, seconds_of, share_of, shortened
+from nc_sigopt_strategy.settings.quantities import brief, flag_of, seconds_of, share_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -123,7 +123,7 @@ def _describe(value: Any) -> str:
     kind = kind_of(value)
     if value is None or not isinstance(value, (str, int, float, date)):
         return kind
-    shown = str(value).lower() if isinstance(value, bool) else shortened(value)
+    shown = str(value).lower() if isinstance(value, bool) else brief(value)
     return f"{shown} ({kind})"
 
 
