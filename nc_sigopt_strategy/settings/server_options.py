@@ -129,7 +129,7 @@ def checked_hosts(key: str, value: object) -> tuple[str, ...] | None:
     for item in value:
         host = parse_host(item.strip()) if isinstance(item, str) else None
         if host is None:
-            shown = "***" if "@" in str(item) else brief(item)
+            shown = "***" if "@" in brief(item) else brief(item)
             raise SettingsError(
                 f"{key} holds {shown}, which is not a host name.",
                 "Give names or addresses only, without http:// and without a port.",
