@@ -30,8 +30,8 @@ def settings_schema() -> dict[str, Any]:
 
 
 def attributes(declared_by: type) -> dict[str, str]:
-    """What the docstring of a class says of its attributes, each in one line of Markdown."""
-    text = inspect.cleandoc(declared_by.__doc__ or "").replace("``", "`")
+    """What the docstring of a class says of its attributes, each in one line of plain text."""
+    text = inspect.cleandoc(declared_by.__doc__ or "").replace("``", "")
     return {name: " ".join(said.split()) for name, said in _ATTRIBUTE.findall(text)}
 
 

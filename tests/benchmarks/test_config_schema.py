@@ -22,6 +22,7 @@ from nc_sigopt_benchmarks.config.places import Places
 from nc_sigopt_benchmarks.config.schema import config_schema, declared
 from nc_sigopt_benchmarks.config.yaml_file import read_config
 from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.settings.schema import settings_schema
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SCHEMA = config_schema()
@@ -135,6 +136,8 @@ def test_the_command_writes_what_editors_read(tmp_path: Path) -> None:
     written = CliRunner().invoke(schema_command, ["--output", str(path)])
     assert json.loads(path.read_text()) == SCHEMA
     assert "# yaml-language-server: $schema=nc.json" in written.output
+    alone = CliRunner().invoke(schema_command, ["settings"])
+    assert json.loads(alone.output) == settings_schema()
     nowhere = CliRunner().invoke(schema_command, ["--output", str(path / "nc.json")])
     assert nowhere.exit_code == 2
 

@@ -14,6 +14,7 @@ from nc_sigopt_strategy.jobs.editor_schema import pointer_to
 
 
 @click.command()
+@click.argument("what", type=click.Choice(["config", "settings"]), default="config")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -21,16 +22,17 @@ from nc_sigopt_strategy.jobs.editor_schema import pointer_to
     help="Write it there.  [default: print it]",
 )
 @errors_as_one_line
-def schema(output: Path | None) -> None:
-    """Give the JSON schema of run configurations, which tune and compare read.
+def schema(what: str, output: Path | None) -> None:
+    """Give the JSON schema of run configurations, which tune and compare read; or of settings.
 
-    An editor with a YAML language server completes and checks a file whose first line names it:
+    The latter are the strategy_kwargs of sigopt, which a configuration holds as well. An editor with a YAML language server completes and checks a file whose first line names it:
     # yaml-language-server: $schema=FILE
     """
     # Pydantic, which --help must not wait for.
     from nc_sigopt_benchmarks.config.schema import config_schema
+    from nc_sigopt_strategy.settings.schema import settings_schema
 
-    text = json.dumps(config_schema(), indent=2)
+    text = json.dumps(config_schema() if what == "config" else settings_schema(), indent=2)
     if output is None:
         click.echo(text)
         return
@@ -41,5 +43,7 @@ def schema(output: Path | None) -> None:
             f"The schema cannot be written to {output}: {error}.",
             "Name another file with --output.",
         ) from error
-    click.echo(f"Written: {output}\nA run configuration beside it begins with:")
-    click.echo(pointer_to(output.name), nl=False)
+    click.echo(f"Written: {output}")
+    if what == "config":
+        click.echo("A run configuration beside it begins with:")
+        click.echo(pointer_to(output.name), nl=False)

@@ -59,7 +59,8 @@ def declared(key: Sequence[str | int]) -> dict[str, Any]:
 
 def _described(section: dict[str, Any], declared_by: type) -> None:
     """A section with its own docstring's words, without the titles that its names make."""
-    section["description"] = inspect.cleandoc(declared_by.__doc__ or "").partition("\n")[0]
+    summary = inspect.cleandoc(declared_by.__doc__ or "").partition("\n")[0]
+    section["description"] = summary.replace("``", "")
     said = attributes(declared_by)
     del section["title"]
     for key, declared in section["properties"].items():
