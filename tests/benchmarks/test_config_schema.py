@@ -81,7 +81,7 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
     return text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(values=files())
 def test_what_is_read_fits_the_schema(values: dict[str, Any]) -> None:
     try:
@@ -95,7 +95,7 @@ def test_what_is_read_fits_the_schema(values: dict[str, Any]) -> None:
     assert len(said) < 1000
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(values=files())
 def test_any_file_is_read_or_refused_in_one_sentence(
     values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory

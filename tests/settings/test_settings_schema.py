@@ -61,7 +61,7 @@ def test_what_is_taken_fits_the_schema(key: str) -> None:
         check(key, {"x": value})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(key=st.sampled_from(KEYS), value=VALUES)
 def test_what_is_nested_fits_the_schema(key: str, value: Any) -> None:
     check(key, value)

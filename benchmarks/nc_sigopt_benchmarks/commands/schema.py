@@ -23,10 +23,12 @@ from nc_sigopt_strategy.jobs.editor_schema import pointer_to
 )
 @errors_as_one_line
 def schema(what: str, output: Path | None) -> None:
-    """Give the JSON schema of run configurations, which tune and compare read; or of settings.
+    """Give the JSON schema of run configurations, which tune and compare read.
 
-    The latter are the strategy_kwargs of sigopt, which a configuration holds as well. An editor with a YAML language server completes and checks a file whose first line names it:
+    An editor with a YAML language server completes and checks a file whose first line names it:
     # yaml-language-server: $schema=FILE
+
+    "settings" gives that of sigopt's strategy_kwargs alone, which a configuration holds as well.
     """
     # Pydantic, which --help must not wait for.
     from nc_sigopt_benchmarks.config.schema import config_schema
