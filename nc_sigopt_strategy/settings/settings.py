@@ -64,6 +64,7 @@ from nc_sigopt_strategy.settings.choices import (
     SAMPLERS,
     SUGGESTIONS,
 )
+from nc_sigopt_strategy.settings.quantities import brief
 from nc_sigopt_strategy.settings.secret import Secret
 from nc_sigopt_strategy.settings.server_options import ClientCertificate
 
@@ -257,10 +258,10 @@ def _reject_unknown(kwargs: Mapping[str, Any]) -> None:
         if key in KEYS:
             continue
         # Behind a colon without its space, in YAML, stands a value: it may be a token.
-        name, colon, value = str(key).partition(":")
+        name, colon, value = (key if isinstance(key, str) else "").partition(":")
         near = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.5)
         meant = f"Did you mean {near[0]!r}? " if near else ""
-        shown = repr(f"{name}{colon}..." if value else key)
+        shown = brief(f"{name}{colon}..." if value else key)
         error = SettingsError(
             f"Unknown key {shown} in strategy_kwargs.", f"{meant}Known keys: {', '.join(KEYS)}."
         )

@@ -166,6 +166,10 @@ KINDS = {
     "model: {path: }": "model.path is empty. It must be text.",
     'model: {path: "a\\0b"}': "no path holds a null character",
     "model: {path: ~nobody-here/x.onnx}": "home directory. Name another path.",
+    f"model: {{source: 0x{'f' * 5000}}}": "model.source is too long to be shown (a number), which",
+    f"tuning: {{0x{'f' * 999}: 1}}": "... is not a known key.",
+    f"tuning: {{{'x' * 999}: 1}}": "xxx... is not a known key.",
+    "tuning: {timeout: 100%}": "is '100%' (text). It must be a whole number.",
     "tuning: &t {seed: 1, seeed: 2}": "Did you mean 'seed'?",
 }
 
@@ -177,6 +181,7 @@ def test_kinds_of_mistakes(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigFileError) as caught:
         read_config(path)
     assert str(caught.value).startswith(f"{path}, line 3: ")
+    assert len(str(caught.value)) < 600
     assert KINDS[text] in str(caught.value)
 
 

@@ -93,6 +93,8 @@ def test_all_is_declared_but_what_files_cannot_hold() -> None:
         ({"sigopt_experiment_id": 10**5000}, "must be a string"),
         ({"seed": 2**32}, "at most 4294967295, but is 4294967296."),
         ({"latency_batch_size": {1: 10**400}}, "the weight of 1 is 1000"),
+        ({10**5000: 1}, "Unknown key too long to be shown"),
+        ({"x" * 5000: 1}, "xxx... in strategy_kwargs."),
         ({"sigopt_api_token:abc": None}, "Unknown key 'sigopt_api_token:...'"),
     ],
 )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
 from nc_sigopt_strategy.settings.choices import MAX_SEED, MAX_WHOLE
 
@@ -100,4 +100,3 @@ Whole = Annotated[int, STRICT, Ge(0), Le(MAX_WHOLE)]
 Counted = Annotated[int, STRICT, Ge(1), Le(MAX_WHOLE)]
 Seed = Annotated[int, STRICT, Ge(0), Le(MAX_SEED)]
 Number = Annotated[float, Refined(strict=True, allow_inf_nan=False), Ge(0)]
-Positive = Annotated[float, Refined(strict=True, allow_inf_nan=False), Gt(0)]

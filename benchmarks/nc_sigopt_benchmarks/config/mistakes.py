@@ -11,7 +11,13 @@ from nc_sigopt_benchmarks.config.paths import FOLDER
 from nc_sigopt_benchmarks.config.places import KeyPath, Places
 from nc_sigopt_benchmarks.config.run_config import RunFile
 from nc_sigopt_benchmarks.config.schema import adapter, declared
-from nc_sigopt_strategy.settings.quantities import brief, flag_of, seconds_of, share_of
+from nc_sigopt_strategy.settings.quantities import (
+    brief,
+    flag_of,
+    seconds_of,
+    share_of,
+    whole_of,
+)
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -65,17 +71,18 @@ def _explain(mistake: ErrorDetails) -> tuple[KeyPath, str, str]:
         return key, "is missing", "Add it; see configs/demo.yaml for an example."
     if rule == "literal_error":
         known = declared(key)["enum"]
-        return key, f"is {_describe(value)}, which is not known", _suggestion(str(value), known)
+        return key, f"is {_describe(value)}, which is not known", _suggestion(value, known)
     if rule == "value_error":
         return key, f"is {_describe(value)}: {limits['error']}", "Name another path."
     return key, f"is {_shown(value, rule)}", " ".join(_ways_out(mistake))
 
 
 def _unknown(key: KeyPath) -> tuple[KeyPath, str, str]:
-    name, colon, _ = str(key[-1]).partition(":")
-    missing = "A space belongs behind the colon of a key. " if colon else ""
+    name = key[-1]
     hint = _suggestion(name, sorted(declared(key[:-1])["properties"]))
-    return key, "is not a known key", f"{missing}{hint}"
+    if isinstance(name, str) and ":" in name:
+        hint = f"A space belongs behind the colon of a key. {hint}"
+    return key, "is not a known key", hint
 
 
 def _ways_out(mistake: ErrorDetails) -> Iterator[str]:
@@ -101,15 +108,16 @@ def _as_meant(key: str, text: str, rule: str) -> Iterator[str]:
         yield f"Write {'true' if flag else 'false'}, without quotes."
     if rule not in _NUMBERS:
         return
-    number, seconds = share_of(text), seconds_of(text)
-    if number is not None and (rule != _WHOLE or number.is_integer()):
+    number = whole_of(text) if rule == _WHOLE else share_of(text)
+    seconds = seconds_of(text)
+    if number is not None:
         yield f"Write {number:.12g}, without quotes."
     elif seconds is not None and (key == "timeout" or key.endswith("seconds")):
         yield f"It is in seconds: write {seconds:.12g}."
 
 
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+def _suggestion(name: Any, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name.split(":")[0], known, 1) if isinstance(name, str) else []
     start = f"Did you mean {near[0]!r}? " if near else ""
     return f"{start}Known here: {', '.join(known)}."
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.settings.quantities import brief
 
 KeyPath = tuple[str | int, ...]
+_LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -48,5 +50,8 @@ class Places:
 
 def _shown(part: object) -> str:
     """A part of a key. Behind a colon without its space stands a value, which may be a token."""
-    name, colon, value = str(part).partition(":")
-    return f"{name}{colon}..." if value else f"{name}{colon}"
+    if not isinstance(part, str):
+        return brief(part)
+    name, colon, value = part.partition(":")
+    rest = "..." if value or len(name) > _LONGEST else ""
+    return f"{name[:_LONGEST]}{colon}{rest}"
