@@ -224,7 +224,8 @@ def _parameter(parameter: ParameterDomain, *, of_grid: bool) -> JsonObject:
     if parameter.type == "categorical":
         categories = [
             {"object": "categorical_value", "name": name, "enum_index": index}
-            for index, name in enumerate(parameter.categories, start=1)
+            for index, name in enumerate(parameter.codes, start=1)
+            if name in parameter.categories
         ]
     document = {
         "object": "parameter",
