@@ -311,7 +311,8 @@ function experimentsTable(parent, experiments) {
   ], experiments);
 }
 async function showAll() {
-  const {client} = await ask(["tokens", "self"]), page = html("div");
+  const {client, experiment} = await ask(["tokens", "self"]), page = html("div");
+  if (experiment) return showExperiment(experiment); // all that a guest may see
   const projects = (await all(["clients", client, "projects"], PAGE)).items;
   const experiments = await all(["clients", client, "experiments"], PAGE, {sort: "recent", include_ai: true});
   html("h1", page, "Experiments");
