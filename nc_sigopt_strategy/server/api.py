@@ -237,14 +237,18 @@ class Api:
     def _with_token(self, document: JsonObject, token: str | None, caller: Token) -> JsonObject:
         """A token's document with the token in it: the caller's own, or ``None`` for a new one."""
         if token is None:
-            ids = (document["experiment"], document["training_run"])
-            share = Share(*(None if one is None else int(one) for one in ids))
+            experiment, run = document["experiment"], document["training_run"]
+            share = Share(
+                None if experiment is None else int(experiment), None if run is None else int(run)
+            )
             return {**document, "token": self._tokens.share(share, caller, document["expires"])}
         if caller.share is None:
             return {**document, "token": token, "permissions": caller.scope}
-        ids = (caller.share.experiment, caller.share.training_run)
+        of = caller.share
         own = documents.guest_token(
-            *(None if one is None else str(one) for one in ids), caller.expires or 0
+            None if of.experiment is None else str(of.experiment),
+            None if of.training_run is None else str(of.training_run),
+            caller.expires or 0,
         )
         return {**own, "token": token}
 
