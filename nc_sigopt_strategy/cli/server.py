@@ -172,7 +172,11 @@ def create_token(name: str, scope: str, storage: str | None) -> None:
 @_STORAGE
 @errors_as_one_line
 def list_tokens(storage: str | None) -> None:
-    """List all tokens: id, name, scope, when made and last used, whether revoked."""
+    """List all tokens: id, name, scope, when made and last used, whether revoked.
+
+    Guest tokens, which the server makes for looking at one experiment or run, come after them
+    until they expire.
+    """
     from rich.table import Table
 
     from nc_sigopt_strategy.console.outcome_table import table_console
@@ -180,13 +184,15 @@ def list_tokens(storage: str | None) -> None:
     table = Table(box=None)
     for heading in ("id", "name", "scope", "created", "last used", "revoked"):
         table.add_column(heading)
-    for found in _tokens(storage).all():
+    store = _tokens(storage)
+    for found in (*store.all(), *store.guests()):
+        guest = found.share is not None
         table.add_row(
-            str(found.id),
+            "" if guest else str(found.id),
             found.name,
-            found.scope,
+            f"read {found.share} until {_when(found.expires)}" if guest else found.scope,
             _when(found.created),
-            _when(found.last_used),
+            "" if guest else _when(found.last_used),
             "yes" if found.revoked else "no",
         )
     table_console().print(table)
@@ -197,9 +203,13 @@ def list_tokens(storage: str | None) -> None:
 @_STORAGE
 @errors_as_one_line
 def revoke_token(id_or_name: str, storage: str | None) -> None:
-    """Let a token in no more, on every server of the store, within seconds."""
+    """Let a token in no more, on every server of the store, within seconds.
+
+    The guest tokens made with it are let in no more either.
+    """
     revoked = _tokens(storage).revoke(id_or_name)
-    click.echo(f"Token {revoked.id} ({revoked.name}) is revoked.")
+    number = "" if revoked.share is not None else f" {revoked.id}"
+    click.echo(f"Token{number} ({revoked.name}) is revoked.")
 
 
 @click.command()
