@@ -1,7 +1,7 @@
 """A model and a Python file with its data: all that tuning needs, without a configuration.
 
-A model that is no file, such as a PyTorch module, is defined in the Python file, which is then what
-is tuned.
+A model that is no file, such as a PyTorch module, is defined in the Python file, which is then
+what is tuned.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _EXAMPLE = (
 )
 
 _MODEL_EXAMPLE = (
-    "Where a Python file is tuned, its model is what the file calls model: a framework's own model "
+    "Where a Python file is tuned, its model is what the file calls model: a framework's own "
     "object, such as a torch.nn.Module, or the path of one."
 )
 

@@ -178,7 +178,7 @@ def test_a_program_that_still_trains_or_is_none(tmp_path: Path) -> None:
         host_of(exported(residual().train(), tmp_path / "net.pt2"), images())
     broken = tmp_path / "broken.pt2"
     broken.write_bytes(b"PK")
-    with pytest.raises(ModelError, match="cannot be read as a program of torch.export"):
+    with pytest.raises(ModelError, match="cannot be read as a program of"):
         host_of(broken, images())
 
 
