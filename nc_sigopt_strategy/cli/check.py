@@ -42,7 +42,8 @@ def check(target: Path, as_json: bool, **options: Any) -> None:
     the server keeps an experiment of one trial. With --host auto every runtime that is installed
     and reads the model is tried.
     """
-    from nc_sigopt_strategy.hosts.find import AUTO, installed_hosts
+    from nc_sigopt_strategy.hosts.find import AUTO
+    from nc_sigopt_strategy.jobs.model_job import hosts_of
 
     tell = _silent if as_json else teller()
     if options["host"] != AUTO:
@@ -50,7 +51,7 @@ def check(target: Path, as_json: bool, **options: Any) -> None:
         _show(outcome, trial, as_json)
         return
     found: dict[str, Any] = {}
-    hosts = installed_hosts(target)
+    hosts = hosts_of(target)
     for host in hosts:
         if not as_json:
             click.echo(f"{host.name}:")
