@@ -10,6 +10,7 @@ import click
 
 from nc_sigopt_benchmarks.commands.run_configs import read_run_config
 from nc_sigopt_strategy.cli.shared import (
+    CRASHED,
     EXIT_CODES,
     FOUND,
     INTERRUPTED,
@@ -18,6 +19,7 @@ from nc_sigopt_strategy.cli.shared import (
     accept_fp32_option,
     closed_on_signals,
     errors_as_one_line,
+    tell_crash,
     teller,
 )
 from nc_sigopt_strategy.errors import ConfigFileError
@@ -85,6 +87,10 @@ def compare(
         again = f"nc-sigopt compare {config} --resume {folder}"
         click.echo(f"nc-sigopt: interrupted; to go on: {again}", err=True)
         sys.exit(INTERRUPTED)
+    crashed = comparison.crashed
+    if crashed is not None and crashed.crash is not None:
+        tell_crash(crashed.crash, f"{crashed.label}: {crashed.failure or 'your own code failed'}")
+        sys.exit(CRASHED)
     if comparison.wrong_use:
         sys.exit(WRONG_USE)
     helped = comparison.found if accept_fp32 else comparison.found_faster

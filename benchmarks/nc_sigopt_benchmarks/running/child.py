@@ -34,11 +34,13 @@ class ChildEnd:
         failure: One line on what went wrong; ``None`` when it wrote its outcome.
         interrupted: Whether Ctrl-C ended it.
         wrong_use: Whether the failure is one of our own errors, which the user can mend.
+        crash: The way through the user's own code, where the failure is of that.
     """
 
     failure: str | None = None
     interrupted: bool = False
     wrong_use: bool = False
+    crash: str | None = None
 
 
 class Request(Protocol):
@@ -159,7 +161,11 @@ def _end(code: int, overdue: bool, folder: Path) -> ChildEnd:
     error = folder / ERROR_FILE
     if error.exists():
         raw = json.loads(error.read_text(encoding="utf-8"))
-        return ChildEnd(f"{raw['kind']}: {raw['message']}", wrong_use=bool(raw["wrong_use"]))
+        return ChildEnd(
+            f"{raw['kind']}: {raw['message']}",
+            wrong_use=bool(raw["wrong_use"]),
+            crash=raw.get("crash"),
+        )
     if overdue:
         failure = f"it had not ended {GRACE_SECONDS:.0f} s after its budget and was stopped"
     elif code < 0:
