@@ -1,4 +1,4 @@
-"""INC's own ``TuningCriterion`` says what is wrong with our settings, before any model is loaded."""
+"""INC's ``TuningCriterion`` says what is wrong with our settings before a model is loaded."""
 
 from __future__ import annotations
 
