@@ -1,6 +1,6 @@
 """``--install-completion`` and ``--show-completion``: what a shell's Tab key offers.
 
-click has the scripts for bash (from 4.4), zsh and fish, which ask the program itself for what fits;
+click has the scripts for bash (from 4.4), zsh and fish, which ask the program for what fits;
 here they go where each shell looks.
 """
 

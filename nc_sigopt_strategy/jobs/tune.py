@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 
 from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
+from nc_sigopt_strategy.console.log_file import LOG_FILE, logs_in
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.jobs.job import Tell, TuningJob
-from nc_sigopt_strategy.jobs.log_file import LOG_FILE, logs_in
 from nc_sigopt_strategy.jobs.run_end import RunEnd
 from nc_sigopt_strategy.reports.run_record import COMMAND_FILE
 

@@ -279,4 +279,5 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "openvino_properties": checked_properties,
     "output_dir": _path,
     "progress": _flag,
+    "show_inc_log": _flag,
 }

@@ -125,6 +125,8 @@ class Settings:
         output_dir: Run folder for outcome, trials, recipe and the best model; default: ``sigopt``
             in INC's workspace.
         progress: Live progress bar; default: when standard error is a terminal.
+        show_inc_log: Whether what Neural Compressor logs during a run is shown; it is written to
+            ``log.txt`` in the run folder instead.
     """
 
     sigopt_api_token: Secret | None = None
@@ -169,6 +171,7 @@ class Settings:
     openvino_properties: Mapping[str, Any] | None = None
     output_dir: Path | None = None
     progress: bool | None = None
+    show_inc_log: bool = False
 
     @classmethod
     def from_kwargs(cls, kwargs: Mapping[str, Any] | None) -> Settings:

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_benchmarks.runtimes.own_process import start
+from nc_sigopt_strategy.console.log_file import LOG_FILE
 from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.jobs.evaluation import read_events
-from nc_sigopt_strategy.jobs.log_file import LOG_FILE
 from nc_sigopt_strategy.jobs.worker_process import (
     ERROR_FILE,
     GRACE_SECONDS,
@@ -82,7 +82,8 @@ def run_child(
         timeout_seconds=run.timeout,
         enabled=progress,
     )
-    with (request.folder / LOG_FILE).open("wb") as log, bar:
+    # For appending: the strategy in there may write lines of its own to the same file.
+    with (request.folder / LOG_FILE).open("ab") as log, bar:
         process = start(request.module, path, python=request.python, log=log)
         try:
             overdue = _follow(process, request.folder, config, run, bar)

@@ -73,7 +73,8 @@ def run_strategy(
     """
     pipeline = build_pipeline(config, model)
     is_sigopt = run.name == SIGOPT
-    kwargs = own_kwargs(folder, progress)
+    # Whoever starts this process, or runs it in its own, says where the log goes.
+    kwargs = {**own_kwargs(folder, progress), "show_inc_log": True}
     if pipeline.stored_metrics_func is not None:
         kwargs["stored_metrics_func"] = pipeline.stored_metrics_func
     conf = inc_config(
