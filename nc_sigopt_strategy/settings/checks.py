@@ -279,5 +279,6 @@ CHECKS: dict[str, Callable[[str, object], Any]] = {
     "openvino_properties": checked_properties,
     "output_dir": _path,
     "progress": _flag,
+    "live_page": _flag,
     "show_inc_log": _flag,
 }
