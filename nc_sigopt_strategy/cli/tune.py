@@ -24,6 +24,7 @@ from nc_sigopt_strategy.cli.shared import (
     tell_crash,
 )
 from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 
 if TYPE_CHECKING:
     from nc_sigopt_strategy.jobs.job import TuningJob
@@ -45,6 +46,9 @@ _LOCAL_RAY = "this machine"
     "--output", "folder", type=click.Path(path_type=Path), help="Folder for the run's folder."
 )
 @accept_fp32_option
+@click.option(
+    "--watch", is_flag=True, help="Serve the run's page while it goes on, for your browser."
+)
 @click.option("--join", metavar="ID", help="Work on this experiment, beside its other workers.")
 @click.option("--storage", metavar="URL", help="Optuna storage URL that all workers share.")
 @click.option("--worker", metavar="NAME", help="This worker's own name, the same after a restart.")
@@ -82,13 +86,15 @@ def tune(target: Path, output: Output, **options: Any) -> None:
     sigopt one runs, or the only one.
 
     Leaves a run folder with report.html, outcome.json, trials.jsonl, recipe.json and the best
-    model.
+    model. With --watch that page can be opened at once: it follows the run, at an address on this
+    machine that is printed.
 
     Several workers share an experiment: the first runs with --workers N and says the experiment's
     ID, the others with --join ID. Through a SigOpt server, or a --storage that all of them reach.
     """
     _check_ray_options(options)
     job = job_of(target, {**options, "output": options["folder"]})
+    _check_watch(job, options)
     run = _on_ray if options["ray"] is not None else _here
     end, folder = run(job, options, output)
     _show(end, folder, output)
@@ -134,6 +140,22 @@ def _check_ray_options(options: dict[str, Any]) -> None:
             )
 
 
+def _check_watch(job: TuningJob, options: dict[str, Any]) -> None:
+    if not options["watch"]:
+        return
+    if options["ray"] is not None:
+        raise ConfigFileError(
+            "--watch does not go with --ray: each worker has a page of its own, on its machine.",
+            "Leave --watch out; Ray's dashboard shows the workers.",
+        )
+    if job.strategy != STRATEGY_NAME:
+        raise ConfigFileError(
+            f"--watch is given, and {job.path} runs the strategy {job.strategy}, which has no "
+            "page until its end.",
+            "Leave --watch out, or list sigopt under strategies.",
+        )
+
+
 def _here(job: TuningJob, options: dict[str, Any], output: Output) -> tuple[RunEnd, Path]:
     from nc_sigopt_strategy.jobs.tune import tune as run
 
@@ -144,12 +166,20 @@ def _here(job: TuningJob, options: dict[str, Any], output: Output) -> tuple[RunE
         "parallel_bandwidth": options["workers"],
     }
     given = {key: value for key, value in kwargs.items() if value is not None}
+    if options["watch"]:
+        given["live_page"] = True
     return run(
         job.with_kwargs(given),
         output.teller(),
         progress=output.progress,
         verbose=output.verbose,
+        show_page=_tell_address if options["watch"] else None,
     )
+
+
+def _tell_address(line: str) -> None:
+    """It was asked for, so that --quiet does not keep it back."""
+    click.echo(line, err=True)
 
 
 def _on_ray(job: TuningJob, options: dict[str, Any], output: Output) -> tuple[RunEnd, Path]:

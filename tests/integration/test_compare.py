@@ -226,12 +226,12 @@ def test_wrong_use_that_only_the_worker_meets_exits_with_2(
     small_model: Path, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, small_model, "{name: basic}, {name: mse}")
-    doom = 'import sys\nif "worker" in sys.argv[0]:\n    raise RuntimeError("boom.")\n'
-    (tmp_path / "pipeline.py").write_text(doom + PIPELINE)
+    doom = '\nimport sys\nif "worker" in sys.argv[0]:\n    calib_dataloader = []\n'
+    (tmp_path / "pipeline.py").write_text(PIPELINE + doom)
     code, out, err = run("compare", str(config), folder=tmp_path)
     assert code == 2, err
     said = " ".join(out.split())
-    assert "basic cannot be used: UsersCodeError" in said
+    assert "basic cannot be used: DataError" in said
     assert ".." not in said.replace("...", "")
     assert (only_run(tmp_path) / "report.html").exists()
 

@@ -49,7 +49,7 @@ def test_the_screen_shows_ours(
     assert "Trial 2" in log, "ours too"
     assert len(shown(screen, INC)) <= BEFORE
     assert any("log.txt" in line for line in shown(screen, OURS))
-    assert INC.handlers == handlers
+    assert set(INC.handlers) == set(handlers)
     # Another strategy logs to the screen as ever.
     conf = configure(tmp_path, strategy="basic", max_trials=1)
     fit(small_model, conf, small_loader, small_accuracy)
@@ -78,7 +78,7 @@ def test_nothing_is_lost_when_a_run_ends_early(
     assert "no such label" in str(outcome().crash)
     assert "said before the end" in (tmp_path / "run" / "log.txt").read_text()
     assert any("no such label" in line for line in screen.getvalue().splitlines())
-    assert INC.handlers == handlers
+    assert set(INC.handlers) == set(handlers)
 
 
 def test_a_run_that_cannot_begin_gives_the_screen_back(
@@ -88,4 +88,4 @@ def test_a_run_that_cannot_begin_gives_the_screen_back(
     conf = configure(tmp_path, {"sigopt_experiment_id": "77", "storage": STORE.format(tmp_path)})
     with pytest.raises(Exception, match="77"):
         fit(small_model, conf, small_loader, small_accuracy)
-    assert INC.handlers == handlers
+    assert set(INC.handlers) == set(handlers)
