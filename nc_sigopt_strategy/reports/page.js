@@ -124,8 +124,12 @@ function details() {
   const subject = JSON.stringify([chosen, shownTrial, run.found, run.running]);
   if (subject === described) return;
   described = subject;
+  // Of the same trial beside another best one, the place in the list and an opened recipe stay.
+  const isSame = chosen !== null && aside.dataset.trial === String(chosen.n);
+  const scrolled = isSame ? aside.querySelector(".scroll").scrollTop : 0, recipe = isSame ? aside.querySelector("pre") : null;
   aside.replaceChildren();
   if (!chosen) { html("p", "No trial was measured.", aside); return; }
+  aside.dataset.trial = chosen.n;
   html("h3", `Trial ${chosen.n}${chosen.n === run.shown ? `, the ${best()}` : ""}`, aside);
   html("p", chosen.failure ? `Failed: ${chosen.failure}` : `${inWords(chosen)}. Proposed by ${chosen.origin || "nobody"}.`, aside);
   const counts = run.types.map((name, k) => [name, [...chosen.choices].filter(c => DIGITS.indexOf(c) === k).length, run.colours[k]]).filter(c => c[1]);
@@ -155,6 +159,8 @@ function details() {
     html("td", name, row).title = full;
     html("td", (other ? `${theirs === null ? "–" : run.types[theirs]} → ` : "") + (mine === null ? "–" : run.types[mine]), row);
   }
+  list.scrollTop = scrolled;
+  if (recipe) aside.appendChild(recipe);
 }
 
 function heat() {

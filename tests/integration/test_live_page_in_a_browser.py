@@ -49,6 +49,7 @@ addEventListener("load", () => {
     found.numbers = numbers();
     found.open = fold ? document.querySelector('[data-part=others] details').open : null;
     found.scrolled = list().scrollTop;
+    found.room = list().scrollHeight - list().clientHeight;
     found.points = all('#scatter-plot [role=button]').length;
     until(() => document.querySelector('#live').hidden, () => {
       found.ended = document.querySelector('.verdict').textContent;
@@ -100,7 +101,8 @@ def test_what_is_open_stays_open_while_the_run_goes_on(pages: list[str], tmp_pat
     assert found["shown"] == found["matching"]
     assert found["numbers"] == sorted(found["numbers"], reverse=True)
     assert found["open"] is not False
-    assert found["scrolled"] == 5
+    # Of another best one fewer ops may differ, so that there is nothing left to scroll.
+    assert found["scrolled"] == min(5, found["room"])
     assert found["points"] >= found["after"] // 2
     assert found["last"].endswith(": tuned")
     assert "so far" not in found["ended"]
