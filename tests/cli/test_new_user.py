@@ -232,3 +232,8 @@ def test_the_run_configuration_of_init_is_one(model: Path) -> None:
         "onnx",
     )
     assert config.model.path == model
+    # What the first line names is there, and describes the file.
+    first = (model.parent / "net.v2.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=nc-sigopt.schema.json"
+    schema = json.loads((model.parent / "nc-sigopt.schema.json").read_text())
+    assert "strategies" in schema["properties"]

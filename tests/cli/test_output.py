@@ -18,8 +18,9 @@ from nc_sigopt_strategy.cli.shared import FOUND, WRONG_USE, errors_as_one_line
 from nc_sigopt_strategy.errors import DataError
 from tests.cli.test_cli import invoke
 
-# What has nothing to say to a program: servers, and what draws tables for people only.
-WITHOUT_JSON = {"serve", "dashboard", "landscape", "race"}
+# What has nothing to say to a program: servers, what draws tables for people only, and what prints
+# a document of its own.
+WITHOUT_JSON = {"serve", "dashboard", "landscape", "race", "schema"}
 
 
 def commands(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
