@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nc_sigopt_strategy.errors import visible
+from nc_sigopt_strategy.errors import shown
 from nc_sigopt_strategy.files import open_regular, write_whole
 from nc_sigopt_strategy.version import __version__
 
@@ -64,6 +64,7 @@ class Section:
         self.key = key
         self.path = path
         self._arrays: dict[str, Array] = _read(path, key) if path is not None else {}
+        self._from_file = set(self._arrays)
         self._unchecked = set(self._arrays)
 
     def __contains__(self, name: str) -> bool:
@@ -80,7 +81,7 @@ class Section:
         return [name for name in dict.fromkeys(names) if name not in self._arrays]
 
     def expect(self, fits: Mapping[str, Fits]) -> None:
-        """Drop what came from a file and is not as it must be; it is missing then, and made again.
+        """Drop what came from a file if any of it is not as it must be; it is made again then.
 
         Args:
             fits: Name to whether an array can be what has that name. Each is asked once.
@@ -88,16 +89,18 @@ class Section:
         asked = self._unchecked & fits.keys()
         self._unchecked -= asked
         wrong = sorted(name for name in asked if not fits[name](self._arrays[name]))
-        for name in wrong:
+        if not wrong:
+            return
+        logger.warning(
+            "The calibration statistics in %s are made again: %d of them cannot be any, such as "
+            "%s.",
+            self.path,
+            len(wrong),
+            shown(wrong[0]),
+        )
+        for name in self._from_file:
             del self._arrays[name]
-        if wrong:
-            logger.warning(
-                "%d of the calibration statistics in %s are made again, because they cannot be "
-                "any: %s.",
-                len(wrong),
-                self.path,
-                visible(wrong[0]),
-            )
+        self._from_file, self._unchecked = set(), set()
 
     def add(self, arrays: Mapping[str, Array]) -> None:
         """Take up arrays and, where there is a file, write it anew.
@@ -105,6 +108,7 @@ class Section:
         A disk that is full costs the next run its head start, not this run its trial.
         """
         self._arrays.update({name: np.asarray(array) for name, array in arrays.items()})
+        self._from_file -= arrays.keys()
         self._unchecked -= arrays.keys()
         if self.path is None:
             return

@@ -125,8 +125,12 @@ class Meter:
 
     @property
     def measures_noise(self) -> bool:
-        """Whether output noise can be measured: there are batches to run."""
-        return bool(self._batches)
+        """Whether output noise can be measured.
+
+        There are batches to run, and FP32's outputs on them are floating-point numbers that vary.
+        """
+        flat = [array for batch in self._fp32_outputs for array in batch]
+        return output_noise(flat, flat) is not None
 
     def set_reference(self, model: Any | None, reference_seconds: float | None = None) -> None:
         """Fix the reference model (``None``: FP32) and measure its latency and FP32's.
