@@ -64,7 +64,6 @@ class Section:
         self.key = key
         self.path = path
         self._arrays: dict[str, Array] = _read(path, key) if path is not None else {}
-        self._from_file = set(self._arrays)
         self._unchecked = set(self._arrays)
 
     def __contains__(self, name: str) -> bool:
@@ -83,13 +82,15 @@ class Section:
     def expect(self, fits: Mapping[str, Fits]) -> None:
         """Drop what came from a file if any of it is not as it must be; it is made again then.
 
+        What was asked for before and was as it must be stays.
+
         Args:
             fits: Name to whether an array can be what has that name. Each is asked once.
         """
         asked = self._unchecked & fits.keys()
-        self._unchecked -= asked
         wrong = sorted(name for name in asked if not fits[name](self._arrays[name]))
         if not wrong:
+            self._unchecked -= asked
             return
         logger.warning(
             "The calibration statistics in %s are made again: %d of them cannot be any, such as "
@@ -98,9 +99,9 @@ class Section:
             len(wrong),
             shown(wrong[0]),
         )
-        for name in self._from_file:
+        for name in self._unchecked:
             del self._arrays[name]
-        self._from_file, self._unchecked = set(), set()
+        self._unchecked = set()
 
     def add(self, arrays: Mapping[str, Array]) -> None:
         """Take up arrays and, where there is a file, write it anew.
@@ -108,7 +109,6 @@ class Section:
         A disk that is full costs the next run its head start, not this run its trial.
         """
         self._arrays.update({name: np.asarray(array) for name, array in arrays.items()})
-        self._from_file -= arrays.keys()
         self._unchecked -= arrays.keys()
         if self.path is None:
             return

@@ -45,8 +45,9 @@ def _end(what: str, owner: int, error: BaseException | None) -> None:
         said = "".join(traceback.format_exception(error))
     else:
         said = (
-            f"nc_sigopt_strategy: process {os.getpid()}, a copy that {what} forked, came back from "
-            f"it and is ended: the run is process {owner}'s. End it there, with os._exit(0).\n"
+            f"nc_sigopt_strategy: process {os.getpid()}, a copy that {what} forked, came back "
+            f"from it and is ended: the run is process {owner}'s. End it there, with "
+            "os._exit(0).\n"
         )
     with contextlib.suppress(Exception):
         os.write(2, said.encode(errors="backslashreplace"))

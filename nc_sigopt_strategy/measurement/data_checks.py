@@ -8,7 +8,6 @@ import numpy as np
 
 from nc_sigopt_strategy.errors import DataError
 
-
 # So many empty batches in a row say that no other comes.
 _MANY = 1000
 

@@ -32,7 +32,7 @@ def as_finite(value: Any) -> float | None:
 
 def _item(value: Any) -> Any:
     """The one element; each framework has its own way to say no."""
-    if np.ma.is_masked(value):
+    if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
         return None
     try:
         if callable(getattr(value, "detach", None)):

@@ -142,7 +142,8 @@ def _as_scores(found: Any) -> Scores:
         scores = np.array([np.nan])
     if not np.isfinite(scores).all():
         raise TrialError(
-            f"The evaluation gave {shown(found)} as scores of inputs, which are no finite numbers.",
+            f"The evaluation gave {shown(found)} as scores of inputs, which are no finite "
+            "numbers.",
             "Give one number for each input, such as whether it was answered right.",
         )
     return scores

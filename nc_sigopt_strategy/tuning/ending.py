@@ -82,9 +82,7 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
     decided: tuple[TrialRecord, Model] | None = None
     try:
         with preparation.workplace.machine.held():
-            decided = run.decision.decide(
-                _rebuilder(preparation), hurried=_is_hurried(stopped)
-            )
+            decided = run.decision.decide(_rebuilder(preparation), hurried=_is_hurried(stopped))
     except (Exception, SystemExit) as problem:
         reason = error = preparation.host.reason(problem)
         logger.error("The run could not be concluded: %s", named(problem))

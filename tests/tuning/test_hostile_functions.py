@@ -84,9 +84,7 @@ def test_an_error_that_no_store_and_no_terminal_takes_costs_one_trial(
 @pytest.mark.parametrize(
     "error", [GeneratorExit(), asyncio.CancelledError(), TimeIsUp("now")], ids=type
 )
-def test_what_ends_more_than_the_run_closes_it_first(
-    tmp_path: Path, error: BaseException
-) -> None:
+def test_what_ends_more_than_the_run_closes_it_first(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)) as raised:
         run(FakeHost(faults={("evaluate", 3): error}), tmp_path / "run")
     assert raised.value is error
@@ -230,7 +228,7 @@ def test_stored_metrics_that_cannot_be_shown() -> None:
         raise Speechless
 
     for function in (fail, lambda model: Unprintable(), lambda model: {"f1": Unprintable()}):
-        with pytest.raises(SettingsError, match="no words|RuntimeError"):
+        with pytest.raises(SettingsError, match=r"RuntimeError|Speechless"):
             StoredMetrics(function, lambda: None)
     with pytest.raises(SettingsError, match="not a finite number"):
         StoredMetrics(lambda model: {"f1": 10**400}, lambda: None)
