@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from nc_sigopt_strategy.cli.output import Output, output_options
 from nc_sigopt_strategy.cli.shared import errors_as_one_line
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.files import write_whole
@@ -17,12 +18,14 @@ from nc_sigopt_strategy.jobs.editor_schema import pointer_to
 @click.argument("what", type=click.Choice(["config", "settings"]), default="config")
 @click.option(
     "--output",
+    "file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write it there.  [default: print it]",
 )
+@output_options(as_json=False)
 @errors_as_one_line
-def schema(what: str, output: Path | None) -> None:
+def schema(what: str, file: Path | None, output: Output) -> None:
     """Give the JSON schema of run configurations, which tune and compare read.
 
     An editor with a YAML language server completes and checks a file whose first line names it:
@@ -35,17 +38,16 @@ def schema(what: str, output: Path | None) -> None:
     from nc_sigopt_strategy.settings.schema import settings_schema
 
     text = json.dumps(config_schema() if what == "config" else settings_schema(), indent=2)
-    if output is None:
+    if file is None:
         click.echo(text)
         return
     try:
-        write_whole(output, text + "\n")
+        write_whole(file, text + "\n")
     except OSError as error:
         raise ConfigFileError(
-            f"The schema cannot be written to {output}: {error}.",
+            f"The schema cannot be written to {file}: {error}.",
             "Name another file with --output.",
         ) from error
-    click.echo(f"Written: {output}")
-    if what == "config":
-        click.echo("A run configuration beside it begins with:")
-        click.echo(pointer_to(output.name), nl=False)
+    begins = pointer_to(file.name).rstrip("\n")
+    further = f"A run configuration beside it begins with:\n{begins}" if what == "config" else ""
+    output.found(None, f"Written: {file}", further=further)
