@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # How far the noise of an op alone is from what it adds to a mix, as a relative standard error:
 # measured sums of singles were 0.79 to 1.31 times the noise of random mixes (MobileNet_v1).
 NOISE_ERROR = 0.2
+# How far an op's time by a profiler is from what it takes in a model that is not profiled, as a
+# relative standard error, until trials tell.
+OP_LATENCY_ERROR = 0.2
 _VALUES, _NOISE, _NOISE_ERROR = "values", "noise", "noise_error"
+_OP_LATENCY, _OP_LATENCY_ERROR = "op_latency", "op_latency_error"
 _LATENCY, _LATENCY_STDERR = "latency", "latency_stderr"
 _FOUND, _DONE = "found", "done"
 
@@ -31,6 +35,10 @@ class Probe:
             relative standard error.
         latency: In the unit of the trials', above 0; ``None`` if it was not measured.
         latency_stderr: Its standard error, same unit.
+        op_latency: Parameter to what its op takes in this model by the framework's profiler, in
+            the unit of ``latency``, at least 0; empty if it was not profiled.
+        op_latency_error: How far those are from what the op takes without a profiler, as a
+            relative standard error.
     """
 
     values: Mapping[str, str]
@@ -38,6 +46,8 @@ class Probe:
     noise_error: float = NOISE_ERROR
     latency: float | None = None
     latency_stderr: float | None = None
+    op_latency: Mapping[str, float] = field(default_factory=dict)
+    op_latency_error: float = OP_LATENCY_ERROR
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what was not measured is left out."""
@@ -48,6 +58,11 @@ class Probe:
             plain[_LATENCY] = self.latency
             if self.latency_stderr is not None:
                 plain[_LATENCY_STDERR] = self.latency_stderr
+        if self.op_latency:
+            plain |= {
+                _OP_LATENCY: dict(self.op_latency),
+                _OP_LATENCY_ERROR: self.op_latency_error,
+            }
         return plain
 
     @classmethod
@@ -58,7 +73,13 @@ class Probe:
         noise, latency = _number(plain.get(_NOISE)), _number(plain.get(_LATENCY))
         if latency is not None and latency <= 0:
             latency = None
-        if noise is None and latency is None:
+        profile = plain.get(_OP_LATENCY)
+        numbers = {
+            str(name): number
+            for name, value in (profile.items() if isinstance(profile, Mapping) else ())
+            if (number := _number(value)) is not None
+        }
+        if noise is None and latency is None and not numbers:
             return None
         return cls(
             values={str(name): str(value) for name, value in plain[_VALUES].items()},
@@ -66,6 +87,8 @@ class Probe:
             noise_error=_number(plain.get(_NOISE_ERROR)) or NOISE_ERROR,
             latency=latency,
             latency_stderr=_number(plain.get(_LATENCY_STDERR)),
+            op_latency=numbers,
+            op_latency_error=_number(plain.get(_OP_LATENCY_ERROR)) or OP_LATENCY_ERROR,
         )
 
 

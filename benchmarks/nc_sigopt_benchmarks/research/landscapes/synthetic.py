@@ -143,6 +143,7 @@ def synthetic_landscape(family: str, seed: int, images: int = 5000) -> Landscape
         images=images,
         error=kind.error,
         optimum=optimum,
+        op_latency=tuple(draw.latency),
         probed_noise=None if not kind.probe_lies else additive(draw.probed_noise(seed), []),
     )
 
