@@ -21,7 +21,7 @@ OP_LATENCY_ERROR = 0.2
 _VALUES, _NOISE, _NOISE_ERROR = "values", "noise", "noise_error"
 _OP_LATENCY, _OP_LATENCY_ERROR = "op_latency", "op_latency_error"
 _LATENCY, _LATENCY_STDERR = "latency", "latency_stderr"
-_FOUND, _DONE = "found", "done"
+_FOUND, _DONE, _NOISE_LIMIT = "found", "done", "noise_limit"
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,18 @@ class Probing:
     Attributes:
         found: The probes, in the order in which they were made.
         done: Whether no more are to come; a run that died in between leaves some to be made.
+        noise_limit: The output noise that the bound is expected to allow, above 0; ``None`` where
+            nothing tells.
     """
 
     found: tuple[Probe, ...] = ()
     done: bool = False
+    noise_limit: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {_FOUND: [probe.to_json() for probe in self.found], _DONE: self.done}
+        limit = {} if self.noise_limit is None else {_NOISE_LIMIT: self.noise_limit}
+        return {_FOUND: [probe.to_json() for probe in self.found], _DONE: self.done, **limit}
 
     @classmethod
     def from_json(cls, plain: object) -> Probing | None:
@@ -117,7 +121,11 @@ class Probing:
         if not isinstance(plain, Mapping) or not isinstance(plain.get(_FOUND), Sequence):
             return None
         found = (Probe.from_json(one) for one in plain[_FOUND])
-        return cls(tuple(one for one in found if one is not None), plain.get(_DONE) is True)
+        return cls(
+            tuple(one for one in found if one is not None),
+            plain.get(_DONE) is True,
+            _number(plain.get(_NOISE_LIMIT)) or None,
+        )
 
 
 def _number(value: object) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nc_sigopt_strategy.sampling.probes import Probe
+from nc_sigopt_strategy.sampling.probes import Probe, Probing
 from nc_sigopt_strategy.settings.choices import EVEN_ODDS
 
 Choices = npt.NDArray[np.int64]
@@ -49,6 +49,7 @@ class MeasurementError:
         probe: Relative standard deviation of the noise that a probe finds.
         profile: Relative standard deviation of an op's time in a profile.
         profiled_type: Of what all ops of a type are off by together there.
+        noise_limit: Standard deviation of the logarithm of the noise limit that margins tell.
     """
 
     latency: float = 0.02
@@ -58,6 +59,7 @@ class MeasurementError:
     probe: float = 0.2
     profile: float = 0.2
     profiled_type: float = 0.1
+    noise_limit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Landscape:
             (configurations,); ``None``: the true ones.
         op_latency: Per parameter what its op takes in each value, array of shape (values,), in the
             unit of latencies; what changes of type cost is not in it.
+        noise_limit: The output noise at which accuracy meets the bound, where there is one.
         bound_confidence: How probable it has to be that the winner keeps the bound on other data.
     """
 
@@ -106,6 +109,7 @@ class Landscape:
     optimum: Choices
     probed_noise: Truth | None = None
     op_latency: tuple[Values, ...] = ()
+    noise_limit: float | None = None
     bound_confidence: float = EVEN_ODDS
 
     @property
@@ -146,12 +150,13 @@ class Landscape:
             output_noise=noise,
         )
 
-    def probes(self, rng: np.random.Generator) -> tuple[Probe, ...]:
+    def probing(self, rng: np.random.Generator) -> Probing:
         """What is measured before the first trial, without any accuracy.
 
         The noise of each op alone in its default int8; the latencies with every op in its most
         precise type, with every op in bf16, and with every other op in its default; and profiles
-        of the first two and of the default.
+        of the first two and of the default. And what the margins of FP32's outputs tell of the
+        noise that the bound allows.
         """
         exact = np.array([len(values) - 1 for values in self.parameters.values()])
         in_bf16 = exact.copy()
@@ -165,7 +170,10 @@ class Landscape:
         if self.op_latency:
             profiled = np.unique([exact, in_bf16, self.default], axis=0)
             found += [self._profiled(choice, exact, rng) for choice in profiled]
-        return tuple(found)
+        limit = self.noise_limit
+        if limit is not None:
+            limit *= float(np.exp(rng.normal(0.0, self.error.noise_limit)))
+        return Probing(tuple(found), done=True, noise_limit=limit)
 
     def _single_noises(self, exact: Choices, rng: np.random.Generator) -> list[Probe]:
         truth = self.probed_noise or self.output_noise

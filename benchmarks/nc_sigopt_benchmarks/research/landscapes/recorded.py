@@ -77,6 +77,7 @@ def landscape_of(
         images=images_behind(readings, surrogate, bound, int(header["images"]["evaluation"])),
         error=error if measured is None else dataclasses.replace(error, probe=0.0),
         probed_noise=measured,
+        noise_limit=curve.noise_at(bound),
         op_latency=_op_latencies(surrogate.latency, header["op_graph"], default, list(parameters)),
         optimum=surrogate_optimum(surrogate, bound),
     )
