@@ -7,11 +7,12 @@ import functools
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Array, Backend, ModelSession
+from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.errors import DataError, TrialError, in_one_line
 from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.measurement.comparison import (
@@ -179,6 +180,16 @@ class Meter:
             return self._noise(session, count)
         finally:
             session.close()
+
+    def op_times(self, model: Any, ops: Sequence[str]) -> OpTimes | None:
+        """What ops take on the timed batch; ``None`` where nobody tells.
+
+        Nobody does where the user's function says what latency is, or where several batch sizes
+        are timed: a profile is of one.
+        """
+        if self._latency_func is not None or self._timed is None or self._timed.batch is None:
+            return None
+        return self._backend.op_times(model, self._timed.batch, ops)
 
     def compare(
         self,
