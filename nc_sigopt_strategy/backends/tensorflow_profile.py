@@ -67,7 +67,7 @@ class _Owners:
         self._known: dict[str, str | None] = {}
 
     def of(self, name: str) -> str | None:
-        """The op's name; ``None`` for what comes before every op, and for what has no name here."""
+        """The op's name; ``None`` for what comes before every op, or is not in the graph."""
         stack, entered = [name], {name}
         while stack:
             node = stack[-1]

@@ -20,6 +20,8 @@ from nc_sigopt_strategy.backends.backend import Array
 
 # With fewer inputs or classes margins say too little.
 LEAST_INPUTS, LEAST_CLASSES = 16, 2
+# More inputs would take longer and hardly say more.
+_MOST_INPUTS = 256
 # Others than the first so many classes are hardly ever chosen.
 _CLASSES = 32
 _DRAWS, _STEPS = 16, 41
@@ -86,7 +88,7 @@ def _one_row_per_input(outputs: Sequence[Sequence[Array]]) -> Array | None:
         rows.append(array.reshape(len(array), shape[0]))
     if len({row.shape[1] for row in rows}) != 1 or rows[0].shape[1] < LEAST_CLASSES:
         return None
-    found = np.concatenate(rows).astype(np.float64)
+    found = np.concatenate(rows)[:_MOST_INPUTS].astype(np.float64)
     return found if len(found) >= LEAST_INPUTS and np.isfinite(found).all() else None
 
 

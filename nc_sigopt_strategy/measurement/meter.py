@@ -127,6 +127,11 @@ class Meter:
         """Whether output noise can be measured: there are batches to run."""
         return bool(self._batches)
 
+    @property
+    def fp32_outputs(self) -> Sequence[Sequence[Array]]:
+        """What FP32 gives for each batch."""
+        return self._fp32_outputs
+
     def set_reference(self, model: Any | None, reference_seconds: float | None = None) -> None:
         """Fix the reference model (``None``: FP32) and measure its latency and FP32's.
 

@@ -53,12 +53,15 @@ class FakeSession:
         jitter: Relative standard deviation of a run's latency.
         bursts: Share of runs that other work makes longer, by twice their latency on average.
         seed: Of both.
+
+    Attributes:
+        model: As given.
     """
 
     def __init__(
         self, model: FakeModel, clock: FakeClock, jitter: float, bursts: float, seed: int
     ) -> None:
-        self._model = model
+        self.model = model
         self._clock = clock
         self._jitter = jitter
         self._bursts = bursts
@@ -69,9 +72,9 @@ class FakeSession:
         slower = math.exp(self._jitter * float(self._rng.normal()))
         if self._bursts and self._rng.random() < self._bursts:
             slower *= 1.0 + float(self._rng.exponential(_BURST))
-        self._clock.advance(self._model.latency_seconds * slower)
+        self._clock.advance(self.model.latency_seconds * slower)
         signal = np.tile([1.0, -1.0], _OUTPUTS // 2)
-        return [signal + math.sqrt(self._model.noise)]
+        return [signal + math.sqrt(self.model.noise)]
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -1,4 +1,4 @@
-"""Latency probes: whole models that are timed, and what the framework's profiler says of their ops.
+"""Latency probes: whole models that are timed, and what a profiler says of their ops.
 
 FP32, all bf16, the default int8 model, and a mixed one in which every other op is in int8: the
 profiles of the first three tell what ops cost in each type, the last what changes of type cost.

@@ -1,7 +1,7 @@
 """Probing: single ops are looked at before the sampler is asked for the first time.
 
 An op alone in int8, the rest as precise as it can be, is quantized and run on a few inputs, and
-never evaluated; so are a few whole models timed (``latency_probes``). On a large evaluation set that
+never evaluated; a few whole models are timed (``latency_probes``). On a large evaluation set that
 costs a small part of the trials that it saves (docs/design/run.md). It comes after the first
 trial: only that tells what a trial costs here, and whether there is anything to search for.
 """
@@ -19,6 +19,7 @@ from typing import TypeVar
 from nc_sigopt_strategy.console.progress import TuningProgress, format_seconds
 from nc_sigopt_strategy.errors import named
 from nc_sigopt_strategy.experiments.record import is_probed
+from nc_sigopt_strategy.measurement.margins import noise_for_loss
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.sampling.probes import Probe, Probing
@@ -235,6 +236,15 @@ class Prober:
         if self._tools.budget.elapsed_seconds - self._written >= _WRITE_SECONDS:
             self._keep(found, done=False)
 
+    @functools.cached_property
+    def _expected_noise_limit(self) -> float | None:
+        """By the margins of FP32's outputs; ``None`` where those do not tell."""
+        bound = self._tools.start.baseline.bound
+        if len(bound.baseline) > 1 or not bound.maximize:
+            return None
+        fp32, outputs = bound.baseline_scalar, self._tools.start.meter.fp32_outputs
+        return noise_for_loss(outputs, fp32, fp32 - bound.target)
+
     def _keep(self, found: list[Probe], *, done: bool) -> None:
         """Write what was found into the experiment's record."""
         with contextlib.nullcontext() if not done else self._tools.interrupts.held():
@@ -242,7 +252,7 @@ class Prober:
             record = experiment.read_record()
             if is_probed(record):
                 return
-            probing = Probing(tuple(found), done)
+            probing = Probing(tuple(found), done, self._expected_noise_limit)
             experiment.write_record(dataclasses.replace(record, probing=probing))
         self._written = self._tools.budget.elapsed_seconds
 
