@@ -7,6 +7,7 @@ samplers that model noise and latency take what was found as further rows, with 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -106,6 +107,12 @@ class Probing:
     found: tuple[Probe, ...] = ()
     done: bool = False
     noise_limit: float | None = None
+
+    def without_profiles(self) -> Probing:
+        """The same without the times of single ops."""
+        bare = (dataclasses.replace(probe, op_latency={}) for probe in self.found)
+        told = tuple(one for one in bare if one.noise is not None or one.latency is not None)
+        return dataclasses.replace(self, found=told)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

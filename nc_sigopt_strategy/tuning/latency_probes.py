@@ -58,60 +58,65 @@ class LatencyProbes:
         if self._meter.fp32_seconds is not None and not _is_timed(found, {}):
             yield "profiling FP32", self._fp32
         if self.in_bf16 and not _is_timed(found, self.in_bf16):
-            yield "timing bf16", lambda: self._timed(self.in_bf16)
+            yield "timing bf16", lambda: self._timed(self.in_bf16, profiled=True)
         # One profile alone tells of no op what it costs more in another type.
         if _is_profiled(found, {}) and not _is_profiled(found, self._default):
             yield "profiling the default int8 model", self._default_profiled
         mixed = {p.name: self._default[p.name] for p in self._ops[::2] if p.name in self._default}
         if mixed and not _is_timed(found, mixed):
-            yield "timing a mixed model", lambda: self._timed(mixed)
+            # Of mixed types a profile could only guess which op a conversion belongs to.
+            yield "timing a mixed model", lambda: self._timed(mixed, profiled=False)
 
     def _fp32(self) -> list[Probe]:
         seconds = self._meter.fp32_seconds
         if seconds is None:
             return []
-        timed = Probe({}, latency=seconds, latency_stderr=self._meter.fp32_stderr or None)
-        return [timed, *self._profile({}, self._host.fp32, seconds)]
+        profile = self._profile(self._host.fp32, seconds)
+        error = self._meter.fp32_stderr or None
+        return [Probe({}, latency=seconds, latency_stderr=error, op_latency=profile)]
 
-    def _timed(self, values: Mapping[str, str]) -> list[Probe]:
+    def _timed(self, values: Mapping[str, str], *, profiled: bool) -> list[Probe]:
         model = self._built(values)
         try:
             measured = self._meter.measure(model)
-            timed = Probe(
-                values, latency=measured.latency_seconds, latency_stderr=measured.latency_stddev
-            )
-            # Where types are mixed, a conversion would be told apart from its op by guessing.
-            if values != self.in_bf16:
-                return [timed]
-            return [timed, *self._profile(values, model, measured.latency_seconds)]
+            seconds = measured.latency_seconds
+            profile = self._profile(model, seconds) if profiled else {}
         finally:
             self._host.backend.release(model)
+        error = measured.latency_stddev
+        return [Probe(values, latency=seconds, latency_stderr=error, op_latency=profile)]
 
     def _default_profiled(self) -> list[Probe]:
         if self._default_seconds is None:
             return []
         model = self._built(self._default)
         try:
-            return self._profile(self._default, model, self._default_seconds)
+            profile = self._profile(model, self._default_seconds)
         finally:
             self._host.backend.release(model)
+        # Its latency is a trial's already.
+        return [Probe(self._default, op_latency=profile)] if profile else []
 
     def _built(self, values: Mapping[str, str]) -> Model:
         return self._host.quantize(self._space.decode({**self._exact, **values}))
 
-    def _profile(self, values: Mapping[str, str], model: Model, seconds: float) -> list[Probe]:
+    def _profile(self, model: Model, seconds: float) -> dict[str, float]:
         """What ops take, in seconds of a model that is not profiled; none if nobody tells."""
         names = [name for p in self._ops for name, _ in p.ops]
         times = self._meter.op_times(model, names)
         if times is None:
-            return []
+            return {}
         scale = seconds / times.total
-        found = {
-            p.name: scale * sum(times.seconds[name] for name in _names(p))
+        return {
+            p.name: _rounded(scale * sum(times.seconds[name] for name in _names(p)))
             for p in self._ops
             if all(name in times.seconds for name in _names(p))
         }
-        return [Probe(values, op_latency=found)] if found else []
+
+
+def _rounded(seconds: float) -> float:
+    """To the digits that mean something: a SigOpt server has little room for a record."""
+    return float(f"{seconds:.4g}")
 
 
 def _names(parameter: Parameter) -> list[str]:

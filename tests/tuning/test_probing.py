@@ -90,7 +90,7 @@ def test_every_op_is_probed_after_the_first_trial_and_the_sampler_goes_on(folder
     assert [set(probe.values.values()) for probe in profiles] == [set(), {"bf16"}, {"int8"}]
     for profile in profiles:
         model = host.quantize(profiled_choices(host, profile))
-        assert list(profile.op_latency.values()) == pytest.approx(model.op_seconds)
+        assert list(profile.op_latency.values()) == pytest.approx(model.op_seconds, rel=1e-3)
     # Its output is no classifier's.
     assert probing.noise_limit is None
     first, second = origins(folder)[:2]
