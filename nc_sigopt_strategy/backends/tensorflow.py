@@ -21,7 +21,7 @@ from nc_sigopt_strategy.files import write_whole
 logger = logging.getLogger("nc_sigopt_strategy")
 
 _V1 = tf.compat.v1
-_PROFILED_RUNS = 5
+_PROFILED_RUNS = 10
 
 
 class TensorFlowSession:
@@ -52,7 +52,8 @@ class TensorFlowSession:
         """
         feed = feed_by_position(self._inputs, inputs)
         feeds = dict(zip(self._feeds, (feed[name] for name in self._inputs), strict=True))
-        options = _V1.RunOptions(trace_level=_V1.RunOptions.FULL_TRACE)
+        # More than this starts a profiler of the hardware, which prints lines for each run.
+        options = _V1.RunOptions(trace_level=_V1.RunOptions.SOFTWARE_TRACE)
         found = []
         for _ in range(1 + _PROFILED_RUNS):
             metadata = _V1.RunMetadata()
