@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.errors import ModelError
 
 Array = NDArray[Any]
@@ -85,6 +86,19 @@ class Backend(Protocol):
         Returns:
             Op name to ``int8``, ``fp32`` or other words on it; nothing for a framework that does
             not tell.
+        """
+        ...
+
+    def op_times(self, model: Any, inputs: Any, ops: Sequence[str]) -> OpTimes | None:
+        """What the ops of a model take, by the framework's own profiler.
+
+        Args:
+            model: INC's model.
+            inputs: One batch, as for ``ModelSession.run``.
+            ops: Names of ops.
+
+        Returns:
+            ``None`` for a framework that does not tell.
         """
         ...
 

@@ -18,6 +18,7 @@ from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, known_shapes
 from nc_sigopt_strategy.backends.onnx_kept_fp32 import THE_SWITCH, is_rewritten, keep_fp32
 from nc_sigopt_strategy.backends.onnx_ran_as import ran_as
 from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
+from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.settings.session_options import (
     LEVEL_KEY,
@@ -170,6 +171,10 @@ class OnnxRuntimeBackend:
         ) as error:  # of ONNX Runtime, or a disk that is full: only a report is lost
             logger.debug("How ONNX Runtime runs the ops is not known: %s", error)
             return {}
+
+    def op_times(self, model: Any, inputs: Any, ops: Sequence[str]) -> OpTimes | None:
+        """Nothing: not asked for its profile."""
+        return None
 
     def deployment(self, model: Any) -> dict[str, Any]:
         """See ``Outcome.deployment``."""

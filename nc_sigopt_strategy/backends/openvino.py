@@ -14,6 +14,7 @@ import openvino as ov
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
+from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
 from nc_sigopt_strategy.backends.openvino_graph import graph_nodes, inferred_shapes, input_names
 from nc_sigopt_strategy.backends.openvino_ir import Ir
@@ -134,6 +135,10 @@ class OpenVinoBackend:
         except RuntimeError as error:  # only a report is lost
             logger.debug("How OpenVINO runs the ops is not known: %s", error)
             return {}
+
+    def op_times(self, model: Any, inputs: Any, ops: Sequence[str]) -> OpTimes | None:
+        """Nothing: not asked for its counters."""
+        return None
 
     def deployment(self, model: OpenVinoModel) -> dict[str, Any]:
         """See ``Outcome.deployment``: what ``compile_model`` is to be given."""

@@ -12,13 +12,16 @@ import tensorflow as tf
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
+from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.backends.tensorflow_graph import graph_nodes, static_shapes
+from nc_sigopt_strategy.backends.tensorflow_profile import op_times
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.files import write_whole
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
 _V1 = tf.compat.v1
+_PROFILED_RUNS = 10
 
 
 class TensorFlowSession:
@@ -40,6 +43,23 @@ class TensorFlowSession:
         """See ``ModelSession``."""
         feed = feed_by_position(self._inputs, inputs)
         return list(self._call(*(feed[name] for name in self._inputs)))
+
+    def profiled(self, inputs: Any) -> list[Any]:
+        """Run some times with the tracer, and give the ``StepStats`` of each run but the first.
+
+        Args:
+            inputs: As for ``run``.
+        """
+        feed = feed_by_position(self._inputs, inputs)
+        feeds = dict(zip(self._feeds, (feed[name] for name in self._inputs), strict=True))
+        # More than this starts a profiler of the hardware, which prints lines for each run.
+        options = _V1.RunOptions(trace_level=_V1.RunOptions.SOFTWARE_TRACE)
+        found = []
+        for _ in range(1 + _PROFILED_RUNS):
+            metadata = _V1.RunMetadata()
+            self._session.run(self._fetches, feeds, options=options, run_metadata=metadata)
+            found.append(metadata.step_stats)
+        return found[1:]
 
     def close(self) -> None:
         """See ``ModelSession``."""
@@ -117,6 +137,14 @@ class TensorFlowBackend:
     def ran_as(self, model: Any, ops: Sequence[str]) -> dict[str, str]:
         """TensorFlow does not tell."""
         return {}
+
+    def op_times(self, model: Any, inputs: Any, ops: Sequence[str]) -> OpTimes | None:
+        """See ``Backend``; by TensorFlow's step stats."""
+        session = self.open(model)
+        try:
+            return op_times(session.profiled(inputs), model.graph_def, ops)
+        finally:
+            session.close()
 
     def deployment(self, model: Any) -> dict[str, Any]:
         """A session of TensorFlow's defaults."""

@@ -10,6 +10,7 @@ import torch
 
 from nc_sigopt_strategy.backends.backend import Array
 from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
+from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.backends.torch_compiled import CompiledModule
 from nc_sigopt_strategy.backends.torch_graph import graph_nodes
 from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel, arrays_of
@@ -74,6 +75,10 @@ class TorchBackend:
     def ran_as(self, model: TorchModel, ops: Sequence[str]) -> Mapping[str, str]:
         """Nothing: Inductor does not tell."""
         return {}
+
+    def op_times(self, model: TorchModel, inputs: Any, ops: Sequence[str]) -> OpTimes | None:
+        """Nothing: Inductor does not tell which op its kernels belong to."""
+        return None
 
     def deployment(self, model: TorchModel) -> dict[str, Any]:
         """See ``Outcome.deployment``: how the model is compiled."""

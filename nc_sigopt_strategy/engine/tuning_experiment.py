@@ -56,6 +56,7 @@ def tuning_experiment(
         op_graph=known.get(OP_GRAPH),
         wants_front=accuracy is not None and accuracy.strategy == "optimize",
         probes=() if probing is None else probing.found,
+        expected_noise_limit=None if probing is None else probing.noise_limit,
         bound_confidence=known.get(BOUND_CONFIDENCE, EVEN_ODDS),
     )
 

@@ -167,14 +167,19 @@ def is_probed(record: ExperimentRecord) -> bool:
 
 
 def _pieces(probes: Mapping[str, Any] | None) -> dict[str, str]:
-    """What probes found as entries of metadata; none where they would be too many."""
-    if probes is None:
+    """What probes found as entries of metadata; none where they would be too many.
+
+    The times of single ops are the longest part, and are left out first.
+    """
+    probing = Probing.from_json(probes)
+    if probing is None:
         return {}
-    text = json.dumps(probes, separators=(",", ":"))
-    pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
-    if len(pieces) > _MOST_PIECES:
-        return {}
-    return {f"{_PROBES}: {number}": piece for number, piece in enumerate(pieces, 1)}
+    for kept in (probing, probing.without_profiles()):
+        text = json.dumps(kept.to_json(), separators=(",", ":"))
+        pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+        if len(pieces) <= _MOST_PIECES:
+            return {f"{_PROBES}: {number}": piece for number, piece in enumerate(pieces, 1)}
+    return {}
 
 
 def _joined(metadata: Mapping[str, Any]) -> object:

@@ -7,11 +7,12 @@ import functools
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Array, Backend, ModelSession
+from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.errors import DataError, TrialError, in_one_line, shown
 from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.measurement.comparison import (
@@ -132,6 +133,11 @@ class Meter:
         flat = [array for batch in self._fp32_outputs for array in batch]
         return output_noise(flat, flat) is not None
 
+    @property
+    def fp32_outputs(self) -> Sequence[Sequence[Array]]:
+        """What FP32 gives for each batch."""
+        return self._fp32_outputs
+
     def set_reference(self, model: Any | None, reference_seconds: float | None = None) -> None:
         """Fix the reference model (``None``: FP32) and measure its latency and FP32's.
 
@@ -185,6 +191,16 @@ class Meter:
             return self._noise(session, count)
         finally:
             session.close()
+
+    def op_times(self, model: Any, ops: Sequence[str]) -> OpTimes | None:
+        """What ops take on the timed batch; ``None`` where nobody tells.
+
+        Nobody does where the user's function says what latency is, or where several batch sizes
+        are timed: a profile is of one.
+        """
+        if self._latency_func is not None or self._timed is None or self._timed.batch is None:
+            return None
+        return self._backend.op_times(model, self._timed.batch, ops)
 
     def compare(
         self,

@@ -51,6 +51,11 @@ class TimedBatches:
         """Inputs in the timed batch; ``None`` where there are several sizes."""
         return next(iter(self.weights)) if len(self.weights) == 1 else None
 
+    @property
+    def batch(self) -> Any | None:
+        """The timed batch; ``None`` where there are several sizes."""
+        return self._parts[0][0] if len(self._parts) == 1 else None
+
     def each(self) -> dict[int, TimedBatches]:
         """Every size by itself."""
         found = {}

@@ -63,6 +63,8 @@ class TuningExperiment:
             ``quantization.op_space``); ``None`` where there is none.
         wants_front: Whether accuracy is optimized too, without a threshold.
         probes: What was measured outside of trials.
+        expected_noise_limit: The output noise that the bound is expected to allow, before any
+            trial; ``None`` where nobody expects anything.
         bound_confidence: How probable it must be that the winner keeps the bound on other data,
             above 0 and below 1.
     """
@@ -74,4 +76,5 @@ class TuningExperiment:
     op_graph: Mapping[str, Any] | None = None
     wants_front: bool = False
     probes: Sequence[Probe] = ()
+    expected_noise_limit: float | None = None
     bound_confidence: float = EVEN_ODDS

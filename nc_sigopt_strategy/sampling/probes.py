@@ -7,17 +7,22 @@ samplers that model noise and latency take what was found as further rows, with 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # How far the noise of an op alone is from what it adds to a mix, as a relative standard error:
 # measured sums of singles were 0.79 to 1.31 times the noise of random mixes (MobileNet_v1).
 NOISE_ERROR = 0.2
+# How far an op's time by a profiler is from what it takes in a model that is not profiled, as a
+# relative standard error, until trials tell.
+OP_LATENCY_ERROR = 0.2
 _VALUES, _NOISE, _NOISE_ERROR = "values", "noise", "noise_error"
+_OP_LATENCY, _OP_LATENCY_ERROR = "op_latency", "op_latency_error"
 _LATENCY, _LATENCY_STDERR = "latency", "latency_stderr"
-_FOUND, _DONE = "found", "done"
+_FOUND, _DONE, _NOISE_LIMIT = "found", "done", "noise_limit"
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,10 @@ class Probe:
             relative standard error.
         latency: In the unit of the trials', above 0; ``None`` if it was not measured.
         latency_stderr: Its standard error, same unit.
+        op_latency: Parameter to what its op takes in this model by the framework's profiler, in
+            the unit of ``latency``, at least 0; empty if it was not profiled.
+        op_latency_error: How far those are from what the op takes without a profiler, as a
+            relative standard error.
     """
 
     values: Mapping[str, str]
@@ -38,6 +47,8 @@ class Probe:
     noise_error: float = NOISE_ERROR
     latency: float | None = None
     latency_stderr: float | None = None
+    op_latency: Mapping[str, float] = field(default_factory=dict)
+    op_latency_error: float = OP_LATENCY_ERROR
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what was not measured is left out."""
@@ -48,6 +59,11 @@ class Probe:
             plain[_LATENCY] = self.latency
             if self.latency_stderr is not None:
                 plain[_LATENCY_STDERR] = self.latency_stderr
+        if self.op_latency:
+            plain |= {
+                _OP_LATENCY: dict(self.op_latency),
+                _OP_LATENCY_ERROR: self.op_latency_error,
+            }
         return plain
 
     @classmethod
@@ -58,7 +74,13 @@ class Probe:
         noise, latency = _number(plain.get(_NOISE)), _number(plain.get(_LATENCY))
         if latency is not None and latency <= 0:
             latency = None
-        if noise is None and latency is None:
+        profile = plain.get(_OP_LATENCY)
+        numbers = {
+            str(name): number
+            for name, value in (profile.items() if isinstance(profile, Mapping) else ())
+            if (number := _number(value)) is not None
+        }
+        if noise is None and latency is None and not numbers:
             return None
         return cls(
             values={str(name): str(value) for name, value in plain[_VALUES].items()},
@@ -66,6 +88,8 @@ class Probe:
             noise_error=_number(plain.get(_NOISE_ERROR)) or NOISE_ERROR,
             latency=latency,
             latency_stderr=_number(plain.get(_LATENCY_STDERR)),
+            op_latency=numbers,
+            op_latency_error=_number(plain.get(_OP_LATENCY_ERROR)) or OP_LATENCY_ERROR,
         )
 
 
@@ -76,14 +100,24 @@ class Probing:
     Attributes:
         found: The probes, in the order in which they were made.
         done: Whether no more are to come; a run that died in between leaves some to be made.
+        noise_limit: The output noise that the bound is expected to allow, above 0; ``None`` where
+            nothing tells.
     """
 
     found: tuple[Probe, ...] = ()
     done: bool = False
+    noise_limit: float | None = None
+
+    def without_profiles(self) -> Probing:
+        """The same without the times of single ops."""
+        bare = (dataclasses.replace(probe, op_latency={}) for probe in self.found)
+        told = tuple(one for one in bare if one.noise is not None or one.latency is not None)
+        return dataclasses.replace(self, found=told)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {_FOUND: [probe.to_json() for probe in self.found], _DONE: self.done}
+        limit = {} if self.noise_limit is None else {_NOISE_LIMIT: self.noise_limit}
+        return {_FOUND: [probe.to_json() for probe in self.found], _DONE: self.done, **limit}
 
     @classmethod
     def from_json(cls, plain: object) -> Probing | None:
@@ -94,7 +128,11 @@ class Probing:
         if not isinstance(plain, Mapping) or not isinstance(plain.get(_FOUND), Sequence):
             return None
         found = (Probe.from_json(one) for one in plain[_FOUND])
-        return cls(tuple(one for one in found if one is not None), plain.get(_DONE) is True)
+        return cls(
+            tuple(one for one in found if one is not None),
+            plain.get(_DONE) is True,
+            _number(plain.get(_NOISE_LIMIT)) or None,
+        )
 
 
 def _number(value: object) -> float | None:

@@ -174,6 +174,7 @@ class FakeHost:
             float(self._latency[rows, columns].sum()),
             float(self._noise[rows, columns].sum()),
             sampling_size,
+            tuple(self._latency[rows, columns].tolist()),
         )
 
     def _called(self, method: str) -> None:

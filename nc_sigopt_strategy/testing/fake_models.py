@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nc_sigopt_strategy.backends.backend import Array
+from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.space.ops import OpKey
 from nc_sigopt_strategy.testing.fake_clock import FakeClock
@@ -32,12 +33,15 @@ class FakeModel:
         latency_seconds: Of one inference on any batch.
         noise: Of its outputs, as ``output_noise`` measures it.
         sampling_size: How many inputs calibrated it.
+        op_seconds: What each op takes, in the order of ``labels``; empty for a model that no
+            profiler can look into.
     """
 
     labels: tuple[tuple[OpKey, str], ...]
     latency_seconds: float
     noise: float
     sampling_size: int
+    op_seconds: tuple[float, ...] = ()
 
 
 class FakeSession:
@@ -49,12 +53,15 @@ class FakeSession:
         jitter: Relative standard deviation of a run's latency.
         bursts: Share of runs that other work makes longer, by twice their latency on average.
         seed: Of both.
+
+    Attributes:
+        model: As given.
     """
 
     def __init__(
         self, model: FakeModel, clock: FakeClock, jitter: float, bursts: float, seed: int
     ) -> None:
-        self._model = model
+        self.model = model
         self._clock = clock
         self._jitter = jitter
         self._bursts = bursts
@@ -65,9 +72,9 @@ class FakeSession:
         slower = math.exp(self._jitter * float(self._rng.normal()))
         if self._bursts and self._rng.random() < self._bursts:
             slower *= 1.0 + float(self._rng.exponential(_BURST))
-        self._clock.advance(self._model.latency_seconds * slower)
+        self._clock.advance(self.model.latency_seconds * slower)
         signal = np.tile([1.0, -1.0], _OUTPUTS // 2)
-        return [signal + math.sqrt(self._model.noise)]
+        return [signal + math.sqrt(self.model.noise)]
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -132,6 +139,15 @@ class FakeBackend:
     def ran_as(self, model: FakeModel, ops: Sequence[str]) -> dict[str, str]:
         """As chosen."""
         return {key[0]: label for key, label in model.labels if key[0] in ops}
+
+    def op_times(self, model: FakeModel, inputs: Any, ops: Sequence[str]) -> OpTimes | None:
+        """As the model says; the profiled run takes its latency."""
+        if not model.op_seconds:
+            return None
+        self._clock.advance(model.latency_seconds)
+        names = [key[0] for key, _ in model.labels]
+        known = dict(zip(names, model.op_seconds, strict=True))
+        return OpTimes({name: known[name] for name in ops}, sum(model.op_seconds))
 
     def deployment(self, model: FakeModel) -> dict[str, Any]:
         """Nothing is needed."""

@@ -1,7 +1,7 @@
 """Probing: single ops are looked at before the sampler is asked for the first time.
 
 An op alone in int8, the rest as precise as it can be, is quantized and run on a few inputs, and
-never evaluated; so are the whole models in FP32 and bf16 timed. On a large evaluation set that
+never evaluated; a few whole models are timed (``latency_probes``). On a large evaluation set that
 costs a small part of the trials that it saves (docs/design/run.md). It comes after the first
 trial: only that tells what a trial costs here, and whether there is anything to search for.
 """
@@ -19,6 +19,7 @@ from typing import TypeVar
 from nc_sigopt_strategy.console.progress import TuningProgress, format_seconds
 from nc_sigopt_strategy.errors import named
 from nc_sigopt_strategy.experiments.record import is_probed
+from nc_sigopt_strategy.measurement.margins import noise_for_loss
 from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.sampling.probes import Probe, Probing
@@ -27,6 +28,7 @@ from nc_sigopt_strategy.space.ops import PRECISIONS, type_of
 from nc_sigopt_strategy.space.search_space import SearchSpace
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
+from nc_sigopt_strategy.tuning.latency_probes import BF16, LatencyProbes
 from nc_sigopt_strategy.tuning.probe_plan import ProbePlan
 from nc_sigopt_strategy.tuning.start import Start
 
@@ -34,7 +36,6 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 T = TypeVar("T")
 
-BF16 = "bf16"
 # So many trials at least are saved, by the races of docs/measurements/sampler.md.
 SAVED_TRIALS = 6.0
 # Of what is left of the budget, in time and in trials, probing takes this share at most.
@@ -86,11 +87,6 @@ class Prober:
         self._settings = preparation.settings
         self._exact = most_precise(self._space)
         self._is_over = not self._is_possible()
-        self._in_bf16 = {
-            p.name: BF16
-            for p in self._space.parameters
-            if p.ops and BF16 in p.values and self._exact[p.name] != BF16
-        }
         self._found: tuple[Probe, ...] = ()
         self._is_known = False
         self._written = 0.0
@@ -109,7 +105,8 @@ class Prober:
         found = self.found()
         noisy = sum(probe.noise is not None for probe in found)
         timed = sum(probe.latency is not None for probe in found)
-        return noisy >= LEAST_PROBES and timed >= (2 if self._in_bf16 else 1)
+        has_bf16 = any(BF16 in p.values for p in self._space.parameters if p.ops)
+        return noisy >= LEAST_PROBES and timed >= (2 if has_bf16 else 1)
 
     def probe_if_worth(self) -> None:
         """Probe, if that has not been done and saves more than it costs.
@@ -130,7 +127,7 @@ class Prober:
         begun = self._tools.budget.elapsed_seconds
         found = list(probing.found if probing is not None else ())
         try:
-            done = self._probe(found, begun + allowed)
+            done = self._probe(found, begun + allowed, default)
         except BaseException:
             self._keep(found, done=False)
             raise
@@ -180,7 +177,7 @@ class Prober:
         saved = min(SAVED_TRIALS, _SHARE * trials_left) * trial
         return min([saved, *left])
 
-    def _probe(self, found: list[Probe], until: float) -> bool:
+    def _probe(self, found: list[Probe], until: float, default: TrialRecord) -> bool:
         """Make the probes that are missing from what was found; whether no more are to come."""
         budget = self._tools.budget
         members = [
@@ -188,7 +185,8 @@ class Prober:
             for p in self._space.parameters
             if p.ops and self._space.default[p.name] != self._exact[p.name]
         ]
-        plan = ProbePlan(members, {tuple(probe.values): probe.noise or 0.0 for probe in found})
+        known = {tuple(one.values): one.noise for one in found if one.noise is not None}
+        plan = ProbePlan(members, known)
         made, failed, began = 0, 0, budget.elapsed_seconds
         while budget.elapsed_seconds < until and failed < _FAILURES_IN_A_ROW:
             cost = (budget.elapsed_seconds - began) / made if made else 0.0
@@ -208,22 +206,11 @@ class Prober:
             if noise is not None:
                 found.append(Probe(values, noise=noise))
                 self._keep_now_and_then(found)
-        self._time_whole_models(found)
+        latencies = LatencyProbes(self._tools.start, self._exact, default.latency_seconds)
+        for doing, make in latencies.missing(found):
+            self._tools.progress.doing(doing)
+            found += self._attempt(make) or ()
         return True
-
-    def _time_whole_models(self, found: list[Probe]) -> None:
-        """FP32's latency is known; bf16's takes one model."""
-        meter = self._tools.start.meter
-        timed = {tuple(probe.values) for probe in found if probe.latency is not None}
-        if meter.fp32_seconds is not None and () not in timed:
-            found.append(
-                Probe({}, latency=meter.fp32_seconds, latency_stderr=meter.fp32_stderr or None)
-            )
-        if self._in_bf16 and tuple(self._in_bf16) not in timed:
-            self._tools.progress.doing("timing bf16")
-            probe = self._attempt(lambda: self._timed(self._in_bf16))
-            if probe is not None:
-                found.append(probe)
 
     def _noise(self, values: Mapping[str, str]) -> float | None:
         host, meter = self._tools.start.preparation.host, self._tools.start.meter
@@ -232,17 +219,6 @@ class Prober:
             return meter.noise_on_few(model)
         finally:
             host.backend.release(model)
-
-    def _timed(self, values: Mapping[str, str]) -> Probe:
-        host, meter = self._tools.start.preparation.host, self._tools.start.meter
-        model = host.quantize(self._space.decode({**self._exact, **values}))
-        try:
-            measured = meter.measure(model)
-        finally:
-            host.backend.release(model)
-        return Probe(
-            values, latency=measured.latency_seconds, latency_stderr=measured.latency_stddev
-        )
 
     def _attempt(self, make: Callable[[], T]) -> T | None:
         """What was made; ``None`` where the host or its framework cannot make it."""
@@ -260,6 +236,15 @@ class Prober:
         if self._tools.budget.elapsed_seconds - self._written >= _WRITE_SECONDS:
             self._keep(found, done=False)
 
+    @functools.cached_property
+    def _expected_noise_limit(self) -> float | None:
+        """By the margins of FP32's outputs; ``None`` where those do not tell."""
+        bound = self._tools.start.baseline.bound
+        if len(bound.baseline) > 1 or not bound.maximize:
+            return None
+        fp32, outputs = bound.baseline_scalar, self._tools.start.meter.fp32_outputs
+        return noise_for_loss(outputs, fp32, fp32 - bound.target)
+
     def _keep(self, found: list[Probe], *, done: bool) -> None:
         """Write what was found into the experiment's record."""
         with contextlib.nullcontext() if not done else self._tools.interrupts.held():
@@ -267,7 +252,7 @@ class Prober:
             record = experiment.read_record()
             if is_probed(record):
                 return
-            probing = Probing(tuple(found), done)
+            probing = Probing(tuple(found), done, self._expected_noise_limit)
             experiment.write_record(dataclasses.replace(record, probing=probing))
         self._written = self._tools.budget.elapsed_seconds
 

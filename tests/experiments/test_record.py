@@ -120,6 +120,18 @@ def test_probes_that_a_servers_metadata_has_no_room_for_stay_out() -> None:
     assert probed(2000).to_metadata() == {}
 
 
+def test_where_a_servers_metadata_has_little_room_profiles_stay_out_first() -> None:
+    bare = probed(200)
+    assert bare.probing is not None
+    names = [f"network/block_{n}/convolution" for n in range(400)]
+    profile = Probe({}, op_latency=dict.fromkeys(names, 0.0125))
+    timed = Probe({}, latency=1.5, op_latency=dict.fromkeys(names, 0.0125))
+    full = dataclasses.replace(bare.probing, found=(*bare.probing.found, profile, timed))
+    kept = ExperimentRecord.from_metadata(ExperimentRecord(probing=full).to_metadata()).probing
+    assert kept is not None
+    assert kept.found == (*bare.probing.found, Probe({}, latency=1.5))
+
+
 @pytest.mark.parametrize("piece", ["", "[1, 2", 5, "[" * 100_000])
 def test_metadata_in_which_a_piece_of_the_probes_was_changed(piece: Any) -> None:
     metadata = {**probed(60).to_metadata(), "probes: 2": piece}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from nc_sigopt_strategy.engine.driver import EmbeddedDriver
 from nc_sigopt_strategy.sampling.probes import NOISE_ERROR, Probe, Probing
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.noise_model import NoiseModel
+from nc_sigopt_strategy.sampling.quantization.op_contrasts import OpContrasts
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays
@@ -46,7 +48,7 @@ def modelled(model: NoiseModel, space: OpSpace, choices: Integers) -> Floats:
 def test_singles_tell_what_mixes_do_before_any_mix_was_tried(family: str) -> None:
     landscape = synthetic_landscape(family, 1)
     space = space_of(landscape)
-    probes = ProbeArrays.of(landscape.probes(np.random.default_rng(0)), space)
+    probes = ProbeArrays.of(landscape.probing(np.random.default_rng(0)).found, space)
     default = landscape.default[None]
     noise = landscape.output_noise(default)
     unknown = mixes(landscape, 20, 2)
@@ -66,7 +68,7 @@ def test_trials_win_over_probes_that_are_a_hundred_times_too_low() -> None:
     noisiest = int(np.argmax([landscape.output_noise(row[None])[0] for row in _alone(landscape)]))
     probes = [
         Probe(probe.values, noise=(probe.noise or 0) * (0.01 if n == noisiest else 1))
-        for n, probe in enumerate(landscape.probes(np.random.default_rng(0)))
+        for n, probe in enumerate(landscape.probing(np.random.default_rng(0)).found)
         if probe.noise is not None
     ]
     trials = mixes(landscape, 16, 5)
@@ -103,7 +105,7 @@ def test_a_group_is_the_sum_of_its_members() -> None:
 def test_timed_models_tell_what_the_types_cost() -> None:
     landscape = synthetic_landscape("chain", 0)
     space = space_of(landscape)
-    probes = ProbeArrays.of(landscape.probes(np.random.default_rng(0)), space)
+    probes = ProbeArrays.of(landscape.probing(np.random.default_rng(0)).found, space)
     none = np.empty((0, len(space.names)), np.int64)
     default = landscape.default[None]
     latency = landscape.latency(default)
@@ -114,6 +116,82 @@ def test_timed_models_tell_what_the_types_cost() -> None:
         uniform = np.full_like(default, value)
         expected = LatencyModel.of(space, history).expected(space.types_of(uniform))
         assert expected[0] == pytest.approx(landscape.latency(uniform)[0], rel=0.1)
+
+
+def modelled_latency(landscape: Landscape, probes: list[Probe], trials: Integers) -> LatencyModel:
+    space = space_of(landscape)
+    none = np.empty((0, len(space.names)), np.int64)
+    latency = landscape.latency(trials)
+    arrays = ProbeArrays.of(probes, space)
+    return LatencyModel.of(
+        space,
+        TrialArrays(trials, latency, 0.01 * latency, None, None, none, none, None, probes=arrays),
+    )
+
+
+def price_errors(landscape: Landscape, probes: list[Probe]) -> float:
+    """Of what each op costs more in fp32 than in int8, after one trial; as a share of the prices.
+
+    Root mean squares of both.
+    """
+    model = modelled_latency(landscape, probes, landscape.default[None])
+    fp32 = space_of(landscape).types.index("fp32")
+    true = np.array([row[-1] - row[0] for row in landscape.op_latency])
+    return float(np.linalg.norm(model.mean().ops[:, fp32] - true) / np.linalg.norm(true))
+
+
+@pytest.mark.parametrize("family", ["chain", "variants"])
+@pytest.mark.parametrize("seed", range(3))
+def test_profiles_tell_what_single_ops_cost(family: str, seed: int) -> None:
+    landscape = synthetic_landscape(family, seed)
+    found = list(landscape.probing(np.random.default_rng(seed)).found)
+    whole = [probe for probe in found if not probe.op_latency]
+    told, guessed = price_errors(landscape, found), price_errors(landscape, whole)
+    assert told < 0.3
+    assert told < 0.8 * guessed
+
+
+def test_trials_win_over_profiles_that_say_the_opposite() -> None:
+    landscape = synthetic_landscape("residual", 0)
+    space = space_of(landscape)
+    found = list(landscape.probing(np.random.default_rng(0)).found)
+    names = list(landscape.parameters)
+    lies = [
+        dataclasses.replace(
+            probe, op_latency=dict(zip(names, reversed(probe.op_latency.values()), strict=True))
+        )
+        if probe.op_latency
+        else probe
+        for probe in found
+    ]
+    many = mixes(landscape, 80, 3)
+    unknown = mixes(landscape, 40, 9)
+    expected = modelled_latency(landscape, lies, many).expected(space.types_of(unknown))
+    assert np.median(np.abs(expected / landscape.latency(unknown) - 1)) < 0.03
+
+
+def test_a_contrast_is_the_difference_of_two_profiles() -> None:
+    domains = {name: CategoricalDistribution(TYPES) for name in ("a", "b", "c")}
+    space = OpSpace.of(domains, None)
+    probes = [
+        Probe(dict.fromkeys("abc", "int8"), op_latency={"a": 1.0, "b": 2.0}),
+        Probe({}, op_latency={"a": 4.0, "c": 5.0}, op_latency_error=0.1),
+        Probe({"c": "bf16"}, op_latency={"a": 6.0}, op_latency_error=0.1),
+        Probe({"a": "bf16"}, noise=1.0),
+    ]
+    contrasts = OpContrasts.of(ProbeArrays.of(probes, space), space)
+    fp32 = space.types.index("fp32")
+    assert contrasts.ops.tolist() == [0]
+    assert contrasts.types.tolist() == [fp32]
+    assert contrasts.others.tolist() == [space.types.index("int8")]
+    assert contrasts.difference == pytest.approx([4.0])
+    assert contrasts.stderr == pytest.approx([np.hypot(0.2, 0.5)], rel=0.1)
+
+
+def test_without_profiles_there_are_no_contrasts() -> None:
+    space = OpSpace.of({"a": CategoricalDistribution(TYPES)}, None)
+    contrasts = OpContrasts.of(ProbeArrays.of([Probe({}, latency=1.0)], space), space)
+    assert len(contrasts.difference) == 0
 
 
 def test_probes_of_another_space_are_left_out() -> None:
@@ -133,8 +211,10 @@ def test_what_is_stored_is_read_again() -> None:
         (
             Probe({"a": "int8"}, noise=1.25e-3, noise_error=0.3),
             Probe({}, latency=0.25, latency_stderr=0.01),
+            Probe({"a": "bf16"}, op_latency={"a": 0.125, "b": 0.0}, op_latency_error=0.1),
         ),
         done=True,
+        noise_limit=0.02,
     )
     assert Probing.from_json(json.loads(json.dumps(probing.to_json()))) == probing
 
@@ -152,12 +232,22 @@ def test_what_is_stored_is_read_again() -> None:
         {"values": {"a": "int8"}, "noise": float("nan")},
         {"values": {"a": "int8"}, "noise": 10**400},
         {"values": {"a": "int8"}, "latency": 0},
+        {"values": {"a": "int8"}, "op_latency": {}},
+        {"values": {"a": "int8"}, "op_latency": [1.0]},
+        {"values": {"a": "int8"}, "op_latency": {"a": -1.0, "b": "1", "c": float("inf")}},
     ],
 )
 def test_what_is_no_probe_is_left_out(junk: Any) -> None:
     good = {"values": {"a": "int8"}, "noise": 0.5}
     probing = Probing.from_json({"found": [junk, good], "done": True})
     assert probing == Probing((Probe({"a": "int8"}, noise=0.5, noise_error=NOISE_ERROR),), True)
+
+
+@pytest.mark.parametrize("junk", [0, -1.0, "1", True, float("nan"), float("inf"), [1.0]])
+def test_what_is_no_noise_limit_is_none(junk: Any) -> None:
+    probing = Probing.from_json({"found": [], "noise_limit": junk})
+    assert probing is not None
+    assert probing.noise_limit is None
 
 
 @pytest.mark.parametrize("junk", [None, [], "found", {"found": 3}, {"done": True}])

@@ -10,14 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nc_sigopt_strategy.errors import SettingsError
+from nc_sigopt_strategy.measurement.batches import CalibrationData
 from nc_sigopt_strategy.results.run_files import read_trials
-from nc_sigopt_strategy.sampling.probes import Probing
+from nc_sigopt_strategy.sampling.probes import Probe, Probing
 from nc_sigopt_strategy.settings.settings import Settings
+from nc_sigopt_strategy.space.ops import Choices
 from nc_sigopt_strategy.testing import fake_host
 from nc_sigopt_strategy.testing.fake_host import FakeHost
+from nc_sigopt_strategy.testing.fake_models import FakeBackend, FakeSession
 from nc_sigopt_strategy.tuning.budget import Budget
 from nc_sigopt_strategy.tuning.ending import Ended
 from nc_sigopt_strategy.tuning.loop import tune
@@ -80,11 +84,65 @@ def test_every_op_is_probed_after_the_first_trial_and_the_sampler_goes_on(folder
     assert sorted(map(len, probed_ops(probing))) == [1] * OPS
     assert len(set(probed_ops(probing))) == OPS
     timed = [probe for probe in probing.found if probe.latency is not None]
-    assert [len(probe.values) for probe in timed] == [0, OPS]
+    assert [len(probe.values) for probe in timed] == [0, OPS, OPS / 2]
     assert timed[0].latency == pytest.approx(host.fp32.latency_seconds)
+    profiles = [probe for probe in probing.found if probe.op_latency]
+    assert [set(probe.values.values()) for probe in profiles] == [set(), {"bf16"}, {"int8"}]
+    for profile in profiles:
+        model = host.quantize(profiled_choices(host, profile))
+        assert list(profile.op_latency.values()) == pytest.approx(model.op_seconds, rel=1e-3)
+    # Its output is no classifier's.
+    assert probing.noise_limit is None
     first, second = origins(folder)[:2]
     assert first == "seed: default int8"
     assert second.startswith("sampler")
+
+
+def profiled_choices(host: FakeHost, probe: Probe) -> Choices:
+    values = list(probe.values.values()) or ["fp32"] * OPS
+    return Choices(
+        {op.key: label for op, label in zip(host.ops(), values, strict=True)},
+        host.sampling_sizes()[0],
+    )
+
+
+def test_without_a_profiler_models_are_timed_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeBackend, "op_times", lambda *_: None)
+    host = FakeHost(ops=OPS, seed=1)
+    run(host, folder, max_trials=3, probing=60)
+    probing = probing_of(folder)
+    assert probing is not None
+    assert not any(probe.op_latency for probe in probing.found)
+    timed = [probe for probe in probing.found if probe.latency is not None]
+    assert [len(probe.values) for probe in timed] == [0, OPS, OPS / 2]
+
+
+class Classifier(FakeHost):
+    """Gives logits of 10 classes for 64 inputs."""
+
+    def calibration_data(self) -> CalibrationData:
+        return CalibrationData([np.zeros((64, 1), np.float32)], "fake")
+
+
+def test_margins_of_a_classifier_are_kept_with_the_probes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = 3.0 * np.random.default_rng(0).standard_normal((64, 10))
+
+    timed = FakeSession.run
+
+    def outputs(session: FakeSession, inputs: Any) -> list[Any]:
+        timed(session, inputs)
+        return [logits * (1 + np.sqrt(session.model.noise))]
+
+    monkeypatch.setattr(FakeSession, "run", outputs)
+    run(Classifier(ops=OPS, seed=1), folder, max_trials=3, probing=60)
+    probing = probing_of(folder)
+    assert probing is not None
+    assert probing.noise_limit is not None
+    assert 1e-4 < probing.noise_limit < 1.0
 
 
 def test_probes_find_a_faster_model_in_few_trials(folder: Path) -> None:

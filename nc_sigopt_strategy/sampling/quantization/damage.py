@@ -73,6 +73,7 @@ def learn_damage(
             history.bound,
             baseline,
             history.accuracy_stderr,
+            experiment.expected_noise_limit,
         )
         shares = (rng.permutation(draws) + 0.5) / draws
         limits = np.array([limit.quantile(float(share)) for share in shares])

@@ -14,8 +14,11 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from nc_sigopt_strategy.sampling.quantization.op_contrasts import OpContrasts
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.stated_errors import error_scale
 from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays
 
 DEGREES_OF_FREEDOM = 4.0
@@ -54,15 +57,28 @@ class LatencyModel:
         choices: Value positions of measured trials, shape (N, P), N at least 1.
         latency: Their latencies, shape (N,), above 0.
         stderr: Their standard errors, shape (N,).
+        contrasts: What single ops take more in other types; ``None`` where nothing was profiled.
     """
 
-    def __init__(self, space: OpSpace, choices: Integers, latency: Floats, stderr: Floats) -> None:
+    def __init__(
+        self,
+        space: OpSpace,
+        choices: Integers,
+        latency: Floats,
+        stderr: Floats,
+        contrasts: OpContrasts | None = None,
+    ) -> None:
         self._space = space
         self._columns = _Columns(space)
         self._unit = float(np.median(latency))
-        self._fit(
-            self._columns.rows(space.types_of(choices)), latency / self._unit, stderr / self._unit
-        )
+        x = self._columns.rows(space.types_of(choices))
+        whole = np.ones(len(x), bool)
+        if contrasts is not None:
+            x = np.concatenate([x, self._columns.contrasts(contrasts)])
+            latency = np.concatenate([latency, contrasts.difference])
+            stderr = np.concatenate([stderr, contrasts.stderr])
+            whole = np.arange(len(x)) < len(choices)
+        self._fit(x, latency / self._unit, stderr / self._unit, whole)
 
     @classmethod
     def of(cls, space: OpSpace, history: TrialArrays) -> LatencyModel:
@@ -75,6 +91,7 @@ class LatencyModel:
             np.concatenate([history.choices, probes.choices[probes.timed]]),
             np.concatenate([history.latency, probes.latency[probes.timed]]),
             np.concatenate([history.latency_stderr, probes.latency_stderr[probes.timed]]),
+            OpContrasts.of(probes, space),
         )
 
     def mean(self) -> CostTables:
@@ -104,24 +121,33 @@ class LatencyModel:
         result: Floats = draws @ self._columns.rows(types).T * self._unit
         return result
 
-    def _fit(self, x: Floats, y: Floats, stderr: Floats) -> None:
+    def _fit(self, x: Floats, y: Floats, stderr: Floats, whole: npt.NDArray[np.bool_]) -> None:
+        """Find the posterior; the errors of the sums and of the profiles are estimated on the way.
+
+        Args:
+            x: Design, shape (N, columns).
+            y: In units of the median latency, shape (N,).
+            stderr: Shape (N,), same unit.
+            whole: Which rows are latencies of whole models, and not of single ops, shape (N,).
+        """
         columns = self._columns
         scale = columns.start.copy()
-        misfit, weight = _MISFIT, np.ones(len(y))
+        misfit, profile, weight = _MISFIT, 1.0, np.ones(len(y))
         for _ in range(ROUNDS):
-            expected = stderr**2 + (misfit * y) ** 2
+            expected = np.where(whole, stderr**2 + (misfit * y) ** 2, (profile * stderr) ** 2)
             self._x, self._y, self._scale, self._variance = x, y, scale, expected / weight
-            spread = self._condition()
+            spread, reach = self._condition()
             mean = columns.prior_mean + self._gain(y - x @ columns.prior_mean)
             residual2 = (y - x @ mean) ** 2 / expected
             weight = (DEGREES_OF_FREEDOM + 1) / (DEGREES_OF_FREEDOM + residual2)
             # The errors against what they claim to be, what the coefficients took up left out.
-            taken = float((1.0 - spread / scale**2).sum())
-            free = max(len(y) - taken, 0.0)
-            excess = (float((weight * residual2).sum()) + _INERTIA) / (free + _INERTIA)
-            claimed = float(np.mean(expected / y**2))
+            free = float((1.0 - reach / self._variance)[whole].sum())
+            excess = (float((weight * residual2)[whole].sum()) + _INERTIA) / (free + _INERTIA)
+            claimed = float(np.mean((expected / y**2)[whole]))
             misfit2 = misfit**2 + claimed * (excess - 1.0)
             misfit = float(np.sqrt(np.clip(misfit2, 1e-6, 0.25)))
+            of_ops = (weight * residual2 * expected + reach)[~whole] / stderr[~whole] ** 2
+            profile = error_scale(of_ops) if len(of_ops) else profile
             scale = scale.copy()
             for group in columns.scaled_groups:
                 moment = (mean[group] ** 2 + spread[group]) / columns.start[group] ** 2
@@ -129,24 +155,24 @@ class LatencyModel:
                 scale[group] = columns.start[group] * np.sqrt(factor2)
         self._mean = mean
 
-    def _condition(self) -> Floats:
-        """Prepare ``_gain``; the posterior variance of each coefficient, shape (columns,).
+    def _condition(self) -> tuple[Floats, Floats]:
+        """Prepare ``_gain``; posterior variances of coefficients (columns,) and of rows (N,).
 
-        In the space of trials or of coefficients, whichever is smaller.
+        In the space of rows or of coefficients, whichever is smaller.
         """
-        x, prior = self._x, self._scale**2
+        x, prior, noise = self._x, self._scale**2, self._variance
         if len(x) < x.shape[1]:
             xs = x * prior
-            inverse = np.linalg.inv(xs @ x.T + np.diag(self._variance))
+            inverse = np.linalg.inv(xs @ x.T + np.diag(noise))
             self._gain_factors = xs.T, inverse
             taken = np.einsum("ij,ij->j", xs, inverse @ xs)
             left: Floats = np.maximum(prior - taken, 1e-12 * prior)
-            return left
-        xw = x / self._variance[:, None]
+            return left, np.maximum(noise - noise**2 * np.diagonal(inverse), 0.0)
+        xw = x / noise[:, None]
         inverse = np.linalg.inv(xw.T @ x + np.diag(1.0 / prior))
         self._gain_factors = inverse, xw.T
         variance: Floats = np.diagonal(inverse).copy()
-        return variance
+        return variance, np.einsum("ij,ij->i", x @ inverse, x)
 
     def _gain(self, gap: Floats) -> Floats:
         """What a gap between latencies and prediction moves the coefficients by."""
@@ -220,6 +246,16 @@ class _Columns:
         low, high = np.minimum(first, second), np.maximum(first, second)
         shared = [((low == a) & (high == b)) @ space.edge_sizes for a, b in self._pairs]
         return np.column_stack([own, own @ self._loads.T, crossing, *shared, np.ones(len(types))])
+
+    def contrasts(self, contrasts: OpContrasts) -> Floats:
+        """The design matrix of differences between two types of one op, shape (C, columns)."""
+        same = self._own[:, 0] == contrasts.ops[:, None]
+        own = (same & (self._own[:, 1] == contrasts.types[:, None])).astype(float)
+        own -= same & (self._own[:, 1] == contrasts.others[:, None])
+        explained = np.concatenate([own, own @ self._loads.T], axis=1)
+        result = np.zeros((len(own), len(self.start)))
+        result[:, : explained.shape[1]] = explained
+        return result
 
     def tables(self, coefficients: Floats) -> CostTables:
         """Coefficients as tables of costs."""

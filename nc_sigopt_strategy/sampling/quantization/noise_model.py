@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
+from nc_sigopt_strategy.sampling.quantization.stated_errors import error_scale
 
 ROUNDS = 3
 NEWTON_STEPS = 10
@@ -26,11 +27,8 @@ _ERROR = 0.1
 _INERTIA = 4.0
 # Of a step in the logarithms: the draws find their way from there.
 _CONVERGED = 0.01
-# What probes say of their own errors counts as so many of them, trials may show another scale; and
-# the relative error that they have at least while nothing has been compared.
-_STATED = 8.0
+# The relative error that probes have at least while nothing has been compared with trials.
 _DOUBT = 1.0
-_LEAST_SCALE, _LARGEST_SCALE = 0.5, 20.0
 # Less than this share of the largest damage is none.
 _NONE = 1e-9
 
@@ -167,7 +165,7 @@ class NoiseModel:
                 reach = np.einsum("ij,ij->i", steep @ covariance, steep)
                 used -= float(reach.sum())
                 squares = (weight * residual2)[probed] + reach
-                scale = _scale_of(squares * scale**2) if n else scale
+                scale = error_scale(squares * scale**2) if n else scale
             free = max(float(trials.sum()) - used, 0.0)
             excess = (float((weight * residual2)[trials].sum()) + _INERTIA) / (free + _INERTIA)
             error = float(np.clip(error * np.sqrt(excess), 0.01, 1.0))
@@ -224,16 +222,6 @@ class NoiseModel:
             else:
                 damping = max(4 * damping, 1.0)
         return u
-
-
-def _scale_of(squares: Floats) -> float:
-    """What the stated errors of probes are to be multiplied by.
-
-    Args:
-        squares: Expected squares of the errors in units of the stated ones, shape (K,).
-    """
-    scale2 = (float(squares.sum()) + _STATED) / (len(squares) + _STATED)
-    return float(np.clip(np.sqrt(scale2), _LEAST_SCALE, _LARGEST_SCALE))
 
 
 def _columns(space: OpSpace) -> Integers:

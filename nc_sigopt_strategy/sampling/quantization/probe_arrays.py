@@ -25,6 +25,9 @@ class ProbeArrays:
         noise_error: Its relative standard error, shape (K,).
         latency: Shape (K,); NaN where it was not measured.
         latency_stderr: Shape (K,).
+        op_latency: What the op of each parameter takes by a profiler, shape (K, P); NaN where it
+            does not tell.
+        op_latency_error: The relative standard error of those, shape (K,).
     """
 
     choices: Integers
@@ -32,6 +35,8 @@ class ProbeArrays:
     noise_error: Floats
     latency: Floats
     latency_stderr: Floats
+    op_latency: Floats
+    op_latency_error: Floats
 
     @classmethod
     def of(cls, probes: Sequence[Probe], space: OpSpace) -> ProbeArrays:
@@ -55,6 +60,7 @@ class ProbeArrays:
             choices.append(choice)
             kept.append(probe)
         latency = _column([probe.latency for probe in kept])
+        profiles = [[probe.op_latency.get(name) for name in space.names] for probe in kept]
         stderr = _column([probe.latency_stderr for probe in kept])
         return cls(
             choices=np.stack(choices) if choices else np.empty((0, len(space.names)), np.int64),
@@ -64,6 +70,8 @@ class ProbeArrays:
             latency_stderr=np.maximum(
                 np.where(np.isnan(stderr), _USUAL_ERROR * latency, stderr), 1e-4 * latency
             ),
+            op_latency=np.array(profiles, float).reshape(len(kept), len(space.names)),
+            op_latency_error=np.array([probe.op_latency_error for probe in kept], float),
         )
 
     @property

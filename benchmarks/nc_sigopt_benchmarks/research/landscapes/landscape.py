@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nc_sigopt_strategy.sampling.probes import Probe
+from nc_sigopt_strategy.sampling.probes import Probe, Probing
 from nc_sigopt_strategy.settings.choices import EVEN_ODDS
 
 Choices = npt.NDArray[np.int64]
@@ -47,6 +47,9 @@ class MeasurementError:
         outlier_scale: Mean relative length of such a disturbance.
         output_noise: Relative standard deviation of the output noise.
         probe: Relative standard deviation of the noise that a probe finds.
+        profile: Relative standard deviation of an op's time in a profile.
+        profiled_type: Of what all ops of a type are off by together there.
+        noise_limit: Standard deviation of the logarithm of the noise limit that margins tell.
     """
 
     latency: float = 0.02
@@ -54,6 +57,9 @@ class MeasurementError:
     outlier_scale: float = 0.0
     output_noise: float = 0.02
     probe: float = 0.2
+    profile: float = 0.2
+    profiled_type: float = 0.1
+    noise_limit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,9 @@ class Landscape:
             bound, shape (parameters,), found without any sampler.
         probed_noise: Noises that probes find, but for their drawn errors, shape
             (configurations,); ``None``: the true ones.
+        op_latency: Per parameter what its op takes in each value, array of shape (values,), in the
+            unit of latencies; what changes of type cost is not in it.
+        noise_limit: The output noise at which accuracy meets the bound, where there is one.
         bound_confidence: How probable it has to be that the winner keeps the bound on other data.
     """
 
@@ -99,6 +108,8 @@ class Landscape:
     error: MeasurementError
     optimum: Choices
     probed_noise: Truth | None = None
+    op_latency: tuple[Values, ...] = ()
+    noise_limit: float | None = None
     bound_confidence: float = EVEN_ODDS
 
     @property
@@ -139,32 +150,59 @@ class Landscape:
             output_noise=noise,
         )
 
-    def probes(self, rng: np.random.Generator) -> tuple[Probe, ...]:
+    def probing(self, rng: np.random.Generator) -> Probing:
         """What is measured before the first trial, without any accuracy.
 
-        The noise of each op alone in its default int8, and the latencies with every op in its
-        most precise type and with every op in bf16.
+        The noise of each op alone in its default int8; the latencies with every op in its most
+        precise type, with every op in bf16, and with every other op in its default; and profiles
+        of the first two and of the default. And what the margins of FP32's outputs tell of the
+        noise that the bound allows.
         """
-        truth = self.probed_noise or self.output_noise
         exact = np.array([len(values) - 1 for values in self.parameters.values()])
-        alone = np.repeat(exact[None], len(exact), axis=0)
-        np.fill_diagonal(alone, self.default)
-        noises = truth(alone) * np.exp(rng.normal(0.0, self.error.probe, len(alone)))
-        names = list(self.parameters)
-        found = [
-            Probe({name: self.parameters[name][self.default[p]]}, noise=float(noises[p]))
-            for p, name in enumerate(names)
-            if self.default[p] != exact[p]
-        ]
         in_bf16 = exact.copy()
         for p, values in enumerate(self.parameters.values()):
             if "bf16" in values:
                 in_bf16[p] = values.index("bf16")
-        for choice in np.unique([exact, in_bf16], axis=0):
-            look = self.look(choice, rng)
-            chosen = self.assignments(choice).items()
-            differing = {name: v for name, v in chosen if v != self.parameters[name][-1]}
-            found.append(
-                Probe(differing, latency=look.latency, latency_stderr=look.latency_stderr)
-            )
-        return tuple(found)
+        mixed = np.where(np.arange(len(exact)) % 2 == 0, self.default, exact)
+        found = [*self._single_noises(exact, rng)]
+        whole = np.unique([exact, in_bf16], axis=0)
+        found += [self._timed(choice, exact, rng) for choice in (*whole, mixed)]
+        if self.op_latency:
+            profiled = np.unique([exact, in_bf16, self.default], axis=0)
+            found += [self._profiled(choice, exact, rng) for choice in profiled]
+        limit = self.noise_limit
+        if limit is not None:
+            limit *= float(np.exp(rng.normal(0.0, self.error.noise_limit)))
+        return Probing(tuple(found), done=True, noise_limit=limit)
+
+    def _single_noises(self, exact: Choices, rng: np.random.Generator) -> list[Probe]:
+        truth = self.probed_noise or self.output_noise
+        alone = np.repeat(exact[None], len(exact), axis=0)
+        np.fill_diagonal(alone, self.default)
+        noises = truth(alone) * np.exp(rng.normal(0.0, self.error.probe, len(alone)))
+        return [
+            Probe(self._differing(alone[p], exact), noise=float(noises[p]))
+            for p in np.flatnonzero(self.default != exact)
+        ]
+
+    def _timed(self, choice: Choices, exact: Choices, rng: np.random.Generator) -> Probe:
+        look = self.look(choice, rng)
+        return Probe(
+            self._differing(choice, exact),
+            latency=look.latency,
+            latency_stderr=look.latency_stderr,
+        )
+
+    def _profiled(self, choice: Choices, exact: Choices, rng: np.random.Generator) -> Probe:
+        error = self.error
+        off = rng.normal(0.0, error.profile, len(choice)) + rng.normal(0.0, error.profiled_type)
+        times = [row[v] for row, v in zip(self.op_latency, choice, strict=True)] * np.exp(off)
+        return Probe(
+            self._differing(choice, exact),
+            op_latency=dict(zip(self.parameters, times.tolist(), strict=True)),
+        )
+
+    def _differing(self, choice: Choices, exact: Choices) -> dict[str, str]:
+        """Where a configuration is not the most precise one."""
+        chosen = zip(self.parameters.items(), choice, exact, strict=True)
+        return {name: values[v] for (name, values), v, last in chosen if v != last}

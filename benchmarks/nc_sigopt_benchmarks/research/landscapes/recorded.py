@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +20,15 @@ from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     RecordedFile,
     read_landscape_file,
 )
+from nc_sigopt_benchmarks.research.landscapes.latency_fit import AdditiveLatency
 from nc_sigopt_benchmarks.research.landscapes.surrogate import Readings, Surrogate, fit_surrogate
 from nc_sigopt_benchmarks.research.landscapes.surrogate_optimum import surrogate_optimum
 
 FAMILY = "recorded"
 # Behind an assumed accuracy, as many as in ImageNet's whole validation set.
 _ASSUMED_IMAGES = 50000
+# What an op takes at least, as a share of an even share of the default int8 model's latency.
+_LEAST_SHARE = 0.1
 
 
 def recorded_landscape(path: Path, batch_size: int) -> Landscape:
@@ -73,6 +77,8 @@ def landscape_of(
         images=images_behind(readings, surrogate, bound, int(header["images"]["evaluation"])),
         error=error if measured is None else dataclasses.replace(error, probe=0.0),
         probed_noise=measured,
+        noise_limit=curve.noise_at(bound),
+        op_latency=_op_latencies(surrogate.latency, header["op_graph"], default, list(parameters)),
         optimum=surrogate_optimum(surrogate, bound),
     )
 
@@ -91,6 +97,25 @@ def _measured_singles(recorded: RecordedFile) -> Callable[[Choices], Values] | N
     if len(known) < len(labels):
         return None
     return lambda choices: np.array([known[tuple(choice)] for choice in choices.tolist()])
+
+
+def _op_latencies(
+    latency: AdditiveLatency, op_graph: Mapping[str, Any], default: list[int], names: list[str]
+) -> tuple[Values, ...]:
+    """What each op takes in each value, shape (values,).
+
+    A surrogate knows differences between values only. What an op takes in its default is put at
+    the share of the ratio that its outputs and multiply-adds have.
+    """
+    rows = {row["name"]: row for row in op_graph["parameters"]}
+    shares = np.zeros(len(names))
+    for size in ("multiply_adds", "output_elements"):
+        known = np.array([float((rows.get(name) or {}).get(size) or 0.0) for name in names])
+        shares += 0.5 * known / (known.sum() or 1.0)
+    found = []
+    for values, v, share in zip(latency.unary, default, shares, strict=True):
+        found.append(np.maximum(values - values[v] + share, _LEAST_SHARE / len(names)))
+    return tuple(found)
 
 
 def images_behind(readings: Readings, surrogate: Surrogate, bound: float, evaluated: int) -> int:

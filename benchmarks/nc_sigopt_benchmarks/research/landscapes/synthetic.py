@@ -143,6 +143,8 @@ def synthetic_landscape(family: str, seed: int, images: int = 5000) -> Landscape
         images=images,
         error=kind.error,
         optimum=optimum,
+        op_latency=tuple(draw.latency),
+        noise_limit=curve.noise,
         probed_noise=None if not kind.probe_lies else additive(draw.probed_noise(seed), []),
     )
 

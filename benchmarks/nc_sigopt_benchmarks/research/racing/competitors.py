@@ -60,8 +60,8 @@ def _plan(make: Callable[[Entry], Plan]) -> _Kind:
 
 def _probed(entry: Entry) -> Competitor:
     rng = np.random.default_rng(derived_seed(entry.landscape.name, entry.seed, "probes"))
-    probes = entry.landscape.probes(rng)
-    return OptunaCompetitor(entry.landscape, entry.seed, own(DEFAULT_SAMPLER), probes=probes)
+    probing = entry.landscape.probing(rng)
+    return OptunaCompetitor(entry.landscape, entry.seed, own(DEFAULT_SAMPLER), probing=probing)
 
 
 _KINDS: dict[str, _Kind] = {

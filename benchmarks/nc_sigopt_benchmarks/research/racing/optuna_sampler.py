@@ -25,9 +25,10 @@ from nc_sigopt_strategy.sampling import (
     read_constraints,
 )
 from nc_sigopt_strategy.sampling.asking import RETRIES, ask, derived_seed
-from nc_sigopt_strategy.sampling.probes import Probe
+from nc_sigopt_strategy.sampling.probes import Probing
 
 _READING_ATTR = "reading"
+_UNPROBED = Probing()
 _NEVER_ASKED = RandomSampler(seed=0)
 
 SearchSpace = dict[str, BaseDistribution]
@@ -61,7 +62,7 @@ class OptunaCompetitor:
         seed: The run's seed.
         build: Builds the sampler.
         relative: Whether it is asked for all parameters at once, or for one by one.
-        probes: What is measured before the first trial.
+        probing: What is measured before the first trial.
     """
 
     def __init__(
@@ -71,14 +72,18 @@ class OptunaCompetitor:
         build: SamplerBuilder,
         *,
         relative: bool = True,
-        probes: Sequence[Probe] = (),
+        probing: Probing = _UNPROBED,
     ) -> None:
         self._landscape, self._seed, self._build = landscape, seed, build
         self._relative = relative
         self._space = search_space(landscape)
         self._storage = InMemoryStorage()
         self._study = silent_study(storage=self._storage, sampler=_NEVER_ASKED)
-        self._experiment = dataclasses.replace(tuning_experiment(landscape), probes=probes)
+        self._experiment = dataclasses.replace(
+            tuning_experiment(landscape),
+            probes=probing.found,
+            expected_noise_limit=probing.noise_limit,
+        )
         self._tried: set[bytes] = set()
 
     def suggest(self, history: Sequence[Trial]) -> Choices | None:
