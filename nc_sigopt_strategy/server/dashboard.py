@@ -14,6 +14,7 @@ import optuna_dashboard
 
 from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.engine.database.opening import open_storage
+from nc_sigopt_strategy.engine.readable_storage import ReadableStorage
 from nc_sigopt_strategy.server.addresses import listening_socket, url_host
 from nc_sigopt_strategy.settings.address import is_loopback
 
@@ -52,7 +53,7 @@ def run_dashboard(
         SettingsError: The address cannot be used.
     """
     location = Location(storage_url)
-    storage = open_storage(location)
+    storage = open_storage(location, ReadableStorage)
     try:
         listener = listening_socket(host, port)
         address = f"http://{url_host(host)}:{listener.getsockname()[1]}"

@@ -62,7 +62,7 @@ def test_it_shows_the_experiments(store: str) -> None:
         assert dashboard.url.startswith("http://127.0.0.1:")
         studies = requests.get(f"{dashboard.url}/api/studies", timeout=60).json()
         (study,) = studies["study_summaries"]
-        assert study["study_name"].startswith("experiment:")
+        assert study["study_name"] == f"for the eye ({study['study_id']})"
         page = requests.get(f"{dashboard.url}/", timeout=60)
         assert "<html" in page.text.lower()
         detail = requests.get(

@@ -32,8 +32,12 @@ _OPENING_LOCK = 0x5160_0917
 DATABASE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, StorageInternalError)
 
 
-def open_storage(location: Location) -> RDBStorage:
+def open_storage(location: Location, kind: type[RDBStorage] = RDBStorage) -> RDBStorage:
     """Open or create the storage.
+
+    Args:
+        location: Where it is.
+        kind: What is made of it.
 
     Raises:
         StoreError: The database cannot be reached or written, is not a database, or its tables
@@ -42,7 +46,7 @@ def open_storage(location: Location) -> RDBStorage:
     """
     location.prepare()
     with quiet_optuna():
-        storage = _open_with_retries(location)
+        storage = _open_with_retries(location, kind)
     try:
         check_tables(storage)
         _check_version(storage, location)
@@ -64,10 +68,10 @@ def quiet_optuna() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _open_with_retries(location: Location) -> RDBStorage:
+def _open_with_retries(location: Location, kind: type[RDBStorage]) -> RDBStorage:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _open(location)
+            return _open(location, kind)
         except ImportError as error:
             raise StoreError(
                 f"The driver for the store {location.display} is not installed: {error}",
@@ -81,7 +85,7 @@ def _open_with_retries(location: Location) -> RDBStorage:
     raise StoreError(f"The store {location.display} cannot be opened.")  # pragma: no cover
 
 
-def _open(location: Location) -> RDBStorage:
+def _open(location: Location, kind: type[RDBStorage]) -> RDBStorage:
     if location.is_sqlite and location.path is not None:
         # Connections are made by the location, and a path that is not UTF-8 has no URL.
         url = "sqlite:///the.file"
@@ -100,19 +104,21 @@ def _open(location: Location) -> RDBStorage:
         else:
             options["connect_args"] = location.connect_args
     if not location.is_postgresql:
-        return _with_our_tables(_storage(location, url, options))
+        return _with_our_tables(_storage(location, kind, url, options))
     # Two processes that create the tables at the same moment would fail in a dozen ways.
     engine = sqlalchemy.create_engine(
         location.url, poolclass=sqlalchemy.pool.NullPool, connect_args=location.connect_args
     )
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({_OPENING_LOCK})"))
-        return _with_our_tables(_storage(location, url, options))
+        return _with_our_tables(_storage(location, kind, url, options))
 
 
-def _storage(location: Location, url: str, options: dict[str, Any]) -> RDBStorage:
+def _storage(
+    location: Location, kind: type[RDBStorage], url: str, options: dict[str, Any]
+) -> RDBStorage:
     # The version check is ours: Optuna's would not say which file it is about.
-    storage = RDBStorage(url, engine_kwargs=options, skip_compatibility_check=True)
+    storage = kind(url, engine_kwargs=options, skip_compatibility_check=True)
     location.guard(storage.engine)
     if storage.engine.dialect.name != "sqlite":
         check_idle_connections(storage.engine)

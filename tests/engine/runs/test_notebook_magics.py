@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from tests.engine.client_programs import QUIET, everything, new_client
 from tests.server.serving import serve_in_thread
+from tests.support.notebooks import ROOT, outputs
 
 TOKEN = "a-token-of-the-tests"
-ROOT = Path(__file__).parents[3]
 EXPERIMENT = """%%experiment
 {
     "name": "in a notebook",
@@ -41,27 +39,10 @@ def url(tmp_path: Path) -> Iterator[str]:
     driver.close()
 
 
-def outputs(folder: Path, url: str, *cells: str) -> list[str]:
+def outputs_of(folder: Path, url: str, *cells: str) -> list[str]:
     """What each cell of a notebook prints, whose kernel knows the server."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "SIGOPT_HOME": str(folder / ".sigopt"),
-        "SIGOPT_API_URL": url,
-        "SIGOPT_API_TOKEN": TOKEN,
-        "SIGOPT_PROJECT": "notebooks",
-    }
-    environment.pop("PYTEST_CURRENT_TEST", None)
-    client = NotebookClient(
-        notebook,
-        timeout=300,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-    )
-    client.execute(env=environment)
-    return ["".join(out.get("text", "") for out in cell.outputs) for cell in notebook.cells]
+    return outputs(notebook, folder, url, TOKEN, "notebooks")
 
 
 def test_experiment_optimize_and_run(tmp_path: Path, url: str) -> None:
@@ -69,7 +50,7 @@ def test_experiment_optimize_and_run(tmp_path: Path, url: str) -> None:
     client = conn.clients(conn.tokens("self").fetch().client)
     client.projects().create(id="notebooks", name="notebooks")
     start = "import sigopt\nfactor = 2\n%load_ext sigopt"
-    told = outputs(tmp_path, url, start, WRONG, EXPERIMENT, OPTIMIZE, RUN)
+    told = outputs_of(tmp_path, url, start, WRONG, EXPERIMENT, OPTIMIZE, RUN)
     # A mistake is told, which the client does for the status 400 only.
     assert "ApiException" in told[1]
     assert "max must be greater than min" in told[1]
@@ -90,3 +71,24 @@ def test_experiment_optimize_and_run(tmp_path: Path, url: str) -> None:
         assert run["values"]["m"]["value"] == pytest.approx(2 * run["assignments"]["x"])
     (experiment,) = everything(client.projects("notebooks").aiexperiments().fetch())
     assert experiment.to_json()["progress"]["remaining_budget"] == 0
+
+
+def test_the_notebook_among_the_examples(tmp_path: Path, url: str) -> None:
+    pytest.importorskip("sklearn")
+    conn = new_client(url, TOKEN)
+    client = conn.clients(conn.tokens("self").fetch().client)
+    client.projects().create(id="shown", name="shown")
+    notebook = nbformat.read(ROOT / "examples" / "sigopt_magics.ipynb", 4)
+    # As few rounds and trees as show what it shows.
+    for cell in notebook.cells:
+        cell.source = cell.source.replace('"budget": 10', '"budget": 3').replace("60}", "6}")
+    *_, best = outputs(notebook, tmp_path, url, TOKEN, "shown")
+    found = everything(client.projects("shown").training_runs().fetch())
+    names = [run.name for run in found]
+    assert names == ["suggested"] * 3 + ["with the defaults"]
+    assert {run.state for run in found} == {"completed"}
+    measured = [run.values["accuracy"].value for run in found[:3]]
+    assert f"accuracy {max(measured):.4f}" in best
+    assert best.startswith("suggested: {'leaf': ")
+    (experiment,) = everything(client.projects("shown").aiexperiments().fetch())
+    assert experiment.to_json()["progress"]["finished_run_count"] == 3
