@@ -34,7 +34,13 @@ class SigOptStrategyError(Exception):
 
 
 class SettingsError(SigOptStrategyError, ValueError):
-    """A key or a value in ``strategy_kwargs`` cannot be used."""
+    """A key or a value in ``strategy_kwargs`` cannot be used.
+
+    Attributes:
+        key: The one, as it was given; ``None`` where it is none, or more than one.
+    """
+
+    key: object = None
 
 
 class UnsupportedVersionError(SigOptStrategyError, ImportError):

@@ -14,10 +14,12 @@ FROZEN = "a frozen TensorFlow graph"
 SAVED_MODEL = "a SavedModel"
 KERAS = "a Keras model"
 TORCH = "a PyTorch module"
+PROGRAM = "a program of torch.export"
 _OF_SUFFIX = {
     ".onnx": ONNX,
     ".xml": IR,
     ".pb": FROZEN,
+    ".pt2": PROGRAM,
     ".keras": KERAS,
     ".h5": KERAS,
 }
@@ -28,13 +30,14 @@ _OF_CLASS = {
     ("tensorflow", "GraphDef"): FROZEN,
     ("tensorflow", "Graph"): FROZEN,
     ("torch", "Module"): TORCH,
+    ("torch", "ExportedProgram"): PROGRAM,
     ("keras", "Model"): KERAS,
     ("tf_keras", "Model"): KERAS,
     ("tensorflow", "Model"): KERAS,
 }
 _WAYS = (
     "Give an ONNX model (.onnx), OpenVINO's IR (.xml), a frozen graph (.pb), a SavedModel's "
-    "folder, or a framework's own model object."
+    "folder, a program of torch.export (.pt2), or a framework's own model object."
 )
 
 

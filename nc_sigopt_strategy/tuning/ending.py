@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.errors import named
-from nc_sigopt_strategy.reports.run_page import write_page
+from nc_sigopt_strategy.reports.run_page import PAGE_FILE, write_page
 from nc_sigopt_strategy.reports.run_record import run_record
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import BatchLatency, OpCost, Outcome
@@ -120,6 +121,8 @@ def _with_page(outcome: Outcome, folder: Path, records: Sequence[TrialRecord]) -
         set_last_outcome(outcome)
     except Exception as problem:
         logger.warning("The page of the run could not be written: %s", named(problem))
+        with contextlib.suppress(OSError):  # what is there says that the run goes on
+            (folder / PAGE_FILE).unlink(missing_ok=True)
         logger.debug("Where that failed", exc_info=True)
     return outcome
 

@@ -18,6 +18,7 @@ from nc_sigopt_strategy.tuning.ending import Ended, end
 from nc_sigopt_strategy.tuning.ending_signals import EndingSignals
 from nc_sigopt_strategy.tuning.failures import show_users_code
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
+from nc_sigopt_strategy.tuning.live_page import LivePage
 from nc_sigopt_strategy.tuning.preparation import Preparation
 from nc_sigopt_strategy.tuning.run import Run
 from nc_sigopt_strategy.tuning.start import begin
@@ -59,6 +60,8 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
         try:
             stack.enter_context(host.session(progress.doing))
             run = Run(begin(preparation, budget, interrupts), budget, progress, interrupts)
+            page = LivePage(preparation, budget)
+            page.renew(run)
             for suggestion in run.suggestions():
                 with run.trial(suggestion) as trial:
                     model = host.quantize(run.space.decode(suggestion.assignments))
@@ -66,6 +69,7 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
                         with trial.ends_early():
                             evaluation = host.evaluate(model)
                         trial.measured(model, evaluation)
+                page.renew(run)
         except BaseException as error:
             stopped = error
             if not isinstance(error, KeyboardInterrupt):

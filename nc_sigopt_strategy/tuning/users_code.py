@@ -23,7 +23,16 @@ _LIBRARY = tuple(
 )
 # Characters of a traceback, whose last line may be anything.
 _LONGEST = 10_000
-_OURS = str(Path(__file__).resolve().parents[1])
+_ours = {str(Path(__file__).resolve().parents[1])}
+
+
+def count_as_ours(package: Path) -> None:
+    """What fails in a program that stands on this package is no failure of its user's code.
+
+    Args:
+        package: Folder of the program's package.
+    """
+    _ours.add(str(package.resolve()))
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def _owner(filename: str) -> str:
         if part in _INSTALLED:
             return "models" if parts[position + 1] in _MODELS else "library"
     path = str(Path(filename).resolve())
-    if _is_below(path, _OURS):
+    if any(_is_below(path, folder) for folder in _ours):
         return "models"
     return "library" if any(_is_below(path, folder) for folder in _LIBRARY) else "user"
 
