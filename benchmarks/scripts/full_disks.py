@@ -146,7 +146,7 @@ def forked(folder: Path, run: Path, store: Path, *, with_inc: bool, known: str |
 def inspected(folder: Path, run: Path, store: Path, images: Images) -> tuple[list[str], str, int]:
     """What is wrong, in words; the experiment's id; and how many trials were confirmed."""
     problems = []
-    said = json.loads((folder / "said.json").read_text())
+    said = words_of(folder)
     log = (folder / "log.txt").read_text(errors="replace")
     if said and not any(word in said for word in _FULL):
         problems.append(f"ended with {said}")
@@ -154,7 +154,8 @@ def inspected(folder: Path, run: Path, store: Path, images: Images) -> tuple[lis
         problems.append(f"a traceback in the log: {log.splitlines()[-1]}")
     lines = []
     if (folder / "confirmed.jsonl").exists():
-        lines = [json.loads(line) for line in (folder / "confirmed.jsonl").read_text().splitlines()]
+        text = (folder / "confirmed.jsonl").read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
     known = ""
     if (store / "store.sqlite3").exists():
         connection = open_embedded(f"sqlite:///{store / 'store.sqlite3'}")
@@ -170,6 +171,12 @@ def inspected(folder: Path, run: Path, store: Path, images: Images) -> tuple[lis
     return problems + broken_files(run, images), known, len(lines)
 
 
+def words_of(folder: Path) -> str:
+    """What a run ended with; empty for a result."""
+    text = (folder / "said.json").read_text() if (folder / "said.json").exists() else ""
+    return str(json.loads(text)) if text else "died without a word"
+
+
 def broken_files(run: Path, images: Images) -> list[str]:
     """Files of a run folder that are not whole, in words."""
     if not run.is_dir():
@@ -179,8 +186,8 @@ def broken_files(run: Path, images: Images) -> list[str]:
         for path in run.glob("*.json"):
             json.loads(path.read_text())
         if (run / "outcome.json").exists():
-            missing = [name for name in read_outcome(run).files.values() if not (run / name).exists()]
-            problems += [f"not there: {name}" for name in missing]
+            named = read_outcome(run).files.values()
+            problems += [f"not there: {name}" for name in named if not (run / name).exists()]
         if (run / "trials.jsonl").exists():
             read_trials(run)
         best = run / f"{BEST_MODEL}.onnx"
@@ -220,7 +227,7 @@ def main(runs: int, seed: int) -> int:
                 known, stored = "", 0
                 if not found:
                     found, known, stored = inspected(folder, run, store, images)
-                    said = json.loads((folder / "said.json").read_text())
+                    said = words_of(folder)
                     ends[said.partition(":")[0] or "a result"] += 1
                 confirmed += stored
                 if known and not found:
@@ -229,7 +236,8 @@ def main(runs: int, seed: int) -> int:
                 print(f"{number + 1}: {kind}, {where} full but for {leave} bytes after "
                       f"{after:.1f} s, {stored} trials: {'; '.join(found) or 'well'}", flush=True)  # fmt: skip
                 problems += bool(found)
-    print(f"{runs} runs, {confirmed} confirmed trials, {problems} problems; they ended with {dict(ends)}")
+    print(f"{runs} runs, {confirmed} confirmed trials, {problems} problems; "
+          f"they ended with {dict(ends)}")  # fmt: skip
     return 1 if problems else 0
 
 
@@ -239,7 +247,7 @@ def continued(
     """What goes wrong when the experiment is continued with space on the disk, in words."""
     if not ended(forked(folder, run, store, with_inc=with_inc, known=known), _LATEST_SECONDS):
         return ["continued: never ended"]
-    said = json.loads((folder / "said.json").read_text())
+    said = words_of(folder)
     if said:
         return [f"continued: {said}"]
     problems, _, _ = inspected(folder, run, store, images)

@@ -129,7 +129,15 @@ def test_workers_on_machines_whose_clocks_are_hours_apart_leave_each_other_alone
     }
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _ELSEWHERE, str(tmp_path / name), json.dumps(kwargs), off, name],
+            [
+                sys.executable,
+                "-c",
+                _ELSEWHERE,
+                str(tmp_path / name),
+                json.dumps(kwargs),
+                off,
+                name,
+            ],
             cwd=Path(__file__).parents[2],
             stderr=subprocess.PIPE,
             text=True,
