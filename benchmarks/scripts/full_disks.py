@@ -7,9 +7,10 @@ Compressor's ``fit``. Its run folder, its store, or both lie on a tmpfs of a few
 needs root), that another file fills up at a random moment and leaves from none to some kilobytes
 of. Once the run has ended and the space is free again, it is checked that
 
-- the run came to an end by itself, with a result or with one error that says that the disk is full;
+- the run came to an end by itself, with a result or with one error that says that the disk is
+  full;
 - every trial that it was told to be stored is in the store;
-- each file of the run folder is whole: JSON is JSON, the model loads, and nothing is half written;
+- each file of the run folder is whole: JSON is JSON, the model loads, nothing is half written;
 - what the outcome says that there is, is there;
 - the experiment can be continued.
 
@@ -233,11 +234,16 @@ def main(runs: int, seed: int) -> int:
                 if known and not found:
                     found = continued(folder, run, store, images, known, with_inc=with_inc)
                 kind = "fit" if with_inc else "autotune"
-                print(f"{number + 1}: {kind}, {where} full but for {leave} bytes after "
-                      f"{after:.1f} s, {stored} trials: {'; '.join(found) or 'well'}", flush=True)  # fmt: skip
+                print(
+                    f"{number + 1}: {kind}, {where} full but for {leave} bytes after {after:.1f} "
+                    f"s, {stored} trials: {'; '.join(found) or 'well'}",
+                    flush=True,
+                )
                 problems += bool(found)
-    print(f"{runs} runs, {confirmed} confirmed trials, {problems} problems; "
-          f"they ended with {dict(ends)}")  # fmt: skip
+    print(
+        f"{runs} runs, {confirmed} confirmed trials, {problems} problems; they ended with "
+        f"{dict(ends)}"
+    )
     return 1 if problems else 0
 
 

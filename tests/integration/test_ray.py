@@ -126,7 +126,7 @@ def test_hosts_that_take_a_model_directly(tmp_path: Path, host: str) -> None:
 def eval_func(model):
     from nc_sigopt_strategy import predictor
 
-    answers = np.concatenate([predictor(model)(x).argmax(1) for x, _ in calib_dataloader])
+    answers = np.concatenate([predictor(model)(x)[0].argmax(1) for x, _ in calib_dataloader])
     state.setdefault("fp32", answers)
     return float((answers == state["fp32"]).mean())
 """
