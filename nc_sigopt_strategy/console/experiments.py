@@ -12,7 +12,7 @@ from rich.text import Text
 
 from nc_sigopt_strategy.console.cells import accuracy_text
 from nc_sigopt_strategy.errors import ExperimentError
-from nc_sigopt_strategy.experiments.lease import Lease, Standing, Worker
+from nc_sigopt_strategy.experiments.lease import Lease
 from nc_sigopt_strategy.results.metric_names import ACCURACY, LATENCY
 from nc_sigopt_strategy.results.run_facts import DIED, RUNNING
 
@@ -56,13 +56,12 @@ def state_of(connection: Any, experiment: Any) -> str:
         gone), ``finished`` (its budget is used) or ``paused`` (nobody works on it and some budget
         is left).
     """
-    onlooker = Worker("")
     pages = connection.experiments(experiment.id).suggestions().fetch(state="open")
     leases = [Lease.from_metadata(_metadata(open_one)) for open_one in pages.iterate_pages()]
-    standings = {onlooker.standing(lease) for lease in leases if lease is not None}
-    if Standing.ALIVE in standings:
+    have_run_out = {lease.has_run_out for lease in leases if lease is not None}
+    if False in have_run_out:
         return RUNNING
-    if Standing.ABANDONED in standings:
+    if have_run_out:
         return DIED
     done = experiment.progress.observation_count if experiment.progress else 0
     budget = experiment.observation_budget

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,7 +108,24 @@ def _on_screen(logger: logging.Logger) -> list[logging.Handler]:
     return [handler for handler in logger.handlers if type(handler) is logging.StreamHandler]
 
 
+class _LinesInAFile(logging.FileHandler):
+    """Where a full disk costs the lines that do not fit, and no more.
+
+    Python's own handler shows a traceback on the screen for each.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:  # logging's own name
+        """See ``logging.Handler``."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """See ``logging.Handler``; what is left to be written may not fit either."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 def _to_file(path: Path) -> logging.FileHandler:
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LinesInAFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(message)s"))
     return handler

@@ -1,9 +1,14 @@
 """Whose an open suggestion is, when several workers share an experiment.
 
 A suggestion carries its worker's lease as metadata, and the worker renews it while the trial runs.
-A suggestion whose worker is gone can be taken over: its lease has run out, or its process is not
-there any more, which a worker on the same machine sees at once. Leases compare the clocks of
-machines, so those should agree to within a fraction of ``lease_seconds``.
+A suggestion whose worker is gone can be taken over: its lease has not been renewed for as long as
+it lasts, or its process is not there any more, which a worker on the same machine sees at once.
+
+Clocks of machines are not compared: they may be hours apart, and one that is set forward, or a
+machine that wakes up, would make everybody's leases run out at once. Whoever wants to take
+something over looks at it twice, and counts by a monotonic clock of its own how long it has not
+changed. When a lease runs out by the holder's clock is kept for those who look once and decide
+nothing.
 
 A worker that is started again has the name that it had, and so may a second one that somebody
 started by mistake. What tells them apart is the process: as long as the one that holds the lease
@@ -17,10 +22,11 @@ import logging
 import math
 import os
 import platform
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -33,7 +39,12 @@ logger = logging.getLogger("nc_sigopt_strategy")
 # Renewed this often, so that one renewal may be lost.
 RENEWALS_PER_LEASE = 3
 _WORKER, _MACHINE, _PROCESS, _EXPIRES = "worker", "machine", "process", "lease_expires"
-LEASE_KEYS = (_WORKER, _MACHINE, _PROCESS, _EXPIRES)
+_KEYS = (_WORKER, _MACHINE, _PROCESS, _EXPIRES)
+_SECONDS, _SIGN = "lease_seconds", "lease_sign"
+# A holder that asks for more is not waited for longer.
+_LONGEST_SECONDS = 24 * 3600.0
+# Leases that are remembered; a worker sees some at a time.
+_REMEMBERED = 10_000
 
 
 class Standing(Enum):
@@ -52,13 +63,17 @@ class Lease:
         worker: The worker's name.
         machine: Its host name.
         process: See ``results.process.this_process``.
-        expires: Unix time in seconds.
+        expires: Unix time in seconds by that machine's clock, which may be any.
+        seconds: How long it lasts without a renewal; 0 where an earlier version does not say.
+        sign: Another one with each renewal, whatever the clock does.
     """
 
     worker: str
     machine: str
     process: str
     expires: float
+    seconds: float = 0.0
+    sign: str = ""
 
     def to_metadata(self) -> dict[str, Any]:
         """The entries of a suggestion's metadata."""
@@ -67,19 +82,31 @@ class Lease:
             _MACHINE: self.machine,
             _PROCESS: self.process,
             _EXPIRES: round(self.expires, 3),
+            _SECONDS: self.seconds,
+            _SIGN: self.sign,
         }
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Lease | None:
         """The inverse of ``to_metadata``; ``None`` for a suggestion that no worker holds."""
-        if not all(key in metadata for key in LEASE_KEYS):
+        if not all(key in metadata for key in _KEYS):
             return None
         return cls(
             str(metadata[_WORKER]),
             str(metadata[_MACHINE]),
             str(metadata[_PROCESS]),
             _seconds(metadata[_EXPIRES]),
+            min(max(0.0, _seconds(metadata.get(_SECONDS))), _LONGEST_SECONDS),
+            str(metadata.get(_SIGN, "")),
         )
+
+    @property
+    def has_run_out(self) -> bool:
+        """Whether its process has ended, or the lease by this machine's clock.
+
+        For those who look once and decide nothing: the clocks may be apart.
+        """
+        return is_gone(self.process) or self.expires < time.time()
 
 
 @dataclass(frozen=True)
@@ -89,10 +116,13 @@ class Worker:
     Attributes:
         name: Its own among the workers of an experiment, and the same after a restart.
         lease_seconds: How long a suggestion stays its own without a renewal.
+        clock: Monotonic seconds.
     """
 
     name: str
     lease_seconds: float = LEASE_SECONDS
+    clock: Callable[[], float] = field(default=time.monotonic, compare=False, repr=False)
+    _seen: dict[Lease, float] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of_folder(cls, folder: Path, lease_seconds: float = LEASE_SECONDS) -> Worker:
@@ -103,16 +133,26 @@ class Worker:
     def renamed(self) -> Worker:
         """The same under a name that only this process has."""
         digest = hashlib.sha256(this_process().encode()).hexdigest()[:12]
-        return Worker(f"{self.name[: MAX_WORKER_NAME - 13]}:{digest}", self.lease_seconds)
+        name = f"{self.name[: MAX_WORKER_NAME - 13]}:{digest}"
+        return Worker(name, self.lease_seconds, self.clock, self._seen)
 
     def lease(self) -> Lease:
         """A lease from now on."""
-        return Lease(self.name, platform.node(), this_process(), time.time() + self.lease_seconds)
+        return Lease(
+            self.name,
+            platform.node(),
+            this_process(),
+            time.time() + self.lease_seconds,
+            self.lease_seconds,
+            secrets.token_hex(4),
+        )
 
     def standing(self, lease: Lease | None) -> Standing:
         """How a suggestion with this lease stands to this worker.
 
-        Without a lease it is of a program that knows none, and free to be taken up.
+        Without a lease it is of a program that knows none, and free to be taken up. One of a
+        process that cannot be looked up counts as alive until it has been looked at for as long as
+        it lasts and was not renewed.
         """
         if lease is None:
             return Standing.MINE
@@ -121,10 +161,18 @@ class Worker:
             return Standing.MINE
         if is_gone(lease.process):
             return Standing.MINE if mine else Standing.ABANDONED
-        if lease.expires >= time.time():
+        if not self._is_silent(lease):
             return Standing.ALIVE
         # One that sleeps must not find its suggestion as it left it: it is given up for a new one.
         return Standing.MINE if mine and not is_of_here(lease.process) else Standing.ABANDONED
+
+    def _is_silent(self, lease: Lease) -> bool:
+        """Whether this very lease was seen a lease ago, and so has not been renewed since."""
+        now = self.clock()
+        since = self._seen.setdefault(lease, now)
+        if len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return now - since > max(self.lease_seconds, lease.seconds)
 
 
 class LeaseKeeper:

@@ -117,7 +117,8 @@ def twin_at_work(connections: Connections, experiment_id: str, worker: Worker) -
     except SigOptException:  # whoever joins says what is wrong, or waits until it is mended
         return None
     for lease in filter(None, held):
-        if lease.worker == worker.name and worker.standing(lease) is Standing.ALIVE:
+        others = lease.worker == worker.name and worker.standing(lease) is not Standing.MINE
+        if others and not lease.has_run_out:
             return lease
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import platform
 import sys
@@ -17,12 +18,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from nc_sigopt_strategy.errors import SettingsError
-from nc_sigopt_strategy.files import make_private, read_json, write_whole
+from nc_sigopt_strategy.files import make_private, open_regular, read_json, write_whole
 from nc_sigopt_strategy.results.process import Holder
 from nc_sigopt_strategy.results.run_files import OUTCOME_FILE
 from nc_sigopt_strategy.version import __version__
 
 FACTS_FILE = "run.json"
+# In ``run.json``: the outcome that was there when the run started.
+_BEFORE = "outcome_before"
 _RUNNING_FILE, _RUNNER_FILE = ".running", ".running_by"
 SCHEMA_VERSION = 1
 RUNNING, ENDED, DIED = "running", "ended", "died"
@@ -83,7 +86,11 @@ class RunFacts:
 
     def write(self, folder: Path) -> Path:
         """Write ``run.json`` into a run folder and return its path."""
-        document = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            **dataclasses.asdict(self),
+            _BEFORE: _digest(folder / OUTCOME_FILE),
+        }
         return write_whole(folder / FACTS_FILE, json.dumps(document, indent=2) + "\n")
 
     def ops_of(self, assignments: Mapping[str, str]) -> dict[str, str]:
@@ -167,12 +174,23 @@ def state_of(folder: Path) -> str:
     mark, outcome, facts = (folder / n for n in (_RUNNING_FILE, OUTCOME_FILE, FACTS_FILE))
     if mark.exists() and _is_held(mark):
         return RUNNING
+    found = _digest(outcome)
     try:
-        # An outcome from before the run started is of another one in the same folder.
-        ended = outcome.stat().st_mtime_ns >= facts.stat().st_mtime_ns
-    except FileNotFoundError:
-        ended = outcome.exists()
-    return ENDED if ended else DIED
+        # What was there when the run started is of another one in the same folder. The times of
+        # the files say nothing of it: clocks are set, and folders copied.
+        before = read_json(facts).get(_BEFORE)
+    except (OSError, ValueError, AttributeError):
+        before = None
+    return ENDED if found is not None and found != before else DIED
+
+
+def _digest(file: Path) -> str | None:
+    """What tells a file from another; ``None`` if there is none that can be read."""
+    try:
+        with open_regular(file) as stream:
+            return hashlib.sha256(stream.read()).hexdigest()
+    except OSError:
+        return None
 
 
 def _is_held(mark: Path) -> bool:

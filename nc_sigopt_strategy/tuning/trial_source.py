@@ -54,7 +54,8 @@ class TrialSource:
     def look_around(self) -> None:
         """Learn what other workers have observed and what they are at."""
         self._learn()
-        if self._left is None or self._experiment.is_shared:
+        # Whether somebody else is at work can be told only by looking again.
+        if self._left is None or self._others or self._experiment.is_shared:
             self._left, self._others = [], []
             for trial in self._experiment.open_suggestions():
                 alive = self._worker.standing(trial.lease) is Standing.ALIVE

@@ -90,3 +90,14 @@ def test_a_logger_that_was_set_up_anew_meanwhile_writes_once(
     log.give_back()
     INC.info("theirs")
     assert screen.getvalue().splitlines() == ["theirs"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk")
+def test_a_full_disk_costs_lines_and_shows_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    with logs_in(tmp_path / "log.txt"):
+        for _ in range(3):
+            logging.getLogger("nc_sigopt_strategy").info("x" * 10_000)
+    assert capsys.readouterr().err == ""

@@ -8,13 +8,31 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nc_sigopt_strategy.experiments.lease import Lease, LeaseKeeper, Standing, Worker, this_process
+from nc_sigopt_strategy.testing.fake_clock import FakeClock
 
 ME = Worker("me", lease_seconds=60.0)
+HOURS = 3600.0
+
+
+def _after_a_lease(*leases: Lease, renewed: Callable[[Lease], Lease] = lambda lease: lease) -> Any:
+    """How leases stand to a worker that has looked at them for more than they last."""
+    clock = FakeClock()
+    me = Worker("me", 60.0, clock)
+    for lease in leases:
+        assert me.standing(lease) is Standing.ALIVE
+    clock.advance(59.0)
+    for lease in leases:
+        assert me.standing(lease) is Standing.ALIVE
+    clock.advance(2.0)
+    (found,) = {me.standing(renewed(lease)) for lease in leases}
+    return found
 
 
 def _lease(worker: str = "other", process: str = "elsewhere:1", expires_in: float = 60.0) -> Lease:
@@ -29,14 +47,65 @@ def _ended_process() -> str:
 
 def test_own_leases_stay_own() -> None:
     assert ME.standing(ME.lease()) is Standing.MINE
-    assert ME.standing(_lease("me", expires_in=-1000)) is Standing.MINE
+    assert ME.standing(_lease("me", this_process(), expires_in=-1000)) is Standing.MINE
     assert ME.standing(None) is Standing.MINE
 
 
 def test_others_are_left_alone_while_their_lease_runs() -> None:
     assert ME.standing(_lease()) is Standing.ALIVE
     assert ME.standing(_lease(process=this_process())) is Standing.ALIVE
-    assert ME.standing(_lease(expires_in=-1)) is Standing.ABANDONED
+    assert _after_a_lease(_lease()) is Standing.ABANDONED
+
+
+@pytest.mark.parametrize("ahead", [-2 * HOURS, -1.0, 0.0, 2 * HOURS, 1e9])
+def test_the_clocks_of_other_machines_say_nothing(ahead: float) -> None:
+    lease = _lease(expires_in=60.0 + ahead)
+
+    def renewed(lease: Lease) -> Lease:
+        return dataclasses.replace(lease, expires=lease.expires + 30.0)
+
+    assert _after_a_lease(lease) is Standing.ABANDONED
+    assert _after_a_lease(lease, renewed=renewed) is Standing.ALIVE
+    # Of a process that died with two of them each is looked at by itself.
+    assert _after_a_lease(lease, renewed(lease)) is Standing.ABANDONED
+
+
+def test_a_renewal_shows_where_the_holders_clock_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    other = Worker("other", 60.0)
+
+    def elsewhere(lease: Lease) -> Lease:
+        return dataclasses.replace(lease, process="elsewhere:1")
+
+    assert _after_a_lease(elsewhere(other.lease())) is Standing.ABANDONED
+    found = _after_a_lease(elsewhere(other.lease()), renewed=lambda _: elsewhere(other.lease()))
+    assert found is Standing.ALIVE
+
+
+def test_a_holder_with_a_longer_lease_is_waited_for_longer() -> None:
+    clock = FakeClock()
+    me = Worker("me", 60.0, clock)
+    for seconds, waits in ((100.0, 101.0), (1e9, 24 * HOURS + 1), (-5.0, 61.0)):
+        metadata = {**_lease().to_metadata(), "lease_seconds": seconds, "lease_sign": str(seconds)}
+        lease = Lease.from_metadata(metadata)
+        assert me.standing(lease) is Standing.ALIVE
+        clock.advance(waits - 2)
+        assert me.standing(lease) is Standing.ALIVE
+        clock.advance(2)
+        assert me.standing(lease) is Standing.ABANDONED
+
+
+def test_a_worker_that_slept_does_not_take_for_dead_who_slept_too() -> None:
+    """The clock of the day goes on while a machine sleeps, the monotonic one does not."""
+    clock = FakeClock()
+    me = Worker("me", 60.0, clock)
+    lease = _lease(expires_in=-8 * HOURS)
+    for _ in range(3):
+        assert me.standing(lease) is Standing.ALIVE
+        clock.advance(15.0)
 
 
 def test_a_process_of_this_machine_that_ended_is_noticed_at_once() -> None:
@@ -106,8 +175,9 @@ def test_a_second_process_of_the_same_name_leaves_the_first_ones_alone() -> None
         # In a container of its own: the same process id says nothing.
         assert ME.standing(_lease("me", process=f"elsewhere:{os.getpid()}")) is Standing.ALIVE
         # It sleeps: its suggestion is given up, so that it cannot observe it when it wakes up.
-        slept = dataclasses.replace(held, expires=time.time() - 1)
-        assert ME.standing(slept) is Standing.ABANDONED
+        assert _after_a_lease(held) is Standing.ABANDONED
+        # A container that began anew under its name has no other way to know.
+        assert _after_a_lease(_lease("me")) is Standing.MINE
     finally:
         process.kill()
         process.wait()
@@ -122,10 +192,13 @@ def test_a_process_id_that_was_given_out_again_is_another_process() -> None:
 
 
 @pytest.mark.parametrize("expires", ["soon", "nan", "inf", float("nan"), 10**400, [], None])
-def test_a_lease_that_says_nonsense_has_run_out(expires: object) -> None:
-    lease = Lease.from_metadata({**_lease().to_metadata(), "lease_expires": expires})
+@pytest.mark.parametrize("seconds", ["soon", "nan", -1, 10**400, None])
+def test_a_lease_that_says_nonsense_runs_out(expires: object, seconds: object) -> None:
+    said = {"lease_expires": expires, "lease_seconds": seconds, "lease_sign": [expires]}
+    lease = Lease.from_metadata({**_lease().to_metadata(), **said})
     assert lease is not None
-    assert ME.standing(lease) is Standing.ABANDONED
+    assert lease.has_run_out
+    assert _after_a_lease(lease) is Standing.ABANDONED
 
 
 @pytest.mark.parametrize("process", ["", ":", "::", "x:-1:0", "x:99999999999999999999", "x:٣"])

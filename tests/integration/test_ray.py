@@ -116,6 +116,44 @@ def test_a_model_and_its_data(tmp_path: Path) -> None:
     assert (output / "best_model.onnx").stat().st_size > 0
 
 
+def test_a_host_that_takes_a_model_directly(tmp_path: Path) -> None:
+    host = "onnxruntime"
+    pytest.importorskip(host)
+    write_small_onnx(tmp_path / "small.onnx")
+    before, _, _ = ONNX_PIPELINE.partition("def eval_func")
+    evaluation = """
+def eval_func(model):
+    from nc_sigopt_strategy import predictor
+
+    answers = np.concatenate([predictor(model)(x)[0].argmax(1) for x, _ in calib_dataloader])
+    state.setdefault("fp32", answers)
+    return float((answers == state["fp32"]).mean())
+"""
+    (tmp_path / "data.py").write_text(before + evaluation)
+    budget = ("--max-trials", "3", "--loss", "0.5", "--set", "latency_repeats=4")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "nc_sigopt_strategy.cli.main", "tune", "small.onnx"),
+            *("--accept-fp32", "--host", host, "--data", "data.py", *budget),
+            *("--ray", "--workers", "2"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (output,) = (tmp_path / "runs").iterdir()
+    outcome = read_outcome(output)
+    assert (outcome.runtime, outcome.trials) == (host, 3)
+    assert [trial.number for trial in read_trials(output)] == [1, 2, 3]
+    assert (output / str(outcome.files["model"])).stat().st_size > 0
+    assert outcome.calibration is not None
+    assert outcome.calibration["passes"] == 0, "the first worker's statistics serve the last"
+
+
 def worker_process(folder: Path) -> int:
     """The process that works in a folder, found by its command line."""
     request = str(folder / "request.json").encode()

@@ -62,9 +62,17 @@ def test_states(tmp_path: Path) -> None:
 
 def test_an_outcome_of_before_is_of_another_run(tmp_path: Path) -> None:
     (tmp_path / OUTCOME_FILE).write_text("{}")
-    os.utime(tmp_path / OUTCOME_FILE, (1, 1))
     facts().write(tmp_path)
     assert state_of(tmp_path) == DIED
+    (tmp_path / OUTCOME_FILE).write_text('{"found": false}')
+    assert state_of(tmp_path) == ENDED
+
+
+def test_a_run_has_ended_whatever_the_clock_did_meanwhile(tmp_path: Path) -> None:
+    facts().write(tmp_path)
+    (tmp_path / OUTCOME_FILE).write_text("{}")
+    os.utime(tmp_path / OUTCOME_FILE, (1, 1))
+    assert state_of(tmp_path) == ENDED
 
 
 def test_a_second_run_in_a_folder_is_refused_and_leaves_the_mark(tmp_path: Path) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
+from nc_sigopt_strategy.client.connections import open_embedded
+from nc_sigopt_strategy.experiments.opening import join_on, list_experiments
 from nc_sigopt_strategy.files import make_private, parse_json, staged, write_whole
 from nc_sigopt_strategy.reports.run_record import read_run
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
@@ -78,6 +84,16 @@ def test_a_disk_that_is_full_from_the_start_is_said_once(
     assert not ended.outcome.found
     assert not list(folder.glob("*.partial"))
     assert not any(record.exc_info for record in caplog.records if record.levelname == "ERROR")
+
+
+def test_what_does_not_fit_takes_no_space_from_what_comes_next(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SmallDisk(folder, 1000)
+    monkeypatch.setattr(Path, "write_bytes", lambda path, data: disk.write(path, data))
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(folder / "large", bytes(5000))
+    assert write_whole(folder / "small", bytes(900)).stat().st_size == 900
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
@@ -156,3 +172,76 @@ def test_folders_of_runs_are_their_owners_only(tmp_path: Path) -> None:
 def test_hostile_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
         parse_json(text)
+
+
+_FILLS = """
+import logging, os, sys
+from pathlib import Path
+from nc_sigopt_strategy.testing.fake_host import FakeHost
+from tests.tuning.test_run_folder import run
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+disk, folder, store, leaves = Path(sys.argv[1]), *sys.argv[2:4], int(sys.argv[4])
+evaluate, calls = FakeHost.evaluate, []
+def fills(self, model):
+    calls.append(model)
+    if len(calls) == 3:
+        free = os.statvfs(disk)
+        (disk / "ballast").write_bytes(bytes(free.f_bavail * free.f_bsize - leaves))
+    return evaluate(self, model)
+FakeHost.evaluate = fills
+ended = run(Path(folder), Path(store))
+print(ended.outcome.stop_reason)
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real disk of 2 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mounting, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("leaves", [0, 20_000])
+@pytest.mark.parametrize("where", ["run", "store", "both"])
+def test_a_real_disk_that_fills_up_in_mid_run(
+    tmp_path: Path, small_disk: Path, where: str, leaves: int
+) -> None:
+    folder = (tmp_path if where == "store" else small_disk) / "run"
+    store = (tmp_path if where == "run" else small_disk) / "store.sqlite3"
+    done = subprocess.run(
+        [sys.executable, "-c", _FILLS, small_disk, folder, store, str(leaves)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(folder.glob("*.partial"))
+    (small_disk / "ballast").unlink()
+    connection = open_embedded(f"sqlite:///{store}")
+    (document,) = list_experiments(connection)
+    stored = [r.in_words() for r, _ in join_on(connection, str(document.id)).trials()]
+    connection.impl.driver.close()
+    confirmed = [
+        line.partition(" Best so far")[0]
+        for line in done.stderr.splitlines()
+        if "Best so far" in line
+    ]
+    assert len(confirmed) >= 2
+    assert not set(confirmed) - set(stored), "what was confirmed is there"
+    for path in folder.glob("*.json"):
+        parse_json(path.read_text())
+    if where == "store" or (leaves and where == "run"):
+        outcome = read_outcome(folder)
+        assert all((folder / name).is_file() for name in outcome.files.values())
+    else:
+        assert "The outcome could not be written" in done.stdout
+    if where != "run":
+        assert "full" in done.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nc_sigopt_strategy.results.trial_history import TrialHistory
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.space.assignments import assignments_key
 from nc_sigopt_strategy.space.search_space import Parameter
+from nc_sigopt_strategy.testing.fake_clock import FakeClock
 from nc_sigopt_strategy.tuning.first_suggestions import InitialSuggestions
 from nc_sigopt_strategy.tuning.trial_source import TrialSource
 from tests.experiments.measured import measured
@@ -42,8 +44,10 @@ def create(folder: Path, workers: int, budget: int = 20) -> str:
     return create_on(connect(folder), definition).id
 
 
-def join(folder: Path, known: str, name: str, lease_seconds: float = 60.0) -> TrialSource:
-    worker = Worker(name, lease_seconds)
+def join(
+    folder: Path, known: str, name: str, clock: Callable[[], float] = time.monotonic
+) -> TrialSource:
+    worker = Worker(name, 60.0, clock)
     experiment = join_on(connect(folder), known, worker)
     history = TrialHistory(DEFAULT, experiment.trials())
     parameters = [Parameter(n, ((n, "conv2d"),), VALUES) for n in SPACE]
@@ -116,13 +120,16 @@ def test_the_last_trial_of_the_budget_is_of_one_worker_only(tmp_path: Path) -> N
 
 def test_what_a_worker_left_goes_to_one_other(tmp_path: Path) -> None:
     known = create(tmp_path, 3)
-    one = join(tmp_path, known, "a", lease_seconds=0.05)
+    one = join(tmp_path, known, "a")
     left = open_first(one)
     assert left is not None
-    time.sleep(0.1)
-    two, three = join(tmp_path, known, "b"), join(tmp_path, known, "c")
-    two.look_around()
-    three.look_around()
+    clock = FakeClock()
+    two, three = (join(tmp_path, known, name, clock) for name in "bc")
+    for _ in range(2):
+        two.look_around()
+        three.look_around()
+        assert two.others == three.others == (0 if clock() else 1)
+        clock.advance(61.0)
     found = two.open_next(20, first=False)
     assert found is not None
     assert found.assignments == left.assignments

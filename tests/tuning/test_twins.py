@@ -105,6 +105,55 @@ ended = run(Path(sys.argv[1]), 30, **json.loads(sys.argv[2]))
 """
 
 
+# On a machine of its own, as far as the other can tell, whose clock is so many seconds off.
+_ELSEWHERE = (
+    """
+import platform, sys, time
+off, node, now = float(sys.argv[3]), sys.argv[4], time.time
+time.time = lambda: now() + off
+platform.node = lambda: node
+"""
+    + _WORKER
+)
+
+
+def test_workers_on_machines_whose_clocks_are_hours_apart_leave_each_other_alone(
+    tmp_path: Path,
+) -> None:
+    known = run(tmp_path / "a", 2, parallel_bandwidth=2).outcome.experiment_id
+    kwargs = {
+        "parallel_bandwidth": 2,
+        "sigopt_experiment_id": known,
+        "patience": 0,
+        "one_trial_per_machine": False,
+    }
+    processes = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                _ELSEWHERE,
+                str(tmp_path / name),
+                json.dumps(kwargs),
+                off,
+                name,
+            ],
+            cwd=Path(__file__).parents[2],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, off in (("b", "-7200"), ("c", "7200"))
+    ]
+    said = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert not any("is dropped" in text for text in said)
+    trials = read_trials(tmp_path / "b")
+    assert len(trials) == len({t.suggestion_id for t in trials}) == 30
+    assert {"b", "c"} <= {trial.machine for trial in trials}
+    measured = [json.dumps(t.assignments, sort_keys=True) for t in trials if not t.duplicate_of]
+    assert len(measured) == len(set(measured))
+
+
 def test_two_live_workers_of_one_name_keep_to_the_budget(tmp_path: Path) -> None:
     known = run(tmp_path / "a", 2, worker="w", parallel_bandwidth=2).outcome.experiment_id
     kwargs = {
