@@ -41,14 +41,15 @@ def check(target: Path, output: Output, **options: Any) -> None:
     the server keeps an experiment of one trial. With --host auto every runtime that is installed
     and reads the model is tried.
     """
-    from nc_sigopt_strategy.hosts.find import AUTO, installed_hosts
+    from nc_sigopt_strategy.hosts.find import AUTO
+    from nc_sigopt_strategy.jobs.model_job import hosts_of
 
     if options["host"] != AUTO:
         outcome, trial = _check_one(target, options, output)
         output.found(_figures(outcome, trial), *_found(outcome, trial))
         return
     found: dict[str, Any] = {}
-    hosts = installed_hosts(target)
+    hosts = hosts_of(target)
     for host in hosts:
         if not output.as_json:
             click.echo(f"{host.name}:")

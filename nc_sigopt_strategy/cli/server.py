@@ -178,10 +178,13 @@ def create_token(name: str, scope: str, storage: str | None, output: Output) -> 
 def list_tokens(storage: str | None, output: Output) -> None:
     """List all tokens: id, name, scope, when made and last used, whether revoked.
 
-    In JSON times are seconds since 1970.
+    Guest tokens, which the server makes for looking at one experiment or run, come after them
+    until they expire. In JSON times are seconds since 1970.
     """
+    store = _tokens(storage)
+    tokens = (*store.all(), *store.guests())
     if output.as_json:
-        print_json([dataclasses.asdict(found) for found in _tokens(storage).all()])
+        print_json([dataclasses.asdict(found) for found in tokens])
         return
     from rich.table import Table
 
@@ -190,13 +193,14 @@ def list_tokens(storage: str | None, output: Output) -> None:
     table = Table(box=None)
     for heading in ("id", "name", "scope", "created", "last used", "revoked"):
         table.add_column(heading)
-    for found in _tokens(storage).all():
+    for found in tokens:
+        guest = found.share is not None
         table.add_row(
-            str(found.id),
+            "" if guest else str(found.id),
             found.name,
-            found.scope,
+            f"read {found.share} until {_when(found.expires)}" if guest else found.scope,
             _when(found.created),
-            _when(found.last_used),
+            "" if guest else _when(found.last_used),
             "yes" if found.revoked else "no",
         )
     table_console().print(table)
@@ -208,9 +212,13 @@ def list_tokens(storage: str | None, output: Output) -> None:
 @output_options()
 @errors_as_one_line
 def revoke_token(id_or_name: str, storage: str | None, output: Output) -> None:
-    """Let a token in no more, on every server of the store, within seconds."""
+    """Let a token in no more, on every server of the store, within seconds.
+
+    The guest tokens made with it are let in no more either.
+    """
     revoked = _tokens(storage).revoke(id_or_name)
-    said = f"Token {revoked.id} ({revoked.name}) is revoked."
+    number = "" if revoked.share is not None else f" {revoked.id}"
+    said = f"Token{number} ({revoked.name}) is revoked."
     output.found(dataclasses.asdict(revoked), further=said)
 
 

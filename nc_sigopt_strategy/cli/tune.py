@@ -77,10 +77,11 @@ _LOCAL_RAY = "this machine"
 def tune(target: Path, output: Output, **options: Any) -> None:
     """Tune one model with one strategy.
 
-    MODEL is an ONNX model, OpenVINO's IR (.xml), a frozen TensorFlow graph (.pb) or the folder of
-    a SavedModel; --data names a Python file that calibrates and evaluates it. An ONNX model is
-    tuned for ONNX Runtime, an IR for OpenVINO and a TensorFlow model with Neural Compressor,
-    unless --host says otherwise.
+    MODEL is an ONNX model, OpenVINO's IR (.xml), a frozen TensorFlow graph (.pb), the folder of a
+    SavedModel or a program of torch.export (.pt2); --data names a Python file that calibrates and
+    evaluates it. Or MODEL is a Python file that does so and defines the model, too, such as a
+    PyTorch module. An ONNX model is tuned for ONNX Runtime, an IR for OpenVINO, a program for
+    PyTorch and a TensorFlow model with Neural Compressor, unless --host says otherwise.
 
     CONFIG is a YAML file (see configs/), which the benchmark harness reads. Of its strategies the
     sigopt one runs, or the only one.

@@ -25,12 +25,17 @@ from nc_sigopt_strategy.tuning.start import begin
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
+# What ends a run and no more; the caller finds it in what the run ended with.
+_HANDED_BACK = (Exception, KeyboardInterrupt, SystemExit)
+
 
 def tune(preparation: Preparation, budget: Budget) -> Ended:
     """Spend a budget on the search for the fastest model that meets the accuracy bound.
 
     Whatever ends the run early, Ctrl-C included, ends it in order: what is known by then is
     decided on and written. After SIGTERM or SIGHUP the process ends then; see ``EndingSignals``.
+    What is meant to end more than the run (``asyncio.CancelledError``, what a test framework or a
+    time limit of the user's own throws in) is raised again then.
 
     Args:
         preparation: What is tuned, how, and where the work is recorded; see ``prepare``.
@@ -42,6 +47,7 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
     Raises:
         SettingsError: Another run is going on in the folder.
         SystemExit: After SIGTERM or SIGHUP, once everything is written.
+        BaseException: Whatever else came that is no ``Exception``, once everything is written.
     """
     host, run, stopped = preparation.host, None, None
     with contextlib.ExitStack() as stack:
@@ -64,7 +70,7 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
                             evaluation = host.evaluate(model)
                         trial.measured(model, evaluation)
                 page.renew(run)
-        except (Exception, KeyboardInterrupt, SystemExit) as error:
+        except BaseException as error:
             stopped = error
             if not isinstance(error, KeyboardInterrupt):
                 show_users_code(error)
@@ -72,7 +78,10 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
                 logger.debug("Where it ended", exc_info=True)
         if run is not None:
             progress.deciding("timing the best models side by side")
-        return end(preparation, run, stopped)
+        ended = end(preparation, run, stopped)
+    if stopped is not None and not isinstance(stopped, _HANDED_BACK):
+        raise stopped
+    return ended
 
 
 def _progress(preparation: Preparation, budget: Budget) -> TuningProgress:

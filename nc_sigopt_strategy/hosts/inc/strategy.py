@@ -135,7 +135,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             with signals, absolute_workspace(self._workspace):
                 self._winner = tune(self._preparation, budget).model
         except BaseException as error:
-            if signals.came:
+            if signals.came or not isinstance(error, (Exception, KeyboardInterrupt)):
                 self._ends = error
             raise
 
@@ -149,7 +149,8 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         """The winner, which is the very model that was measured; ``None`` if there is none.
 
         Raises:
-            SystemExit: After SIGTERM or SIGHUP. ``fit`` swallows what ``traverse`` raises and
+            BaseException: ``SystemExit`` after SIGTERM or SIGHUP, and whatever else is meant to
+                end more than the run. ``fit`` swallows what ``traverse`` raises and
                 returns from a ``finally``; only what is raised in there comes out of it.
         """
         if self._ends is not None:
