@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
 from nc_sigopt_strategy.console.stderr import duplicate_of_stderr
@@ -106,7 +111,30 @@ def _on_screen(logger: logging.Logger) -> list[logging.Handler]:
     return [handler for handler in logger.handlers if type(handler) is logging.StreamHandler]
 
 
+class _LogFile(logging.FileHandler):
+    """A file that lines are added to; one in a folder of others may be a trap, or full."""
+
+    def _open(self) -> TextIOWrapper:
+        # Not through a link that leads to another file, and not into a pipe that nobody reads.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(self.baseFilename, flags, 0o600)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "It is no file", self.baseFilename)
+        return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk is said once, and not with a traceback for each line."""
+        if not self._failed:
+            self._failed = True
+            error = sys.exc_info()[1]
+            print(f"{self.baseFilename} cannot be written to: {error}.", file=sys.stderr)
+
+    _failed = False
+
+
 def _to_file(path: Path) -> logging.FileHandler:
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(message)s"))
     return handler

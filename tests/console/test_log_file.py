@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,3 +91,39 @@ def test_a_logger_that_was_set_up_anew_meanwhile_writes_once(
     log.give_back()
     INC.info("theirs")
     assert screen.getvalue().splitlines() == ["theirs"]
+
+
+@pytest.mark.parametrize("trap", ["link", "pipe"])
+def test_a_trap_in_the_files_place_is_not_written_to(
+    trap: str, screen: io.StringIO, tmp_path: Path
+) -> None:
+    path, other = tmp_path / "log.txt", tmp_path / "other.txt"
+    other.write_text("precious")
+    if trap == "link":
+        path.symlink_to(other)
+    else:
+        os.mkfifo(path)
+    log = OffScreen(path)
+    log_both("inside")
+    log.give_back()
+    assert other.read_text() == "precious"
+    assert "log stays here" in screen.getvalue()
+    assert "theirs inside" in screen.getvalue()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
+def test_a_full_disk_is_said_once(
+    screen: io.StringIO, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = OffScreen(tmp_path / "log.txt")
+    (handler,) = [h for h in INC.handlers if isinstance(h, logging.FileHandler)]
+    handler.stream.close()
+    handler.stream = Path("/dev/full").open("a")
+    log_both("one")
+    log_both("two")
+    said = capsys.readouterr().err
+    assert said.count("cannot be written to") == 1
+    assert "Traceback" not in said
+    assert "ours two" in screen.getvalue()
+    handler.stream = Path("/dev/null").open("a")
+    log.give_back()
