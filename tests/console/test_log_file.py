@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -111,19 +112,22 @@ def test_a_trap_in_the_files_place_is_not_written_to(
     assert "theirs inside" in screen.getvalue()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_full_disk_is_said_once(
     screen: io.StringIO, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = OffScreen(tmp_path / "log.txt")
     (handler,) = [h for h in INC.handlers if isinstance(h, logging.FileHandler)]
     handler.stream.close()
-    handler.stream = Path("/dev/full").open("a")
+    handler.stream = FullDisk()  # type: ignore[assignment]
     log_both("one")
     log_both("two")
+    log.give_back()
     said = capsys.readouterr().err
-    assert said.count("cannot be written to") == 1
+    assert said.count("cannot be written to: [Errno 28] No space left") == 1
     assert "Traceback" not in said
     assert "ours two" in screen.getvalue()
-    handler.stream = Path("/dev/null").open("a")
-    log.give_back()
