@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 
 from nc_sigopt_strategy.cli.output import Output, output_options, print_json
 from nc_sigopt_strategy.cli.shared import errors_as_one_line
+from nc_sigopt_strategy.errors import ReportError
+
+# How often it is looked whether a run that is watched still goes on.
+_LOOK_SECONDS = 0.5
 
 
 @click.command()
@@ -43,14 +48,41 @@ def runs(folders: tuple[Path, ...], output: Output) -> None:
     metavar="FILE",
     help="Where the page goes.  [default: report.html in the run folder]",
 )
+@click.option("--watch", is_flag=True, help="Of a run that goes on: serve its page until it ends.")
 @output_options(quiet=False)
 @errors_as_one_line
-def report(run: Path, beside: Path | None, file: Path | None, output: Output) -> None:
+def report(run: Path, beside: Path | None, file: Path | None, watch: bool, output: Output) -> None:
     """Write the page of a run: one HTML file that opens without a network.
 
     RUN is a run folder: of tune, autotune or fit, or of one strategy of a comparison.
+
+    With --watch RUN goes on, somewhere on this machine, and writes its page meanwhile: a run of
+    tune --watch does, and one whose strategy_kwargs say live_page.
     """
+    if watch:
+        _watch(run, beside or file, output)
+        return
     from nc_sigopt_strategy.reports.run_page import written_page
 
     path = written_page(run, beside, file)
     output.found({"report": str(path)}, f"Report: {path}")
+
+
+def _watch(run: Path, other: Path | None, output: Output) -> None:
+    from nc_sigopt_strategy.reports.page_server import PageServer, newest_page
+    from nc_sigopt_strategy.results.run_facts import RUNNING, state_of
+
+    if other is not None:
+        raise ReportError(
+            f"{other} is given beside --watch, which serves the page as the run writes it.",
+            "Leave one of them out.",
+        )
+    if state_of(run) != RUNNING:
+        raise ReportError(
+            f"No run goes on in {run}.", f"Of one that has ended: nc-sigopt report {run}"
+        )
+    with PageServer(lambda: newest_page(run)) as server:
+        output.found({"watch": server.url}, f"Watch it at {server.url}")
+        while state_of(run) == RUNNING:
+            time.sleep(_LOOK_SECONDS)
+        server.linger()

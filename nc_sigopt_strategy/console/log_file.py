@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
 from nc_sigopt_strategy.console.stderr import duplicate_of_stderr
@@ -108,16 +112,29 @@ def _on_screen(logger: logging.Logger) -> list[logging.Handler]:
     return [handler for handler in logger.handlers if type(handler) is logging.StreamHandler]
 
 
-class _LinesInAFile(logging.FileHandler):
-    """Where a full disk costs the lines that do not fit, and no more.
+class _LogFile(logging.FileHandler):
+    """A file that lines are added to; one in a folder of others may be a trap, or full."""
 
-    Python's own handler shows a traceback on the screen for each.
-    """
+    def _open(self) -> TextIOWrapper:
+        # Not through a link that leads to another file, and not into a pipe that nobody reads.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(self.baseFilename, flags, 0o600)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "It is no file", self.baseFilename)
+        return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
 
-    def handleError(self, record: logging.LogRecord) -> None:  # logging's own name
-        """See ``logging.Handler``."""
-        if not isinstance(sys.exc_info()[1], OSError):
+    _failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk is said once, and not with a traceback for each line."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
             super().handleError(record)
+        elif not self._failed:
+            self._failed = True
+            print(f"{self.baseFilename} cannot be written to: {error}.", file=sys.stderr)
 
     def close(self) -> None:
         """See ``logging.Handler``; what is left to be written may not fit either."""
@@ -126,6 +143,6 @@ class _LinesInAFile(logging.FileHandler):
 
 
 def _to_file(path: Path) -> logging.FileHandler:
-    handler = _LinesInAFile(path, encoding="utf-8")
+    handler = _LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(message)s"))
     return handler

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,8 @@ from nc_sigopt_strategy.jobs.job_options import JobOptions
 from nc_sigopt_strategy.jobs.run_end import RunEnd
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.testing.fake_host import FakeHost
-from tests.cli.test_cli import FakeJob, job, outcome  # noqa: F401  # job is a fixture
+from tests.cli.test_cli import FakeJob, _environment, job, outcome  # noqa: F401  # job is a fixture
+from tests.reports.test_page_server import ask
 from tests.tuning.test_loop import run as tune_fake
 
 
@@ -140,6 +143,44 @@ def test_runs_and_report(tmp_path: Path) -> None:
     result = invoke("report", found["folder"], "--output", str(page), "--beside", found["folder"])
     assert result.output == f"Report: {page}\n"
     assert "0 ops of the winners have another type" in page.read_text()
+
+
+def test_a_run_that_goes_on_can_be_watched_from_elsewhere(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "from nc_sigopt_strategy.results.run_facts import marked_as_running\n"
+        "from pathlib import Path\n"
+        "with marked_as_running(Path(sys.argv[1]), 'w'):\n"
+        "    print('runs', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stdout.readline() == "runs\n"
+        with subprocess.Popen(
+            [sys.executable, "-m", "nc_sigopt_strategy.cli", "report", str(folder), "--watch"],
+            stdout=subprocess.PIPE, text=True, env=_environment(),
+        ) as watching:  # fmt: skip
+            assert watching.stdout is not None
+            url = watching.stdout.readline().strip().removeprefix("Watch it at ")
+            (folder / "report.html").write_text("the page")
+            assert ask(url)[2] == b"the page"
+            running.stdin.close()
+            assert watching.wait(60) == FOUND
+
+
+@pytest.mark.parametrize("options", [(), ("--output", "page.html")], ids=["ended", "elsewhere"])
+def test_what_cannot_be_watched_from_elsewhere(options: tuple[str, ...], tmp_path: Path) -> None:
+    tune_fake(FakeHost(), tmp_path / "one")
+    result = invoke("report", str(tmp_path / "one"), "--watch", *options)
+    assert result.exit_code == WRONG_USE
+    assert ("beside --watch" if options else "No run goes on in") in result.stderr
 
 
 def test_no_runs_are_no_mistake(tmp_path: Path) -> None:

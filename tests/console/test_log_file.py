@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,12 +94,40 @@ def test_a_logger_that_was_set_up_anew_meanwhile_writes_once(
     assert screen.getvalue().splitlines() == ["theirs"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk")
-def test_a_full_disk_costs_lines_and_shows_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("trap", ["link", "pipe"])
+def test_a_trap_in_the_files_place_is_not_written_to(
+    trap: str, screen: io.StringIO, tmp_path: Path
 ) -> None:
-    (tmp_path / "log.txt").symlink_to("/dev/full")
-    with logs_in(tmp_path / "log.txt"):
-        for _ in range(3):
-            logging.getLogger("nc_sigopt_strategy").info("x" * 10_000)
-    assert capsys.readouterr().err == ""
+    path, other = tmp_path / "log.txt", tmp_path / "other.txt"
+    other.write_text("precious")
+    if trap == "link":
+        path.symlink_to(other)
+    else:
+        os.mkfifo(path)
+    log = OffScreen(path)
+    log_both("inside")
+    log.give_back()
+    assert other.read_text() == "precious"
+    assert "log stays here" in screen.getvalue()
+    assert "theirs inside" in screen.getvalue()
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_said_once(
+    screen: io.StringIO, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = OffScreen(tmp_path / "log.txt")
+    (handler,) = [h for h in INC.handlers if isinstance(h, logging.FileHandler)]
+    handler.stream.close()
+    handler.stream = FullDisk()  # type: ignore[assignment]
+    log_both("one")
+    log_both("two")
+    log.give_back()
+    said = capsys.readouterr().err
+    assert said.count("cannot be written to: [Errno 28] No space left") == 1
+    assert "Traceback" not in said
+    assert "ours two" in screen.getvalue()

@@ -188,8 +188,9 @@ def test_where_ones_own_code_ended_all_strategies_the_traceback_leads_to_it(
     head = "def eval_func(graph):\n"
     broken = PIPELINE.replace(head, f'{head}    raise KeyError("no such label")\n')
     (tmp_path / "pipeline.py").write_text(broken)
-    code, _, err = run("compare", str(config), folder=tmp_path)
+    code, _, err = run("compare", str(config), "-v", folder=tmp_path)
     assert code == CRASHED, err
+    assert "Start basic tuning." in err, "what the runs log, by -v"
     line = 1 + broken.splitlines().index('    raise KeyError("no such label")')
     assert f'File "{tmp_path / "pipeline.py"}", line {line}, in eval_func' in err
     assert "nc-sigopt: error: sigopt: " in err

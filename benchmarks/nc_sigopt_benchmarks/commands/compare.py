@@ -84,7 +84,11 @@ def compare(
     if config is not None:
         read = read_run_config(config, place)
         comparison, folder = comparing.compare(
-            read, output.teller(), progress=output.progress, resume=resume
+            read,
+            output.teller(),
+            progress=output.progress,
+            resume=resume,
+            verbose=output.verbose,
         )
     else:
         comparison, folder = joining.redraw(folders, place, output.teller(), retime=retime)

@@ -47,7 +47,12 @@ Tell = Callable[[str], None]
 
 
 def compare(
-    config: RunConfig, tell: Tell, *, progress: bool | None = None, resume: Path | None = None
+    config: RunConfig,
+    tell: Tell,
+    *,
+    progress: bool | None = None,
+    resume: Path | None = None,
+    verbose: bool = False,
 ) -> tuple[Comparison, Path]:
     """Make every run of the configuration, time what they found, write the run folder.
 
@@ -58,6 +63,7 @@ def compare(
         progress: As ``TuningProgress``'s ``enabled``.
         resume: The folder of a comparison that was interrupted: runs that came to their end in it
             are not made again.
+        verbose: Whether ``tell`` gets what the runs log, too.
 
     Returns:
         What was found, and the run folder. An interrupted comparison has what there was by then.
@@ -71,6 +77,7 @@ def compare(
     clock = time.monotonic()
     folder = open_run_folder(config, resume)
     now = InProgress(config, prepared, folder, host, planned_runs(config))
+    now.show_log = tell if verbose else None
     tell(f"Run folder: {folder}")
     _tell_of_host(now, tell)
     if config.across_runtimes:
@@ -143,7 +150,9 @@ def _start(now: InProgress, run: PlannedRun, folder: Path, progress: bool | None
     try:
         set_aside(folder)
         folder.mkdir()
-        return run_child(_request(now, run, folder), now.config, run, progress=progress)
+        return run_child(
+            _request(now, run, folder), now.config, run, progress=progress, show_log=now.show_log
+        )
     except OSError as error:
         return ChildEnd(f"its process could not be started or followed: {error}")
     except ModelError as error:  # it cannot be had in the format of the run's runtime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ class InProgress:
         interrupted: Whether Ctrl-C ended it.
         across: Where it goes across runtimes: what all rows share.
         judged: Likewise: the rows, once the models were timed.
+        show_log: Gets what the runs log, line by line; ``None`` leaves that in their files.
     """
 
     config: RunConfig
@@ -53,3 +54,4 @@ class InProgress:
     interrupted: bool = False
     across: AcrossRuntimes | None = None
     judged: Judged | None = None
+    show_log: Callable[[str], None] | None = None

@@ -7,11 +7,13 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from nc_sigopt_benchmarks.config.run_config import RunConfig
+from nc_sigopt_benchmarks.running.new_lines import NewLines
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_benchmarks.runtimes.own_process import start
 from nc_sigopt_strategy.console.log_file import LOG_FILE
@@ -65,7 +67,12 @@ class Request(Protocol):
 
 
 def run_child(
-    request: Request, config: RunConfig, run: PlannedRun, *, progress: bool | None
+    request: Request,
+    config: RunConfig,
+    run: PlannedRun,
+    *,
+    progress: bool | None,
+    show_log: Callable[[str], None] | None = None,
 ) -> ChildEnd:
     """Run one worker to its end, with a live progress bar of its trials.
 
@@ -74,6 +81,7 @@ def run_child(
         config: The run configuration.
         run: The same as in the request.
         progress: As ``TuningProgress``'s ``enabled``.
+        show_log: Gets each line of the worker's log as it comes; ``None`` leaves it in its file.
     """
     path = str(request.write())
     bar = TuningProgress(
@@ -83,10 +91,13 @@ def run_child(
         enabled=progress,
     )
     # For appending: the strategy in there may write lines of its own to the same file.
-    with (request.folder / LOG_FILE).open("ab") as log, bar:
+    with (request.folder / LOG_FILE).open("ab") as log, bar, contextlib.ExitStack() as stack:
+        lines = None
+        if show_log is not None:
+            lines = stack.enter_context(NewLines(request.folder / LOG_FILE, show_log))
         process = start(request.module, path, python=request.python, log=log)
         try:
-            overdue = _follow(process, request.folder, config, run, bar)
+            overdue = _follow(process, request.folder, config, run, bar, lines)
         except KeyboardInterrupt:
             bar.message(f"Interrupted; {run.label} saves what it has (Ctrl-C again: at once).")
             _stop(process)
@@ -104,6 +115,7 @@ def _follow(
     config: RunConfig,
     run: PlannedRun,
     bar: TuningProgress,
+    lines: NewLines | None = None,
 ) -> bool:
     """Show each event until the process ends; returns whether it had to be stopped."""
     started = time.monotonic()
@@ -116,6 +128,8 @@ def _follow(
         for position in range(shown, len(events)):
             show_event(bar, events[: position + 1], higher_is_better=higher)
         shown = len(events)
+        if lines is not None:
+            lines.show()
         if ended:
             return False
         if limit is not None and time.monotonic() - started > limit:

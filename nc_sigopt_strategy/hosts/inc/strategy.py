@@ -84,7 +84,8 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
 
             eval_func = presented(eval_func, model)
         named = {**kwargs, "eval_func": heard(eval_func), "eval_dataloader": eval_loader}
-        tunes = eval_func is not None or None not in (eval_loader, kwargs.get("eval_metric"))
+        with_metric = eval_loader is not None and kwargs.get("eval_metric") is not None
+        tunes = eval_func is not None or with_metric
         with absolute_workspace(), no_exit("looked at the model"):
             folder = settings.output_dir or Path(options.workspace) / "sigopt"
             self._log = _log_of_inc(folder) if tunes and not settings.show_inc_log else None
