@@ -11,7 +11,7 @@ from typing import Any
 from nc_sigopt_strategy.client.connections import Connections
 from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.client.server import Server
-from nc_sigopt_strategy.client.sigopt_client import SigOptException, without_token
+from nc_sigopt_strategy.client.sigopt_client import SigOptException, quoted
 from nc_sigopt_strategy.errors import ExperimentError, ServerError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.documents import plain_metadata
@@ -221,4 +221,4 @@ def _ask(connection: Any, request: Callable[[], Any]) -> tuple[Any, str | None]:
     try:
         return request(), None
     except SigOptException as error:
-        return None, without_token(connection, error)
+        return None, quoted(connection, error)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from nc_sigopt_strategy.client.sigopt_client import ApiException, SigOptException, without_token
+from nc_sigopt_strategy.client.sigopt_client import ApiException, SigOptException, quoted
 from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.documents import plain_metadata
 from nc_sigopt_strategy.experiments.lease import Standing
@@ -236,7 +236,7 @@ class Outbox:
         logger.warning(
             "The SigOpt server refuses trial %d for good (%s). It is in the local store.",
             entry.suggestion.number,
-            without_token(self.remote.connection, error.message),
+            quoted(self.remote.connection, error.message),
         )
 
     def _put_off(self, error: BaseException, spent_seconds: float) -> None:
