@@ -175,12 +175,12 @@ class _BoundedResponse(http.client.HTTPResponse):
 
 
 class _HttpPool(HttpPool):  # type: ignore[misc]  # the client ships no types
-    class ConnectionCls(HttpPool.ConnectionCls):  # type: ignore[misc, name-defined]
+    class ConnectionCls(HttpPool.ConnectionCls):  # type: ignore[misc]
         response_class = _BoundedResponse
 
 
 class _HttpsPool(HttpsPool):  # type: ignore[misc]  # the client ships no types
-    class ConnectionCls(HttpsPool.ConnectionCls):  # type: ignore[misc, name-defined]
+    class ConnectionCls(HttpsPool.ConnectionCls):  # type: ignore[misc]
         response_class = _BoundedResponse
 
 

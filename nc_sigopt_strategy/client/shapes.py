@@ -42,20 +42,19 @@ def is_count(value: Any) -> bool:
 def is_id(value: Any) -> bool:
     """Whether it is a number as SigOpt's ids are, mostly in a string."""
     text = str(value) if is_count(value) else value
-    return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    if not isinstance(text, str) or len(text) > _MOST_DIGITS:
+        return False
+    return text.isascii() and text.isdigit()
 
 
 def _is_name_or_number(value: Any) -> bool:
     return _is_text(value) or _is_number(value)
 
 
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _is_assignments(value: Any) -> bool:
+def _is_flat(value: Any) -> bool:
+    """Whether it is an object of text, numbers, flags and nulls: assignments, or metadata."""
     return isinstance(value, Mapping) and all(
-        entry is None or _is_name_or_number(entry) for entry in value.values()
+        entry is None or isinstance(entry, (str, int, float)) for entry in value.values()
     )
 
 
@@ -102,7 +101,7 @@ _EXPERIMENT: dict[str, Check] = {
     "parallel_bandwidth": _or_none(is_count),
     "observation_budget": _or_none(is_count),
     "created": _or_none(is_count),
-    "metadata": _or_none(_is_mapping),
+    "metadata": _or_none(_is_flat),
     "progress": _or_none(_with({"observation_count": _or_none(is_count)})),
 }
 _FIELDS: dict[str, dict[str, Check]] = {
@@ -110,21 +109,21 @@ _FIELDS: dict[str, dict[str, Check]] = {
     "aiexperiment": _EXPERIMENT,
     "suggestion": {
         "id": is_id,
-        "assignments": _is_assignments,
+        "assignments": _is_flat,
         "state": _or_none(_is_text),
-        "metadata": _or_none(_is_mapping),
+        "metadata": _or_none(_is_flat),
         "number": _or_none(is_count),
     },
     "observation": {
         "id": is_id,
-        "assignments": _is_assignments,
+        "assignments": _is_flat,
         "values": _or_none(_list_of(_with(_VALUE))),
         "failed": _or_none(_is_flag),
         "suggestion": _or_none(is_id),
         "created": _or_none(is_count),
-        "metadata": _or_none(_is_mapping),
+        "metadata": _or_none(_is_flat),
     },
-    "best_assignments": {"assignments": _is_assignments},
+    "best_assignments": {"assignments": _is_flat},
     "training_run": {"id": is_id, "name": _or_none(_is_text)},
     "project": {"id": _is_name_or_number, "deleted": _or_none(_is_flag)},
     "token": {

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nc_sigopt_strategy.client.connections import Connections
+from nc_sigopt_strategy.client.pages import all_pages
 from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.client.server import Server
 from nc_sigopt_strategy.client.sigopt_client import SigOptException, quoted
@@ -169,7 +170,7 @@ def join_on(connection: Any, experiment_id: str, worker: Worker | None = None) -
 
 def list_experiments(connection: Any) -> Iterator[Any]:
     """All active experiments of a connection, newest first."""
-    yield from connection.experiments().fetch().iterate_pages()
+    yield from all_pages(connection.experiments().fetch())
 
 
 def refuse_server_suggestions(

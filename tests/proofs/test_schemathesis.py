@@ -22,7 +22,7 @@ _SMALL = (
     *("--phases", "examples,fuzzing,stateful", "--max-examples", "3"),
     *("--generation-deterministic", "--seed", "1"),
 )
-_FULL = ("--max-examples", "200")
+_FULL = ("--max-examples", "100")
 
 
 @pytest.fixture
