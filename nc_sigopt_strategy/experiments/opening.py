@@ -94,7 +94,7 @@ def join_experiment(
         refuse_server_suggestions(copy.parameters, server_is_ours=server.is_ours)
     if copy.document.project is not None:
         ensure_project(local, copy.document.project)
-    own = _linked(local, _link(server, copy.id, worker), copy, worker)
+    own = _linked(local, server, copy, worker)
     return MirroredExperiment(own, copy, server_suggests=server_suggests, clock=clock)
 
 
@@ -139,7 +139,9 @@ def create_on(
     if problem is not None:
         raise ExperimentError(f"The experiment cannot be created: {problem}.")
     experiment = SigOptExperiment(connection, document, worker)
-    experiment.write_record(definition.record)
+    _, problem = _ask(connection, lambda: experiment.write_record(definition.record))
+    if problem is not None:
+        raise ExperimentError(f"The experiment's record cannot be kept: {problem}.")
     return experiment
 
 
@@ -203,13 +205,21 @@ def _link(server: Server, experiment_id: str, worker: Worker) -> dict[str, str]:
 
 
 def _linked(
-    local: Any, link: Mapping[str, str], copy: SigOptExperiment, worker: Worker
+    local: Any, server: Server, copy: SigOptExperiment, worker: Worker
 ) -> SigOptExperiment:
-    """What the local store has of a server's experiment: found by its link, or made."""
+    """What the local store has of a server's experiment: found by its link, or made.
+
+    Raises:
+        ServerError: It has to be made, and the server does not say of what.
+    """
+    link = _link(server, copy.id, worker)
     for document in list_experiments(local):
         if plain_metadata(document.metadata) == link:
             return SigOptExperiment(local, document, worker)
-    definition = Definition.of_document(copy.document, copy.read_record())
+    record, problem = _ask(server.connection, copy.read_record)
+    if problem is not None:
+        raise ServerError(f"The server does not show experiment {copy.id}'s record: {problem}.")
+    definition = Definition.of_document(copy.document, record)
     return create_on(local, dataclasses.replace(definition, metadata=link), worker)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from nc_sigopt_strategy.client import bounded_http
 from nc_sigopt_strategy.client.connections import open_http
+from nc_sigopt_strategy.client.pages import all_pages
 from nc_sigopt_strategy.client.server import open_server
 from nc_sigopt_strategy.client.sigopt_client import SigOptException, quoted
 from nc_sigopt_strategy.errors import ServerError
@@ -243,8 +244,6 @@ def test_cookies_are_not_kept() -> None:
 
 def test_lists_that_do_not_end() -> None:
     """Each page leads to a next one: to itself, or on and on."""
-    from nc_sigopt_strategy.client.pages import all_pages
-
     numbers = itertools.count(1)
 
     def script() -> Iterable[bytes]:
@@ -258,7 +257,8 @@ def test_lists_that_do_not_end() -> None:
         }  # fmt: skip
         return answer(json.dumps(page).encode())()
 
-    for count, marker in ((20, None), (10**12, None), (100, "7"), (0, None), (-1, None)):
+    said = ((20, None), (10**12, None), (100, "7"), (0, None), (-1, None))
+    for count, marker in said:  # noqa: B007  # the script says them
         numbers = itertools.count(1)
         with hostile(script) as server:
             settings = Settings.from_kwargs({"sigopt_api_url": server.url})

@@ -1,4 +1,4 @@
-"""Answers of a server with a field that is something else: a run goes on, and none is a traceback."""
+"""Answers with a field that is something else: a run goes on, and none is a traceback."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Rush:
         return self.seconds
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_a_run_goes_on(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(tmp_path)
     honest = rig.create("other", server_suggests=True)
@@ -120,10 +120,10 @@ def test_a_run_goes_on(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             experiment = join(name)
         liar.lies = True
         _work(experiment)
-    assert len(liar.told) > 20
+    assert len(liar.told) > 8
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_is_carried_over_is_read_or_refused(seed: int, tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     honest = rig.create("other")

@@ -1,4 +1,4 @@
-"""A server that answers each request with whatever bytes a test gives it, for as long as it likes."""
+"""A server that answers with whatever bytes a test gives it, for as long as it likes."""
 
 from __future__ import annotations
 
