@@ -38,7 +38,7 @@ def without_surprises(content: bytes, status: int) -> bytes:
         raise ValueError("holds a number that JSON does not have") from None
     except ValueError:
         return content[:_MOST_SAID]
-    _look_through(document)
+    look_through(document)
     return content
 
 
@@ -46,7 +46,7 @@ def _refusal(content: bytes) -> bytes:
     """A refusal as the client can read it: an object whose message, if any, is text."""
     try:
         document = json.loads(content.decode())
-        _look_through(document)
+        look_through(document)
     except (ValueError, RecursionError):
         # Whatever its bytes are, they are not cut within a character that UTF-8 would miss.
         return content[:_MOST_SAID].decode(errors="replace").encode()
@@ -59,9 +59,18 @@ def _refusal(content: bytes) -> bytes:
     return json.dumps({"message": said[:_MOST_SAID]}).encode()
 
 
-def _look_through(document: Any) -> None:
-    """Raise ``ValueError`` at what is nested too deeply, and at numbers that no float can be."""
-    level = [document]
+def look_through(document: Any, most_values: int = 20_000_000) -> None:
+    """Refuse what cannot be worked with as it was read.
+
+    Args:
+        document: Of JSON or YAML; what YAML refers to again and again counts each time.
+        most_values: How many values it may hold in all.
+
+    Raises:
+        ValueError: It is nested too deeply, holds too much, or a number that no float can be. The
+            text says which, of "the answer ...".
+    """
+    level, count = [document], 0
     for _ in range(MOST_LEVELS):
         below: list[Any] = []
         for value in level:
@@ -73,6 +82,9 @@ def _look_through(document: Any) -> None:
                 raise ValueError("holds a number that is none")
         if not below:
             return
+        count += len(below)
+        if count > most_values:
+            raise ValueError(f"holds more than {most_values} values")
         level = below
     raise _too_deep()
 
