@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nc_sigopt_strategy.client.shapes import is_count, problem_with
 from nc_sigopt_strategy.client.sigopt_client import SigOptException, unthrottled
 
 _WITHOUT_ID = ("record", "stopping_criteria", "token")
+_MARKERS = ("before", "after")
 
 
 class UnusableAnswer(SigOptException):  # type: ignore[misc]  # the client ships no types
@@ -51,7 +53,7 @@ class CheckedDriver:
         """
         with unthrottled():
             answer: dict[str, Any] | None = self.checked.request(method, path, data, headers)
-        problem = _problem(method.upper(), answer)
+        problem = _problem(method.upper(), path, data or {}, answer)
         if problem is not None:
             raise UnusableAnswer(
                 f"The answer to {method.upper()} {path[0]} is unusable: {problem}."
@@ -59,17 +61,41 @@ class CheckedDriver:
         return answer
 
 
-def _problem(method: str, answer: Any) -> str | None:
-    if method == "DELETE" and answer in (None, {}):
-        return None
+def _problem(
+    method: str, path: Sequence[str | int], data: Mapping[str, Any], answer: Any
+) -> str | None:
+    if method == "DELETE":
+        # What it says is not read.
+        return None if answer is None or isinstance(answer, Mapping) else "it is no object"
     if not isinstance(answer, Mapping):
         return "it holds nothing"
     kind = answer.get("object")
     if not isinstance(kind, str):
         return "it is no object of SigOpt's"
     if kind == "pagination":
-        whole = isinstance(answer.get("data"), list) and isinstance(answer.get("count"), int)
-        return None if whole else "it is no list"
+        return _problem_of_list(path, data, answer)
     if kind not in _WITHOUT_ID and answer.get("id") is None:
-        return f"the {kind} has no id"
+        return f"the {kind[:40]} has no id"
+    return problem_with(path, answer)
+
+
+def _problem_of_list(
+    path: Sequence[str | int], data: Mapping[str, Any], answer: Mapping[str, Any]
+) -> str | None:
+    entries, paging = answer.get("data"), answer.get("paging")
+    if not isinstance(entries, list) or not is_count(answer.get("count")):
+        return "it is no list"
+    if not isinstance(paging, (Mapping, type(None))):
+        return "it is no page of a list"
+    markers = {key: (paging or {}).get(key) for key in _MARKERS}
+    if not all(marker is None or isinstance(marker, (str, int)) for marker in markers.values()):
+        return "its pages have no markers"
+    # A list that leads to where it was would be read for ever.
+    if entries and markers["before"] is not None and str(markers["before"]) == data.get("before"):
+        return "its pages lead back to themselves"
+    for entry in entries:
+        problem = "it is no object" if not isinstance(entry, Mapping) else None
+        problem = problem or problem_with(path, entry)
+        if problem is not None:
+            return f"of an entry of its list, {problem}"
     return None

@@ -7,9 +7,10 @@ from typing import Any
 
 from requests import exceptions as http
 
+from nc_sigopt_strategy.client.bounded_http import RefusedAnswer
 from nc_sigopt_strategy.client.checked_driver import UnusableAnswer
 from nc_sigopt_strategy.client.projects import ProjectRefused
-from nc_sigopt_strategy.client.sigopt_client import ApiException, without_token
+from nc_sigopt_strategy.client.sigopt_client import ApiException, quoted
 from nc_sigopt_strategy.errors import ServerError
 from nc_sigopt_strategy.settings.address import Address, parse_address
 
@@ -17,7 +18,6 @@ WAYS_OUT = (
     "Leave sigopt_api_token (and SIGOPT_API_TOKEN) out to use the embedded engine, which needs no "
     "server, or set sigopt_api_url (or SIGOPT_API_URL) to a SigOpt server that answers."
 )
-MAX_QUOTED = 200
 # Of an authority that the client's certificate is not from, of none shown, of a bad one: what
 # OpenSSL calls the other side's alerts.
 _CLIENT_CERT_ALERTS = re.compile(
@@ -41,9 +41,14 @@ def explain(connection: Any, address: Address, error: BaseException) -> ServerEr
     if isinstance(error, ApiException):
         return _refusal(connection, url, error)
     cause = error.__cause__ or error
+    innermost = _innermost(cause)
+    if isinstance(innermost, RefusedAnswer):
+        return ServerError(
+            f"{url} answered, but not like a SigOpt server: the answer {innermost}.", WAYS_OUT
+        )
     if isinstance(error, UnusableAnswer):
         return ServerError(
-            f"{url} answered, but not like a SigOpt server: {_quoted(connection, error)}", WAYS_OUT
+            f"{url} answered, but not like a SigOpt server: {quoted(connection, error)}", WAYS_OUT
         )
     if isinstance(cause, http.TooManyRedirects):
         return _redirect(url, cause)
@@ -135,7 +140,7 @@ def _tls(connection: Any, url: str, cause: BaseException) -> ServerError:
     )
 
 
-def _reason(connection: Any, cause: BaseException) -> str:
+def _innermost(cause: BaseException) -> BaseException:
     """The innermost reason: the libraries wrap it in several layers of their own."""
     found: Any = cause
     while True:
@@ -143,17 +148,15 @@ def _reason(connection: Any, cause: BaseException) -> str:
         if not isinstance(inner, BaseException):
             inner = next((arg for arg in found.args if isinstance(arg, BaseException)), None)
         if inner is None:
-            # urllib3 puts the failing object in front of its text.
-            text = re.sub(r"<[^<>]* object at 0x[0-9a-f]+>: ", "", str(found))
-            return _quoted(connection, text).rstrip(".")
+            return found  # type: ignore[no-any-return]
         found = inner
 
 
+def _reason(connection: Any, cause: BaseException) -> str:
+    # urllib3 puts the failing object in front of its text.
+    text = re.sub(r"<[^<>]* object at 0x[0-9a-f]+>: ", "", str(_innermost(cause)))
+    return quoted(connection, text).rstrip(".")
+
+
 def _said(connection: Any, error: Any) -> str:
-    return f"(status {error.status_code}: {_quoted(connection, error.message)})"
-
-
-def _quoted(connection: Any, said: object) -> str:
-    """Foreign text on one line, shortened, without secrets."""
-    text = " ".join(without_token(connection, said).split())
-    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + " ..."
+    return f"(status {error.status_code}: {quoted(connection, error.message)})"

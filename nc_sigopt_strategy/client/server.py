@@ -8,6 +8,7 @@ from typing import Any
 
 from requests.utils import get_environ_proxies, select_proxy
 
+from nc_sigopt_strategy.client.bounded_http import BoundedSession
 from nc_sigopt_strategy.client.checked_driver import CheckedDriver
 from nc_sigopt_strategy.client.failures import WAYS_OUT, explain
 from nc_sigopt_strategy.client.projects import ensure_project
@@ -92,6 +93,7 @@ def _configure(connection: Any, address: Address, settings: Settings) -> None:
     _set_client_cert(connection, settings)
     _set_proxy(connection, address, settings)
     _refuse_plain_http(connection, address, settings)
+    driver.session = BoundedSession()
     # A redirect turns a POST into a GET, and may lead the token elsewhere.
     driver.session.max_redirects = 0
     connection.impl.driver = CheckedDriver(driver)

@@ -15,6 +15,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+MAX_QUOTED = 200
+# Far more than is shown, so that no secret is cut where that ends.
+_LOOKED_THROUGH = 10_000
+
 _given = os.environ.get("SIGOPT_PROJECT")
 os.environ["SIGOPT_PROJECT"] = "nc-tune"
 try:
@@ -22,6 +26,8 @@ try:
     from sigopt.config import config as client_config
     from sigopt.exception import ApiException, SigOptException
     from sigopt.ratelimit import failed_status_rate_limit
+    from sigopt.urllib3_patch import ExpiringHTTPConnectionPool as HttpPool
+    from sigopt.urllib3_patch import ExpiringHTTPSConnectionPool as HttpsPool
 finally:
     if _given is None:
         del os.environ["SIGOPT_PROJECT"]
@@ -56,6 +62,16 @@ def without_token(connection: Any, said: object) -> str:
     return text
 
 
+def quoted(connection: Any, said: object) -> str:
+    """Text of a server or of the client for a message or a log: one line, short, no secrets.
+
+    What would steer a terminal is written as an escape.
+    """
+    text = " ".join(without_token(connection, str(said)[:_LOOKED_THROUGH]).split())
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: MAX_QUOTED + 1])
+    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + " ..."
+
+
 def _secrets(driver: Any) -> set[str]:
     found = set()
     token = getattr(getattr(driver, "auth", None), "username", None)
@@ -77,9 +93,12 @@ def _basic(user: str, password: str) -> str:
 __all__ = [
     "ApiException",
     "Connection",
+    "HttpPool",
+    "HttpsPool",
     "SigOptException",
     "client_config",
     "failed_status_rate_limit",
+    "quoted",
     "unthrottled",
     "without_token",
 ]

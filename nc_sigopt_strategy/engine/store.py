@@ -30,7 +30,7 @@ from nc_sigopt_strategy.engine.database.own_tables import SuggestionMetadata, Ta
 from nc_sigopt_strategy.engine.database.run_tables import Runs
 from nc_sigopt_strategy.engine.database.studies import Studies
 from nc_sigopt_strategy.engine.database.trial_changes import Change, change_trials
-from nc_sigopt_strategy.engine.database.trial_reader import trial_count
+from nc_sigopt_strategy.engine.database.trial_reader import attr_count, trial_count
 from nc_sigopt_strategy.engine.database.trial_writer import Finish, finish_trial, start_trial
 from nc_sigopt_strategy.engine.history.description import FORMAT_VERSIONS, ExperimentDescription
 from nc_sigopt_strategy.engine.history.history import History
@@ -226,6 +226,10 @@ class Store:
                 history.refresh()
         self._forget_oldest()
         return history
+
+    def observation_count(self, stored: StoredExperiment) -> int:
+        """How many observations an experiment has, without reading any."""
+        return attr_count(self._database, stored.id, OBSERVATION_ATTR)
 
     def add(
         self,

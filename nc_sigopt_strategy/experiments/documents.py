@@ -69,7 +69,7 @@ def record_of(
     values = {value.name: value for value in document.values or []}
     accuracy = values[ACCURACY].value if ACCURACY in values else None
     record = TrialRecord(
-        number=int(metadata.get("number", 0)),
+        number=count_in(metadata, "number"),
         state=TrialState.FAILED if document.failed else TrialState.OBSERVED,
         origin=str(metadata.get("origin", "")),
         assignments=dict(document.assignments),
@@ -79,26 +79,26 @@ def record_of(
         meets_bound=None if accuracy is None else met(accuracy),
         latency_seconds=values[LATENCY].value if LATENCY in values else None,
         latency_stddev=values[LATENCY].value_stddev if LATENCY in values else None,
-        latency_ratio=metadata.get("latency_ratio"),
+        latency_ratio=number_in(metadata, "latency_ratio"),
         duration_seconds=values[DURATION].value if DURATION in values else None,
         output_noise=values[OUTPUT_NOISE].value if OUTPUT_NOISE in values else None,
-        failure=metadata.get("failure"),
-        duplicate_of=metadata.get("duplicate_of"),
+        failure=_text_in(metadata, "failure"),
+        duplicate_of=count_in(metadata, "duplicate_of") or None,
         phase_seconds={
-            key[len(_PHASE_PREFIX) :]: value
-            for key, value in metadata.items()
-            if key.startswith(_PHASE_PREFIX)
+            key[len(_PHASE_PREFIX) :]: seconds
+            for key in metadata
+            if key.startswith(_PHASE_PREFIX) and (seconds := number_in(metadata, key)) is not None
         },
-        started_seconds=float(metadata.get("started_seconds", 0.0)),
-        ended_seconds=float(metadata.get("ended_seconds", 0.0)),
+        started_seconds=number_in(metadata, "started_seconds") or 0.0,
+        ended_seconds=number_in(metadata, "ended_seconds") or 0.0,
         suggestion_id=None if document.suggestion is None else str(document.suggestion),
         interrupted=bool(metadata.get("interrupted")),
         stored_metrics={n: found.value for n, found in values.items() if n not in OWN},
-        worker=metadata.get("worker"),
-        machine=metadata.get("machine"),
+        worker=_text_in(metadata, "worker"),
+        machine=_text_in(metadata, "machine"),
         observation_id=str(document.id),
     )
-    return record, metadata.get("fingerprint")
+    return record, _text_in(metadata, "fingerprint")
 
 
 def plain_metadata(metadata: Any) -> dict[str, Any]:
@@ -108,10 +108,28 @@ def plain_metadata(metadata: Any) -> dict[str, Any]:
     return dict(metadata.to_json() if hasattr(metadata, "to_json") else json.loads(str(metadata)))
 
 
+def number_in(metadata: Mapping[str, Any], key: str) -> float | None:
+    """A number in metadata; ``None`` where there is none, since any program may write there."""
+    value = metadata.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def count_in(metadata: Mapping[str, Any], key: str) -> int:
+    """A count in metadata; 0 where there is none."""
+    return max(0, int(number_in(metadata, key) or 0))
+
+
+def _text_in(metadata: Mapping[str, Any], key: str) -> str | None:
+    value = metadata.get(key)
+    return value if isinstance(value, str) else None
+
+
 def _paired(metadata: Mapping[str, Any]) -> PairedInputs | None:
     names = [field.name for field in dataclasses.fields(PairedInputs)]
-    counts = [metadata.get(_INPUTS_PREFIX + name) for name in names]
-    if not all(isinstance(count, (int, float)) for count in counts):
+    counts = [number_in(metadata, _INPUTS_PREFIX + name) for name in names]
+    if any(count is None for count in counts):
         return None
     return PairedInputs(*(int(count or 0) for count in counts))
 

@@ -12,17 +12,22 @@ observe, is copied into it, so that the local sampler learns from it and does no
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from nc_sigopt_strategy.client.checked_driver import UnusableAnswer
 from nc_sigopt_strategy.experiments.lease import Standing
 from nc_sigopt_strategy.experiments.outbox import KEY, Entry, Outbox
 from nc_sigopt_strategy.experiments.record import ExperimentRecord, is_probed
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
 from nc_sigopt_strategy.experiments.suggestion import Place, Suggestion
-from nc_sigopt_strategy.results.trial_record import TrialRecord
+from nc_sigopt_strategy.results.metric_names import ACCURACY, DURATION, LATENCY, OUTPUT_NOISE
+from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 # Metadata of local suggestions that stand for another worker's.
 _SUGGESTION, _OBSERVATION = "server_suggestion", "server_observation"
@@ -58,6 +63,7 @@ class MirroredExperiment:
         self._record_due = False
         self._has_what_others_measured = False
         self._keys: dict[str, str] = {}
+        self._said: set[str] = set()
         # Local suggestions that stand for what others have open on the server, by its id there.
         self._copies: dict[str, Suggestion] = {}
         entries, imported = self._in_local_store()
@@ -115,9 +121,7 @@ class MirroredExperiment:
         key = uuid.uuid4().hex
         server_suggestion = None
         if assignments is None and self._server_suggests:
-            asked: Suggestion | None = self._outbox.call(
-                lambda: self.remote.suggest(number, origin=SERVER_ORIGIN, metadata={KEY: key})
-            )
+            asked: Suggestion | None = self._outbox.call(lambda: self._ask(number, key))
             if asked is not None:
                 assignments, origin = asked.assignments, SERVER_ORIGIN
                 server_suggestion = asked.suggestion_id
@@ -211,6 +215,18 @@ class MirroredExperiment:
         """Assignments of the best observation, by the local engine's word."""
         return self.local.best()
 
+    def _ask(self, number: int, key: str) -> Suggestion:
+        """A suggestion of the server's engine, which is none if it does not fit.
+
+        Raises:
+            UnusableAnswer: It is of another search space.
+        """
+        asked = self.remote.suggest(number, origin=SERVER_ORIGIN, metadata={KEY: key})
+        if self._fits(asked.assignments):
+            return asked
+        self._say_once("suggests what is not in the search space; our sampler suggests")
+        raise UnusableAnswer("The suggestion is not in the search space.")
+
     def _pull(self) -> None:
         """Copy what others observed on the server, and the reference they measured against."""
         if self._record_due:
@@ -227,7 +243,11 @@ class MirroredExperiment:
 
     def _copy_open(self) -> list[Suggestion]:
         """What other workers have open on the server; the local store has the same afterwards."""
-        there = [s for s in self.remote.open_suggestions() if not self._is_mine(s)]
+        there = [
+            found
+            for found in self.remote.open_suggestions()
+            if not self._is_mine(found) and self._fits(found.assignments)
+        ]
         for suggestion in there:
             if suggestion.suggestion_id not in self._copies:
                 self._copies[suggestion.suggestion_id] = self.local.suggest(
@@ -261,6 +281,10 @@ class MirroredExperiment:
 
     def _import(self, document: Any, threshold: float | None) -> None:
         record, fingerprint = self.local.trial_of(document, threshold)
+        if not self._can_keep(record):
+            self._say_once("has observations that are not of this experiment; they are left out")
+            self._outbox.known.add(str(document.id))
+            return
         copied = self._copies.pop(str(document.suggestion), None)
         suggestion = copied or self.local.suggest(
             0, assignments=record.assignments, origin=record.origin, metadata={_SUGGESTION: ""}
@@ -274,6 +298,30 @@ class MirroredExperiment:
         )
         self.local.observe(own, fingerprint)
         self._outbox.known.add(str(document.id))
+
+    def _can_keep(self, record: TrialRecord) -> bool:
+        """Whether another worker's trial is one of this experiment."""
+        measured = {
+            ACCURACY: record.accuracy,
+            LATENCY: record.latency_seconds,
+            DURATION: record.duration_seconds,
+            OUTPUT_NOISE: record.output_noise,
+            **record.stored_metrics,
+        }
+        whole = all(measured.get(name) is not None for name in self.local.metric_names)
+        return self._fits(record.assignments) and (whole or record.state is TrialState.FAILED)
+
+    def _fits(self, assignments: Mapping[str, Any]) -> bool:
+        """Whether assignments name a value of each parameter, and nothing else."""
+        parameters = self.local.parameters
+        return assignments.keys() == parameters.keys() and all(
+            value in parameters[name] for name, value in assignments.items()
+        )
+
+    def _say_once(self, what: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            logger.warning("The SigOpt server %s.", what)
 
     def _first_like(self, record: TrialRecord) -> int | None:
         """Number of the earliest trial with the very values of this one."""

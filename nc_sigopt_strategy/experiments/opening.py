@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nc_sigopt_strategy.client.connections import Connections
+from nc_sigopt_strategy.client.pages import all_pages
 from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.client.server import Server
-from nc_sigopt_strategy.client.sigopt_client import SigOptException, without_token
+from nc_sigopt_strategy.client.sigopt_client import SigOptException, quoted
 from nc_sigopt_strategy.errors import ExperimentError, ServerError
 from nc_sigopt_strategy.experiments.definition import Definition
 from nc_sigopt_strategy.experiments.documents import plain_metadata
@@ -93,7 +94,7 @@ def join_experiment(
         refuse_server_suggestions(copy.parameters, server_is_ours=server.is_ours)
     if copy.document.project is not None:
         ensure_project(local, copy.document.project)
-    own = _linked(local, _link(server, copy.id, worker), copy, worker)
+    own = _linked(local, server, copy, worker)
     return MirroredExperiment(own, copy, server_suggests=server_suggests, clock=clock)
 
 
@@ -139,7 +140,9 @@ def create_on(
     if problem is not None:
         raise ExperimentError(f"The experiment cannot be created: {problem}.")
     experiment = SigOptExperiment(connection, document, worker)
-    experiment.write_record(definition.record)
+    _, problem = _ask(connection, lambda: experiment.write_record(definition.record))
+    if problem is not None:
+        raise ExperimentError(f"The experiment's record cannot be kept: {problem}.")
     return experiment
 
 
@@ -170,7 +173,7 @@ def join_on(connection: Any, experiment_id: str, worker: Worker | None = None) -
 
 def list_experiments(connection: Any) -> Iterator[Any]:
     """All active experiments of a connection, newest first."""
-    yield from connection.experiments().fetch().iterate_pages()
+    yield from all_pages(connection.experiments().fetch())
 
 
 def refuse_server_suggestions(
@@ -203,13 +206,21 @@ def _link(server: Server, experiment_id: str, worker: Worker) -> dict[str, str]:
 
 
 def _linked(
-    local: Any, link: Mapping[str, str], copy: SigOptExperiment, worker: Worker
+    local: Any, server: Server, copy: SigOptExperiment, worker: Worker
 ) -> SigOptExperiment:
-    """What the local store has of a server's experiment: found by its link, or made."""
+    """What the local store has of a server's experiment: found by its link, or made.
+
+    Raises:
+        ServerError: It has to be made, and the server does not say of what.
+    """
+    link = _link(server, copy.id, worker)
     for document in list_experiments(local):
         if plain_metadata(document.metadata) == link:
             return SigOptExperiment(local, document, worker)
-    definition = Definition.of_document(copy.document, copy.read_record())
+    record, problem = _ask(server.connection, copy.read_record)
+    if problem is not None:
+        raise ServerError(f"The server does not show experiment {copy.id}'s record: {problem}.")
+    definition = Definition.of_document(copy.document, record)
     return create_on(local, dataclasses.replace(definition, metadata=link), worker)
 
 
@@ -222,4 +233,4 @@ def _ask(connection: Any, request: Callable[[], Any]) -> tuple[Any, str | None]:
     try:
         return request(), None
     except SigOptException as error:
-        return None, without_token(connection, error)
+        return None, quoted(connection, error)

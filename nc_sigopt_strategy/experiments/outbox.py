@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from nc_sigopt_strategy.client.sigopt_client import ApiException, SigOptException, without_token
-from nc_sigopt_strategy.errors import SuggestionLostError
+from nc_sigopt_strategy.client.sigopt_client import ApiException, SigOptException, quoted
+from nc_sigopt_strategy.errors import ExperimentError, SuggestionLostError
 from nc_sigopt_strategy.experiments.documents import plain_metadata
 from nc_sigopt_strategy.experiments.lease import Standing
 from nc_sigopt_strategy.experiments.sigopt_experiment import SigOptExperiment
@@ -122,7 +122,7 @@ class Outbox:
             try:
                 self._deliver_all()
                 result = request()
-            except SigOptException as error:
+            except (SigOptException, ExperimentError) as error:
                 self._unsure = True
                 self._put_off(error, self._clock() - begun)
                 return None
@@ -236,7 +236,7 @@ class Outbox:
         logger.warning(
             "The SigOpt server refuses trial %d for good (%s). It is in the local store.",
             entry.suggestion.number,
-            without_token(self.remote.connection, error.message),
+            quoted(self.remote.connection, error.message),
         )
 
     def _put_off(self, error: BaseException, spent_seconds: float) -> None:

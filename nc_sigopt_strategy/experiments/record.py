@@ -97,12 +97,14 @@ class ExperimentRecord:
     other: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> ExperimentRecord:
+    def from_json(cls, document: Any) -> ExperimentRecord:
         """The inverse of ``to_json``.
 
         Raises:
             ExperimentError: Something in it is not what this strategy writes.
         """
+        if not isinstance(document, Mapping):
+            raise _unusable("record", document)
         reference = _mapping(document, _REFERENCE)
         return cls(
             identity=_mapping(document, _IDENTITY),

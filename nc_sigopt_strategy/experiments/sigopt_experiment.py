@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from nc_sigopt_strategy.client.pages import all_pages
 from nc_sigopt_strategy.client.sigopt_client import ApiException
 from nc_sigopt_strategy.errors import SuggestionLostError
 from nc_sigopt_strategy.experiments.documents import observation_request, plain_metadata, record_of
@@ -206,7 +207,7 @@ class SigOptExperiment:
 
     def observation_documents(self) -> Iterator[Any]:
         """All observations as the client returns them, newest first."""
-        yield from self._observations().fetch().iterate_pages()
+        yield from all_pages(self._observations().fetch())
 
     def trial_of(self, document: Any, threshold: float | None) -> tuple[TrialRecord, str | None]:
         """An observation as a record, with its graph's fingerprint.
@@ -229,7 +230,7 @@ class SigOptExperiment:
 
     def best(self) -> Mapping[str, str] | None:
         """Assignments of the best observation, by the engine's word; see ``Experiment``."""
-        for document in self._endpoint.best_assignments().fetch().iterate_pages():
+        for document in all_pages(self._endpoint.best_assignments().fetch()):
             return dict(document.assignments)
         return None
 
@@ -246,7 +247,7 @@ class SigOptExperiment:
         )
 
     def _listed(self, **query: Any) -> list[Suggestion]:
-        pages = self._suggestions().fetch(**query).iterate_pages()
+        pages = all_pages(self._suggestions().fetch(**query))
         return sorted(
             map(Suggestion.of_document, pages), key=lambda found: int(found.suggestion_id)
         )
@@ -259,7 +260,7 @@ class SigOptExperiment:
         """
         if suggestion_id is None:
             return False
-        listed = self._suggestions().fetch(id=suggestion_id).iterate_pages()
+        listed = all_pages(self._suggestions().fetch(id=suggestion_id))
         return all(str(document.id) != suggestion_id for document in listed)
 
     def _suggestion_metadata(self, origin: str, number: int, reruns: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nc_sigopt_strategy.experiments.documents import plain_metadata
+from nc_sigopt_strategy.experiments.documents import count_in, plain_metadata
 from nc_sigopt_strategy.experiments.lease import Lease
 
 _ORIGIN, _NUMBER, _RERUNS = "origin", "number", "reruns"
@@ -45,13 +45,14 @@ class Suggestion:
         metadata = plain_metadata(document.metadata)
         # Our engine counts suggestions, which keeps numbers apart among workers; the client's
         # object has no field for that.
-        number = document.to_json().get("number", metadata.get(_NUMBER, 0))
+        known = document.to_json()
+        number = count_in(known if _NUMBER in known else metadata, _NUMBER)
         return cls(
-            int(number),
+            number,
             str(document.id),
             dict(document.assignments),
             str(metadata.get(_ORIGIN, "")),
-            int(metadata.get(_RERUNS, 0)),
+            count_in(metadata, _RERUNS),
             Lease.from_metadata(metadata),
             metadata,
             document.state != "closed",

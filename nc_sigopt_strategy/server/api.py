@@ -30,7 +30,13 @@ from nc_sigopt_strategy.server.answers import (
     note_caller,
     refused,
 )
-from nc_sigopt_strategy.server.bodies import parse_body, parse_query, read_body, weight_of
+from nc_sigopt_strategy.server.bodies import (
+    contents_of,
+    parse_body,
+    parse_query,
+    read_body,
+    refuse_crowd,
+)
 from nc_sigopt_strategy.server.limits import RateLimit, Room
 from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.options import ServerOptions
@@ -184,10 +190,11 @@ class Api:
     async def _claim_weight(self, body: bytes, claim: Callable[[int], None]) -> None:
         """Claim the room for what a body becomes, beyond that of its bytes."""
         limit = self._options.max_held_bytes
-        weight = await self._heavy.run(weight_of, body, limit)
-        if weight > limit:
+        contents = await self._heavy.run(contents_of, body)
+        refuse_crowd(contents)
+        if contents.weight > limit:
             raise Refusal(413, "The body holds more values than the server has room for")
-        claim(max(0, weight - len(body)))
+        claim(max(0, contents.weight - len(body)))
 
     def _base(self, scope: Scope) -> str:
         """The server's address as the client knows it."""

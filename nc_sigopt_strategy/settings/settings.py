@@ -99,7 +99,7 @@ class Settings:
         sigopt_proxy: URL of an http or https proxy that only the server is reached through; else
             the environment's, except for a server on this machine.
         sigopt_timeout_seconds: How long to wait for the server to take a connection, and then
-            for each piece of its answer. Above 0.
+            for each piece of its answer; a whole answer may take four times as long. Above 0.
         sigopt_plain_http_hosts: Hosts that the token may go to without TLS, besides this machine.
         suggestions: Who proposes where there is a server: ``local``, our sampler, and the server
             records; or ``server``, the server's engine.

@@ -58,7 +58,10 @@ class _Columns:
 
     def __init__(self, path: Path, heading: Sequence[str], experiment: Mapping[str, Any]) -> None:
         self._path = path
-        metrics = [str(metric["name"]) for metric in experiment.get("metrics", ())]
+        metrics = [
+            metric if isinstance(metric, str) else str(metric["name"])
+            for metric in experiment.get("metrics", ())
+        ]
         self._parameters = {
             str(parameter["name"]): (self._column(heading, parameter["name"], metrics), parameter)
             for parameter in experiment["parameters"]

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from nc_sigopt_strategy.client.json_answer import look_through
 from nc_sigopt_strategy.errors import DataError, in_one_line
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.transfer.csv_table import read_observations
@@ -92,6 +93,8 @@ class ExperimentDocument:
             experiment.get("parameters"), Sequence
         ):
             raise _not_an_experiment(experiment)
+        _check_named(experiment, "parameters")
+        _check_named(experiment, "metrics")
         record = document.get(_RECORD)
         return cls(
             _told(experiment, _GIVEN),
@@ -132,12 +135,14 @@ def read_document(path: Path) -> Any:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        return yaml.safe_load(text) if path.suffix in _YAML else json.loads(text)
+        document = yaml.safe_load(text) if path.suffix in _YAML else json.loads(text)
+        look_through(document)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(
             f"{path} cannot be read: {in_one_line(error)}.",
             "Give a file of JSON (or YAML, by its suffix) in UTF-8.",
         ) from error
+    return document
 
 
 def runs_of(listed: Any) -> list[dict[str, Any]]:
@@ -193,6 +198,19 @@ def write_document(document: ExperimentDocument, path: Path) -> None:
         raise DataError(
             f"{path} cannot be written: {error}.", "Name a file in a folder that can be written."
         ) from error
+
+
+def _check_named(experiment: Mapping[str, Any], key: str) -> None:
+    """Refuse an experiment whose parameters or metrics have no names; a metric may be its name."""
+    entries = experiment.get(key) or []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        named = entry.get("name") if isinstance(entry, Mapping) else entry
+        bare = key == "metrics" or isinstance(entry, Mapping)
+        if not isinstance(named, str) or not bare:
+            raise DataError(
+                f"The experiment's {key} hold {repr(entry)[:80]}, which has no name.",
+                'Each is an object with at least {"name": "..."}.',
+            )
 
 
 def _told(resource: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

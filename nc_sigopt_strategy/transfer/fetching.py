@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from nc_sigopt_strategy.client.pages import all_pages
 from nc_sigopt_strategy.client.sigopt_client import ApiException
 from nc_sigopt_strategy.errors import ExperimentError
 from nc_sigopt_strategy.transfer.document import ExperimentDocument
@@ -35,7 +36,7 @@ def fetch(connection: Any, experiment_id: str, *, ours: bool) -> ExperimentDocum
             f"There is no experiment {experiment_id!r} there that may be read.",
             "`nc-sigopt experiments list` names those of a store; --storage chooses the store.",
         ) from None
-    pages = endpoint.observations().fetch(limit=1000).iterate_pages()
+    pages = all_pages(endpoint.observations().fetch(limit=1000))
     document = {
         "experiment": experiment,
         "observations": [observation.to_json() for observation in pages],
@@ -48,7 +49,7 @@ def _fetch_of_runs(connection: Any, experiment_id: str, *, ours: bool) -> Experi
     experiment = connection.aiexperiments(experiment_id).fetch().to_json()
     project = connection.clients(experiment["client"]).projects(experiment["project"])
     which = [{"field": "experiment", "operator": "==", "value": experiment_id}]
-    pages = project.training_runs().fetch(filters=json.dumps(which), limit=1000).iterate_pages()
+    pages = all_pages(project.training_runs().fetch(filters=json.dumps(which), limit=1000))
     document = {
         "experiment": experiment,
         "runs": [run.to_json() for run in pages],

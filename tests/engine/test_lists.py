@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.engine.api_error import ApiError
 from tests.engine.examples import ASSIGNMENTS, body, discrete, refused, values
 
 
@@ -240,3 +242,35 @@ def test_possible_stagnation_of_a_front(connection: Any) -> None:
     assert _stopping(endpoint) == ["observation_budget_reached", "possible_stagnation"]
     observe(3, 2)
     assert _stopping(endpoint) == ["observation_budget_reached"]
+
+
+def test_a_count_reads_no_history(storage_url: str) -> None:
+    """With ``limit=0`` only how many there are is wanted; it is the number that a list tells."""
+    driver = EmbeddedDriver(storage_url, sampler="random", seed=1)
+    made = driver.answer("POST", ["experiments"], discrete(2))["id"]
+    path = ["experiments", made, "observations"]
+    value = {"values": [{"value": 1.0}]}
+    first = driver.answer("POST", path, {"assignments": {"p0": "v0"}, **value})["id"]
+    driver.answer("POST", path, {"assignments": {"p0": "v1"}, "failed": True})
+    suggestions = ["experiments", made, "suggestions"]
+    asked = [driver.answer("POST", suggestions, {})["id"] for _ in range(3)]
+    again = driver.answer("POST", path, {"suggestion": asked[0], **value})["id"]
+    driver.answer("POST", path, {"suggestion": asked[1], **value})
+    driver.answer("DELETE", [*suggestions, asked[2]], {})
+    counts = []
+    for removed in (None, first, again):
+        if removed is not None:
+            driver.answer("DELETE", [*path, removed], {})
+        other = EmbeddedDriver(storage_url, sampler="random", seed=1)
+        page = other.answer("GET", path, {"limit": "0"})
+        assert other._store._histories == {}
+        assert page["paging"] == {"before": None, "after": None}
+        assert page["data"] == []
+        assert page["count"] == other.answer("GET", path, {})["count"]
+        counts.append(page["count"])
+        for wrong in ({"sort": "nothing"}, {"limit": "-1"}, {"x": "1"}):
+            with pytest.raises(ApiError):
+                other.answer("GET", path, {"limit": "0", **wrong})
+        other.close()
+    assert counts == [4, 3, 2]
+    driver.close()

@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+import sqlalchemy
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.engine.database.own_tables import METADATA
+from nc_sigopt_strategy.errors import StoreError
 
 DATA = Path(__file__).parent / "data"
 TUNE = ["experiments", "2"]
 
 
-@pytest.fixture
-def driver(tmp_path: Path) -> Iterator[EmbeddedDriver]:
-    """On a copy of what commit e2c1719 wrote."""
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a copy of what commit e2c1719 wrote, in either database."""
     path = tmp_path / "old.db"
-    database = sqlite3.connect(path)
-    database.executescript((DATA / "store_e2c1719.sql").read_text())
-    database.close()
-    made = EmbeddedDriver(f"sqlite:///{path}", seed=1)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript((DATA / "store_e2c1719.sql").read_text())
+        if request.param == "sqlite":
+            return f"sqlite:///{path}"
+        url = str(request.getfixturevalue("postgresql_url"))
+        _carry_over(database, url)
+    return url
+
+
+def _carry_over(old: sqlite3.Connection, url: str) -> None:
+    """Put the rows of an old store into PostgreSQL, into tables of their own form."""
+    engine = optuna.storages.RDBStorage(url).engine
+    listed = old.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    tables = {name: old.execute(f"SELECT * FROM {name}") for (name,) in listed}
+    for name, rows in tables.items():
+        columns = {column[0] for column in rows.description}
+        if (own := METADATA.tables.get(name)) is not None:
+            assert set(own.columns.keys()) == columns
+            own.create(engine)
+    with engine.begin() as connection:
+        # What others refer to comes first.
+        order = sorted(tables, key=lambda name: (name != "studies", name != "trials"))
+        for name in order:
+            rows = tables[name]
+            connection.execute(sqlalchemy.text(f"DELETE FROM {name}"))
+            columns = [column[0] for column in rows.description]
+            places = ", ".join(f":{column}" for column in columns)
+            insert = sqlalchemy.text(
+                f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({places})"
+            )
+            for row in rows:
+                connection.execute(insert, dict(zip(columns, row, strict=True)))
+        for table in sqlalchemy.inspect(connection).get_table_names():
+            for column in sqlalchemy.inspect(connection).get_columns(table):
+                if "nextval" in str(column["default"]):
+                    connection.execute(
+                        sqlalchemy.text(
+                            f"SELECT setval(pg_get_serial_sequence('{table}', "
+                            f"'{column['name']}'), max({column['name']}) + 1) FROM {table} "
+                            "HAVING max(1) IS NOT NULL"
+                        )
+                    )
+    engine.dispose()
+
+
+@pytest.fixture
+def driver(old_store: str) -> Iterator[EmbeddedDriver]:
+    """The engine on the old store."""
+    made = EmbeddedDriver(old_store, seed=1)
     yield made
     made.close()
 
@@ -70,3 +120,47 @@ def test_it_goes_on(driver: EmbeddedDriver) -> None:
     others = [made["assignments"] for made in known if made["id"] != sampled["id"]]
     assert len(others) == 11
     assert sampled["assignments"] not in others
+
+
+def test_it_takes_what_is_new_since(driver: EmbeddedDriver, old_store: str) -> None:
+    project = driver.answer("GET", TUNE, {})["project"]
+    if project is None:
+        project = driver.answer("POST", ["clients", "1", "projects"], {"id": "p", "name": "P"})[
+            "id"
+        ]
+    owner = ["clients", "1", "projects", project]
+    parameters = [{"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}]
+    body = {"name": "runs", "parameters": parameters, "metrics": [{"name": "m"}], "budget": 9}
+    made = driver.answer("POST", [*owner, "aiexperiments"], body)["id"]
+    run = driver.answer("POST", ["aiexperiments", made, "training_runs"], {"name": "r"})
+    ended = {"values": {"m": {"value": 1.0}}, "state": "completed"}
+    driver.answer("MERGE", ["training_runs", run["id"]], ended)
+    driver.answer("POST", ["training_runs", run["id"], "checkpoints"], {"values": []})
+    observed = ["experiments", "2", "observations"]
+    newest = driver.answer("GET", observed, {})["data"][0]["id"]
+    driver.answer("PUT", [*observed, newest], {"metadata": {"changed": "yes"}})
+    other = EmbeddedDriver(old_store, seed=1)
+    again = other.answer("GET", ["training_runs", run["id"]], {})
+    assert (again["state"], again["checkpoint_count"]) == ("completed", 1)
+    assert other.answer("GET", ["experiments", made, "observations"], {})["count"] == 1
+    changed = other.answer("GET", [*observed, newest], {})
+    assert changed["metadata"] == {"changed": "yes"}
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE nc_sigopt_runs ADD COLUMN later INTEGER",
+        "ALTER TABLE nc_sigopt_tags RENAME COLUMN color TO colour",
+    ],
+)
+def test_one_of_a_newer_version_is_refused(old_store: str, change: str) -> None:
+    EmbeddedDriver(old_store).close()
+    engine = optuna.storages.RDBStorage(old_store).engine
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(change))
+    engine.dispose()
+    with pytest.raises(StoreError, match="made by another version") as caught:
+        EmbeddedDriver(old_store)
+    assert caught.value.hint == "Update this package, or name another store."

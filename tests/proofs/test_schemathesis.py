@@ -22,7 +22,7 @@ _SMALL = (
     *("--phases", "examples,fuzzing,stateful", "--max-examples", "3"),
     *("--generation-deterministic", "--seed", "1"),
 )
-_FULL = ("--max-examples", "200")
+_FULL = ("--max-examples", "100")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def _run(
     report = folder / "report.json"
     environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
     environment["SCHEMATHESIS_HOOKS"] = str(_FOLDER / "schemathesis_hooks.py")
-    with ServerProcess(storage_url, "--quiet") as server:
+    with ServerProcess(storage_url, "--quiet", "--files", str(folder / "files")) as server:
         _experiments(server.url, token)
         done = subprocess.run(
             [
@@ -77,6 +77,30 @@ def _experiments(url: str, token: str) -> None:
             endpoint.suggestions().create()
         failed = endpoint.suggestions().create().id
         endpoint.observations().create(suggestion=failed, failed=True)
+    _runs(client, document["paths"])
+
+
+def _runs(client: Any, paths: dict[str, Any]) -> None:
+    """An AI experiment with a run, runs beside it, and of one of them all that a run can have."""
+
+    def example(pattern: str) -> dict[str, Any]:
+        content = paths[pattern]["post"]["requestBody"]["content"]["application/json"]
+        return dict(content["examples"]["usual"]["value"])
+
+    def post(*path: str, **body: Any) -> Any:
+        return client.impl.driver.request("POST", path, body, None)["id"]
+
+    inside, project = "/v1/clients/{client_id}/projects/{project_id}", ("clients", "1", "projects")
+    post(*project, id="runs", name="Runs")
+    made = post(*project, "runs", "aiexperiments", **example(f"{inside}/aiexperiments"))
+    post("aiexperiments", made, "training_runs", name="with a suggestion")
+    tag = post("clients", "1", "tags", name="a tag", color="#aabbcc")
+    described = "/v1/training_runs/{training_run_id}"
+    for _ in range(3):
+        run = post(*project, "runs", "training_runs", **example(f"{inside}/training_runs"))
+        for part in ("checkpoints", "files"):
+            post("training_runs", run, part, **example(f"{described}/{part}"))
+        post("training_runs", run, "tags", id=tag)
 
 
 def test_a_share(schemathesis: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 import threading
 import time
@@ -16,8 +17,9 @@ import sqlalchemy
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.engine import store as store_module
 from nc_sigopt_strategy.engine.database import location
+from nc_sigopt_strategy.server import bodies
 from nc_sigopt_strategy.server.app import App
-from nc_sigopt_strategy.server.bodies import weight_of
+from nc_sigopt_strategy.server.bodies import MAX_CONTAINERS, MAX_SEPARATORS, contents_of
 from nc_sigopt_strategy.server.options import MIB, ServerOptions
 from nc_sigopt_strategy.server.tokens import TokenStore
 from tests.engine.examples import discrete, opened
@@ -47,13 +49,59 @@ def test_a_body_is_counted_as_what_it_becomes(document: Any) -> None:
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert parsed
-    assert held <= weight_of(body)
+    assert held <= contents_of(body).weight
+
+
+def _count(value: Any) -> tuple[int, int]:
+    """Containers and separators of a parsed body, as its JSON has them."""
+    if not isinstance(value, (dict, list)):
+        return 0, 0
+    inside = [_count(entry) for entry in (value.values() if isinstance(value, dict) else value)]
+    own = max(0, len(value) - 1) + (len(value) if isinstance(value, dict) else 0)
+    return 1 + sum(one for one, _ in inside), own + sum(other for _, other in inside)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 64 * 1024])
+def test_what_a_body_holds_is_counted_beside_its_texts(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "_COUNTED_BYTES", piece)
+    draw = random.Random(piece)
+
+    def text() -> str:
+        return "".join(draw.choices('\\\\\\"""{[,:x\n\u20ac', k=draw.randint(0, 12)))
+
+    for _ in range(200):
+        document: Any = {text(): [text(), {}, [1, text()], None, {text(): text()}]}
+        body = json.dumps(document, ensure_ascii=draw.random() < 0.5).encode()
+        found = contents_of(body)
+        assert (found.containers, found.separators) == _count(document), body
+    for nonsense in (b"", b"\\", b'"', b'\\"\\', b"\\" * 1001):
+        assert contents_of(nonsense).containers == 0
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"[" * (MAX_CONTAINERS + 1), b",{}" * MAX_CONTAINERS, b",1" * (MAX_SEPARATORS + 1)],
+    ids=["deep", "objects", "numbers"],
+)
+def test_a_crowd_is_refused_unread(driver: EmbeddedDriver, part: bytes) -> None:
+    with serve_in_thread(driver) as (url, token):
+        address = f"{url}/v1/experiments/1/observations/batch"
+        body = b'{"observations":[0' + part + b"]}"
+        answer = requests.post(address, data=body, auth=(token, ""), timeout=60)
+        assert answer.status_code == 413
+        assert "holds more than" in answer.json()["message"]
+        # A text may hold whatever it likes.
+        body = json.dumps({"name": part.decode()}).encode()
+        answer = requests.post(address, data=body, auth=(token, ""), timeout=60)
+        assert answer.status_code == 404
 
 
 def test_a_body_that_becomes_too_much_is_refused(driver: EmbeddedDriver) -> None:
     options = ServerOptions(max_held_bytes=16 * MIB)
     with serve_in_thread(driver, options=options) as (url, token):
-        body = b'{"observations":[' + b",".join([b"{}"] * 200_000) + b"]}"
+        body = b'{"observations":[' + b",".join([b"{}"] * 90_000) + b"]}"
         assert len(body) < MIB
         address = f"{url}/v1/experiments/1/observations/batch"
         answer = requests.post(address, data=body, auth=(token, ""), timeout=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 from nc_sigopt_strategy.cli.main import cli
 from nc_sigopt_strategy.client.connections import open_embedded
 from nc_sigopt_strategy.engine import EmbeddedDriver
+from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.transfer.document import read_experiment
 from tests.server.serving import serve_in_thread
 
 PARAMETERS = [
@@ -276,3 +279,37 @@ def test_a_token_is_needed_for_a_server(monkeypatch: pytest.MonkeyPatch, tmp_pat
         code=2,
     )  # fmt: skip
     assert "Set SIGOPT_API_TOKEN" in output
+
+
+_BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
+    for before, name in itertools.pairwise("abcdefghij")
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("deep.json", '{"parameters": ' + "[" * 500 + "]" * 500 + "}"),
+        ("deeper.json", "[" * 100_000),
+        ("numbers.json", '{"parameters": [NaN]}'),
+        ("infinite.json", '{"parameters": [1e999]}'),
+        ("bomb.yaml", _BOMB),
+        ("itself.yaml", "parameters: &a [*a]"),
+        ("parameters.json", '{"parameters": [1]}'),
+        ("parameter.json", '{"parameters": ["x"]}'),
+        ("unnamed.json", '{"parameters": [{"name": 7}]}'),
+        ("metrics.json", '{"parameters": [{"name": "x"}], "metrics": [[]]}'),
+        ("metric.json", '{"parameters": [{"name": "x"}], "metrics": [{}]}'),
+        ("number.json", '{"parameters": [{"name": "x"}], "metrics": 5}'),
+        ("text.json", '{"parameters": "xyz"}'),
+    ],
+)
+def test_files_that_mean_harm_are_one_error(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    table = tmp_path / "table.csv"
+    table.write_text("x,m\n1,2\n")
+    with pytest.raises(DataError) as caught:
+        read_experiment(path, table)
+    assert len(str(caught.value)) < 500

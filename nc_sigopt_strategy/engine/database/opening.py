@@ -50,6 +50,7 @@ def open_storage(location: Location, kind: type[RDBStorage] = RDBStorage) -> RDB
     try:
         check_tables(storage)
         _check_version(storage, location)
+        _check_own_tables(storage, location)
     except BaseException:
         storage.engine.dispose()
         raise
@@ -152,3 +153,19 @@ def _check_version(storage: RDBStorage, location: Location) -> None:
         f"The store {place} was made by a newer Optuna (tables {current}, known up to {head}).",
         "Update it with pip install -U optuna, or name another file.",
     )
+
+
+def _check_own_tables(storage: RDBStorage, location: Location) -> None:
+    """Refuse a store whose tables beside Optuna's are not as this version makes them."""
+    try:
+        inspector = sqlalchemy.inspect(storage.engine)
+        for table in METADATA.sorted_tables:
+            found = {column["name"] for column in inspector.get_columns(table.name)}
+            if found != set(table.columns.keys()):
+                raise StoreError(
+                    f"The store {location.path or location.display} was made by another version "
+                    f"of this package: its table {table.name} has {', '.join(sorted(found))}.",
+                    "Update this package, or name another store.",
+                )
+    except DATABASE_ERRORS as error:
+        raise location.explain(error) from error

@@ -64,6 +64,30 @@ def trial_count(database: Database, study_id: int) -> int:
     return 0 if number is None else int(number) + 1
 
 
+def attr_count(database: Database, study_id: int, attr: str) -> int:
+    """How many of a study's finished trials have a user attribute that is not null.
+
+    Args:
+        database: Where.
+        study_id: The study.
+        attr: Name of the attribute.
+    """
+    counted = (
+        sqlalchemy.select(sqlalchemy.func.count())
+        .select_from(
+            TRIALS.join(TRIAL_USER_ATTRS, TRIAL_USER_ATTRS.c.trial_id == TRIALS.c.trial_id)
+        )
+        .where(
+            TRIALS.c.study_id == study_id,
+            TRIALS.c.state.in_([state for state in TrialState if state.is_finished()]),
+            TRIAL_USER_ATTRS.c.key == attr,
+            TRIAL_USER_ATTRS.c.value_json != "null",
+        )
+    )
+    with database.reading() as connection:
+        return int(connection.execute(counted).scalar_one())
+
+
 def read_trials(
     database: Database,
     study_id: int,

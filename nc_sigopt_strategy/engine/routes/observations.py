@@ -11,7 +11,13 @@ from nc_sigopt_strategy.engine.context import Engine, JsonObject
 from nc_sigopt_strategy.engine.history.history import History
 from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR, Point
 from nc_sigopt_strategy.engine.routes.observation_order import observation_order
-from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate, whole_page
+from nc_sigopt_strategy.engine.routes.pagination import (
+    PAGING_KEYS,
+    Page,
+    asks_for_count,
+    paginate,
+    whole_page,
+)
 from nc_sigopt_strategy.engine.routes.reports import Report, flag, new_report, no_suggestion
 from nc_sigopt_strategy.engine.routes.suggestions import check_active, refuse_if_of_runs
 from nc_sigopt_strategy.engine.store import StoredExperiment
@@ -59,6 +65,9 @@ def list_observations(engine: Engine, data: JsonObject, experiment_id: str) -> J
     validation.check_keys(data, ("sort", "ascending", *PAGING_KEYS), "query")
     order = observation_order(stored.experiment, data.get("sort"))
     ascending = validation.boolean(data.get("ascending", False), "ascending")
+    if asks_for_count(data):
+        count = engine.store.observation_count(stored)
+        return Page([], count, None, None).document(dict)
     observed = engine.store.history(stored).observed()
     page = paginate(
         observed if order is None else sorted(observed, key=order),

@@ -54,6 +54,15 @@ def whole_page(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return Page(list(documents), len(documents), None, None).document(dict)
 
 
+def asks_for_count(query: Mapping[str, Any]) -> bool:
+    """Whether nothing of a list is wanted but how many items it has.
+
+    Raises:
+        ApiError: 400.
+    """
+    return _limit(query) == 0 and all(query.get(key) is None for key in ("before", "after"))
+
+
 def paginate(
     items: Sequence[_Item],
     query: Mapping[str, Any],

@@ -72,6 +72,12 @@ _RUN_KEYS: dict[str, Schema] = {
     "favorite": FLAG,
     "deleted": FLAG,
 }
+# Of these null is as good as an empty object.
+for _key in (
+    "assignments_meta", "assignments_sources", "values", "sys_metadata", "datasets", "logs",
+    "model", "source_code",
+):  # fmt: skip
+    _RUN_KEYS[_key] = nullable(_RUN_KEYS[_key])
 _CHECKPOINT_VALUE = closed(
     {"name": NAME, "value": NUMBER, "value_stddev": nullable(NUMBER)}, "name", "value"
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from nc_sigopt_strategy.engine import documents, validation
-from nc_sigopt_strategy.engine.api_error import ApiError
+from nc_sigopt_strategy.engine.api_error import ApiError, not_found
 from nc_sigopt_strategy.engine.context import Engine, JsonObject
+from nc_sigopt_strategy.engine.database.database import MAX_ID
 from nc_sigopt_strategy.engine.routes.runs.training_runs import run_with
 
 
@@ -25,6 +26,8 @@ def add_tag(engine: Engine, data: JsonObject, run_id: str) -> JsonObject:
 def remove_tag(engine: Engine, data: JsonObject, run_id: str, tag_id: str) -> JsonObject:
     """DELETE training_runs/{run}/tags/{tag}."""
     run = run_with(engine, run_id)
+    if int(tag_id) > MAX_ID:
+        raise not_found(f"No tag {tag_id}")
     engine.store.runs.change(
         run, lambda kept: {**kept, "tags": [tag for tag in kept["tags"] if tag != tag_id]}
     )
