@@ -1,8 +1,8 @@
 """Zeros in front of a convolution that it can put there itself.
 
-Models that came from TensorFlow pad by an op of its own. PT2E knows no int8 padding, so what is padded
-leaves int8, is copied in float32 and quantized again: of EfficientNet-Lite0 before 12 of its 16
-depthwise convolutions. A convolution's own padding costs nothing.
+Models that came from TensorFlow pad by an op of its own. PT2E knows no int8 padding, so what is
+padded leaves int8, is copied in float32 and quantized again: in EfficientNet-Lite0 before each of
+the 16 depthwise convolutions. A convolution's own padding costs nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _PADDING = 4
 def fold_paddings(module: torch.fx.GraphModule) -> int:
     """Give convolutions the zeros that are put around what they read, in place.
 
-    Folded is what is as wide on both sides of an axis, and read by two-dimensional convolutions alone.
+    Folded is what is as wide on both sides of an axis, and read by two-dimensional convolutions
+    alone.
 
     Returns:
         How many paddings are gone.

@@ -1,11 +1,11 @@
 """TensorFlow: residual sums whose int8 kernel has half of the numbers that it says.
 
-Where a convolution adds what another one made without a ReLU, INC has
-``QuantizedConv2DWithBiasSignedSumAndReluAndRequantize`` write over that other one's int8. Its output is said
-to be uint8, in steps of a 255th of the range, and the kernel stops at int8's largest number: whatever lies
-in the upper half of the range becomes its middle (TensorFlow 2.18 with oneDNN, compared step by step with
-what the op's inputs come to). Here the range is told to be twice as wide, so that the largest value
-is the last number that there is.
+Where a convolution adds what another one made without a ReLU, INC's
+``QuantizedConv2DWithBiasSignedSumAndReluAndRequantize`` writes over that other one's int8. Its
+output is said to be uint8, a 255th of the range a step, and the kernel stops at int8's largest
+number: whatever lies in the upper half of the range becomes its middle (TensorFlow 2.18 with
+oneDNN, compared with what the op's inputs come to). Here the range is told to be twice as wide, so
+that the largest value is the last number that there is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tensorflow as tf
 
 # What becomes that op once the step to uint8 is fused into it.
 _SUM = "QuantizedConv2DWithBiasSumAndRelu"
-_REQUANTIZE = "Requantize"
+_REQUANTIZE = ("Requantize", "RequantizePerChannel")
 # Where it names the constant with the largest value.
 _LARGEST = 4
 _TOLD, _THERE = 255, 127
@@ -35,7 +35,9 @@ def widen_signed_sums(graph_def: Any) -> int:
     nodes = {node.name: node for node in graph_def.node}
     widened = 0
     for node in list(graph_def.node):
-        if node.op != _REQUANTIZE or not _adds_signed(nodes.get(_node_of(node.input[0])), nodes):
+        if node.op not in _REQUANTIZE or not _adds_signed(
+            nodes.get(_node_of(node.input[0])), nodes
+        ):
             continue
         largest = nodes.get(_node_of(node.input[_LARGEST]))
         if largest is None or largest.op != "Const":
