@@ -3,9 +3,8 @@
 INC rounds each weight to its nearest step and leaves biases alone. Here weights are rounded in
 turn (``hosts.rounding``), and what is left of the mean of an output's error goes into its bias
 (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019,
-section 4.2, with measured means), and what comes to it where all layers before are int8
-(``tensorflow_emulated``). None of it depends on what is quantized in a trial. Steps and ranges
-stay INC's.
+section 4.2, with measured means): both from the inputs that FP32 layers get, so that they do not
+depend on what else is quantized. Steps and ranges stay INC's.
 """
 
 from __future__ import annotations
@@ -93,8 +92,8 @@ class FittedWeights:
         return {name: layer for name, layer in self.layers.items() if not self.has(name)}
 
     def has(self, weight: str) -> bool:
-        """Whether a weight is fitted, and its bias corrected."""
-        return _further_key(weight) in self._section
+        """Whether a weight is fitted."""
+        return _steps_key(PER_TENSOR, weight) in self._section
 
     def fit(self, moments: MutableMapping[str, Moments], done: Callable[[int], None]) -> None:
         """Fit weights to the moments of their inputs, each of which is let go of.
@@ -109,31 +108,6 @@ class FittedWeights:
             weight = self._constants.values(self._nodes[name]).reshape(layer.shape)
             found.update(fitted_weight(layer, weight, moments.pop(name)))
             done(count)
-        self._section.add(found)
-
-    def values(self) -> dict[str, Array]:
-        """What the int8 weights stand for, per channel; float64, of the weights' shapes."""
-        found = {}
-        for name, layer in self.layers.items():
-            values = self._constants.values(self._nodes[name])
-            rows = layer.rows(values.reshape(layer.shape)).astype(np.float64)
-            steps = steps_of(rows, PER_CHANNEL)
-            moved = layer.rows(self._section[_steps_key(PER_CHANNEL, name)])
-            meant = layer.unrows(_numbers(rows, steps, moved) * steps)
-            found[name] = meant.reshape(values.shape)
-        return found
-
-    def correct(self, shifts: Mapping[str, Array]) -> None:
-        """Take up what all biases lack, the part of their own weight included.
-
-        Args:
-            shifts: By weight, one number for each output channel; where one is missing, it stays
-                at the part of its own weight.
-        """
-        found = {}
-        for name in self.layers:
-            own = self._section[_shift_key(PER_CHANNEL, name)]
-            found[_further_key(name)] = (shifts.get(name, own) - own).astype(np.float32)
         self._section.add(found)
 
     def int8(self, weight: str, ranges: Array) -> Any:
@@ -161,9 +135,7 @@ class FittedWeights:
 
     def shift(self, weight: str, ranges: Array) -> Array:
         """What is added to the bias; see ``int8``."""
-        own = self._section[_shift_key(_granularity(ranges), weight)]
-        shift: Array = own + self._section[_further_key(weight)]
-        return shift
+        return self._section[_shift_key(_granularity(ranges), weight)]
 
 
 class QuantizedGraph:
@@ -256,7 +228,3 @@ def _steps_key(granularity: str, weight: str) -> str:
 
 def _shift_key(granularity: str, weight: str) -> str:
     return f"shift {granularity} {weight}"
-
-
-def _further_key(weight: str) -> str:
-    return f"shift of what comes before {weight}"

@@ -12,10 +12,6 @@ import tensorflow as tf
 
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.light_constants import LightConstants
-from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_emulated import (
-    EmulatedPass,
-    rounded_tensors,
-)
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_fitting import (
     FittedWeights,
     QuantizedGraph,
@@ -35,7 +31,7 @@ from nc_sigopt_strategy.hosts.statistics_store import Section, StatisticsStore
 from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
 
 # Part of the key of what is fitted; another one when it is fitted in another way.
-_FITTING = "fitted weights 2"
+_FITTING = "fitted weights 1"
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -154,8 +150,6 @@ class ModelStatistics:
                 self._fit(converter, statistics.moments)
             self._usage.passes += 1
             new = []
-        if layers:
-            self._correct(converter, sampling, section)
         self._usage.seconds += time.monotonic() - begun
 
     def _fit(self, converter: Any, moments: dict[str, Moments]) -> None:
@@ -166,23 +160,7 @@ class ModelStatistics:
                 moments, lambda done: self._usage.doing(f"rounding weights, {done} of {count}")
             )
 
-    def _correct(self, converter: Any, graph_def: Any, section: Section) -> None:
-        """Correct the biases of what is fitted, in one pass over the calibration data."""
-        fitted = self.weights(converter)
-        if fitted is None:
-            return
-        ranges = {
-            name: _range(section, name)
-            for name in rounded_tensors(graph_def, fitted.layers)
-            if statistic("Min", name) in section
-        }
-        emulated = EmulatedPass(graph_def, fitted.layers, fitted.values(), ranges)
-        model = model_of(emulated.graph_def, converter.nc_sigopt_twin.model)
-        self._run(converter, model, emulated)
-        fitted.correct(emulated.shifts())
-        self._usage.passes += 1
-
-    def _run(self, converter: Any, model: Any, statistics: SamplingPass | EmulatedPass) -> None:
+    def _run(self, converter: Any, model: Any, statistics: SamplingPass) -> None:
         session = model.sess
         run = session.run
 
@@ -208,11 +186,6 @@ def model_of(graph_def: Any, like: Any) -> Any:
     model.input_tensor_names = like.input_tensor_names
     model.output_tensor_names = like.output_tensor_names
     return model
-
-
-def _range(section: Section, tensor: str) -> tuple[float, float]:
-    low, high = (section[statistic(reduction, tensor)] for reduction in ("Min", "Max"))
-    return float(low.min()), float(high.max())
 
 
 def _sampled(converter: Any) -> tuple[str, ...]:
