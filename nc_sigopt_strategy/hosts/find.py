@@ -35,6 +35,8 @@ from nc_sigopt_strategy.tuning.host import Host
 
 ONNXRUNTIME, OPENVINO, TORCH_HOST = "onnxruntime", "openvino", "torch"
 INC, INC3, AUTO = "inc", "inc3", "auto"
+# Name, what is given, settings; see ``open_host``.
+MakeHost = Callable[[str, Given, Settings], Host]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.errors import ModelError, visible
 
 ONNX = "an ONNX model"
 IR = "a model in OpenVINO's IR"
@@ -62,12 +62,14 @@ def kind_of_model(model: Any) -> str:
 def name_of_model(model: Any) -> str:
     """What reports call a model: a file's name without its suffix, a folder's, else its class's.
 
+    In characters that can be seen, since it goes into stores, pages and terminals.
+
     Args:
         model: A path, or a framework's model object.
     """
     if isinstance(model, (str, os.PathLike)):
         path = Path(model)
-        return path.name if path.is_dir() else path.stem
+        return visible(path.name if path.is_dir() else path.stem)
     return type(model).__name__
 
 

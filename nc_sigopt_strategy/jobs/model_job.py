@@ -16,7 +16,8 @@ from typing import Any
 from nc_sigopt_strategy.autotuning.autotune import result_everywhere
 from nc_sigopt_strategy.autotuning.every_runtime import EveryRuntime
 from nc_sigopt_strategy.autotuning.request import DEFAULT_TRIALS, Place, Request, Share
-from nc_sigopt_strategy.autotuning.runners import Runner, runner_for
+from nc_sigopt_strategy.autotuning.runner import Runner
+from nc_sigopt_strategy.autotuning.runners import runner_for
 from nc_sigopt_strategy.errors import ConfigFileError, ModelError, SettingsError
 from nc_sigopt_strategy.hosts.find import (
     AUTO,
