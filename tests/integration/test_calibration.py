@@ -169,11 +169,46 @@ def test_a_product_of_inputs_that_stay_away_from_zero(tmp_path: Path) -> None:
     with CalibratedOnce("tensorflow", CalibrationUsage(), mode="fitted"):
         model = fit(path, conf, Batches(inputs[:16], inputs[16:]), lambda graph: 1.0)
     assert any("Quantized" in node.op for node in model.graph_def.node)
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        tf.import_graph_def(model.graph_def, name="")
-        found = session.run(f"{OUTPUT_NAME}:0", {f"{INPUT_NAME}:0": inputs})
+    found = output_of(model.graph_def, inputs)
     wanted = inputs @ weight
     assert np.abs(found - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
+def test_a_sum_with_numbers_that_have_a_sign_keeps_its_largest(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def conv(x: Any, name: str, size: int, outputs: int = 8) -> Any:
+        kernel = rng.normal(size=(size, size, int(x.shape[-1]), outputs)).astype(np.float32)
+        made = tf.nn.conv2d(x, tf.constant(kernel, name=f"{name}/weight"), 1, "SAME", name=name)
+        bias = rng.normal(size=outputs).astype(np.float32)
+        return tf.nn.bias_add(
+            made, tf.constant(bias, name=f"{name}/bias"), name=f"{name}/bias_add"
+        )
+
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, (None, 8, 8, 4), name=INPUT_NAME)
+        x = tf.nn.relu(conv(x, "stem", 3))
+        total = tf.raw_ops.AddV2(x=conv(x, "one", 1), y=conv(x, "other", 3), name="total")
+        tf.square(tf.nn.relu(total, name="sum"), name=OUTPUT_NAME)
+    path = tmp_path / "residual.pb"
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    images = rng.normal(size=(32, 8, 8, 4)).astype(np.float32)
+    wanted = output_of(graph.as_graph_def(), images)
+    conf = configure(tmp_path, strategy="basic", loss=0.99, max_trials=1, quant_level=1)
+    lost = {}
+    for mode in ("exact", "fitted"):
+        with CalibratedOnce("tensorflow", CalibrationUsage(), mode=mode):
+            model = fit(path, conf, Batches(images[:16], images[16:]), lambda graph: 1.0)
+        assert any("SignedSum" in node.op for node in model.graph_def.node)
+        found = output_of(model.graph_def, images)
+        lost[mode] = np.abs(found - wanted).max() / np.abs(wanted).max()
+    assert lost["fitted"] < 0.05 < lost["exact"], lost
+
+
+def output_of(graph_def: Any, values: Any) -> Any:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.import_graph_def(graph_def, name="")
+        return session.run(f"{OUTPUT_NAME}:0", {f"{INPUT_NAME}:0": values})
 
 
 # --- what is left to INC ---

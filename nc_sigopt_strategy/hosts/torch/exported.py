@@ -20,6 +20,7 @@ from nc_sigopt_strategy.errors import DataError, ModelError, in_one_line
 from nc_sigopt_strategy.hosts.find import shown_model
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.torch.eager import evaluating_mode
+from nc_sigopt_strategy.hosts.torch.paddings import fold_paddings
 from nc_sigopt_strategy.measurement.batches import pair_of
 from nc_sigopt_strategy.measurement.feeding import as_array
 
@@ -74,6 +75,7 @@ def export_module(given: Given, module: Any) -> TorchModel:
     # A batch of one is fine, though it was traced with more.
     graph = copy.deepcopy(program.module(check_guards=False))
     _write_nothing_in_place(graph)
+    fold_paddings(graph)
     _refuse_training(graph, what)
     if any(_QUANTIZED in str(node.target) for node in graph.graph.nodes):
         raise ModelError(

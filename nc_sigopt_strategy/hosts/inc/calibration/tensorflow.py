@@ -41,6 +41,7 @@ from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_statistics import (
     model_of,
     statistic,
 )
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_sums import widen_signed_sums
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.statistics_store import (
     Array,
@@ -223,6 +224,8 @@ class _Feed:
             converter.recipes = {**converter.recipes, "scale_propagation_max_pooling": False}
             self._usage.fitted += bool(self._statistics.quantized(converter).fit(fitted))
         real(converter, additional_data)
+        if fitted is not None:
+            widen_signed_sums(converter._tmp_graph_def)
 
     def quantized_weight(
         self,
