@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nc_sigopt_strategy.console.log_file import LOG_FILE
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import ExperimentError, SettingsError
 from nc_sigopt_strategy.experiments.opening import join_on
@@ -83,4 +84,4 @@ def test_a_wrong_function_is_refused_before_anything_is_made(
     kwargs = {"stored_metrics_func": lambda graph: {"latency": 1.0}}
     with pytest.raises(SettingsError, match="'latency'"):
         fit(small_model, configure(tmp_path, kwargs), small_loader, small_accuracy)
-    assert not (tmp_path / "run").exists()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [LOG_FILE]
