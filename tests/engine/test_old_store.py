@@ -134,8 +134,8 @@ def test_it_takes_what_is_new_since(driver: EmbeddedDriver, old_store: str) -> N
     made = driver.answer("POST", [*owner, "aiexperiments"], body)["id"]
     run = driver.answer("POST", ["aiexperiments", made, "training_runs"], {"name": "r"})
     ended = {"values": {"m": {"value": 1.0}}, "state": "completed"}
-    driver.answer("MERGE", ["training_runs", run["id"]], ended)
     driver.answer("POST", ["training_runs", run["id"], "checkpoints"], {"values": []})
+    driver.answer("MERGE", ["training_runs", run["id"]], ended)
     observed = ["experiments", "2", "observations"]
     newest = driver.answer("GET", observed, {})["data"][0]["id"]
     driver.answer("PUT", [*observed, newest], {"metadata": {"changed": "yes"}})
