@@ -90,12 +90,14 @@ class Conditioned:
         by_whole = (whole - prices @ self._by_prices.T) @ self._inverse
         by_prices = self._solved(prices.T).T - by_whole @ self._by_prices
         result: Floats = by_whole @ (self._rows.whole * self._prior)
-        return result + self._spread_over(by_prices)
+        result += self._spread_over(by_prices)
+        return result
 
     def _solved(self, prices: Floats) -> Floats:
         """The inverse covariance of the prices times a matrix of shape (C, M)."""
         result: Floats = prices / self._alone[:, None]
-        return result - self._low @ (self._middle @ (self._low.T @ prices))
+        result -= self._low @ (self._middle @ (self._low.T @ prices))
+        return result
 
     def _spread_over(self, prices: Floats) -> Floats:
         """Weights of prices, shape (M, C), as what they are of coefficients, shape (M, K)."""
