@@ -183,7 +183,6 @@ def test_a_contrast_is_the_difference_of_two_profiles() -> None:
     fp32 = space.types.index("fp32")
     assert contrasts.ops.tolist() == [0]
     assert contrasts.types.tolist() == [fp32]
-    assert contrasts.others.tolist() == [space.types.index("int8")]
     assert contrasts.difference == pytest.approx([4.0])
     assert contrasts.stderr == pytest.approx([np.hypot(0.2, 0.5)], rel=0.1)
 

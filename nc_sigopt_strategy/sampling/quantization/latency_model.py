@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nc_sigopt_strategy.sampling.quantization.conditioning import Conditioned, Rows
 from nc_sigopt_strategy.sampling.quantization.op_contrasts import OpContrasts
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.stated_errors import error_scale
@@ -71,14 +72,15 @@ class LatencyModel:
         self._space = space
         self._columns = _Columns(space)
         self._unit = float(np.median(latency))
-        x = self._columns.rows(space.types_of(choices))
-        whole = np.ones(len(x), bool)
-        if contrasts is not None:
-            x = np.concatenate([x, self._columns.contrasts(contrasts)])
-            latency = np.concatenate([latency, contrasts.difference])
-            stderr = np.concatenate([stderr, contrasts.stderr])
-            whole = np.arange(len(x)) < len(choices)
-        self._fit(x, latency / self._unit, stderr / self._unit, whole)
+        contrasts = OpContrasts.none() if contrasts is None else contrasts
+        self._rows = Rows(
+            self._columns.rows(space.types_of(choices)), *self._columns.of_contrasts(contrasts)
+        )
+        self._fit(
+            np.concatenate([latency, contrasts.difference]) / self._unit,
+            np.concatenate([stderr, contrasts.stderr]) / self._unit,
+            np.arange(len(latency) + len(contrasts.difference)) < len(latency),
+        )
 
     @classmethod
     def of(cls, space: OpSpace, history: TrialArrays) -> LatencyModel:
@@ -112,8 +114,8 @@ class LatencyModel:
         prior = rng.standard_normal((count, len(self._mean))) * self._scale
         prior += self._columns.prior_mean
         error = rng.standard_normal((count, len(self._y))) * np.sqrt(self._variance)
-        gap = self._y + error - prior @ self._x.T
-        corrected: Floats = prior + self._gain(gap.T).T
+        gap = self._y + error - self._rows.expected(prior)
+        corrected: Floats = prior + self._conditioned.moved(gap)
         return corrected
 
     def latencies(self, draws: Floats, types: Integers) -> Floats:
@@ -121,12 +123,11 @@ class LatencyModel:
         result: Floats = draws @ self._columns.rows(types).T * self._unit
         return result
 
-    def _fit(self, x: Floats, y: Floats, stderr: Floats, whole: npt.NDArray[np.bool_]) -> None:
+    def _fit(self, y: Floats, stderr: Floats, whole: npt.NDArray[np.bool_]) -> None:
         """Find the posterior; the errors of the sums and of the profiles are estimated on the way.
 
         Args:
-            x: Design, shape (N, columns).
-            y: In units of the median latency, shape (N,).
+            y: Of each row, in units of the median latency, shape (N,).
             stderr: Shape (N,), same unit.
             whole: Which rows are latencies of whole models, and not of single ops, shape (N,).
         """
@@ -135,10 +136,12 @@ class LatencyModel:
         misfit, profile, weight = _MISFIT, 1.0, np.ones(len(y))
         for _ in range(ROUNDS):
             expected = np.where(whole, stderr**2 + (misfit * y) ** 2, (profile * stderr) ** 2)
-            self._x, self._y, self._scale, self._variance = x, y, scale, expected / weight
-            spread, reach = self._condition()
-            mean = columns.prior_mean + self._gain(y - x @ columns.prior_mean)
-            residual2 = (y - x @ mean) ** 2 / expected
+            self._y, self._scale, self._variance = y, scale, expected / weight
+            self._conditioned = Conditioned(self._rows, scale**2, self._variance)
+            spread, reach = self._conditioned.spread, self._conditioned.reach
+            gap = y - self._rows.expected(columns.prior_mean)
+            mean = columns.prior_mean + self._conditioned.moved(gap[None])[0]
+            residual2 = (y - self._rows.expected(mean)) ** 2 / expected
             weight = (DEGREES_OF_FREEDOM + 1) / (DEGREES_OF_FREEDOM + residual2)
             # The errors against what they claim to be, what the coefficients took up left out.
             free = float((1.0 - reach / self._variance)[whole].sum())
@@ -154,31 +157,6 @@ class LatencyModel:
                 factor2 = (moment.sum() + _INERTIA) / (len(moment) + _INERTIA)
                 scale[group] = columns.start[group] * np.sqrt(factor2)
         self._mean = mean
-
-    def _condition(self) -> tuple[Floats, Floats]:
-        """Prepare ``_gain``; posterior variances of coefficients (columns,) and of rows (N,).
-
-        In the space of rows or of coefficients, whichever is smaller.
-        """
-        x, prior, noise = self._x, self._scale**2, self._variance
-        if len(x) < x.shape[1]:
-            xs = x * prior
-            inverse = np.linalg.inv(xs @ x.T + np.diag(noise))
-            self._gain_factors = xs.T, inverse
-            taken = np.einsum("ij,ij->j", xs, inverse @ xs)
-            left: Floats = np.maximum(prior - taken, 1e-12 * prior)
-            return left, np.maximum(noise - noise**2 * np.diagonal(inverse), 0.0)
-        xw = x / noise[:, None]
-        inverse = np.linalg.inv(xw.T @ x + np.diag(1.0 / prior))
-        self._gain_factors = inverse, xw.T
-        variance: Floats = np.diagonal(inverse).copy()
-        return variance, np.einsum("ij,ij->i", x @ inverse, x)
-
-    def _gain(self, gap: Floats) -> Floats:
-        """What a gap between latencies and prediction moves the coefficients by."""
-        left, right = self._gain_factors
-        moved: Floats = left @ (right @ gap)
-        return moved
 
 
 class _Columns:
@@ -247,15 +225,12 @@ class _Columns:
         shared = [((low == a) & (high == b)) @ space.edge_sizes for a, b in self._pairs]
         return np.column_stack([own, own @ self._loads.T, crossing, *shared, np.ones(len(types))])
 
-    def contrasts(self, contrasts: OpContrasts) -> Floats:
-        """The design matrix of differences between two types of one op, shape (C, columns)."""
-        same = self._own[:, 0] == contrasts.ops[:, None]
-        own = (same & (self._own[:, 1] == contrasts.types[:, None])).astype(float)
-        own -= same & (self._own[:, 1] == contrasts.others[:, None])
-        explained = np.concatenate([own, own @ self._loads.T], axis=1)
-        result = np.zeros((len(own), len(self.start)))
-        result[:, : explained.shape[1]] = explained
-        return result
+    def of_contrasts(self, contrasts: OpContrasts) -> tuple[Integers, slice, Floats]:
+        """The rest of ``Rows``: what differences between types of one op are made of."""
+        number = {(int(p), int(t)): n for n, (p, t) in enumerate(self._own)}
+        pairs = zip(contrasts.ops.tolist(), contrasts.types.tolist(), strict=True)
+        own = np.array([number[pair] for pair in pairs], np.int64)
+        return own, self._parts[1], self._loads[:, own].T
 
     def tables(self, coefficients: Floats) -> CostTables:
         """Coefficients as tables of costs."""

@@ -60,7 +60,11 @@ class ProbeArrays:
             choices.append(choice)
             kept.append(probe)
         latency = _column([probe.latency for probe in kept])
-        profiles = [[probe.op_latency.get(name) for name in space.names] for probe in kept]
+        op_latency = np.full((len(kept), len(space.names)), np.nan)
+        for k, probe in enumerate(kept):
+            for name, time in probe.op_latency.items():
+                if name in number:
+                    op_latency[k, number[name]] = time
         stderr = _column([probe.latency_stderr for probe in kept])
         return cls(
             choices=np.stack(choices) if choices else np.empty((0, len(space.names)), np.int64),
@@ -70,7 +74,7 @@ class ProbeArrays:
             latency_stderr=np.maximum(
                 np.where(np.isnan(stderr), _USUAL_ERROR * latency, stderr), 1e-4 * latency
             ),
-            op_latency=np.array(profiles, float).reshape(len(kept), len(space.names)),
+            op_latency=op_latency,
             op_latency_error=np.array([probe.op_latency_error for probe in kept], float),
         )
 
