@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from nc_sigopt_strategy.errors import in_one_line
+from nc_sigopt_strategy.hosts.inc.label_order import is_in_blocks, label_key
 from nc_sigopt_strategy.measurement.per_input import PerInput, Rule, Scores, listener
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -41,7 +42,8 @@ class MetricScores:
 
     def __init__(self) -> None:
         self._off = False
-        self._told = False
+        # Of all inputs, in the order of the first evaluation.
+        self._order: tuple[int, ...] | None = None
 
     @contextlib.contextmanager
     def heard(self, adaptor: Any) -> Iterator[None]:
@@ -74,7 +76,7 @@ class MetricScores:
         if self._off or not _is_one_metric(metrics, dataloader):
             return own(model, dataloader, *args, **kwargs)
         try:
-            metric = _HeardMetric(metrics[0], listener())
+            metric = _HeardMetric(metrics[0], listener(), self._order)
         except _NoSingles as reason:
             self._give_up(metrics[0], reason)
             return own(model, dataloader, *args, **kwargs)
@@ -83,11 +85,14 @@ class MetricScores:
         if metric.refusal is not None:
             self._give_up(metrics[0], metric.refusal)
             return answer
-        if not self._told:
-            self._told = True
+        if self._order is None:
+            self._order = tuple(metric.keys)
             logger.info(
-                "%s is a mean over inputs: models are compared with FP32 input by input.",
+                "%s is a mean over inputs: models are compared with FP32 input by input.%s",
                 _name(metrics[0]),
+                " They are sorted by their labels, so no evaluation ends early."
+                if is_in_blocks(self._order)
+                else "",
             )
         return metric.answer(answer)
 
@@ -107,17 +112,22 @@ class _HeardMetric:
     Args:
         metric: Has ``update(predictions, labels)``, ``result()`` and ``reset()``.
         rule: Says when the first inputs say enough; ``None``: never.
+        order: ``label_key`` of all inputs as an evaluation before had them; ``None``: there was
+            none.
 
     Attributes:
+        keys: ``label_key`` of the inputs so far.
         refusal: Why single results are no scores; ``None`` while they are.
 
     Raises:
         _NoSingles: There can be no second one.
     """
 
-    def __init__(self, metric: Any, rule: Rule | None) -> None:
-        self._metric, self._rule = metric, rule
+    def __init__(self, metric: Any, rule: Rule | None, order: tuple[int, ...] | None) -> None:
+        self._metric, self._order = metric, order
+        self._rule = None if order is None or is_in_blocks(order) else rule
         self.refusal: _NoSingles | None = None
+        self.keys: list[int] = []
         self._batches: list[Scores] = []
         try:
             self._single = copy.deepcopy(metric)
@@ -138,7 +148,7 @@ class _HeardMetric:
     def reset(self) -> None:
         """As the metric's."""
         self._metric.reset()
-        self._batches = []
+        self._batches, self.keys = [], []
 
     def update(self, predictions: Any, labels: Any = None, *args: Any, **kwargs: Any) -> None:
         """As the metric's."""
@@ -149,6 +159,7 @@ class _HeardMetric:
             if args or kwargs:
                 raise _NoSingles("its inputs have weights")
             self._batches.append(_scores_of(self._single, predictions, labels))
+            self._keep_order(labels, len(self._batches[-1]))
         except _NoSingles as reason:
             self.refusal = reason
         except Exception as error:  # a metric may be made for whole batches
@@ -175,6 +186,12 @@ class _HeardMetric:
         if self._rule is not None and self._rule.is_enough(scores):
             return PerInput(scores, self._rule.expected_accuracy(scores))
         return PerInput(scores, float(result))
+
+    def _keep_order(self, labels: Any, count: int) -> None:
+        begin = len(self.keys)
+        self.keys += [label_key(_one(labels, position, count)) for position in range(count)]
+        if self._order is not None and tuple(self.keys[begin:]) != self._order[begin:][:count]:
+            raise _NoSingles("the dataloader gives its inputs in another order each time")
 
     def _prove(self, result: Any) -> None:
         if self.refusal is not None:
