@@ -337,4 +337,3 @@ def _number(result: Any) -> float:
 
 def _name(metric: Any) -> str:
     return f"The metric {type(metric).__name__}"
-
