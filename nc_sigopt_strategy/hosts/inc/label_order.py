@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -32,5 +33,5 @@ def is_in_blocks(keys: Sequence[int]) -> bool:
     if count < 2:
         return False
     alike = sum((number / count) ** 2 for number in Counter(keys).values())
-    changes = sum(a != b for a, b in zip(keys, keys[1:], strict=False))
+    changes = sum(a != b for a, b in itertools.pairwise(keys))
     return alike < 1.0 and changes / (count - 1) < BLOCKS * (1.0 - alike)
