@@ -12,6 +12,9 @@ from types import ModuleType
 
 # Enough for what a framework says of one error, short enough for a table and a log line.
 _LONGEST = 600
+# Of a text beyond this only both ends are looked at.
+_LOOKED_AT = 100_000
+_LONGEST_VALUE = 200
 # Lines of a message that say where in somebody's source it was, not what.
 _PLACES = re.compile(r'^(Traceback |File "|\[\[\{\{node|Stack trace|-{3,}|={3,}|\^+$|~+)')
 
@@ -31,7 +34,13 @@ class SigOptStrategyError(Exception):
 
 
 class SettingsError(SigOptStrategyError, ValueError):
-    """A key or a value in ``strategy_kwargs`` cannot be used."""
+    """A key or a value in ``strategy_kwargs`` cannot be used.
+
+    Attributes:
+        key: The one, as it was given; ``None`` where it is none, or more than one.
+    """
+
+    key: object = None
 
 
 class UnsupportedVersionError(SigOptStrategyError, ImportError):
@@ -143,18 +152,45 @@ def in_one_line(error: BaseException | str) -> str:
         error: An exception, or its text.
     """
     lines: list[str] = []
-    for raw in str(error).splitlines():
-        line = " ".join(raw.split())
+    text = shortened(error if isinstance(error, str) else text_of(error), _LOOKED_AT)
+    for raw in text.splitlines():
+        line = visible(" ".join(raw.split()))
         if line and not _PLACES.match(line) and line not in lines:
             lines.append(line)
     text = ""
     for line in lines:
         between = "" if not text else " " if text[-1] in ".:;,!?" else "; "
         text += between + line
-    if len(text) > _LONGEST:
-        # Where it began and how it ended; the middle of a long one is a list of something.
-        text = f"{text[: _LONGEST * 2 // 3].rstrip()} ... {text[-_LONGEST // 3 :].lstrip()}"
-    return text
+    return shortened(text, _LONGEST)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Where a long text begins and how it ends; the middle is a list of something.
+
+    Args:
+        text: Any text.
+        longest: How many characters remain of it, and five more.
+    """
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest * 2 // 3].rstrip()} ... {text[-(longest // 3) :].lstrip()}"
+
+
+def text_of(error: BaseException) -> str:
+    """``str(error)``, which is the code of whoever wrote its class, and may fail."""
+    try:
+        return str(error)
+    except Exception as problem:
+        return f"(it cannot say why: its own __str__ raised {type(problem).__name__})"
+
+
+def shown(value: object) -> str:
+    """``repr(value)`` for a message: in one line that can be read, and whatever it raises."""
+    try:
+        text = repr(value)
+    except Exception as problem:
+        text = f"a {type(value).__name__} whose __repr__ raised {type(problem).__name__}"
+    return visible(shortened(" ".join(shortened(text, _LOOKED_AT).split()), _LONGEST_VALUE))
 
 
 def visible(text: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # A folder that others have no business in.
 PRIVATE = 0o700
@@ -69,7 +72,8 @@ def staged(*paths: Path) -> Iterator[tuple[Path, ...]]:
     Of several files the last is the one that a reader opens, and that leads to the others: it is
     gone for the instant in which they are exchanged, and never beside those of another. An error
     leaves what was there before, and no half-written file: on a full disk that would take the last
-    space from what comes next.
+    space from what comes next. Nobody can know the places before they are there, so that none is a
+    link that somebody has laid there to have another file overwritten.
 
     Args:
         paths: In one folder, which is made if it is not there.
@@ -78,8 +82,8 @@ def staged(*paths: Path) -> Iterator[tuple[Path, ...]]:
         OSError: The folder cannot be written.
     """
     paths[-1].parent.mkdir(parents=True, exist_ok=True)
-    # The process number keeps writers of the same file apart.
-    partials = tuple(path.with_name(f"{path.name}.{os.getpid()}.partial") for path in paths)
+    mark = secrets.token_hex(8)
+    partials = tuple(path.with_name(f"{path.name}.{mark}.partial") for path in paths)
     try:
         yield partials
         if len(paths) > 1:
@@ -105,6 +109,44 @@ def make_private(folder: Path) -> None:
     folder.mkdir(mode=PRIVATE, exist_ok=True)
 
 
+def open_regular(path: Path, *, owned: bool = False) -> BinaryIO:
+    """Open a file for reading that somebody else may have put there.
+
+    A pipe would be waited for without end, and a device has none.
+
+    Args:
+        path: Where it is.
+        owned: Whether it must be this user's or the system's own, and no link to one.
+
+    Raises:
+        OSError: It cannot be opened, is no file, or not of whom it must be.
+    """
+    # Windows knows neither flag, nor pipes among files.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if owned:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if owned and error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "It is a link", str(path)) from None
+        raise
+    try:
+        _check_kind(descriptor, path, owned=owned)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_kind(descriptor: int, path: Path, *, owned: bool) -> None:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "It is no file", str(path))
+    if owned and hasattr(os, "geteuid") and found.st_uid not in (0, os.geteuid()):
+        raise OSError(errno.EPERM, f"It is another user's (number {found.st_uid})", str(path))
+
+
 def parse_json(text: str) -> Any:
     """JSON that anybody may have written.
 
@@ -121,7 +163,8 @@ def read_json(path: Path) -> Any:
     """What a JSON file holds.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is no file.
         ValueError: As ``parse_json``, or it is not UTF-8.
     """
-    return parse_json(path.read_text(encoding="utf-8"))
+    with open_regular(path) as stream:
+        return parse_json(stream.read().decode())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nc_sigopt_strategy.results.run_files import read_outcome
+from tests.support.predicted import predicted_pipeline
 
 ROOT = Path(__file__).parents[1]
 # As in an environment of [onnxruntime,openvino]: what these would find is not there.
@@ -32,30 +33,6 @@ def without(name):
     return version(name)
 
 importlib.metadata.version = without
-"""
-PIPELINE = """
-import numpy as np
-import nc_sigopt_strategy as ncs
-
-images = np.random.default_rng(0).normal(size=(64, 3, 12, 12)).astype(np.float32)
-state = {}
-
-
-class Loader:
-    batch_size = 8
-
-    def __iter__(self):
-        for start in range(0, 32, 8):
-            yield images[start : start + 8], np.zeros(8)
-
-
-calib_dataloader = Loader()
-
-
-def eval_func(model):
-    answers = ncs.predictor(model)(images)[0].argmax(axis=1)
-    state.setdefault("fp32", answers)  # the first call is the baseline's
-    return float((answers == state["fp32"]).mean())
 """
 
 
@@ -81,7 +58,7 @@ def small(tmp_path: Path) -> Path:
     pytest.importorskip("onnxruntime")
     from tests.integration.small_onnx import write_small_onnx
 
-    (tmp_path / "data.py").write_text(PIPELINE)
+    (tmp_path / "data.py").write_text(predicted_pipeline(3, 12, 12))
     return write_small_onnx(tmp_path / "small.onnx")
 
 

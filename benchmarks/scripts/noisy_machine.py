@@ -63,8 +63,8 @@ class Case:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         config = RunConfig(
-            Path("noisy.yaml"),
-            (StrategyConfig("sigopt", "sigopt"),),
+            (StrategyConfig("sigopt"),),
+            path=Path("noisy.yaml"),
             model=ModelConfig(source="digits"),
             data=DataConfig(calibration_images=SAMPLES, evaluation_images=400),
         )

@@ -22,8 +22,8 @@ NAME = os.environ.get("REAL_MODEL", "ocr_recognition")
 CALIBRATION, EVALUATION, BATCH = (16, 24, 1) if NAME == "ocr_detection" else (64, 200, 8)
 
 _config = RunConfig(
-    Path(__file__),
     (),
+    path=Path(__file__),
     model=ModelConfig(name=NAME, source="package", format="onnx"),
     data=DataConfig(
         calibration_images=CALIBRATION, evaluation_images=EVALUATION, batch_size=BATCH

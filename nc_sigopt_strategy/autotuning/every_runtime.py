@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from nc_sigopt_strategy.autotuning.host_run import HostRun
 from nc_sigopt_strategy.autotuning.request import Place, Request, Share
-from nc_sigopt_strategy.autotuning.runners import Runner, runner_for
+from nc_sigopt_strategy.autotuning.runner import Runner
+from nc_sigopt_strategy.autotuning.runners import runner_for
 from nc_sigopt_strategy.autotuning.side_by_side import (
     SideBySide,
     candidates_of,
@@ -155,7 +156,8 @@ class EveryRuntime:
             logger.info("%s leads: it gets the rest of the budget.", name)
             before = work.runs[name]
             try:
-                run = work.runners[name].run(share, self._place.inside(name), before)
+                place = self._place.inside(name).continuing(before.outcome.experiment_id)
+                run = work.runners[name].run(share, place)
             except Exception as error:  # what was found before stands
                 logger.error("%s could not be continued: %s", name, named(error))
                 continue

@@ -45,6 +45,27 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a run leaves its files.
+
+    Attributes:
+        folder: Run folder, absolute.
+        settings: Further settings, which take precedence over the request's.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def inside(self, name: str) -> Place:
+        """A folder of the run folder."""
+        return Place(self.folder / name, self.settings)
+
+    def continuing(self, experiment_id: str | None) -> Place:
+        """The same folder, for a run that goes on with an experiment; ``None`` begins one."""
+        return Place(self.folder, {**self.settings, "sigopt_experiment_id": experiment_id})
+
+
+@dataclass(frozen=True)
 class Request:
     """A model to tune, and how.
 
@@ -69,19 +90,10 @@ class Request:
         given = {key: value for key, value in further.items() if value is not None}
         return Settings.from_kwargs({**self.settings, **given})
 
+    def settings_at(self, place: Place) -> Settings:
+        """The settings of a run that leaves its files at a place.
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run leaves its files.
-
-    Attributes:
-        folder: Run folder, absolute.
-        settings: Further settings, which take precedence over the request's.
-    """
-
-    folder: Path
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def inside(self, name: str) -> Place:
-        """A folder of the run folder."""
-        return Place(self.folder / name, self.settings)
+        Raises:
+            SettingsError: A key is unknown, or a value cannot be used.
+        """
+        return self.checked_settings(**{**place.settings, "output_dir": place.folder})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from nc_sigopt_strategy.files import PRIVATE
 # Neural Compressor's own files, inside the run folder.
 WORKSPACE_FOLDER = "nc_workspace"
 _SAME_SECOND = 99
+# Bytes; file systems take 255, with the time and what is written beside it.
+_LONGEST_NAME = 180
 
 
 def new_run_folder(
@@ -27,6 +30,8 @@ def new_run_folder(
     Raises:
         ConfigFileError: The output folder cannot be written.
     """
+    while len(os.fsencode(name)) > _LONGEST_NAME:
+        name = name[:-1]
     stem = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     for attempt in range(1, _SAME_SECOND + 1):
         folder = output / (stem if attempt == 1 else f"{stem}-{attempt}")

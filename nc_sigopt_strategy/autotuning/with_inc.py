@@ -10,7 +10,7 @@ from typing import Any
 from nc_sigopt_strategy.autotuning.host_run import HostRun, Runtime
 from nc_sigopt_strategy.autotuning.request import Place, Request, Share
 from nc_sigopt_strategy.autotuning.run_folder import WORKSPACE_FOLDER
-from nc_sigopt_strategy.autotuning.runners import settings_at
+from nc_sigopt_strategy.autotuning.runner import UsersEvaluation
 from nc_sigopt_strategy.backends.find import inputs_of
 from nc_sigopt_strategy.errors import DataError, SettingsError, in_one_line
 from nc_sigopt_strategy.files import make_private
@@ -45,8 +45,7 @@ class IncRunner:
         register()
         self._request = request
         self._model: GivenModel | None = None
-        self._fp32_accuracy: Any = None
-        self._evaluated = False
+        self._evaluation = UsersEvaluation(request.given.eval_fn)
 
     def check(self) -> None:
         """See ``Runner``."""
@@ -67,14 +66,12 @@ class IncRunner:
         finally:
             session.close()
 
-    def run(self, share: Share, place: Place, known: HostRun | None = None) -> HostRun:
+    def run(self, share: Share, place: Place) -> HostRun:
         """See ``Runner``."""
         request, given, folder = self._request, self._request.given, place.folder
-        settings = settings_at(request, place, known)
+        settings = request.settings_at(place)
         model = self._loaded()
         kwargs: Mapping[str, Any] = {**request.settings, **place.settings, "output_dir": folder}
-        if known is not None:
-            kwargs = {**kwargs, "sigopt_experiment_id": known.outcome.experiment_id}
         tuning = Tuning(
             kwargs,
             given.criterion,
@@ -88,7 +85,7 @@ class IncRunner:
         # What an earlier run left there must not be taken for this one's.
         (folder / OUTCOME_FILE).unlink(missing_ok=True)
         watch = InterruptWatch(share.timeout_seconds)
-        evaluation = _Watched(self, watch)
+        evaluation = _Watched(self._evaluation, watch)
         with watch, called(name_of_model(given.model)):
             fitted = fit(model.source, conf, given.calib_dataloader, evaluation)
         outcome = _outcome_of(folder, fitted.error)
@@ -98,17 +95,10 @@ class IncRunner:
             outcome,
             self._runtime(model, settings),
             fitted.model,
-            self._fp32_accuracy,
+            self._evaluation.fp32_accuracy,
             watch.by_person,
             fitted.error,
         )
-
-    def evaluate(self, model: Any) -> Any:
-        """The user's evaluation; its first call is FP32's."""
-        accuracy = self._request.given.eval_fn(model)
-        if not self._evaluated:
-            self._evaluated, self._fp32_accuracy = True, accuracy
-        return accuracy
 
     def _runtime(self, model: GivenModel, settings: Settings) -> Runtime:
         batches = self._first_batches()
@@ -153,13 +143,13 @@ class _Watched:
     that it finds suspicious.
     """
 
-    def __init__(self, runner: IncRunner, watch: InterruptWatch) -> None:
-        self._runner = runner
+    def __init__(self, evaluation: UsersEvaluation, watch: InterruptWatch) -> None:
+        self._evaluation = evaluation
         self._watch = watch
 
     def __call__(self, model: Any) -> Any:
         self._watch.check()
-        return self._runner.evaluate(model)
+        return self._evaluation(model)
 
 
 def _outcome_of(folder: Path, error: BaseException | None) -> Outcome:

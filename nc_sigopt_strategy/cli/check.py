@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nc_sigopt_strategy.cli.job_target import job_of, job_options
-from nc_sigopt_strategy.cli.output import json_option, print_json
+from nc_sigopt_strategy.cli.output import Output, output_options, print_json
 from nc_sigopt_strategy.cli.shared import (
     FOUND,
     INTERRUPTED,
     WRONG_USE,
     errors_as_one_line,
-    teller,
 )
 from nc_sigopt_strategy.errors import SigOptStrategyError, TrialError, UsersCodeError
 
@@ -33,46 +32,42 @@ _MINUTES = 10
 )
 @click.argument("target", metavar="MODEL|CONFIG", type=click.Path(path_type=Path))
 @job_options
-@json_option
+@output_options()
 @errors_as_one_line
-def check(target: Path, as_json: bool, **options: Any) -> None:
+def check(target: Path, output: Output, **options: Any) -> None:
     """See whether a model can be tuned: FP32, one int8 model, evaluated and timed.
 
     Takes what nc-sigopt tune takes, and leaves nothing on this machine. Where there is a token,
     the server keeps an experiment of one trial. With --host auto every runtime that is installed
     and reads the model is tried.
     """
-    from nc_sigopt_strategy.hosts.find import AUTO, installed_hosts
+    from nc_sigopt_strategy.hosts.find import AUTO
+    from nc_sigopt_strategy.jobs.model_job import hosts_of
 
-    tell = _silent if as_json else teller()
     if options["host"] != AUTO:
-        outcome, trial = _check_one(target, options, tell)
-        _show(outcome, trial, as_json)
+        outcome, trial = _check_one(target, options, output)
+        output.found(_figures(outcome, trial), *_found(outcome, trial))
         return
     found: dict[str, Any] = {}
-    hosts = installed_hosts(target)
+    hosts = hosts_of(target)
     for host in hosts:
-        if not as_json:
+        if not output.as_json:
             click.echo(f"{host.name}:")
         try:
-            outcome, trial = _check_one(target, {**options, "host": host.name}, tell)
+            outcome, trial = _check_one(target, {**options, "host": host.name}, output)
         except SigOptStrategyError as error:
             click.echo(f"nc-sigopt: error: {error}", err=True)
             continue
         found[host.name] = _figures(outcome, trial)
-        if not as_json:
-            _show(outcome, trial, as_json)
-    if as_json:
+        if not output.as_json:
+            output.found(None, *_found(outcome, trial))
+    if output.as_json:
         print_json(found)
     sys.exit(FOUND if found else WRONG_USE)
 
 
-def _silent(line: str) -> None:
-    """Says nothing: what is printed is JSON."""
-
-
 def _check_one(
-    target: Path, options: dict[str, Any], tell: Callable[[str], None]
+    target: Path, options: dict[str, Any], output: Output
 ) -> tuple[Outcome, TrialRecord]:
     from nc_sigopt_strategy.jobs.tune import tune
     from nc_sigopt_strategy.results.run_files import read_trials
@@ -81,7 +76,7 @@ def _check_one(
         job = job_of(target, {**options, "output": Path(folder)})
         store = {"storage": f"sqlite:///{folder}/check.sqlite3", "finalists": 1}
         job = job.with_kwargs(store).with_budget(timeout=0, max_trials=1)
-        end, run_folder = tune(job, tell, progress=False)
+        end, run_folder = tune(job, output.teller(), progress=False, verbose=output.verbose)
         if end.interrupted:
             sys.exit(INTERRUPTED)
         outcome = end.outcome
@@ -92,14 +87,6 @@ def _check_one(
         why = outcome.error or (trials[0].failure if trials else outcome.stop_reason)
         raise TrialError(str(why))
     return outcome, trials[0]
-
-
-def _show(outcome: Outcome, trial: TrialRecord, as_json: bool) -> None:
-    if as_json:
-        print_json(_figures(outcome, trial))
-        return
-    for line in _found(outcome, trial):
-        click.echo(line)
 
 
 def _figures(outcome: Outcome, trial: TrialRecord) -> dict[str, Any]:

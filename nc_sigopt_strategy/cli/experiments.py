@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from nc_sigopt_strategy.cli.output import json_option, print_json
+from nc_sigopt_strategy.cli.output import Output, output_options, print_json
 from nc_sigopt_strategy.cli.shared import errors_as_one_line
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.settings.choices import DEFAULT_PROJECT_ID
@@ -28,14 +28,14 @@ _STORAGE = click.option(
 
 @experiments.command("list")
 @_STORAGE
-@json_option
+@output_options(quiet=False)
 @errors_as_one_line
-def list_experiments(storage: str | None, as_json: bool) -> None:
+def list_experiments(storage: str | None, output: Output) -> None:
     """List all experiments: id, name, date, state, observations, budget, the best so far."""
     from nc_sigopt_strategy.console.experiments import list_rows, print_experiments
     from nc_sigopt_strategy.console.outcome_table import table_console
 
-    if as_json:
+    if output.as_json:
         print_json(list_rows(_connection(storage)))
         return
     print_experiments(_connection(storage), table_console())
@@ -44,14 +44,14 @@ def list_experiments(storage: str | None, as_json: bool) -> None:
 @experiments.command("show")
 @click.argument("experiment_id", metavar="ID")
 @_STORAGE
-@json_option
+@output_options(quiet=False)
 @errors_as_one_line
-def show_experiment(experiment_id: str, storage: str | None, as_json: bool) -> None:
+def show_experiment(experiment_id: str, storage: str | None, output: Output) -> None:
     """Show one experiment: its metrics, its best assignments, its observations."""
     from nc_sigopt_strategy.console.experiments import experiment_json, print_experiment
     from nc_sigopt_strategy.console.outcome_table import table_console
 
-    if as_json:
+    if output.as_json:
         print_json(experiment_json(_connection(storage), experiment_id))
         return
     print_experiment(_connection(storage), experiment_id, table_console())
@@ -70,36 +70,52 @@ _SERVER = click.option(
 @_SERVER
 @click.option(
     "--output",
+    "file",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A .csv, .parquet or .json file; - for CSV on standard output.",
 )
+@output_options()
 @errors_as_one_line
 def export_experiment(
-    experiment_id: str, storage: str | None, server: str | None, output: Path
+    experiment_id: str, storage: str | None, server: str | None, file: Path, output: Output
 ) -> None:
     """Write one experiment: its observations as a table, or all of it as JSON.
 
     A table has a row for each observation and a column for each op and metric. What .json holds
     can be imported elsewhere.
     """
-    if output.suffix == ".json":
+    from nc_sigopt_strategy.console.export import STANDARD_OUTPUT
+
+    if file == STANDARD_OUTPUT and output.as_json:
+        raise DataError(
+            "--json does not go with --output -, which prints a table of its own.",
+            "Leave one of them out; a file called .json holds all of the experiment.",
+        )
+    if file.suffix == ".json":
         from nc_sigopt_strategy.transfer.document import write_document
         from nc_sigopt_strategy.transfer.places import open_place
 
-        write_document(open_place(storage, server).fetch(experiment_id), output)
-        return
+        write_document(open_place(storage, server).fetch(experiment_id), file)
+    else:
+        _export_table(experiment_id, storage, server, file)
+    if file != STANDARD_OUTPUT:
+        said = f"Written: {file}"
+        output.found({"experiment": experiment_id, "written": str(file)}, further=said)
+
+
+def _export_table(experiment_id: str, storage: str | None, server: str | None, file: Path) -> None:
     from nc_sigopt_strategy.console.experiments import find_experiment
     from nc_sigopt_strategy.console.export import observation_rows, write_rows
 
     if server is not None:
         raise DataError(
-            f"Of an experiment on a server {output} cannot be written.",
+            f"Of an experiment on a server {file} cannot be written.",
             "Export it as .json, import that into a store, and make the table of it there.",
         )
     connection = _connection(storage)
     find_experiment(connection, experiment_id)
-    write_rows(observation_rows(connection, experiment_id), output)
+    write_rows(observation_rows(connection, experiment_id), file)
 
 
 @experiments.command("import")
@@ -119,9 +135,15 @@ def export_experiment(
     metavar="KEY",
     help="Leave this key of the experiment out, such as linear_constraints.",
 )
+@output_options(quiet=False)
 @errors_as_one_line
 def import_experiment(
-    file: Path, observations: Path | None, project: str, without: tuple[str, ...], **place: Any
+    file: Path,
+    observations: Path | None,
+    project: str,
+    without: tuple[str, ...],
+    output: Output,
+    **place: Any,
 ) -> None:
     """Make an experiment anew, with all its observations, and print its id.
 
@@ -133,7 +155,8 @@ def import_experiment(
 
     document = read_experiment(file, observations)
     target = open_place(place["storage"], place["server"], project=project)
-    click.echo(target.store(document, project, without))
+    made = target.store(document, project, without)
+    output.found({"experiment": str(made)}, str(made))
 
 
 def _connection(storage: str | None) -> Any:

@@ -23,8 +23,8 @@ _OPTIONS = (
     click.option(
         "--host",
         metavar="NAME",
-        help="What tunes a MODEL: onnxruntime, openvino, inc, inc3, or auto for all that are "
-        "installed and read it.  [default: by the kind of model]",
+        help="What tunes a MODEL: onnxruntime, openvino, torch, inc, inc3, or auto for all that "
+        "are installed and read it.  [default: by the kind of model]",
     ),
     click.option("--inputs", metavar="NAMES", help="Of a frozen graph, with commas between."),
     click.option("--outputs", metavar="NAMES", help="Of a frozen graph, with commas between."),

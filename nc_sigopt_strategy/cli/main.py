@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from nc_sigopt_strategy.cli.check import check
+from nc_sigopt_strategy.cli.completion import PROGRAM, completion_options
 from nc_sigopt_strategy.cli.experiments import experiments
 from nc_sigopt_strategy.cli.init import init
 from nc_sigopt_strategy.cli.plugins import PluggableGroup
@@ -24,7 +25,8 @@ from nc_sigopt_strategy.version import __version__
 
 
 @click.group(cls=PluggableGroup, epilog=EXIT_CODES)
-@click.version_option(__version__, prog_name="nc-sigopt")
+@click.version_option(__version__, prog_name=PROGRAM)
+@completion_options
 def cli() -> None:
     """Find the fastest int8 model that still meets your accuracy bound.
 
@@ -49,7 +51,8 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A folder's name need not be UTF-8, and the line that names it is written all the same.
         sys.stdout.reconfigure(errors="backslashreplace")
-    cli()
+    # The name also by ``python -m``: a shell's completion asks by a variable that is named so.
+    cli(prog_name=PROGRAM)
     sys.exit(FOUND)
 
 

@@ -5,13 +5,9 @@ Each is a callback of an option: click calls it with what was written, ``None`` 
 
 from __future__ import annotations
 
-import math
-import re
-
 import click
 
-_UNITS = {"h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|min|m|s)\s*")
+from nc_sigopt_strategy.settings.quantities import seconds_of, share_of
 
 
 def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -22,10 +18,7 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> i
     """
     if value is None:
         return None
-    text = value.strip().lower()
-    seconds = _number(text)
-    if seconds is None and re.fullmatch(f"(?:{_PART.pattern})+", text):
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    seconds = seconds_of(value)
     if seconds is None:
         raise click.BadParameter(
             f"{value!r} is no time: write 90s, 10m, 1h30m, or a number of seconds.", ctx, param
@@ -45,16 +38,7 @@ def share(ctx: click.Context, param: click.Parameter, value: str | None) -> floa
     """
     if value is None:
         return None
-    text = value.strip()
-    number = _number(text.removesuffix("%").strip())
+    number = share_of(value)
     if number is None:
         raise click.BadParameter(f"{value!r} is no share: write 1% or 0.01.", ctx, param)
-    return number / 100 if text.endswith("%") else number
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+    return number

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from nc_sigopt_strategy.cli.output import json_option, print_json
+from nc_sigopt_strategy.cli.output import Output, output_options, print_json
 from nc_sigopt_strategy.cli.shared import errors_as_one_line
 
 
 @click.command()
 @click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=click.Path(path_type=Path))
-@json_option
+@output_options(quiet=False)
 @errors_as_one_line
-def runs(folders: tuple[Path, ...], as_json: bool) -> None:
+def runs(folders: tuple[Path, ...], output: Output) -> None:
     """List the runs below a folder, by default this one: of tune, compare, autotune and fit.
 
     Date, model, runtime, bound, best accuracy, speed-up over FP32, state and run folder. A run
@@ -24,7 +24,7 @@ def runs(folders: tuple[Path, ...], as_json: bool) -> None:
     from nc_sigopt_strategy.reports.run_list import find_runs, print_runs
 
     found = find_runs(folders or (Path(),))
-    if as_json:
+    if output.as_json:
         print_json([run.to_json() for run in found])
         return
     from nc_sigopt_strategy.console.outcome_table import table_console
@@ -38,21 +38,19 @@ def runs(folders: tuple[Path, ...], as_json: bool) -> None:
               help="An earlier run: what is different from it.")  # fmt: skip
 @click.option(
     "--output",
+    "file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Where the page goes.  [default: report.html in the run folder]",
 )
-@json_option
+@output_options(quiet=False)
 @errors_as_one_line
-def report(run: Path, beside: Path | None, output: Path | None, as_json: bool) -> None:
+def report(run: Path, beside: Path | None, file: Path | None, output: Output) -> None:
     """Write the page of a run: one HTML file that opens without a network.
 
     RUN is a run folder: of tune, autotune or fit, or of one strategy of a comparison.
     """
     from nc_sigopt_strategy.reports.run_page import written_page
 
-    path = written_page(run, beside, output)
-    if as_json:
-        print_json({"report": str(path)})
-        return
-    click.echo(f"Report: {path}")
+    path = written_page(run, beside, file)
+    output.found({"report": str(path)}, f"Report: {path}")

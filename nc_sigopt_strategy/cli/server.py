@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import json
 import os
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import click
 
+from nc_sigopt_strategy.cli.output import Output, output_options, print_json
 from nc_sigopt_strategy.cli.shared import errors_as_one_line
 from nc_sigopt_strategy.errors import missing
 
@@ -85,13 +88,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="URL",
     help="The server's address as clients know it, where a proxy does not hand on their Host.",
 )
-@click.option("--quiet", is_flag=True, help="No line per request on standard error.")
+@output_options(as_json=False)
 @errors_as_one_line
-def serve(storage: str | None, **options: Any) -> None:
+def serve(storage: str | None, output: Output, **options: Any) -> None:
     """Offer SigOpt's REST API on a socket, for SigOpt's Python client and others.
 
     Prints one line when it listens and serves until SIGTERM or Ctrl-C. Clients need a token: see
-    nc-sigopt token create.
+    nc-sigopt token create. A line per request goes to standard error, unless --quiet.
     """
     from nc_sigopt_strategy.client.connections import default_storage_url
     from nc_sigopt_strategy.sampling import DEFAULT_SAMPLER
@@ -115,7 +118,7 @@ def serve(storage: str | None, **options: Any) -> None:
             writes_per_second=options["rate_writes"],
             reads_per_second=options["rate_reads"],
             concurrency=options["concurrency"],
-            access_log=not options["quiet"],
+            access_log=not output.quiet,
             dashboard_url=options["dashboard_url"],
             files=options["files"],
             max_file_bytes=int(options["max_file_mib"] * MIB),
@@ -145,8 +148,9 @@ def token() -> None:
     help="read: GET requests only.",
 )
 @_STORAGE
+@output_options()
 @errors_as_one_line
-def create_token(name: str, scope: str, storage: str | None) -> None:
+def create_token(name: str, scope: str, storage: str | None, output: Output) -> None:
     """Make a token called NAME and print it, once.
 
     Only its digest is stored, so it cannot be shown again.
@@ -155,24 +159,33 @@ def create_token(name: str, scope: str, storage: str | None) -> None:
 
     with _tokens(storage).handing_out(name, scope) as made:
         try:
-            _print(made)
+            _print(_in_json(name, scope, made) if output.as_json else made)
         except OSError as error:
             raise SettingsError(
                 f"No token was made, because it could not be printed: {error.strerror}.",
                 "Check where standard output goes, and make it again.",
             ) from error
-    click.echo(
+    output.teller()(
         f"Token {name!r} may {'read only' if scope == 'read' else 'read and write'}. Keep it now: "
-        "only its digest is stored. Give it to the client as client_token or SIGOPT_API_TOKEN.",
-        err=True,
+        "only its digest is stored. Give it to the client as client_token or SIGOPT_API_TOKEN."
     )
 
 
 @token.command("list")
 @_STORAGE
+@output_options(quiet=False)
 @errors_as_one_line
-def list_tokens(storage: str | None) -> None:
-    """List all tokens: id, name, scope, when made and last used, whether revoked."""
+def list_tokens(storage: str | None, output: Output) -> None:
+    """List all tokens: id, name, scope, when made and last used, whether revoked.
+
+    Guest tokens, which the server makes for looking at one experiment or run, come after them
+    until they expire. In JSON times are seconds since 1970.
+    """
+    store = _tokens(storage)
+    tokens = (*store.all(), *store.guests())
+    if output.as_json:
+        print_json([dataclasses.asdict(found) for found in tokens])
+        return
     from rich.table import Table
 
     from nc_sigopt_strategy.console.outcome_table import table_console
@@ -180,13 +193,14 @@ def list_tokens(storage: str | None) -> None:
     table = Table(box=None)
     for heading in ("id", "name", "scope", "created", "last used", "revoked"):
         table.add_column(heading)
-    for found in _tokens(storage).all():
+    for found in tokens:
+        guest = found.share is not None
         table.add_row(
-            str(found.id),
+            "" if guest else str(found.id),
             found.name,
-            found.scope,
+            f"read {found.share} until {_when(found.expires)}" if guest else found.scope,
             _when(found.created),
-            _when(found.last_used),
+            "" if guest else _when(found.last_used),
             "yes" if found.revoked else "no",
         )
     table_console().print(table)
@@ -195,11 +209,17 @@ def list_tokens(storage: str | None) -> None:
 @token.command("revoke")
 @click.argument("id_or_name", metavar="ID_OR_NAME")
 @_STORAGE
+@output_options()
 @errors_as_one_line
-def revoke_token(id_or_name: str, storage: str | None) -> None:
-    """Let a token in no more, on every server of the store, within seconds."""
+def revoke_token(id_or_name: str, storage: str | None, output: Output) -> None:
+    """Let a token in no more, on every server of the store, within seconds.
+
+    The guest tokens made with it are let in no more either.
+    """
     revoked = _tokens(storage).revoke(id_or_name)
-    click.echo(f"Token {revoked.id} ({revoked.name}) is revoked.")
+    number = "" if revoked.share is not None else f" {revoked.id}"
+    said = f"Token{number} ({revoked.name}) is revoked."
+    output.found(dataclasses.asdict(revoked), further=said)
 
 
 @click.command()
@@ -208,8 +228,9 @@ def revoke_token(id_or_name: str, storage: str | None) -> None:
 @click.option(
     "--port", default=8341, type=click.IntRange(0, 65535), show_default=True, help="TCP port."
 )
+@output_options(as_json=False, quiet=False)
 @errors_as_one_line
-def dashboard(storage: str | None, host: str, port: int) -> None:
+def dashboard(storage: str | None, host: str, port: int, output: Output) -> None:
     """Look at the experiments of a store in a browser, with optuna-dashboard.
 
     It has no login: whoever can reach it can see and change the store's studies.
@@ -228,6 +249,10 @@ def dashboard(storage: str | None, host: str, port: int) -> None:
         click.echo,
         lambda line: click.echo(line, err=True),
     )
+
+
+def _in_json(name: str, scope: str, made: str) -> str:
+    return json.dumps({"name": name, "scope": scope, "token": made})
 
 
 def _print(line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -32,9 +33,11 @@ def errors_as_one_line(command: _Command) -> _Command:
         try:
             return command(*args, **kwargs)
         except UsersCodeError as error:
+            _tell_traceback(kwargs)
             tell_crash(error.traceback, str(error))
             sys.exit(CRASHED)
         except SigOptStrategyError as error:
+            _tell_traceback(kwargs)
             click.echo(f"nc-sigopt: error: {visible(str(error))}", err=True)
             sys.exit(WRONG_USE)
         except KeyboardInterrupt:
@@ -42,6 +45,12 @@ def errors_as_one_line(command: _Command) -> _Command:
             sys.exit(INTERRUPTED)
 
     return guarded  # type: ignore[return-value]
+
+
+def _tell_traceback(options: dict[str, Any]) -> None:
+    """Where an error came up, under ``--verbose``; see ``output_options``."""
+    if getattr(options.get("output"), "verbose", False):
+        click.echo(traceback.format_exc().rstrip(), err=True)
 
 
 def closed_on_signals(command: _Command) -> _Command:
@@ -55,26 +64,10 @@ def closed_on_signals(command: _Command) -> _Command:
     return closing  # type: ignore[return-value]
 
 
-def tell_crash(traceback: str, message: str) -> None:
+def tell_crash(way: str, message: str) -> None:
     """Show on standard error where the user's own code failed, and what came of it."""
-    for line in filter(None, (traceback.rstrip(), f"nc-sigopt: error: {message}")):
+    for line in filter(None, (way.rstrip(), f"nc-sigopt: error: {message}")):
         click.echo(line, err=True)
-
-
-def teller() -> Callable[[str], None]:
-    """A function that writes lines to where standard error leads now.
-
-    On a descriptor of its own: while models are timed, descriptor 2 points at a log file.
-    """
-    from nc_sigopt_strategy.console.stderr import duplicate_of_stderr
-
-    stream = duplicate_of_stderr()
-
-    def tell(line: str) -> None:
-        stream.write(f"{line}\n")
-        stream.flush()
-
-    return tell
 
 
 def accept_fp32_option(command: _Command) -> _Command:

@@ -25,11 +25,11 @@ from nc_sigopt_strategy.cluster.requests import (
 )
 from nc_sigopt_strategy.cluster.run_state import RunState, only_driver
 from nc_sigopt_strategy.cluster.worker_host import WORKER_PROGRAM, start_worker
+from nc_sigopt_strategy.console.log_file import LOG_FILE
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.files import make_private
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.jobs.job import Tell, TuningJob
-from nc_sigopt_strategy.jobs.log_file import LOG_FILE
 from nc_sigopt_strategy.jobs.run_end import RunEnd
 from nc_sigopt_strategy.jobs.sigopt_settings import STORE_FILE
 from nc_sigopt_strategy.jobs.worker_process import SAVING_SECONDS, worker_environment

@@ -12,7 +12,7 @@ from nc_sigopt_strategy.cluster.child_process import ChildProcess
 from nc_sigopt_strategy.cluster.environment import without_ray
 from nc_sigopt_strategy.cluster.handover import STORAGE_VARIABLE, TOKEN_VARIABLE, Handover
 from nc_sigopt_strategy.cluster.requests import WorkerRequest, WorkerStatus
-from nc_sigopt_strategy.jobs.log_file import LOG_FILE
+from nc_sigopt_strategy.console.log_file import LOG_FILE
 from nc_sigopt_strategy.jobs.worker_process import ERROR_FILE, worker_environment
 
 WORKER_PROGRAM = ("-m", "nc_sigopt_strategy.cluster.tune_worker")

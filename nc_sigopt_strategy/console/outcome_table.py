@@ -80,7 +80,7 @@ def _outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
         elif outcome.fp32_latency_seconds:
             text = f"{outcome.fp32_latency_seconds / latency:.2f}, from the trials"
             rows.append(("speed-up over FP32", text))
-    rows += _rows_of_other_data(outcome.best_finalist)
+    rows += _rows_of_other_data(None if outcome.returns_fp32 else outcome.best_finalist)
     rows += [
         (
             f"batch of {one.batch_size}",

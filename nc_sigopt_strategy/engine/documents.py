@@ -18,6 +18,8 @@ JsonObject = dict[str, Any]
 CLIENT_ID = "1"
 TOKEN = "embedded"
 ENGINE = "nc_sigopt_strategy"
+# How long a guest token is let in, as on SigOpt's server.
+GUEST_SECONDS = 30 * 24 * 3600
 
 
 def token() -> JsonObject:
@@ -39,6 +41,27 @@ def token() -> JsonObject:
         "lease_length": None,
         # An extension of ours, by which a client knows this engine from SigOpt's.
         "engine": ENGINE,
+    }
+
+
+def guest_token(experiment: str | None, training_run: str | None, expires: int) -> JsonObject:
+    """A token for looking at one experiment with its runs, or at one run.
+
+    Args:
+        experiment: Id of the experiment; ``None`` of a run that belongs to none.
+        training_run: Id of the run that is shared; ``None`` if it is the experiment.
+        expires: Until when it is let in, in unix seconds.
+    """
+    return {
+        **token(),
+        "token_type": "guest",
+        "all_experiments": False,
+        "experiment": experiment,
+        "training_run": training_run,
+        "permissions": "read",
+        "scope": "shared_experiment",
+        "expires": expires,
+        "lease_length": GUEST_SECONDS,
     }
 
 
@@ -224,7 +247,8 @@ def _parameter(parameter: ParameterDomain, *, of_grid: bool) -> JsonObject:
     if parameter.type == "categorical":
         categories = [
             {"object": "categorical_value", "name": name, "enum_index": index}
-            for index, name in enumerate(parameter.categories, start=1)
+            for index, name in enumerate(parameter.codes, start=1)
+            if name in parameter.categories
         ]
     document = {
         "object": "parameter",

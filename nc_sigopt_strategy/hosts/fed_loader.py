@@ -80,7 +80,7 @@ def fed(loader: Any, feeder: Callable[[], Feeder]) -> Any:
     check_iterable(loader)
     try:
         len(loader)
-    except TypeError:
+    except Exception:  # there is none, or it says nonsense
         return FedLoader(loader, feeder)
     return _SizedFedLoader(loader, feeder)
 

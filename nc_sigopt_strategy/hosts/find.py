@@ -25,6 +25,7 @@ from nc_sigopt_strategy.hosts.model_kind import (
     IR,
     KERAS,
     ONNX,
+    PROGRAM,
     SAVED_MODEL,
     TORCH,
     kind_of_model,
@@ -34,6 +35,8 @@ from nc_sigopt_strategy.tuning.host import Host
 
 ONNXRUNTIME, OPENVINO, TORCH_HOST = "onnxruntime", "openvino", "torch"
 INC, INC3, AUTO = "inc", "inc3", "auto"
+# Name, what is given, settings; see ``open_host``.
+MakeHost = Callable[[str, Given, Settings], Host]
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ _KNOWN = (
     KnownHost(
         OPENVINO,
         "OpenVINO",
-        (IR, ONNX, FROZEN, SAVED_MODEL, TORCH),
+        (IR, ONNX, FROZEN, SAVED_MODEL, TORCH, PROGRAM),
         ("openvino", "nncf"),
         "openvino",
         "nc_sigopt_strategy.hosts.openvino.openvino_host:OpenVinoHost",
@@ -105,7 +108,7 @@ _KNOWN = (
     KnownHost(
         TORCH_HOST,
         "PyTorch",
-        (TORCH,),
+        (TORCH, PROGRAM),
         ("torch", "torchao"),
         "torch",
         "nc_sigopt_strategy.hosts.torch.torch_host:TorchHost",
@@ -133,6 +136,7 @@ _DEFAULTS = {
     ONNX: (ONNXRUNTIME,),
     IR: (OPENVINO,),
     TORCH: (OPENVINO, TORCH_HOST),
+    PROGRAM: (TORCH_HOST, OPENVINO),
     FROZEN: (INC, INC3),
     SAVED_MODEL: (INC, INC3),
     KERAS: (INC, INC3),

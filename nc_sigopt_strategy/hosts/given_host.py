@@ -24,6 +24,7 @@ from nc_sigopt_strategy.measurement.batches import (
     batch_length,
     read_calibration_data,
 )
+from nc_sigopt_strategy.measurement.data_checks import EmptyBatches
 from nc_sigopt_strategy.measurement.feeding import Feeder
 from nc_sigopt_strategy.tuning.host import Baseline, Evaluation, Model
 
@@ -99,13 +100,15 @@ class GivenHost:
         if self.loader is None:
             return
         names = [known.name for known in self._inputs()]
-        count = 0
-        for inputs, _ in self.loader:
+        count, empty = 0, EmptyBatches()
+        for index, (inputs, _) in enumerate(self.loader):
             if isinstance(inputs, Mapping):
                 yield inputs
             else:
                 yield {names[0]: inputs}
-            count += batch_length(inputs)
+            length = batch_length(inputs)
+            empty.count(length, index)
+            count += length
             if count >= sampling_size:
                 return
 

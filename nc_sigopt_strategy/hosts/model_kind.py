@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.errors import ModelError, visible
 
 ONNX = "an ONNX model"
 IR = "a model in OpenVINO's IR"
@@ -14,10 +14,12 @@ FROZEN = "a frozen TensorFlow graph"
 SAVED_MODEL = "a SavedModel"
 KERAS = "a Keras model"
 TORCH = "a PyTorch module"
+PROGRAM = "a program of torch.export"
 _OF_SUFFIX = {
     ".onnx": ONNX,
     ".xml": IR,
     ".pb": FROZEN,
+    ".pt2": PROGRAM,
     ".keras": KERAS,
     ".h5": KERAS,
 }
@@ -28,13 +30,14 @@ _OF_CLASS = {
     ("tensorflow", "GraphDef"): FROZEN,
     ("tensorflow", "Graph"): FROZEN,
     ("torch", "Module"): TORCH,
+    ("torch", "ExportedProgram"): PROGRAM,
     ("keras", "Model"): KERAS,
     ("tf_keras", "Model"): KERAS,
     ("tensorflow", "Model"): KERAS,
 }
 _WAYS = (
     "Give an ONNX model (.onnx), OpenVINO's IR (.xml), a frozen graph (.pb), a SavedModel's "
-    "folder, or a framework's own model object."
+    "folder, a program of torch.export (.pt2), or a framework's own model object."
 )
 
 
@@ -59,12 +62,14 @@ def kind_of_model(model: Any) -> str:
 def name_of_model(model: Any) -> str:
     """What reports call a model: a file's name without its suffix, a folder's, else its class's.
 
+    In characters that can be seen, since it goes into stores, pages and terminals.
+
     Args:
         model: A path, or a framework's model object.
     """
     if isinstance(model, (str, os.PathLike)):
         path = Path(model)
-        return path.name if path.is_dir() else path.stem
+        return visible(path.name if path.is_dir() else path.stem)
     return type(model).__name__
 
 

@@ -12,6 +12,7 @@ from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.hosts.file_inputs import file_inputs
 from nc_sigopt_strategy.hosts.model_kind import FROZEN, kind_of_model, name_of_model
+from nc_sigopt_strategy.jobs.editor_schema import SCHEMA_FILE, pointer_to, schema_text
 
 PIPELINE_FILE = "pipeline.py"
 # Where a model leaves the number open.
@@ -111,6 +112,9 @@ output: runs
 def write_first_files(model: Path, folder: Path, *, overwrite: bool = False) -> list[Path]:
     """Write ``pipeline.py`` and ``<model>.yaml`` with the model's own input names and shapes.
 
+    Where the harness is installed, which reads such YAML files, its JSON schema goes beside them:
+    editors complete and check by it.
+
     Args:
         model: The model.
         folder: Where they go.
@@ -130,11 +134,17 @@ def write_first_files(model: Path, folder: Path, *, overwrite: bool = False) -> 
         folder / PIPELINE_FILE: _pipeline(model, inputs),
         folder / f"{name}.yaml": _configuration(model, folder, inputs),
     }
+    schema = schema_text()
+    if schema is not None:
+        texts[folder / f"{name}.yaml"] = pointer_to(SCHEMA_FILE) + texts[folder / f"{name}.yaml"]
     for path in texts:
         if path.exists() and not overwrite:
             raise ConfigFileError(
                 f"{path} is there already.", "Move it away, or let it be replaced with --force."
             )
+    if schema is not None:
+        # The same for every model, and nobody edits it: an old one may be replaced.
+        texts[folder / SCHEMA_FILE] = schema
     try:
         return [write_whole(path, text) for path, text in texts.items()]
     except OSError as error:

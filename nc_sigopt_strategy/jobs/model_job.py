@@ -1,10 +1,14 @@
-"""A model file and a Python file with its data: all that tuning needs, without a configuration."""
+"""A model and a Python file with its data: all that tuning needs, without a configuration.
+
+A model that is no file, such as a PyTorch module, is defined in the Python file, which is then
+what is tuned.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,8 @@ from typing import Any
 from nc_sigopt_strategy.autotuning.autotune import result_everywhere
 from nc_sigopt_strategy.autotuning.every_runtime import EveryRuntime
 from nc_sigopt_strategy.autotuning.request import DEFAULT_TRIALS, Place, Request, Share
-from nc_sigopt_strategy.autotuning.runners import Runner, runner_for
+from nc_sigopt_strategy.autotuning.runner import Runner
+from nc_sigopt_strategy.autotuning.runners import runner_for
 from nc_sigopt_strategy.errors import ConfigFileError, ModelError, SettingsError
 from nc_sigopt_strategy.hosts.find import (
     AUTO,
@@ -40,7 +45,7 @@ from nc_sigopt_strategy.jobs.sigopt_settings import (
 
 DEFAULT_OUTPUT = Path("runs")
 _BEST = "best_model"
-_FROZEN, _ONNX = ".pb", ".onnx"
+_FROZEN, _ONNX, _PROGRAM, _PYTHON = ".pb", ".onnx", ".pt2", ".py"
 # A command line is seen by whoever lists processes, and a job's options are written to files.
 _SECRETS = {
     "sigopt_api_token": "Set SIGOPT_API_TOKEN in the environment instead.",
@@ -60,8 +65,8 @@ class ModelJob:
 
     Attributes:
         path: A frozen graph, a SavedModel's folder, an ONNX model, OpenVINO's IR, or what else a
-            host loads from a path.
-        options: As they were given; ``data`` is there and absolute.
+            host loads from a path; or a Python file that defines model and data.
+        options: As they were given; ``data`` is there and absolute, unless ``path`` defines it.
         strategy_kwargs: Of the sigopt strategy.
         timeout: Seconds; 0 leaves the end to ``max_trials``.
         max_trials: Observation budget.
@@ -87,7 +92,7 @@ class ModelJob:
         _check_options(path, options)
         _check_settings(options.settings)
         data = options.data
-        if data is None:
+        if data is None and path.suffix != _PYTHON:
             raise ConfigFileError(
                 f"{path} is tuned as a model, and --data is missing.",
                 "Name a Python file that defines calib_dataloader and eval_func with --data; or "
@@ -95,7 +100,7 @@ class ModelJob:
             )
         return cls(
             path,
-            dataclasses.replace(options, data=data.expanduser().resolve()),
+            dataclasses.replace(options, data=data and data.expanduser().resolve()),
             strategy_kwargs=merged_kwargs({}, options.settings),
             timeout=options.timeout or 0,
             max_trials=options.max_trials or DEFAULT_TRIALS,
@@ -137,9 +142,12 @@ class ModelJob:
             raise ModelError(
                 f"The model {self.path} does not exist.", "Correct the path of the model."
             )
-        host = None if self.options.host == AUTO else host_for(self.path, self.options.host)
+        if self.path.suffix != _PYTHON:
+            self._host(self.path)  # before the user's code runs, which may take long
         check_connection(self.strategy_kwargs)
-        pipeline = read_pipeline(Path(str(self.options.data)), named_by="--data")
+        pipeline = self._pipeline()
+        model = self.path if pipeline.model is None else pipeline.model
+        host = self._host(model)
         evaluation = _Evaluation(pipeline.eval_func)
         kwargs = dict(self.strategy_kwargs)
         if pipeline.stored_metrics_func is not None:
@@ -148,7 +156,7 @@ class ModelJob:
             kwargs.setdefault("confirm_func", pipeline.confirm_func)
         options = self.options
         given = Given(
-            self.path,
+            model,
             pipeline.calib_dataloader,
             evaluation,
             Criterion(self.loss),
@@ -162,6 +170,31 @@ class ModelJob:
             runner = runner_for(host, request)
             runner.check()
         return _PreparedModel(request, pipeline, evaluation, runner)
+
+    def _host(self, model: Any) -> KnownHost | None:
+        """What tunes it; ``None`` for all that can."""
+        return None if self.options.host == AUTO else host_for(model, self.options.host)
+
+    def _pipeline(self) -> Pipeline:
+        if self.options.data is None:
+            return read_pipeline(self.path, named_by="the path", with_model=True)
+        return read_pipeline(self.options.data, named_by="--data")
+
+
+def hosts_of(path: Path) -> Sequence[KnownHost]:
+    """All that are installed and read a model; a Python file that defines it is run.
+
+    Args:
+        path: As ``ModelJob.path``.
+
+    Raises:
+        ModelError: There is no such model.
+        DataError: The Python file cannot be used.
+        MissingExtraError: None is installed.
+    """
+    if path.suffix != _PYTHON:
+        return installed_hosts(path)
+    return installed_hosts(read_pipeline(path, named_by="the path", with_model=True).model)
 
 
 class _Evaluation:
@@ -233,11 +266,16 @@ def _check_options(path: Path, options: JobOptions) -> None:
                 "A frozen graph does not say which of its ops they are: list them, with commas "
                 "between.",
             )
-        if path.suffix == _ONNX and names:
+        if path.suffix in (_ONNX, _PROGRAM) and names:
             raise ConfigFileError(
                 f"{name} {','.join(names)} is given for {path}.",
-                "Leave it out: an ONNX model says it itself.",
+                "Leave it out: such a model says it itself.",
             )
+    if path.suffix == _PYTHON and options.data is not None:
+        raise ConfigFileError(
+            f"--data {options.data} is given for {path}, which defines its model and its data.",
+            "Leave --data out, or name the file of a model before it.",
+        )
     if options.loss is not None and not 0 <= options.loss < 1:
         raise ConfigFileError(
             f"--loss is {options.loss:g}, which "

@@ -1,4 +1,4 @@
-"""A user's Python file with calibration data and evaluation, checked before it is used.
+"""A user's Python file with data, evaluation and perhaps the model, checked before it is used.
 
 Neural Compressor's message for a mistake in it is often a bare AssertionError.
 """
@@ -6,6 +6,7 @@ Neural Compressor's message for a mistake in it is often a bare AssertionError.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ _EXAMPLE = (
     "labels) each time it is iterated) and eval_func (gets the model, returns its accuracy)."
 )
 
+_MODEL_EXAMPLE = (
+    "Where a Python file is tuned, its model is what the file calls model: a framework's own "
+    "object, such as a torch.nn.Module, or the path of one."
+)
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -38,6 +44,8 @@ class Pipeline:
             name; the user's, if there is one.
         confirm_func: Gets the framework's model, returns its accuracy on other data; the user's,
             if there is one.
+        model: What the file calls ``model``, where that was asked for: a path, absolute, or a
+            framework's own model object.
     """
 
     calib_dataloader: Any
@@ -46,22 +54,28 @@ class Pipeline:
     batch_size: int
     stored_metrics_func: StoredMetricsFunc | None = None
     confirm_func: Callable[[Any], Any] | None = None
+    model: Any = None
 
 
-def read_pipeline(path: Path, *, named_by: str) -> Pipeline:
+def read_pipeline(path: Path, *, named_by: str, with_model: bool = False) -> Pipeline:
     """What the file defines: ``calib_dataloader``, ``eval_func``, and perhaps further functions.
 
     Args:
         path: The file; it is run.
         named_by: The key or option that names it, for messages.
+        with_model: Whether it is to define ``model``, too; otherwise that name is its own.
 
     Raises:
         DataError: It is missing, fails, or what it defines cannot be used.
     """
     module = _load_module(path, named_by)
-    missing = [name for name in ("calib_dataloader", "eval_func") if not hasattr(module, name)]
+    wanted = ("model",) if with_model else ()
+    missing = [
+        name for name in (*wanted, "calib_dataloader", "eval_func") if not hasattr(module, name)
+    ]
     if missing:
-        raise DataError(f"{path} does not define {' and '.join(missing)}.", _EXAMPLE)
+        example = f"{_MODEL_EXAMPLE} {_EXAMPLE}" if "model" in missing else _EXAMPLE
+        raise DataError(f"{path} does not define {' and '.join(missing)}.", example)
     loader, eval_func = module.calib_dataloader, module.eval_func
     if not callable(eval_func):
         raise DataError(f"eval_func in {path} is {eval_func!r}, not a function.", _EXAMPLE)
@@ -85,7 +99,8 @@ def read_pipeline(path: Path, *, named_by: str) -> Pipeline:
         )
     inputs = _first_inputs(loader, path)
     size = len(inputs) if hasattr(inputs, "__len__") and not isinstance(inputs, dict) else 1
-    return Pipeline(loader, heard(eval_func), inputs, size, stored_metrics, confirm)
+    model = _found_beside(path, module.model) if with_model else None
+    return Pipeline(loader, heard(eval_func), inputs, size, stored_metrics, confirm, model)
 
 
 def check_runs(path: Path, batch: Any, open_session: Callable[[], ModelSession]) -> None:
@@ -113,6 +128,15 @@ def check_runs(path: Path, batch: Any, open_session: Callable[[], ModelSession])
         ) from error
     finally:
         session.close()
+
+
+def _found_beside(path: Path, model: Any) -> Any:
+    """A relative path is one from the file on, wherever the command runs."""
+    if model is None:
+        raise DataError(f"model in {path} is None.", _MODEL_EXAMPLE)
+    if isinstance(model, (str, os.PathLike)):
+        return path.parent / Path(model).expanduser()
+    return model
 
 
 def _first_inputs(loader: Any, path: Path) -> Any:

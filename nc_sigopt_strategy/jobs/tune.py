@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from pathlib import Path
 
 from nc_sigopt_strategy.autotuning.run_folder import new_run_folder
+from nc_sigopt_strategy.console.log_file import LOG_FILE, logs_in
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.jobs.job import Tell, TuningJob
-from nc_sigopt_strategy.jobs.log_file import LOG_FILE, logs_in
 from nc_sigopt_strategy.jobs.run_end import RunEnd
+from nc_sigopt_strategy.jobs.watching import watched
 from nc_sigopt_strategy.reports.run_record import COMMAND_FILE
 
 
 def tune(
-    job: TuningJob, tell: Tell, *, progress: bool | None = None, verbose: bool = False
+    job: TuningJob,
+    tell: Tell,
+    *,
+    progress: bool | None = None,
+    verbose: bool = False,
+    show_page: Tell | None = None,
 ) -> tuple[RunEnd, Path]:
     """Run a job.
 
@@ -24,6 +31,8 @@ def tune(
         tell: Gets lines of text about what goes on.
         progress: As ``TuningProgress``'s ``enabled``.
         verbose: Whether what this package logs is shown on standard error, too.
+        show_page: Gets a line with the address at which the run's page can be watched; ``None``
+            serves none. The job must be one whose runs write it, see ``Settings.live_page``.
 
     Returns:
         How it ended, and the run folder.
@@ -35,7 +44,10 @@ def tune(
     folder = new_run_folder(job.name, job.output, job.path)
     tell(f"Run folder: {folder}")
     note_command(job, folder)
-    with logs_in(folder / LOG_FILE, shown=verbose):
+    with contextlib.ExitStack() as stack:
+        if show_page is not None:
+            stack.enter_context(watched(folder, show_page))
+        stack.enter_context(logs_in(folder / LOG_FILE, shown=verbose))
         return prepared.run(folder, progress=progress), folder
 
 

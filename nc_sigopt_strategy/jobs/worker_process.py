@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Any
 
 import nc_sigopt_strategy
-from nc_sigopt_strategy.errors import SigOptStrategyError
+from nc_sigopt_strategy.errors import SigOptStrategyError, UsersCodeError
+from nc_sigopt_strategy.tuning.failures import way_through_users_code
 
 REQUEST_FILE = "request.json"
 ERROR_FILE = "error.json"
@@ -20,11 +21,18 @@ SAVING_SECONDS = 60.0
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """An error as plain data, for the process that started this one."""
+    """An error as plain data, for the process that started this one.
+
+    ``crash`` is the way through the user's own code where the error came up there, else ``None``.
+    """
+    crash = way_through_users_code(error)
+    if isinstance(error, UsersCodeError):
+        crash = error.traceback or crash
     return {
         "kind": type(error).__name__,
         "message": str(error) or repr(error),
-        "wrong_use": isinstance(error, SigOptStrategyError),
+        "wrong_use": isinstance(error, SigOptStrategyError) and not crash,
+        "crash": crash,
     }
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nc_sigopt_strategy.errors import TrialError
+from nc_sigopt_strategy.errors import TrialError, shown
+from nc_sigopt_strategy.measurement.finite import as_finite
 
 
 @dataclass(frozen=True)
@@ -138,14 +137,13 @@ def finite_values(accuracy: Any) -> tuple[float, ...]:
     items = list(accuracy) if isinstance(accuracy, (list, tuple)) else [accuracy]
     values = []
     for item in items:
-        if isinstance(item, np.generic):
-            item = item.item()
-        if not isinstance(item, numbers.Real) or not math.isfinite(item):
+        value = as_finite(item)
+        if value is None:
             raise TrialError(
-                f"The evaluation returned {accuracy!r}, which is not a finite number.",
+                f"The evaluation returned {shown(accuracy)}, which is not a finite number.",
                 "eval_func must return one number, or a list of numbers.",
             )
-        values.append(float(item))
+        values.append(value)
     if not values:
         raise TrialError("The evaluation returned an empty list.")
     return tuple(values)

@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 
 from nc_sigopt_strategy.errors import DataError
-from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
+from nc_sigopt_strategy.measurement.data_checks import (
+    EmptyBatches,
+    require_batches,
+    require_finite,
+)
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -42,8 +46,8 @@ def read_calibration_data(dataloader: Any | None, sampling_size: int) -> Calibra
         sampling_size: How many inputs calibrate.
 
     Raises:
-        DataError: The loader is empty, yields no ``(inputs, label)`` pairs, holds NaN or infinite
-            values, or can be read only once.
+        DataError: The loader is empty, yields no ``(inputs, label)`` pairs, nothing but empty
+            batches, holds NaN or infinite values, or can be read only once.
     """
     if dataloader is None:
         return CalibrationData([])
@@ -51,7 +55,7 @@ def read_calibration_data(dataloader: Any | None, sampling_size: int) -> Calibra
     count = 0
     # INC counts batches, by the size that the loader names, whatever size they have.
     calibrating = math.ceil(sampling_size / (getattr(dataloader, "batch_size", None) or 1))
-    digest = hashlib.sha256()
+    digest, empty = hashlib.sha256(), EmptyBatches()
     for index, item in enumerate(dataloader):
         batch, _ = pair_of(item, index)
         for array in _arrays(batch):
@@ -59,8 +63,11 @@ def read_calibration_data(dataloader: Any | None, sampling_size: int) -> Calibra
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         if count < NOISE_INPUTS:
-            batches.append(batch)
-        count += batch_length(batch)
+            # Some loaders fill one array again and again.
+            batches.append(_copied(batch))
+        length = batch_length(batch)
+        empty.count(length, index)
+        count += length
         if count >= max(sampling_size, NOISE_INPUTS) and index + 1 >= calibrating:
             break
     require_batches(len(batches))
@@ -111,6 +118,14 @@ def pair_of(item: Any, index: int) -> tuple[Any, Any]:
             "The dataloader must yield (inputs, label); the label may be None.",
         )
     return item[0], item[1]
+
+
+def _copied(batch: Any) -> Any:
+    if isinstance(batch, Mapping):
+        return {name: _copied(value) for name, value in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return [_copied(value) for value in batch]
+    return batch.copy() if isinstance(batch, np.ndarray) else batch
 
 
 def _first(value: Any, count: int) -> Any:

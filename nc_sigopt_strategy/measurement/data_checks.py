@@ -8,6 +8,34 @@ import numpy as np
 
 from nc_sigopt_strategy.errors import DataError
 
+# So many empty batches in a row say that no other comes.
+_MANY = 1000
+
+
+class EmptyBatches:
+    """Tells when a loader has nothing to give and does not end either."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    def count(self, length: int, batch: int) -> None:
+        """Take note of a batch.
+
+        Args:
+            length: How many inputs it holds.
+            batch: Its number, counted from 0.
+
+        Raises:
+            DataError: It is the last of many that hold none.
+        """
+        self._in_a_row = 0 if length else self._in_a_row + 1
+        if self._in_a_row >= _MANY:
+            raise DataError(
+                f"The calibration data holds no inputs: {self._in_a_row} batches in a row, up to "
+                f"batch {batch}, are empty.",
+                "Give a dataloader whose batches hold inputs, and that ends.",
+            )
+
 
 def require_finite(values: Any, batch: int) -> None:
     """Refuse NaN and infinite values, which would spread into every range.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Array, Backend, ModelSession
-from nc_sigopt_strategy.errors import DataError, TrialError, in_one_line
+from nc_sigopt_strategy.errors import DataError, TrialError, in_one_line, shown
 from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.measurement.comparison import (
     FP32,
@@ -20,6 +20,8 @@ from nc_sigopt_strategy.measurement.comparison import (
     Comparison,
     compare_until,
 )
+from nc_sigopt_strategy.measurement.copies import copies_end
+from nc_sigopt_strategy.measurement.finite import as_finite
 from nc_sigopt_strategy.measurement.latency import (
     MINIMUM_ROUNDS,
     WARMUP,
@@ -123,8 +125,12 @@ class Meter:
 
     @property
     def measures_noise(self) -> bool:
-        """Whether output noise can be measured: there are batches to run."""
-        return bool(self._batches)
+        """Whether output noise can be measured.
+
+        There are batches to run, and FP32's outputs on them are floating-point numbers that vary.
+        """
+        flat = [array for batch in self._fp32_outputs for array in batch]
+        return output_noise(flat, flat) is not None
 
     def set_reference(self, model: Any | None, reference_seconds: float | None = None) -> None:
         """Fix the reference model (``None``: FP32) and measure its latency and FP32's.
@@ -362,14 +368,19 @@ class Meter:
     def _call_latency_func(self, model: Any) -> float:
         if self._latency_func is None:
             raise TrialError("There is no latency_func.")
-        return self._checked_seconds(self._latency_func(model))
+        with copies_end("latency_func"):
+            seconds = self._latency_func(model)
+        return self._checked_seconds(seconds)
 
     @staticmethod
     def _checked_seconds(seconds: Any) -> float:
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        found = None if isinstance(seconds, bool) else as_finite(seconds)
+        if found is None:
             raise TrialError(
-                f"latency_func returned {seconds!r}, which is not a number of seconds."
+                f"latency_func returned {shown(seconds)}, which is not a finite number of seconds."
             )
-        if not math.isfinite(seconds) or seconds <= 0:
-            raise TrialError(f"latency_func returned {seconds!r}, which is not a positive number.")
-        return float(seconds)
+        if found <= 0:
+            raise TrialError(
+                f"latency_func returned {shown(seconds)}, which is not a positive number."
+            )
+        return found

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nc_sigopt_strategy.errors import TrialError
+from nc_sigopt_strategy.errors import TrialError, shown
+from nc_sigopt_strategy.measurement.copies import copies_end
 
 Scores = npt.NDArray[np.float64]
 
@@ -112,8 +113,9 @@ class HeardEvaluation:
         Raises:
             TrialError: What it yields cannot be scores.
         """
-        answer = self.function(model)
-        return _collected(answer, listener()) if isinstance(answer, Iterator) else answer
+        with copies_end("the evaluation"):
+            answer = self.function(model)
+            return _collected(answer, listener()) if isinstance(answer, Iterator) else answer
 
 
 def heard(function: Any) -> Any:
@@ -141,11 +143,12 @@ def _collected(batches: Iterator[Any], rule: Rule | None) -> PerInput:
 def _as_scores(found: Any) -> Scores:
     try:
         scores = np.asarray(found, np.float64).ravel()
-    except (TypeError, ValueError):
+    except Exception:  # each class has its own way to be no number
         scores = np.array([np.nan])
     if not np.isfinite(scores).all():
         raise TrialError(
-            f"The evaluation gave {found!r} as scores of inputs, which are no finite numbers.",
+            f"The evaluation gave {shown(found)} as scores of inputs, which are no finite "
+            "numbers.",
             "Give one number for each input, such as whether it was answered right.",
         )
     return scores

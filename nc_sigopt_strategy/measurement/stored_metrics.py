@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from nc_sigopt_strategy.errors import SettingsError, TrialError
+from nc_sigopt_strategy.errors import SettingsError, TrialError, named, shown
+from nc_sigopt_strategy.measurement.copies import copies_end
+from nc_sigopt_strategy.measurement.finite import as_finite
 from nc_sigopt_strategy.results.metric_names import MAX_METRICS, MAX_NAME_LENGTH, OWN
 
 KEY = "stored_metrics_func"
@@ -68,24 +68,25 @@ class StoredMetrics:
 
 def _called(function: StoredMetricsFunc, model: Any) -> dict[str, float]:
     try:
-        found = function(model)
+        with copies_end(KEY):
+            found = function(model)
     except Exception as error:
-        raise TrialError(f"{KEY} raised {type(error).__name__}: {error}.") from error
+        raise TrialError(f"{KEY} raised {named(error)}.") from error
     if not isinstance(found, Mapping):
         raise TrialError(
-            f"{KEY} returned {found!r} ({type(found).__name__}), which is not a mapping.",
+            f"{KEY} returned {shown(found)} ({type(found).__name__}), which is not a mapping.",
             'It must return names and numbers, for instance {"f1": 0.81}.',
         )
     return {name: _finite(name, value) for name, value in found.items()}
 
 
 def _finite(name: object, value: Any) -> float:
-    if isinstance(value, np.generic):
-        value = value.item()
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not math.isfinite(value):
-        raise TrialError(f"{KEY} returned {value!r} for {name!r}, which is not a finite number.")
-    return float(value)
+    found = None if isinstance(value, (bool, np.bool_)) else as_finite(value)
+    if found is None:
+        raise TrialError(
+            f"{KEY} returned {shown(value)} for {shown(name)}, which is not a finite number."
+        )
+    return found
 
 
 def _check_names(found: Mapping[str, float]) -> None:
@@ -97,7 +98,7 @@ def _check_names(found: Mapping[str, float]) -> None:
         usable = isinstance(name, str) and name == name.strip() and name.isprintable()
         if not usable or not 1 <= len(name) <= MAX_NAME_LENGTH:
             raise SettingsError(
-                f"{KEY} returned the name {name!r}, which SigOpt does not allow.",
+                f"{KEY} returned the name {shown(name)}, which SigOpt does not allow.",
                 f"Use a string of 1 to {MAX_NAME_LENGTH} printable characters, without blanks "
                 "around it.",
             )
@@ -117,4 +118,4 @@ def _check_names(found: Mapping[str, float]) -> None:
 
 
 def _listed(found: Mapping[str, float]) -> str:
-    return ", ".join(map(repr, found)) or "no names"
+    return ", ".join(map(shown, found)) or "no names"

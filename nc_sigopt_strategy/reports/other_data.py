@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from html import escape
 
 from nc_sigopt_strategy.console.cells import NOTHING, accuracy_text
@@ -24,13 +25,18 @@ _COLUMNS = (
 def other_data(outcome: Outcome) -> str:
     """A section with a row per finalist; empty where nobody knows anything of other data."""
     finalists = outcome.finalists or tuple(filter(None, (outcome.most_probable,)))
+    best, winner = outcome.best_finalist, "the winner"
+    if outcome.returns_fp32:
+        # The bound is a loss against FP32: a probability that FP32 keeps it says nothing.
+        winner += ": FP32, by which the bound is measured"
+        finalists = tuple(_of_fp32(one) if one == best else one for one in finalists)
     if all(one.bound_probability is None and one.confirmed_accuracy is None for one in finalists):
         return ""
     head = "".join(
         f'<th scope="col" title="{escape(said)}">{escape(name)}</th>' for name, said in _COLUMNS
     )
-    best = outcome.best_finalist
-    rows = "".join(_row(one, one == best) for one in finalists)
+    number = None if best is None else best.trial
+    rows = "".join(_row(one, winner if one.trial == number else "") for one in finalists)
     asked = outcome.bound_confidence
     note = "" if asked is None else f"<p class=note>bound_confidence is {asked:g}.</p>"
     return (
@@ -40,7 +46,11 @@ def other_data(outcome: Outcome) -> str:
     )
 
 
-def _row(one: Finalist, is_best: bool) -> str:
+def _of_fp32(one: Finalist) -> Finalist:
+    return dataclasses.replace(one, bound_probability=None, data_to_settle=None, difference=None)
+
+
+def _row(one: Finalist, remark: str) -> str:
     difference, speedup = one.difference, one.speedup
     cells = (
         str(one.trial),
@@ -52,7 +62,7 @@ def _row(one: Finalist, is_best: bool) -> str:
         NOTHING if one.bound_probability is None else f"{one.bound_probability:.2f}",
         _to_settle(one),
         accuracy_text(one.confirmed_accuracy),
-        one.passed_over or ("the winner" if is_best else ""),
+        one.passed_over or remark,
     )
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 

@@ -1,15 +1,18 @@
 (() => {
 "use strict";
-const run = JSON.parse(document.getElementById("run-data").textContent);
 const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const SVG = "http://www.w3.org/2000/svg";
 const GOOD = "var(--good)", DIM = "var(--dim)", MARK = "var(--mark)", FP32 = "#8a8f98";
-const byNumber = new Map(run.trials.map(t => [t.n, t]));
-const measured = run.trials.filter(t => t.ms !== null && t.accuracy !== null);
-// A repeat of a graph has the point and the column of the first.
-const models = measured.filter(t => t.same === null);
-let chosen = byNumber.get(run.shown) || models[0] || null;
 const $ = id => document.getElementById(id);
+let run, byNumber, models, chosen = null, picked = false;
+function take(page) {
+  run = JSON.parse(page.getElementById("run-data").textContent);
+  byNumber = new Map(run.trials.map(t => [t.n, t]));
+  // A repeat of a graph has the point and the column of the first.
+  models = run.trials.filter(t => t.ms !== null && t.accuracy !== null && t.same === null);
+  // What the reader has chosen stays, until then it is the best.
+  chosen = (picked && byNumber.get(chosen.n)) || byNumber.get(run.shown) || models[0] || null;
+}
 
 function element(name, attributes, parent, text) {
   const made = document.createElementNS(SVG, name);
@@ -25,9 +28,10 @@ function html(name, text, parent) {
   return made;
 }
 function canvas(holder, width, height, label) {
-  holder.replaceChildren();
+  const scrolled = holder.scrollLeft;
   const svg = element("svg", {width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label});
-  holder.appendChild(svg);
+  holder.replaceChildren(svg);
+  holder.scrollLeft = scrolled;
   return svg;
 }
 const short = (value, digits = 3) => value === null || value === undefined ? "–" : Number(value.toPrecision(digits)).toString();
@@ -75,10 +79,12 @@ function tell(event, text) {
   hint.style.left = `${Math.max(6, left)}px`;
   hint.style.top = `${below ? event.clientY + 18 : event.clientY - 12 - hint.offsetHeight}px`;
 }
+const best = () => !run.found ? "nearest miss" : run.running ? "best so far" : "winner";
 const inWords = t => `trial ${t.n}: ${t.speed === null ? "" : short(t.speed) + " times FP32, "}accuracy ${short(t.accuracy, 4)}` +
   `, ${short(t.ms)} ms${t.met ? ", meets the bound" : ", misses the bound"}`;
 
 function scatter() {
+  const focused = document.activeElement && document.activeElement.dataset.point;
   const holder = $("scatter-plot"), width = holder.clientWidth || 640, height = Math.min(440, Math.max(290, width * 0.6));
   const svg = canvas(holder, width, height, "Accuracy against latency of every trial");
   const box = {left: 52, right: width - 10, top: 24, bottom: height - 42};
@@ -102,19 +108,29 @@ function scatter() {
     element("circle", {cx, cy, r: 4.5, fill: t.met ? GOOD : "var(--page)", stroke: t.met ? GOOD : DIM, "stroke-width": 1.5}, svg);
     if (t.n === run.shown) element("circle", {cx, cy, r: 9, fill: "none", stroke: MARK, "stroke-width": 2}, svg);
     if (t === chosen && t.n !== run.shown) element("circle", {cx, cy, r: 8, fill: "none", stroke: "currentColor", "stroke-dasharray": "3 2"}, svg);
-    const target = element("circle", {cx, cy, r: 12, fill: "transparent", tabindex: 0, role: "button", "aria-label": inWords(t), style: "cursor:pointer"}, svg);
+    const target = element("circle", {cx, cy, r: 12, fill: "transparent", tabindex: 0, role: "button", "data-point": t.n, "aria-label": inWords(t), style: "cursor:pointer"}, svg);
     target.onpointermove = event => tell(event, inWords(t));
     target.onpointerleave = () => tell(null, "");
     target.onclick = () => choose(t);
     target.onkeydown = event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(t); } };
+    if (focused === String(t.n)) target.focus({preventScroll: true});
   }
 }
 
+let described = "";
 function details() {
-  const aside = $("details");
+  const aside = $("details"), shownTrial = byNumber.get(run.shown);
+  // What is there already is not drawn again: it may have been scrolled, or a recipe opened in it.
+  const subject = JSON.stringify([chosen, shownTrial, run.found, run.running]);
+  if (subject === described) return;
+  described = subject;
+  // Of the same trial beside another best one, the place in the list and an opened recipe stay.
+  const isSame = chosen !== null && aside.dataset.trial === String(chosen.n);
+  const scrolled = isSame ? aside.querySelector(".scroll").scrollTop : 0, recipe = isSame ? aside.querySelector("pre") : null;
   aside.replaceChildren();
   if (!chosen) { html("p", "No trial was measured.", aside); return; }
-  html("h3", `Trial ${chosen.n}${chosen.n === run.shown ? (run.found ? ", the winner" : ", the nearest miss") : ""}`, aside);
+  aside.dataset.trial = chosen.n;
+  html("h3", `Trial ${chosen.n}${chosen.n === run.shown ? `, the ${best()}` : ""}`, aside);
   html("p", chosen.failure ? `Failed: ${chosen.failure}` : `${inWords(chosen)}. Proposed by ${chosen.origin || "nobody"}.`, aside);
   const counts = run.types.map((name, k) => [name, [...chosen.choices].filter(c => DIGITS.indexOf(c) === k).length, run.colours[k]]).filter(c => c[1]);
   const bar = html("div", undefined, aside); bar.className = "bar";
@@ -133,10 +149,9 @@ function details() {
     const show = () => { const pre = html("pre", text, aside); getSelection().selectAllChildren(pre); };
     if (navigator.clipboard) navigator.clipboard.writeText(text).then(done, show); else show();
   };
-  const shown = byNumber.get(run.shown);
-  const other = shown && shown !== chosen ? shown : null;
+  const other = shownTrial && shownTrial !== chosen ? shownTrial : null;
   const rows = run.ops.map((name, i) => [name, run.short[i], typeAt(chosen, i), other ? typeAt(other, i) : null]).filter(r => !other || r[2] !== r[3]);
-  html("p", other ? `${rows.length} ops differ from the ${run.found ? "winner" : "nearest miss"}:` : "Its ops:", aside);
+  html("p", other ? `${rows.length} ops differ from the ${best()}:` : "Its ops:", aside);
   const list = html("div", undefined, aside); list.className = "scroll";
   const table = html("table", undefined, list);
   for (const [full, name, mine, theirs] of rows) {
@@ -144,6 +159,8 @@ function details() {
     html("td", name, row).title = full;
     html("td", (other ? `${theirs === null ? "–" : run.types[theirs]} → ` : "") + (mine === null ? "–" : run.types[mine]), row);
   }
+  list.scrollTop = scrolled;
+  if (recipe) aside.appendChild(recipe);
 }
 
 function heat() {
@@ -262,6 +279,7 @@ function bounds() {
 }
 
 function choose(t) {
+  picked = true;
   chosen = t.same !== null && byNumber.has(t.same) ? byNumber.get(t.same) : t;
   scatter(); heat(); details(); mark();
 }
@@ -269,44 +287,107 @@ function mark() {
   for (const row of document.querySelectorAll("#trials tbody tr"))
     row.classList.toggle("chosen", chosen !== null && Number(row.dataset.trial) === chosen.n);
 }
+let order = null;
+function sortRows() {
+  if (order === null) return;
+  const body = document.querySelector("#trials tbody"), {place, up} = order;
+  const key = row => { const text = row.cells[place].textContent; const n = parseFloat(text); return text === "–" ? null : Number.isNaN(n) ? text : n; };
+  const rows = [...body.rows].map(row => [key(row), row]);
+  // What has no figure stays at the end, whichever way.
+  rows.sort(([a], [b]) => a === null ? (b === null ? 0 : 1) : b === null ? -1 :
+    (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b))) * (up ? 1 : -1));
+  body.append(...rows.map(r => r[1]));
+}
+function filterRows() {
+  const wanted = $("filter").value.toLowerCase();
+  for (const row of document.querySelector("#trials tbody").rows) row.hidden = !`${row.textContent} ${row.className}`.toLowerCase().includes(wanted);
+}
 function table() {
-  const body = document.querySelector("#trials tbody");
   const heads = [...document.querySelectorAll("#trials thead th")];
-  for (const row of body.rows) row.onclick = () => { const t = byNumber.get(Number(row.dataset.trial)); if (t) choose(t); };
+  document.querySelector("#trials tbody").onclick = event => {
+    const row = event.target.closest("tr"), t = row && byNumber.get(Number(row.dataset.trial));
+    if (t) choose(t);
+  };
   heads.forEach((head, place) => {
     head.firstChild.onclick = () => {
       const up = head.getAttribute("aria-sort") !== "ascending";
       heads.forEach(h => h.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const key = row => { const text = row.cells[place].textContent; const n = parseFloat(text); return text === "–" ? null : Number.isNaN(n) ? text : n; };
-      const rows = [...body.rows].map(row => [key(row), row]);
-      // What has no figure stays at the end, whichever way.
-      rows.sort(([a], [b]) => a === null ? (b === null ? 0 : 1) : b === null ? -1 :
-        (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b))) * (up ? 1 : -1));
-      body.append(...rows.map(r => r[1]));
+      order = {place, up};
+      sortRows();
     };
   });
-  $("filter").oninput = event => {
-    const wanted = event.target.value.toLowerCase();
-    for (const row of body.rows) row.hidden = !`${row.textContent} ${row.className}`.toLowerCase().includes(wanted);
-  };
+  $("filter").oninput = filterRows;
 }
 function contents() {
   const has = {trials: run.trials.length, choices: run.ops.length && models.length, contributions: run.contributions.some(r => r[2] || r[4] || r[6]), others: run.others.length};
-  for (const part of document.querySelectorAll("section[data-needs]")) if (!has[part.dataset.needs]) part.remove();
-  const nav = document.querySelector("nav");
-  for (const head of document.querySelectorAll("h2[id]")) html("a", head.textContent, nav).href = `#${head.id}`;
+  for (const part of document.querySelectorAll("section[data-needs]")) part.hidden = !has[part.dataset.needs];
+  const links = [...document.querySelectorAll("h2[id]")].filter(head => !head.closest("[hidden]")).map(head => {
+    const link = html("a", head.textContent);
+    link.href = `#${head.id}`;
+    return link;
+  });
+  document.querySelector("nav").replaceChildren(...links);
 }
-function draw() { if ($("scatter-plot")) { scatter(); details(); } if ($("heat-plot")) heat(); if ($("cost-plot")) costs(); if ($("bound-plot")) bounds(); }
+const isThere = id => !$(id).closest("[hidden]");
+function draw() {
+  tell(null, "");
+  if (isThere("scatter-plot")) { scatter(); details(); }
+  if (isThere("heat-plot")) heat();
+  if (isThere("cost-plot")) costs();
+  if (isThere("bound-plot")) bounds();
+}
 
+// A page that follows a run: whoever serves it has a new one from time to time.
+const EVERY = 2000, AWAY = 3;
+const asWritten = new Map([...document.querySelectorAll("[data-part]")].map(part => [part.dataset.part, part.innerHTML]));
+function renew(page) {
+  take(page);
+  document.title = page.title;
+  for (const part of page.querySelectorAll("[data-part]")) {
+    const name = part.dataset.part, mine = document.querySelector(`[data-part="${name}"]`);
+    if (mine === null || asWritten.get(name) === part.innerHTML) continue;
+    asWritten.set(name, part.innerHTML);
+    const open = [...mine.querySelectorAll("details")].map(one => one.open);
+    mine.innerHTML = part.innerHTML;
+    mine.querySelectorAll("details").forEach((one, place) => { one.open = Boolean(open[place]); });
+  }
+  sortRows();
+  filterRows();
+  contents();
+  draw();
+  mark();
+}
+function say(text) { $("live").hidden = !text; $("live").textContent = text; }
+let known = null, away = 0;
+async function follow() {
+  try {
+    const answer = await fetch(location.href, known === null ? {cache: "no-store"} : {headers: {"If-None-Match": known}});
+    away = 0;
+    if (answer.status === 200) {
+      known = answer.headers.get("ETag");
+      renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    }
+  } catch { away += 1; }
+  if (!run.running) say("");
+  else if (away === AWAY) say("This page is not served any more: the run has ended, and its page is report.html in the run folder.");
+  else setTimeout(follow, EVERY);
+}
+
+take(document);
 contents();
-if ($("trials")) table();
+table();
 draw();
 mark();
-let waiting = null, known = innerWidth;
+if (run.running) {
+  const served = location.protocol.startsWith("http");
+  say(served ? "This page follows the run by itself." : "Reload this page to see what came since.");
+  if (served) setTimeout(follow, EVERY);
+}
+let waiting = null, wide = innerWidth;
 addEventListener("resize", () => {
-  if (innerWidth === known) return;
-  known = innerWidth;
+  if (innerWidth === wide) return;
+  wide = innerWidth;
   clearTimeout(waiting);
   waiting = setTimeout(draw, 120);
 });

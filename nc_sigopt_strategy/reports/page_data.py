@@ -27,6 +27,7 @@ def page_data(run: RunRecord) -> dict[str, Any]:
     fp32 = outcome.fp32_latency_seconds
     return {
         "model": run.title,
+        "running": run.running,
         "baseline": outcome.baseline_accuracy,
         "target": outcome.accuracy_target,
         "higher": outcome.higher_is_better,

@@ -94,7 +94,7 @@ def trials_table(run: RunRecord) -> str:
     """A row per trial; the script sorts and filters them."""
     fp32, shown = run.outcome.fp32_latency_seconds, run.outcome.best
     winner = None if shown is None else shown.number
-    rows = [_trial_row(trial, fp32, winner) for trial in run.trials]
+    rows = [_trial_row(trial, fp32, winner, running=run.running) for trial in run.trials]
     names = (
         ("trial", "Its number"),
         ("times FP32", "FP32's latency over its own, from the trials"),
@@ -109,15 +109,20 @@ def trials_table(run: RunRecord) -> str:
         f'<th scope="col" title="{escape(said)}"><button>{escape(name)}</button></th>'
         for name, said in names
     )
-    return f"<table id=trials><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return (
+        f"<table id=trials><thead><tr>{head}</tr></thead>"
+        f'<tbody data-part="trials">{"".join(rows)}</tbody></table>'
+    )
 
 
-def _trial_row(trial: TrialRecord, fp32: float | None, winner: int | None) -> str:
+def _trial_row(
+    trial: TrialRecord, fp32: float | None, winner: int | None, *, running: bool
+) -> str:
     latency = trial.latency_seconds
     speed = fp32 / latency if fp32 and latency else None
     remark = trial.failure or ""
     if trial.number == winner:
-        remark = "the winner"
+        remark = "the best so far" if running else "the winner"
     elif trial.duplicate_of is not None:
         remark = f"same model as trial {trial.duplicate_of}"
     elif trial.paired is not None and trial.paired.ended_early:

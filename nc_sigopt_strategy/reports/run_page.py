@@ -36,6 +36,8 @@ def page_of(run: RunRecord, beside: RunRecord | None = None) -> str:
     outcome = run.outcome
     values = {
         "title": escape(run.title),
+        "state": "being tuned" if run.running else "tuned",
+        "shown": "best so far" if run.running else "winner",
         "style": _text("page.css"),
         "script": _text("page.js"),
         "data": as_script(json_safe(page_data(run))),

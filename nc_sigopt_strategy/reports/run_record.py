@@ -44,6 +44,7 @@ class RunRecord:
         facts: What was written when it started; ``None`` for runs of earlier versions.
         command: The command line that started it, if that was ``nc-sigopt``.
         runtimes: Lines on the models of several runtimes, where there were several.
+        running: Whether it goes on, and the outcome is what there is of one so far.
         ops: Per trial, op name to the label of its type.
     """
 
@@ -53,6 +54,7 @@ class RunRecord:
     facts: RunFacts | None = None
     command: str = ""
     runtimes: tuple[str, ...] = ()
+    running: bool = False
     ops: tuple[Mapping[str, str], ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,11 +116,20 @@ def read_run(folder: Path) -> RunRecord:
     return run_record(folder, outcome, trials)
 
 
-def run_record(folder: Path, outcome: Outcome, trials: Sequence[TrialRecord]) -> RunRecord:
-    """A run whose outcome and trials are known, with what else its folder says."""
+def run_record(
+    folder: Path, outcome: Outcome, trials: Sequence[TrialRecord], *, running: bool = False
+) -> RunRecord:
+    """A run whose outcome and trials are known, with what else its folder says.
+
+    Args:
+        folder: Run folder.
+        outcome: How it ended, or what there is of that so far.
+        trials: All of them, in any order.
+        running: Whether it goes on.
+    """
     return RunRecord(
         folder, outcome, tuple(sorted(trials, key=lambda t: t.number)), read_facts(folder),
-        _command_of(folder),
+        _command_of(folder), running=running,
     )  # fmt: skip
 
 

@@ -14,8 +14,10 @@ from typing import Any
 from nc_sigopt_strategy.results.finalist import Finalist
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.trial_record import TrialRecord, json_safe
+from nc_sigopt_strategy.space.ops import PRECISIONS
 
 SCHEMA_VERSION = 1
+_FP32 = PRECISIONS[-1]
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,14 @@ class Outcome:
         heading = f"<small>{html.escape(about)}</small><br>" if about else ""
         below = f"<br><small>{rest}</small>" if self.verdict else ""
         return f"<div>{heading}<strong>{first}</strong>{below}</div>"
+
+    @property
+    def returns_fp32(self) -> bool:
+        """Whether the model that is returned is FP32 itself, which keeps the bound by definition.
+
+        The bound is a loss of accuracy against FP32, so nothing is to be found out of it.
+        """
+        return self.best is not None and set(self.ops_by_type) == {_FP32}
 
     @property
     def best_finalist(self) -> Finalist | None:

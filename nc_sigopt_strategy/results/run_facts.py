@@ -137,7 +137,9 @@ def marked_as_running(folder: Path, name: str = "") -> Iterator[None]:
         for file in (folder / _RUNNER_FILE, mark):
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
-        lock.release()
+        # Where the user's code has closed it, it is let go of already.
+        with contextlib.suppress(OSError):
+            lock.release()
 
 
 def refuse_if_running(folder: Path) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
 from nc_sigopt_strategy.errors import StoreError
-from nc_sigopt_strategy.server.refusals import INVALID_PERMISSIONS, REVOKED, Refusal
+from nc_sigopt_strategy.server.refusals import EXPIRED, INVALID_PERMISSIONS, REVOKED, Refusal
+from nc_sigopt_strategy.server.sharing import Share
 from nc_sigopt_strategy.server.tokens import LAST_USED_SECONDS, READ, Token, digest_of
 
 # A revoked token is refused after at most this time, by every server on the same store.
@@ -30,6 +31,9 @@ class TokenBook(Protocol):
 
     def touch(self, token: Token, now: int) -> None:
         """Remember that a token was used."""
+
+    def share(self, share: Share, by: Token, expires: int) -> str:
+        """Make a guest token; see ``TokenStore.share``."""
 
 
 class InThread(Protocol):
@@ -65,8 +69,8 @@ class Doorkeeper:
             method: HTTP verb.
 
         Raises:
-            Refusal: 401 without a token, 400 for a malformed header, 403 for an unknown or
-                revoked token and for one that may only read.
+            Refusal: 401 without a token, 400 for a malformed header, 403 for an unknown,
+                revoked or expired token and for one that may only read.
             StoreError: The token could not be looked up.
         """
         text = token_in(header)
@@ -75,6 +79,8 @@ class Doorkeeper:
             raise Refusal(403, "Unknown token")
         if found.revoked:
             raise Refusal(403, "This token was revoked", token_status=REVOKED)
+        if found.expires is not None and found.expires < time.time():
+            raise Refusal(403, "This token has expired", token_status=EXPIRED)
         if found.scope == READ and method != "GET":
             raise Refusal(
                 403,
@@ -97,7 +103,7 @@ class Doorkeeper:
 
     def _look_up(self, digest: str) -> Token | None:
         found = self._book.find(digest)
-        if found is not None and not found.revoked:
+        if found is not None and not found.revoked and found.share is None:
             self._touch(found)
         return found
 

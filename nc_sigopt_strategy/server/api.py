@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from nc_sigopt_strategy.engine import documents
 from nc_sigopt_strategy.engine.api_error import ApiError
 from nc_sigopt_strategy.engine.routes.table import find_route
 from nc_sigopt_strategy.errors import (
@@ -34,6 +35,7 @@ from nc_sigopt_strategy.server.limits import RateLimit, Room
 from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
+from nc_sigopt_strategy.server.sharing import Share, narrowed
 from nc_sigopt_strategy.server.shelf import Shelf
 from nc_sigopt_strategy.server.tokens import Token
 from nc_sigopt_strategy.server.turns import Turns
@@ -47,6 +49,7 @@ _SMALL_BODY_BYTES = 64 * 1024
 # What asks the sampler: the id of the experiment stands second.
 _SUGGESTED_BY = (("experiments", "suggestions"), ("aiexperiments", "training_runs"))
 _LOG = logging.getLogger(__name__)
+JsonObject = dict[str, Any]
 
 
 class Answering(Protocol):
@@ -87,6 +90,7 @@ class Api:
         # Large bodies have two threads: to parse and check them is work of Python's, and many at
         # once would keep its lock from everybody else.
         self._heavy = Workers(2, "bodies")
+        self._tokens = tokens
         self._doorkeeper = Doorkeeper(tokens, self._token_pool.run, clock)
         self._reads = RateLimit(options.reads_per_second)
         self._writes = RateLimit(options.writes_per_second)
@@ -171,7 +175,9 @@ class Api:
                     )
         if self._shelf is not None and document.get("object") == "file":
             document = self._shelf.with_address(document, method, self._base(scope))
-        if headers.get("x-response-content") == "skip":
+        # A new token that is not handed over would be one that is let in and that nobody holds.
+        is_new_token = method == "POST" and document.get("object") == "token"
+        if headers.get("x-response-content") == "skip" and not is_new_token:
             return Response(status_code=204, headers={**API_HEADERS, "server-timing": timing})
         return json_response(document, 200, {"server-timing": timing})
 
@@ -213,6 +219,8 @@ class Api:
         data = given()
         started = time.perf_counter()
         try:
+            if caller.share is not None:
+                data = narrowed(self._driver.answer, caller.share, path, data)
             document = self._driver.answer(method, path, data)
         except ApiError as error:
             if error.status == 405:
@@ -221,10 +229,28 @@ class Api:
         seconds = time.perf_counter() - started
         # A property of the thread, so it is this request's.
         sampler = float(getattr(self._driver, "sampler_seconds", 0.0))
-        if path == ["tokens", "self"]:
-            document = {**document, "token": token, "permissions": caller.scope}
+        if document.get("object") == "token":
+            document = self._with_token(document, token if method == "GET" else None, caller)
         store = max(0.0, seconds - sampler)
         return document, f"sampler;dur={sampler * 1e3:.3f}, store;dur={store * 1e3:.3f}"
+
+    def _with_token(self, document: JsonObject, token: str | None, caller: Token) -> JsonObject:
+        """A token's document with the token in it: the caller's own, or ``None`` for a new one."""
+        if token is None:
+            experiment, run = document["experiment"], document["training_run"]
+            share = Share(
+                None if experiment is None else int(experiment), None if run is None else int(run)
+            )
+            return {**document, "token": self._tokens.share(share, caller, document["expires"])}
+        if caller.share is None:
+            return {**document, "token": token, "permissions": caller.scope}
+        of = caller.share
+        own = documents.guest_token(
+            None if of.experiment is None else str(of.experiment),
+            None if of.training_run is None else str(of.training_run),
+            caller.expires or 0,
+        )
+        return {**own, "token": token}
 
 
 def _path_of(scope: Scope) -> list[str]:

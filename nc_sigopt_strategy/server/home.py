@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from html import escape
 from importlib import resources
+from pathlib import PurePath
 
 from starlette.responses import Response
 
@@ -19,7 +20,8 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_TYPES = {"page.html": "text/html", "page.css": "text/css", "page.js": "text/javascript"}
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_PARTS = ("page.css", "page.js", "parts.js", "run.js")
 
 
 def pages(dashboard_url: str | None) -> dict[str, Response]:
@@ -35,8 +37,7 @@ def pages(dashboard_url: str | None) -> dict[str, Response]:
     values = {"version": escape(__version__), "dashboard": dashboard}
     return {
         "/": _response("page.html", values),
-        "/page.css": _response("page.css"),
-        "/page.js": _response("page.js"),
+        **{f"/{name}": _response(name) for name in _PARTS},
     }
 
 
@@ -45,4 +46,4 @@ def _response(name: str, values: dict[str, str] | None = None) -> Response:
     for key, value in (values or {}).items():
         text = text.replace(f"{{{{{key}}}}}", value)
     headers = {**API_HEADERS, "content-security-policy": _POLICY, "cache-control": "no-cache"}
-    return Response(text, 200, headers, media_type=_TYPES[name])
+    return Response(text, 200, headers, media_type=_TYPES[PurePath(name).suffix])

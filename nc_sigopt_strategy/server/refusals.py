@@ -7,7 +7,7 @@ from typing import Any
 
 from nc_sigopt_strategy.engine.api_error import ApiError
 
-REVOKED, INVALID_PERMISSIONS = "revoked", "invalid_permissions"
+REVOKED, EXPIRED, INVALID_PERMISSIONS = "revoked", "expired", "invalid_permissions"
 
 
 class Refusal(ApiError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import random
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -12,26 +13,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import delete, insert, or_, select, update
 
 from nc_sigopt_strategy.engine.database.idle_connections import check_idle_connections
 from nc_sigopt_strategy.engine.database.location import Location
 from nc_sigopt_strategy.errors import SettingsError, StoreError
+from nc_sigopt_strategy.server.sharing import Share
+from nc_sigopt_strategy.server.token_tables import GUESTS, MAX_NAME_LENGTH, METADATA, TOKENS
 
 READ, WRITE = "read", "write"
 SCOPES = (READ, WRITE)
-MAX_NAME_LENGTH = 100
 # 256 bits: beyond guessing, so that a plain digest is enough and no slow password hash is needed.
 TOKEN_BYTES = 32
 # ``last_used`` is written at most this often per token: it is for finding tokens nobody uses.
@@ -43,18 +34,8 @@ _ATTEMPTS = 5
 
 _Result = TypeVar("_Result")
 
-_METADATA = MetaData()
-_TOKENS = Table(
-    "nc_sigopt_tokens",
-    _METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("name", String(MAX_NAME_LENGTH), nullable=False, unique=True),
-    Column("digest", String(64), nullable=False, unique=True),
-    Column("scope", String(8), nullable=False),
-    Column("created", Integer, nullable=False),
-    Column("last_used", Integer),
-    Column("revoked", Boolean, nullable=False, default=False),
-)
+# What guest tokens are called, which nobody names.
+_GUEST = re.compile(r"guest-([0-9]{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -62,12 +43,15 @@ class Token:
     """What is known about a token; not the token itself.
 
     Attributes:
-        id: Its number.
+        id: Its number. All guests of one token share the negative of its number: what they ask
+            for counts together.
         name: What its owner is called in the log.
         scope: ``"read"`` (GET only) or ``"write"``.
         created: Unix time in seconds.
         last_used: Unix time, up to ``LAST_USED_SECONDS`` late; ``None`` if never.
         revoked: Whether it has stopped being let in.
+        share: What a guest token is for; ``None`` for one that sees all.
+        expires: Until when it is let in, in unix seconds; ``None`` for ever.
     """
 
     id: int
@@ -76,6 +60,8 @@ class Token:
     created: int
     last_used: int | None = None
     revoked: bool = False
+    share: Share | None = None
+    expires: int | None = None
 
 
 def digest_of(token: str) -> str:
@@ -126,7 +112,7 @@ class TokenStore:
     def _create_table(self) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                _METADATA.create_all(self._engine)
+                METADATA.create_all(self._engine)
                 return
             except sqlalchemy.exc.SQLAlchemyError as error:
                 if attempt == _ATTEMPTS or self._location.is_hopeless(error):
@@ -164,6 +150,10 @@ class TokenStore:
                 f"The name is {name!r}.",
                 f"Give 1 to {MAX_NAME_LENGTH} printable characters, not only digits.",
             )
+        if _GUEST.fullmatch(name):
+            raise SettingsError(
+                f"The name is {name!r}.", "Choose another one: guest tokens are called so."
+            )
         token = secrets.token_urlsafe(TOKEN_BYTES)
         row = {
             "name": name,
@@ -173,28 +163,61 @@ class TokenStore:
             "revoked": True,
         }
         try:
-            self._write(insert(_TOKENS).values(**row))
+            self._write(insert(TOKENS).values(**row))
         except sqlalchemy.exc.IntegrityError:
             # Its text would show the row, and with it the digest.
             raise SettingsError(
                 f"There is a token {name!r} already.", "Choose another name."
             ) from None
-        this = _TOKENS.c.digest == row["digest"]
+        this = TOKENS.c.digest == row["digest"]
         try:
             yield token
         except BaseException:
-            self._write(delete(_TOKENS).where(this))
+            self._write(delete(TOKENS).where(this))
             raise
-        self._write(update(_TOKENS).where(this).values(revoked=False))
+        self._write(update(TOKENS).where(this).values(revoked=False))
 
     def all(self) -> list[Token]:
         """All tokens, oldest first, revoked ones included."""
-        return self._select(select(*_SHOWN).order_by(_TOKENS.c.id))
+        return self._select(select(*_SHOWN).order_by(TOKENS.c.id))
 
     def find(self, digest: str) -> Token | None:
         """The token with this digest, revoked or not; ``None`` if there never was one."""
-        found = self._select(select(*_SHOWN).where(_TOKENS.c.digest == digest))
+        found = self._select(select(*_SHOWN).where(TOKENS.c.digest == digest))
+        found = found or self._select_guests(GUESTS.c.digest == digest)
         return found[0] if found else None
+
+    def share(self, share: Share, by: Token, expires: int) -> str:
+        """Make a guest token.
+
+        It is let in until it expires, or it or the token that made it is revoked.
+
+        Args:
+            share: What it is for.
+            by: The token of who makes it.
+            expires: Unix time in seconds.
+
+        Returns:
+            The token. It is stored nowhere.
+        """
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        now = int(time.time())
+        row = {
+            "digest": digest_of(token),
+            "made_by": by.id,
+            "experiment": share.experiment,
+            "training_run": share.training_run,
+            "created": now,
+            "expires": expires,
+            "revoked": False,
+        }
+        self._write(delete(GUESTS).where(GUESTS.c.expires < now))
+        self._write(insert(GUESTS).values(**row))
+        return token
+
+    def guests(self) -> list[Token]:
+        """All guest tokens that have not expired, oldest first, revoked ones included."""
+        return self._select_guests(GUESTS.c.expires >= int(time.time()))
 
     def revoke(self, id_or_name: str) -> Token:
         """Let a token in no more.
@@ -205,30 +228,57 @@ class TokenStore:
         Raises:
             SettingsError: There is no such token.
         """
-        column: Any = _TOKENS.c.name
+        guest = _GUEST.fullmatch(id_or_name)
+        if guest is not None:
+            return self._revoke_guest(int(guest[1]), id_or_name)
+        column: Any = TOKENS.c.name
         wanted: str | int = id_or_name
         if id_or_name.isascii() and id_or_name.isdigit() and int(id_or_name) < 2**31:
-            column, wanted = _TOKENS.c.id, int(id_or_name)
-        self._write(update(_TOKENS).where(column == wanted).values(revoked=True))
-        found = self._select(select(*_SHOWN).where(column == wanted))
-        if not found:
-            raise SettingsError(
-                f"There is no token {id_or_name!r}.", "See nc-sigopt token list for those there."
-            )
-        return found[0]
+            column, wanted = TOKENS.c.id, int(id_or_name)
+        self._write(update(TOKENS).where(column == wanted).values(revoked=True))
+        return _only(self._select(select(*_SHOWN).where(column == wanted)), id_or_name)
+
+    def _revoke_guest(self, number: int, name: str) -> Token:
+        self._write(update(GUESTS).where(GUESTS.c.id == number).values(revoked=True))
+        return _only(self._select_guests(GUESTS.c.id == number), name)
 
     def touch(self, token: Token, now: int) -> None:
         """Remember that a token was used."""
-        self._write(update(_TOKENS).where(_TOKENS.c.id == token.id).values(last_used=now))
+        self._write(update(TOKENS).where(TOKENS.c.id == token.id).values(last_used=now))
 
     def close(self) -> None:
         """Close the database connections."""
         self._engine.dispose()
 
     def _select(self, statement: Any) -> list[Token]:
-        def read() -> list[Token]:
+        return [Token(*row) for row in self._rows(statement)]
+
+    def _select_guests(self, which: Any) -> list[Token]:
+        # With its maker a guest token goes.
+        revoked = or_(GUESTS.c.revoked, TOKENS.c.revoked)
+        statement = (
+            select(GUESTS, revoked.label("is_revoked"))
+            .join(TOKENS, TOKENS.c.id == GUESTS.c.made_by)
+            .where(which)
+            .order_by(GUESTS.c.id)
+        )
+        return [
+            Token(
+                id=-row.made_by,
+                name=f"guest-{row.id}",
+                scope=READ,
+                created=row.created,
+                revoked=bool(row.is_revoked),
+                share=Share(row.experiment, row.training_run),
+                expires=row.expires,
+            )
+            for row in self._rows(statement)
+        ]
+
+    def _rows(self, statement: Any) -> list[Any]:
+        def read() -> list[Any]:
             with self._engine.connect() as connection:
-                return [Token(*row) for row in connection.execute(statement)]
+                return list(connection.execute(statement))
 
         return self._explained(read)
 
@@ -250,10 +300,18 @@ class TokenStore:
 
 
 _SHOWN = (
-    _TOKENS.c.id,
-    _TOKENS.c.name,
-    _TOKENS.c.scope,
-    _TOKENS.c.created,
-    _TOKENS.c.last_used,
-    _TOKENS.c.revoked,
+    TOKENS.c.id,
+    TOKENS.c.name,
+    TOKENS.c.scope,
+    TOKENS.c.created,
+    TOKENS.c.last_used,
+    TOKENS.c.revoked,
 )
+
+
+def _only(found: list[Token], id_or_name: str) -> Token:
+    if not found:
+        raise SettingsError(
+            f"There is no token {id_or_name!r}.", "See nc-sigopt token list for those there."
+        )
+    return found[0]

@@ -22,6 +22,10 @@ DEFAULT_SAMPLER = SAMPLERS[0]
 # How long a suggestion belongs to a worker that does not renew it.
 LEASE_SECONDS = 90.0
 MAX_WORKER_NAME = 64
+# What databases and frameworks count with, and what numpy takes for a seed.
+MAX_WHOLE, MAX_SEED = 2**31 - 1, 2**32 - 1
+# Ids are whole numbers in SigOpt, and 64 bits are what a database has for one.
+MAX_ID = 2**63 - 1
 # With what probability the returned model keeps the bound on other data, by default: as likely as
 # not, so that no model wins by the luck of its images.
 EVEN_ODDS = 0.5

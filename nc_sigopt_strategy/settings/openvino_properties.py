@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nc_sigopt_strategy.errors import SettingsError
+from nc_sigopt_strategy.settings.quantities import brief
 
 # How float ops are computed: the user's word on it fixes what tuning would else choose.
 PRECISION_KEY = "INFERENCE_PRECISION_HINT"
@@ -31,17 +32,17 @@ def checked_properties(key: str, value: object) -> dict[str, Any] | None:
         return None
     if not isinstance(value, Mapping):
         raise SettingsError(
-            f"{key} must be a dict, but is {value!r} ({type(value).__name__}).", _EXAMPLE
+            f"{key} must be a dict, but is {brief(value)} ({type(value).__name__}).", _EXAMPLE
         )
     for name, chosen in value.items():
         if not isinstance(name, str):
             raise SettingsError(
-                f"{key} has the name {name!r} ({type(name).__name__}), which is no string.",
+                f"{key} has the name {brief(name)} ({type(name).__name__}), which is no string.",
                 _EXAMPLE,
             )
         if not isinstance(chosen, (str, int, float)):
             raise SettingsError(
-                f"{key}: {name} must be a string, a number or a boolean, but is {chosen!r} "
+                f"{key}: {name} must be a string, a number or a boolean, but is {brief(chosen)} "
                 f"({type(chosen).__name__}).",
                 'Write values as OpenVINO\'s documentation does, such as "LATENCY" or "f32".',
             )
@@ -49,7 +50,7 @@ def checked_properties(key: str, value: object) -> dict[str, Any] | None:
     for name in _DEVICE_KEYS:
         if name in found and str(found.pop(name)).upper() != "CPU":
             raise SettingsError(
-                f"{key}: {name} is {value[name]!r}, and models are tuned for the CPU only.",
+                f"{key}: {name} is {brief(value[name])}, and models are tuned for the CPU only.",
                 "Leave it out.",
             )
     return found or None

@@ -9,6 +9,7 @@ from typing import Any
 
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.settings.address import Address, parse_address, parse_host
+from nc_sigopt_strategy.settings.quantities import brief
 from nc_sigopt_strategy.settings.secret import Secret
 
 ClientCertificate = Path | tuple[Path, Path]
@@ -32,7 +33,8 @@ def checked_url(key: str, value: object) -> Address | None:
         )
     if address is None:
         raise SettingsError(
-            f"{key} {text!r} is not a URL of a server.", "For example: https://sigopt.example.org."
+            f"{key} {brief(text)} is not a URL of a server.",
+            "For example: https://sigopt.example.org.",
         )
     return address
 
@@ -50,7 +52,7 @@ def checked_proxy(key: str, value: object) -> Secret | None:
     text = value.strip()
     address = parse_address(text)
     if address is None or address.path:
-        shown = "***" if "@" in text else repr(text)
+        shown = "***" if "@" in text else brief(text)
         raise SettingsError(
             f"{key} {shown} is not a URL of an http or https proxy.",
             "For example: http://proxy.example.org:3128, or with a user and a password "
@@ -72,7 +74,7 @@ def checked_ca_bundle(key: str, value: object) -> Path | None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError as error:
         raise SettingsError(
-            f"{key} {str(path)!r} holds no certificates that can be read: {error}.",
+            f"{key} {brief(str(path))} holds no certificates that can be read: {error}.",
             "Give the PEM file of the authority that signed the server's certificate.",
         ) from error
     return path
@@ -127,7 +129,7 @@ def checked_hosts(key: str, value: object) -> tuple[str, ...] | None:
     for item in value:
         host = parse_host(item.strip()) if isinstance(item, str) else None
         if host is None:
-            shown = "***" if "@" in str(item) else repr(item)
+            shown = "***" if "@" in brief(item) else brief(item)
             raise SettingsError(
                 f"{key} holds {shown}, which is not a host name.",
                 "Give names or addresses only, without http:// and without a port.",
@@ -136,20 +138,40 @@ def checked_hosts(key: str, value: object) -> tuple[str, ...] | None:
     return tuple(hosts)
 
 
+def at_home(key: str, value: str | os.PathLike[str]) -> Path:
+    """A path with ``~`` as the home folder that it stands for.
+
+    Raises:
+        SettingsError: There is no such user, or it is no path at all.
+    """
+    if "\0" in os.fspath(value):
+        raise SettingsError(f"{key} {brief(value)} is no path: it has a null character.")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise SettingsError(
+            f"{key} {brief(value)} has no home folder here.", "Write the whole path."
+        ) from error
+
+
 def _file(key: str, value: object) -> Path:
     if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
         raise SettingsError(
-            f"{key} must be the path of a file, but is {value!r} ({type(value).__name__})."
+            f"{key} must be the path of a file, but is {brief(value)} ({type(value).__name__})."
         )
-    path = Path(value).expanduser()
-    if not path.is_file():
-        raise SettingsError(f"{key} {str(path)!r} is not a file.", "Check the path.")
+    path = at_home(key, value)
+    try:
+        is_there = path.is_file()
+    except OSError:  # its name is too long
+        is_there = False
+    if not is_there:
+        raise SettingsError(f"{key} {brief(str(path))} is not a file.", "Check the path.")
     return path
 
 
 def _text(key: str, value: Any, wanted: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise SettingsError(
-            f"{key} must be {wanted}, but is {value!r} ({type(value).__name__}).",
+            f"{key} must be {wanted}, but is {brief(value)} ({type(value).__name__}).",
         )
     return value.strip()

@@ -8,26 +8,61 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.settings.address import Address
-from nc_sigopt_strategy.settings.checks import CHECKS
+from nc_sigopt_strategy.settings.checks import (
+    AT_LEAST_0,
+    AT_LEAST_1,
+    BATCH_SIZES,
+    CA_BUNDLE,
+    CLIENT_CERT,
+    EXPERIMENT_ID,
+    EXPERIMENT_NAME,
+    FLAG,
+    FOLDER,
+    HOSTS,
+    LOCKED_OPS,
+    ODDS,
+    PATTERNS,
+    PROBING,
+    PROJECT_ID,
+    PROPERTIES,
+    PROXY,
+    SECONDS,
+    SEED,
+    SESSION_OPTIONS,
+    SOME_SECONDS,
+    TEXT,
+    TOKEN,
+    URL,
+    WORKER,
+    Check,
+    function,
+    one_of,
+    whole,
+)
 from nc_sigopt_strategy.settings.choices import (
     ACTIVATION_TYPES,
     AUTO,
+    CALIBRATIONS,
     CONSTRAINT,
     DEFAULT_EXPERIMENT_NAME,
     DEFAULT_PROJECT_ID,
     DEFAULT_SAMPLER,
     EVEN_ODDS,
     FINISHED,
+    FINISHINGS,
     FITTED,
+    GOALS,
     LEASE_SECONDS,
     LOCAL,
     PARETO,
     PRESETS,
     REQUEST_TIMEOUT_SECONDS,
+    SAMPLERS,
+    SUGGESTIONS,
 )
 from nc_sigopt_strategy.settings.secret import Secret
 from nc_sigopt_strategy.settings.server_options import ClientCertificate
@@ -125,50 +160,62 @@ class Settings:
         output_dir: Run folder for outcome, trials, recipe and the best model; default: ``sigopt``
             in INC's workspace.
         progress: Live progress bar; default: when standard error is a terminal.
+        live_page: Whether ``report.html`` is written between trials, too, and not only at the end;
+            it takes a hundredth of the time at most.
+        show_inc_log: Whether what Neural Compressor logs during a run is shown; it is written to
+            ``log.txt`` in the run folder instead.
     """
 
-    sigopt_api_token: Secret | None = None
-    sigopt_project_id: str = DEFAULT_PROJECT_ID
-    sigopt_experiment_name: str = DEFAULT_EXPERIMENT_NAME
-    sigopt_experiment_id: str | None = None
-    sigopt_api_url: Address | None = None
-    sigopt_ca_bundle: Path | None = None
-    sigopt_client_cert: ClientCertificate | None = None
-    sigopt_proxy: Secret | None = None
-    sigopt_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS
-    sigopt_plain_http_hosts: tuple[str, ...] = ()
-    suggestions: str = LOCAL
-    parallel_bandwidth: int = 1
-    worker: str | None = None
-    lease_seconds: float = LEASE_SECONDS
-    one_trial_per_machine: bool | None = None
-    storage: str | None = None
-    goal: str = CONSTRAINT
-    sampler: str = DEFAULT_SAMPLER
-    seed: int | None = None
-    search_space: str = PRESETS[0]
-    locked_ops: Mapping[str, str] = field(default_factory=dict)
-    excluded_ops: tuple[str, ...] = ()
-    max_parameters: int | None = None
-    stop_at_first: bool = False
-    patience: int | None = None
-    probing: str | float = AUTO
-    trial_timeout_seconds: float = 0.0
-    calibration: str = FITTED
-    calibration_cache: Path | None = None
-    finishing: str = FINISHED
-    finalists: int = 3
-    bound_confidence: float = EVEN_ODDS
-    confirm_func: ModelAccuracy | None = field(default=None, repr=False)
-    latency_func: ModelLatency | None = field(default=None, repr=False)
-    stored_metrics_func: ModelMetrics | None = field(default=None, repr=False)
-    latency_repeats: int = 12
-    latency_batch_size: int | Mapping[int, float] | None = None
-    onnxruntime_session_options: Mapping[str, Any] | None = None
-    activation_type: str = ACTIVATION_TYPES[0]
-    openvino_properties: Mapping[str, Any] | None = None
-    output_dir: Path | None = None
-    progress: bool | None = None
+    sigopt_api_token: Annotated[Secret | None, TOKEN] = None
+    sigopt_project_id: Annotated[str, PROJECT_ID] = DEFAULT_PROJECT_ID
+    sigopt_experiment_name: Annotated[str, EXPERIMENT_NAME] = DEFAULT_EXPERIMENT_NAME
+    sigopt_experiment_id: Annotated[str | None, EXPERIMENT_ID] = None
+    sigopt_api_url: Annotated[Address | None, URL] = None
+    sigopt_ca_bundle: Annotated[Path | None, CA_BUNDLE] = None
+    sigopt_client_cert: Annotated[ClientCertificate | None, CLIENT_CERT] = None
+    sigopt_proxy: Annotated[Secret | None, PROXY] = None
+    sigopt_timeout_seconds: Annotated[float, SOME_SECONDS] = REQUEST_TIMEOUT_SECONDS
+    sigopt_plain_http_hosts: Annotated[tuple[str, ...], HOSTS] = ()
+    suggestions: Annotated[str, one_of(*SUGGESTIONS)] = LOCAL
+    parallel_bandwidth: Annotated[int, AT_LEAST_1] = 1
+    worker: Annotated[str | None, WORKER] = None
+    lease_seconds: Annotated[float, SOME_SECONDS] = LEASE_SECONDS
+    one_trial_per_machine: Annotated[bool | None, FLAG] = None
+    storage: Annotated[str | None, TEXT] = None
+    goal: Annotated[str, one_of(*GOALS)] = CONSTRAINT
+    sampler: Annotated[str, one_of(*SAMPLERS)] = DEFAULT_SAMPLER
+    seed: Annotated[int | None, SEED] = None
+    search_space: Annotated[str, one_of(*PRESETS)] = PRESETS[0]
+    locked_ops: Annotated[Mapping[str, str], LOCKED_OPS] = field(default_factory=dict)
+    excluded_ops: Annotated[tuple[str, ...], PATTERNS] = ()
+    max_parameters: Annotated[int | None, AT_LEAST_1] = None
+    stop_at_first: Annotated[bool, FLAG] = False
+    patience: Annotated[int | None, AT_LEAST_0] = None
+    probing: Annotated[str | float, PROBING] = AUTO
+    trial_timeout_seconds: Annotated[float, SECONDS] = 0.0
+    calibration: Annotated[str, one_of(*CALIBRATIONS)] = FITTED
+    calibration_cache: Annotated[Path | None, FOLDER] = None
+    finishing: Annotated[str, one_of(*FINISHINGS)] = FINISHED
+    finalists: Annotated[int, AT_LEAST_1] = 3
+    bound_confidence: Annotated[float, ODDS] = EVEN_ODDS
+    confirm_func: Annotated[ModelAccuracy | None, function("its accuracy")] = field(
+        default=None, repr=False
+    )
+    latency_func: Annotated[ModelLatency | None, function("seconds")] = field(
+        default=None, repr=False
+    )
+    stored_metrics_func: Annotated[ModelMetrics | None, function("a dict of metrics")] = field(
+        default=None, repr=False
+    )
+    latency_repeats: Annotated[int, whole(2)] = 12
+    latency_batch_size: Annotated[int | Mapping[int, float] | None, BATCH_SIZES] = None
+    onnxruntime_session_options: Annotated[Mapping[str, Any] | None, SESSION_OPTIONS] = None
+    activation_type: Annotated[str, one_of(*ACTIVATION_TYPES)] = ACTIVATION_TYPES[0]
+    openvino_properties: Annotated[Mapping[str, Any] | None, PROPERTIES] = None
+    output_dir: Annotated[Path | None, FOLDER] = None
+    progress: Annotated[bool | None, FLAG] = None
+    live_page: Annotated[bool, FLAG] = False
+    show_inc_log: Annotated[bool, FLAG] = False
 
     @classmethod
     def from_kwargs(cls, kwargs: Mapping[str, Any] | None) -> Settings:
@@ -185,29 +232,46 @@ class Settings:
                 'For example: strategy_kwargs={"sigopt_experiment_name": "nc-tune"}.',
             )
         _reject_unknown(kwargs)
-        values = {key: CHECKS[key](key, value) for key, value in kwargs.items()}
+        values = {key: _checked(key, key, value) for key, value in kwargs.items()}
         values = {key: value for key, value in values.items() if value is not None}
         for key, variable in _VARIABLES.items():
             text = os.environ.get(variable, "").strip()
             if text and key not in values:
-                values[key] = CHECKS[key](variable, text)
+                values[key] = _checked(key, variable, text)
         settings = cls(**values)
         _check_goal(settings)
         return settings
 
 
 KEYS = tuple(f.name for f in dataclasses.fields(Settings))
+CHECKS: Mapping[str, Check] = {
+    name: declared.__metadata__[0]
+    for name, declared in get_type_hints(Settings, include_extras=True).items()
+}
+
+
+def _checked(key: str, called: str, value: object) -> Any:
+    try:
+        return CHECKS[key].function(called, value)
+    except SettingsError as error:
+        error.key = key
+        raise
 
 
 def _reject_unknown(kwargs: Mapping[str, Any]) -> None:
     for key in kwargs:
         if key in KEYS:
             continue
-        near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.5)
+        # Behind a colon without its space, in YAML, stands a value: it may be a token.
+        name, colon, value = str(key).partition(":")
+        near = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.5)
         meant = f"Did you mean {near[0]!r}? " if near else ""
-        raise SettingsError(
-            f"Unknown key {key!r} in strategy_kwargs.", f"{meant}Known keys: {', '.join(KEYS)}."
+        shown = repr(f"{name}{colon}..." if value else key)
+        error = SettingsError(
+            f"Unknown key {shown} in strategy_kwargs.", f"{meant}Known keys: {', '.join(KEYS)}."
         )
+        error.key = key
+        raise error
 
 
 def _check_goal(settings: Settings) -> None:

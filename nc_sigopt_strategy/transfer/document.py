@@ -48,12 +48,15 @@ class ExperimentDocument:
             of an AI experiment, where runs bring them.
         runs: Bodies of the requests that make an AI experiment's runs, the oldest first.
         record: What our own stores keep beside it; ``None`` where there is nothing.
+        may_be_outside: Whether observations outside of the parameters are taken: a server's were
+            made when those were others. In a table they are mistakes.
     """
 
     experiment: Mapping[str, Any]
     observations: Sequence[Mapping[str, Any]] = ()
     runs: Sequence[Mapping[str, Any]] = ()
     record: Mapping[str, Any] | None = None
+    may_be_outside: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """JSON-safe data, the inverse of ``from_json``."""
@@ -171,11 +174,10 @@ def read_experiment(path: Path, observations: Path | None = None) -> ExperimentD
             f"{path} holds {len(document.observations)} observations, and {observations} others.",
             "Leave --observations out, or take those of the experiment's file out of it.",
         )
-    rows = (
-        read_observations(observations, document.experiment)
-        if observations.suffix == ".csv"
-        else observations_of(read_document(observations))
-    )
+    if observations.suffix == ".csv":
+        rows = read_observations(observations, document.experiment)
+        return dataclasses.replace(document, observations=rows, may_be_outside=False)
+    rows = observations_of(read_document(observations))
     return dataclasses.replace(document, observations=rows)
 
 

@@ -9,6 +9,7 @@ from nc_sigopt_strategy.client.projects import ensure_project
 from nc_sigopt_strategy.client.sigopt_client import ApiException
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.transfer.document import ExperimentDocument
+from nc_sigopt_strategy.transfer.widened import widened
 
 # A request's body stays well below the 8 MiB that a server takes unless told otherwise.
 _BATCH = 500
@@ -26,7 +27,8 @@ def store(
     """Make an experiment with all its observations or runs.
 
     It gets a new id; its observations keep their order, and the time is that of the import.
-    Where an observation is refused, what was made is deleted again.
+    What was observed outside of its parameters, as they are now, is kept as well. Where an
+    observation is refused, what was made is deleted again.
 
     Args:
         document: What is made.
@@ -51,8 +53,10 @@ def store(
         )
     body = {key: value for key, value in document.experiment.items() if key not in without}
     ensure_project(connection, project_id)
+    wide = _widened(document, body)
+    made_from = body if wide is None else {**body, "parameters": wide}
     try:
-        made = connection.experiments().create(**body, project=project_id)
+        made = connection.experiments().create(**made_from, project=project_id)
     except ApiException as error:
         raise _refused("the experiment", error, body) from None
     endpoint = connection.experiments(made.id)
@@ -61,6 +65,8 @@ def store(
             _make_run(connection, made.id, run, number)
         for start in range(0, len(document.observations), _BATCH):
             _report(endpoint, document.observations[start : start + _BATCH], start)
+        if wide is not None:
+            endpoint.update(parameters=body["parameters"])
         if ours and document.record is not None:
             path = ["experiments", made.id, "record"]
             connection.impl.driver.request("PUT", path, {"record": dict(document.record)}, None)
@@ -68,6 +74,15 @@ def store(
         endpoint.delete()
         raise
     return str(made.id)
+
+
+def _widened(document: ExperimentDocument, body: Mapping[str, Any]) -> list[Any] | None:
+    """Parameters for what was observed; ``None`` where the experiment's own will do."""
+    # Parameters of a grid experiment cannot be changed afterwards.
+    if body.get("type") == "grid" or not document.may_be_outside:
+        return None
+    observed = [one.get("assignments") for one in (*document.observations, *document.runs)]
+    return widened(body["parameters"], [one for one in observed if isinstance(one, Mapping)])
 
 
 def _make_run(connection: Any, experiment_id: str, run: Mapping[str, Any], number: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nc_sigopt_strategy.reports.run_page import write_page
+from nc_sigopt_strategy.errors import named
+from nc_sigopt_strategy.reports.run_page import PAGE_FILE, write_page
 from nc_sigopt_strategy.reports.run_record import run_record
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import BatchLatency, OpCost, Outcome
@@ -81,12 +83,10 @@ def end(preparation: Preparation, run: Run | None, stopped: BaseException | None
     decided: tuple[TrialRecord, Model] | None = None
     try:
         with preparation.workplace.machine.held():
-            decided = run.decision.decide(
-                _rebuilder(preparation), hurried=isinstance(stopped, KeyboardInterrupt)
-            )
+            decided = run.decision.decide(_rebuilder(preparation), hurried=_is_hurried(stopped))
     except (Exception, SystemExit) as problem:
         reason = error = preparation.host.reason(problem)
-        logger.error("The run could not be concluded: %s", problem)
+        logger.error("The run could not be concluded: %s", named(problem))
     finally:
         run.close(_FLUSH_SECONDS)
     winner, model = decided or (None, None)
@@ -120,7 +120,9 @@ def _with_page(outcome: Outcome, folder: Path, records: Sequence[TrialRecord]) -
         write_outcome(outcome, folder)
         set_last_outcome(outcome)
     except Exception as problem:
-        logger.warning("The page of the run could not be written: %s", problem)
+        logger.warning("The page of the run could not be written: %s", named(problem))
+        with contextlib.suppress(OSError):  # what is there says that the run goes on
+            (folder / PAGE_FILE).unlink(missing_ok=True)
         logger.debug("Where that failed", exc_info=True)
     return outcome
 
@@ -137,13 +139,13 @@ def _by_batch(
     run: Run, model: Model | None, stopped: BaseException | None
 ) -> tuple[BatchLatency, ...]:
     """The winner at each of several batch sizes; nothing where somebody waits for the end."""
-    if model is None or isinstance(stopped, KeyboardInterrupt):
+    if model is None or _is_hurried(stopped):
         return ()
     try:
         with run.start.preparation.workplace.machine.held():
             return tuple(run.start.meter.by_batch(model, deadline=run.budget.deadline))
     except Exception as problem:  # only a report is lost
-        logger.warning("Latency by batch size is not known: %s", problem)
+        logger.warning("Latency by batch size is not known: %s", named(problem))
         return ()
 
 
@@ -179,6 +181,11 @@ def _why(preparation: Preparation, stopped: BaseException | None) -> tuple[str, 
         return INTERRUPTED, None
     reason = with_place(preparation.host.reason(stopped), stopped)
     return reason, reason
+
+
+def _is_hurried(stopped: BaseException | None) -> bool:
+    """Whether somebody waits for the end, and not only for the result."""
+    return stopped is not None and not isinstance(stopped, (Exception, SystemExit))
 
 
 def _rebuilder(preparation: Preparation) -> Callable[[Mapping[str, str]], Model]:

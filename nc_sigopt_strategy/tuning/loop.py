@@ -18,11 +18,15 @@ from nc_sigopt_strategy.tuning.ending import Ended, end
 from nc_sigopt_strategy.tuning.ending_signals import EndingSignals
 from nc_sigopt_strategy.tuning.failures import show_users_code
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
+from nc_sigopt_strategy.tuning.live_page import LivePage
 from nc_sigopt_strategy.tuning.preparation import Preparation
 from nc_sigopt_strategy.tuning.run import Run
 from nc_sigopt_strategy.tuning.start import begin
 
 logger = logging.getLogger("nc_sigopt_strategy")
+
+# What ends a run and no more; the caller finds it in what the run ended with.
+_HANDED_BACK = (Exception, KeyboardInterrupt, SystemExit)
 
 
 def tune(preparation: Preparation, budget: Budget) -> Ended:
@@ -30,6 +34,8 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
 
     Whatever ends the run early, Ctrl-C included, ends it in order: what is known by then is
     decided on and written. After SIGTERM or SIGHUP the process ends then; see ``EndingSignals``.
+    What is meant to end more than the run (``asyncio.CancelledError``, what a test framework or a
+    time limit of the user's own throws in) is raised again then.
 
     Args:
         preparation: What is tuned, how, and where the work is recorded; see ``prepare``.
@@ -41,6 +47,7 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
     Raises:
         SettingsError: Another run is going on in the folder.
         SystemExit: After SIGTERM or SIGHUP, once everything is written.
+        BaseException: Whatever else came that is no ``Exception``, once everything is written.
     """
     host, run, stopped = preparation.host, None, None
     with contextlib.ExitStack() as stack:
@@ -53,6 +60,8 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
         try:
             stack.enter_context(host.session(progress.doing))
             run = Run(begin(preparation, budget, interrupts), budget, progress, interrupts)
+            page = LivePage(preparation, budget)
+            page.renew(run)
             for suggestion in run.suggestions():
                 with run.trial(suggestion) as trial:
                     model = host.quantize(run.space.decode(suggestion.assignments))
@@ -60,7 +69,8 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
                         with trial.ends_early():
                             evaluation = host.evaluate(model)
                         trial.measured(model, evaluation)
-        except (Exception, KeyboardInterrupt, SystemExit) as error:
+                page.renew(run)
+        except BaseException as error:
             stopped = error
             if not isinstance(error, KeyboardInterrupt):
                 show_users_code(error)
@@ -68,7 +78,10 @@ def tune(preparation: Preparation, budget: Budget) -> Ended:
                 logger.debug("Where it ended", exc_info=True)
         if run is not None:
             progress.deciding("timing the best models side by side")
-        return end(preparation, run, stopped)
+        ended = end(preparation, run, stopped)
+    if stopped is not None and not isinstance(stopped, _HANDED_BACK):
+        raise stopped
+    return ended
 
 
 def _progress(preparation: Preparation, budget: Budget) -> TuningProgress:

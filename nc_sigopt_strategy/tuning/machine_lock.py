@@ -146,8 +146,10 @@ class _Turn:
         if self._signs is not None:
             self._signs.close()
             self._signs = None
-        if self._lock.is_locked:
-            self._lock.release()
+        # Where the user's code has closed its file, it is let go of already.
+        with contextlib.suppress(OSError):
+            if self._lock.is_locked:
+                self._lock.release()
 
     def _give_sign(self, _: str) -> None:
         os.utime(self._holder_path)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from nc_sigopt_strategy.errors import ModelError, shown
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.identity import Identity, Measuring
 from nc_sigopt_strategy.measurement.stored_metrics import StoredMetrics
@@ -19,6 +20,7 @@ from nc_sigopt_strategy.settings.choices import ACTIVATION_TYPES, FINISHED, FITT
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.search_space import SearchSpace, SpaceRequest, build_search_space
 from nc_sigopt_strategy.tuning.host import Host
+from nc_sigopt_strategy.tuning.run_folder import refuse_unusable
 from nc_sigopt_strategy.tuning.workplace import Workplace
 
 
@@ -65,14 +67,15 @@ def prepare(host: Host, settings: Settings, *, folder: Path, seed: int) -> Prepa
         seed: Of sampler and measurement order.
 
     Raises:
-        SettingsError: Settings contradict each other or the model, or another run is going on in
-            the folder.
+        SettingsError: Settings contradict each other or the model, the folder cannot be one, or
+            another run is going on in it.
         StoreError: The local store cannot be used.
         ServerError: The server cannot be reached, refuses the token or answers nonsense.
         ExperimentError: There is no experiment of that id, or it was begun with something else.
         DataError: The user's data cannot be used.
     """
     folder = folder.absolute()
+    refuse_unusable(folder)
     refuse_if_running(folder)
     metrics = StoredMetrics(settings.stored_metrics_func, lambda: host.users_model(host.fp32))
     workplace = Workplace(settings, folder, seed)
@@ -88,14 +91,22 @@ def search_space(host: Host, settings: Settings) -> SearchSpace:
 
     Raises:
         SettingsError: They lock or exclude what is not there.
+        ModelError: An op has a name that no store keeps.
     """
+    ops = host.ops()
+    named = next((name for op in ops for name in op.names if "\0" in name), None)
+    if named is not None:
+        raise ModelError(
+            f"The name of an op holds a NUL character: {shown(named)}.",
+            "No store keeps it; give the op another name.",
+        )
     request = SpaceRequest(
         settings.search_space,
         settings.locked_ops,
         settings.excluded_ops,
         settings.max_parameters,
     )
-    return build_search_space(host.ops(), host.sampling_sizes(), request)
+    return build_search_space(ops, host.sampling_sizes(), request)
 
 
 def identity_of(prepared: Preparation) -> Identity:

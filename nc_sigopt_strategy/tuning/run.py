@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from nc_sigopt_strategy.client.sigopt_client import SigOptException
 from nc_sigopt_strategy.console.progress import TuningProgress
-from nc_sigopt_strategy.errors import SuggestionLostError
+from nc_sigopt_strategy.errors import SuggestionLostError, named
 from nc_sigopt_strategy.experiments.lease import RENEWALS_PER_LEASE, LeaseKeeper
 from nc_sigopt_strategy.experiments.suggestion import Suggestion
 from nc_sigopt_strategy.results.trial_history import TrialHistory, is_faster
@@ -140,9 +140,6 @@ class Run:
             raise RuntimeError(f"Suggestion {suggestion.suggestion_id} is not open.")
         try:
             yield trial
-        except KeyboardInterrupt:
-            self._close_interrupted(trial)
-            raise
         except (Exception, SystemExit) as error:
             if self._open is None:
                 raise
@@ -152,6 +149,9 @@ class Run:
                 raise KeyboardInterrupt from error
             reason = self.start.preparation.host.reason(error)
             trial.failed(self._failures.explained(error, reason))
+        except BaseException:
+            self._close_interrupted(trial)
+            raise
 
     def is_quantized(self, trial: TrialRecord) -> bool:
         """Whether any op runs in less than FP32 in a trial's model."""
@@ -286,7 +286,7 @@ class Run:
             trial.failed(INTERRUPTED, interrupted=True)
         except Exception as error:
             # A store that is gone must not cost the best model too.
-            logger.error("The open trial could not be closed: %s", error)
+            logger.error("The open trial could not be closed: %s", named(error))
 
     def _observe(self, record: TrialRecord, fingerprint: str | None) -> TrialRecord:
         """Store a record; without an observation id if another worker took its trial over."""

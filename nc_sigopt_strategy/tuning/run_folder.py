@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from pathlib import Path
 
 from nc_sigopt_strategy.backends.backend import Backend
+from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.experiments.experiment import Experiment
 from nc_sigopt_strategy.experiments.lease import Worker
 from nc_sigopt_strategy.files import make_private, write_whole
-from nc_sigopt_strategy.results.run_files import RECIPE_FILE
+from nc_sigopt_strategy.results.run_facts import FACTS_FILE
+from nc_sigopt_strategy.results.run_files import OUTCOME_FILE, RECIPE_FILE, TRIALS_FILE
 from nc_sigopt_strategy.results.trial_record import TrialRecord
 from nc_sigopt_strategy.settings.choices import PARETO
 from nc_sigopt_strategy.tuning.budget import Budget
@@ -20,6 +23,41 @@ from nc_sigopt_strategy.winners.kept_models import BEST_MODEL
 logger = logging.getLogger("nc_sigopt_strategy")
 
 EXPERIMENT_FILE = "experiment.json"
+_FILES = (EXPERIMENT_FILE, FACTS_FILE, OUTCOME_FILE, RECIPE_FILE, TRIALS_FILE)
+
+
+def refuse_unusable(folder: Path) -> None:
+    """See whether a run can leave its files in a folder, before anything is spent on it.
+
+    Args:
+        folder: Run folder, absolute; it need not be there.
+
+    Raises:
+        SettingsError: It is no folder, cannot be made or written, or holds a folder where a file
+            is to be; or the folder that this process works in was deleted.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise SettingsError(
+            "The folder that this process works in is gone.",
+            "Change to one that is there, and start again.",
+        ) from error
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    taken = [folder / name for name in _FILES] + sorted(folder.glob(f"{BEST_MODEL}.*"))
+    blocked = next((path for path in taken if path.is_dir() and not path.is_symlink()), None)
+    if not there.is_dir():
+        what = "a link that leads nowhere" if there.is_symlink() else "no folder"
+        problem = f"{there} is {what}"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        problem = f"{there} cannot be written"
+    elif blocked is not None:
+        problem = f"{blocked.name} in it is a folder"
+    else:
+        return
+    raise SettingsError(
+        f"The run folder {folder} cannot be used: {problem}.", "Name another output_dir."
+    )
 
 
 def prepare_run_folder(folder: Path, backend: Backend, *, new: bool) -> None:

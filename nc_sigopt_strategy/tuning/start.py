@@ -113,7 +113,8 @@ def _check_confidence(preparation: Preparation, bound: AccuracyBound, meter: Met
     why = (
         "the bound allows no loss of accuracy"
         if meter.measures_noise
-        else "there is no calibration data that output noise could be measured on"
+        else "output noise cannot be measured, without calibration data that make the model's "
+        "outputs vary"
     )
     raise SettingsError(
         f"bound_confidence={confidence:g} cannot be answered: {why}.",

@@ -8,6 +8,8 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from nc_sigopt_strategy.errors import shortened, visible
+
 # Who calls the user's functions, and who runs the model: what fails in these says nothing of the
 # user's own code, even if that called them.
 _MODELS = frozenset(
@@ -19,7 +21,18 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})
 _LIBRARY = tuple(
     str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib")
 )
-_OURS = str(Path(__file__).resolve().parents[1])
+# Characters of a traceback, whose last line may be anything.
+_LONGEST = 10_000
+_ours = {str(Path(__file__).resolve().parents[1])}
+
+
+def count_as_ours(package: Path) -> None:
+    """What fails in a program that stands on this package is no failure of its user's code.
+
+    Args:
+        package: Folder of the program's package.
+    """
+    _ours.add(str(package.resolve()))
 
 
 @dataclass(frozen=True)
@@ -88,9 +101,14 @@ def _place(
         *traceback.format_list(list(frames)[first:]),
         *traceback.format_exception_only(type(error), error),
     ]
+    lines = map(visible, shortened("".join(shown), _LONGEST).splitlines())
     frame = frames[position]
     return Place(
-        frame.filename, frame.lineno or 0, frame.name, type(error).__name__, "".join(shown)
+        frame.filename,
+        frame.lineno or 0,
+        frame.name,
+        type(error).__name__,
+        "".join(f"{line}\n" for line in lines),
     )
 
 
@@ -103,7 +121,7 @@ def _owner(filename: str) -> str:
         if part in _INSTALLED:
             return "models" if parts[position + 1] in _MODELS else "library"
     path = str(Path(filename).resolve())
-    if _is_below(path, _OURS):
+    if any(_is_below(path, folder) for folder in _ours):
         return "models"
     return "library" if any(_is_below(path, folder) for folder in _LIBRARY) else "user"
 

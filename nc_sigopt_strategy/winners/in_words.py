@@ -97,7 +97,7 @@ def confidence_in_words(outcome: Outcome) -> list[str]:
         if one.passed_over
     ]
     best = outcome.best_finalist
-    if best is None:
+    if best is None or outcome.returns_fp32:
         return sentences
     if best.difference is not None:
         loss = best.difference

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nc_sigopt_strategy.autotuning.direct import DirectRunner
 from nc_sigopt_strategy.autotuning.request import Request, Share
-from nc_sigopt_strategy.autotuning.runners import DirectRunner
 from nc_sigopt_strategy.hosts.find import KnownHost
 from nc_sigopt_strategy.hosts.given import Criterion, Given
 from nc_sigopt_strategy.settings.settings import Settings

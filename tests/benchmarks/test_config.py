@@ -87,7 +87,7 @@ URLS = {
 @pytest.mark.parametrize("url", URLS)
 def test_credentials_in_a_url_are_not_in_the_record(url: str) -> None:
     strategy = StrategyConfig("sigopt", "sigopt", {"storage": url, "locked_ops": {"x": url}})
-    record = RunConfig(Path("run.yaml"), (strategy,)).to_json()
+    record = RunConfig((strategy,), path=Path("run.yaml")).to_json()
     kwargs = record["strategies"][0]["strategy_kwargs"]
     assert kwargs == {"storage": URLS[url], "locked_ops": {"x": URLS[url]}}
 
@@ -97,6 +97,11 @@ HIDING = {
     "    sigopt_api_token: TOPSECRET\n    sigopt_api_token: TOPSECRET2\n",
     "text for a mapping": "strategies:\n- name: sigopt\n"
     "  strategy_kwargs:\n    sigopt_api_token:TOPSECRET\n",
+    "text in a flow mapping": "strategies:\n- name: sigopt\n"
+    "  strategy_kwargs: {sigopt_api_token:TOPSECRET}\n",
+    "beside a strategy's name": "strategies:\n- {name: sigopt, sigopt_api_token:TOPSECRET}\n",
+    "in the place of a name": "strategies:\n- {name: {sigopt_api_token: TOPSECRET}}\n",
+    "as a list": "strategies:\n- {name: sigopt, label: [{sigopt_api_token: TOPSECRET}]}\n",
     "the whole file": "sigopt_api_token:TOPSECRET\n",
     "in the place of a strategy": "strategies:\n- sigopt_api_token:TOPSECRET\n",
     "a token of a wrong type": "strategies:\n- name: sigopt\n"
@@ -212,7 +217,7 @@ MISTAKES = [
         "a setting that is out of range",
         "strategies:\n- name: basic\n- name: sigopt\n  strategy_kwargs: {finalists: 0}\n",
         4,
-        "strategies.1.strategy_kwargs",
+        "strategies.1.strategy_kwargs.finalists",
         ("finalists must be a whole number of at least 1",),
     ),
     Mistake(

@@ -48,7 +48,7 @@ def small(path: Path) -> BenchmarkModel:
 
 
 def config_of(data: DataConfig) -> RunConfig:
-    return RunConfig(Path("run.yaml"), (), data=data)
+    return RunConfig((), path=Path("run.yaml"), data=data)
 
 
 def pipeline_of(text: str, tmp_path: Path, model: Path) -> Any:

@@ -15,6 +15,7 @@ from markupsafe import escape
 from rich.console import Console
 
 from nc_sigopt_benchmarks.judging.comparison import Comparison, StrategyResult
+from nc_sigopt_benchmarks.judging.reading import comparison_from_json
 from nc_sigopt_benchmarks.judging.timed_models import TimedModel
 from nc_sigopt_benchmarks.reporting import html, plots
 from nc_sigopt_benchmarks.reporting.tables import (
@@ -234,6 +235,21 @@ def test_a_run_that_nobody_could_use_is_wrong_use(comparison: Comparison) -> Non
     for strategies, expected in (((wrong,), True), ((wrong, crashed), False), ((), False)):
         made = dataclasses.replace(comparison, strategies=strategies)
         assert made.wrong_use is expected
+
+
+def test_a_crash_counts_where_no_strategy_found_a_model(comparison: Comparison) -> None:
+    crashed = StrategyResult("a", None, failure="KeyError: 'x'", crash='File "pipeline.py"')
+    nothing = StrategyResult("b", None)
+    (found, *_) = [strategy for strategy in comparison.strategies if strategy.found]
+    for strategies, expected in (
+        ((nothing, crashed), crashed),
+        ((crashed, found), None),
+        ((nothing,), None),
+    ):
+        made = dataclasses.replace(comparison, strategies=strategies)
+        assert made.crashed is expected
+    read = comparison_from_json(dataclasses.replace(comparison, strategies=(crashed,)).to_json())
+    assert read.crashed == crashed
 
 
 def test_plots_are_png_files(comparison: Comparison, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ STRATEGIES = tuple(StrategyConfig(name, name) for name in ("basic", "auto", "mse
 
 def config(tmp_path: Path, **tuning: object) -> RunConfig:
     return RunConfig(
-        tmp_path / "run.yaml",
         STRATEGIES,
+        path=tmp_path / "run.yaml",
         tuning=TuningConfig(**tuning),  # type: ignore[arg-type]
         output=tmp_path / "runs",
     )

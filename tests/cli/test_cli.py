@@ -81,6 +81,7 @@ class FakeJob:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "any.fake"
         self.name = "any"
+        self.strategy = "sigopt"
         self.output = folder / "runs"
         self.options = JobOptions()
         self.told: list[Any] = []

@@ -94,6 +94,33 @@ def test_quiet_says_what_came_of_it_and_no_more(job: FakeJob) -> None:  # noqa: 
     assert len(result.stdout.splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "strategy", "said"),
+    [
+        (("--watch", "--ray"), "sigopt", "--watch does not go with --ray"),
+        (("--watch",), "basic", "runs the strategy basic, which has no page until its end"),
+    ],
+)
+def test_what_cannot_be_watched(
+    job: FakeJob,  # noqa: F811
+    options: tuple[str, ...],
+    strategy: str,
+    said: str,
+) -> None:
+    job.strategy = strategy
+    result = invoke("tune", "any.fake", *options)
+    assert result.exit_code == WRONG_USE
+    assert said in result.stderr
+    assert not job.output.exists()
+
+
+def test_what_is_watched_writes_its_page(job: FakeJob) -> None:  # noqa: F811
+    result = invoke("tune", "any.fake", "--watch", "-q")
+    assert result.exit_code == FOUND
+    assert job.told == [{"live_page": True}]
+    assert result.stderr.startswith("Watch it at http://127.0.0.1:")
+
+
 def test_the_command_is_kept_with_the_run(job: FakeJob) -> None:  # noqa: F811
     job.options = JobOptions(data=Path("my data.py"), loss=0.02, settings={"patience": 3})
     said = json.loads(invoke("tune", "any.fake", "--json").stdout)
@@ -205,3 +232,8 @@ def test_the_run_configuration_of_init_is_one(model: Path) -> None:
         "onnx",
     )
     assert config.model.path == model
+    # What the first line names is there, and describes the file.
+    first = (model.parent / "net.v2.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=nc-sigopt.schema.json"
+    schema = json.loads((model.parent / "nc-sigopt.schema.json").read_text())
+    assert "strategies" in schema["properties"]

@@ -38,7 +38,7 @@ def begin(folder: Path, *, trials: int = 8, workers: int = 2, label: str = "sigo
 
 
 def job_of(strategy: StrategyConfig) -> ConfigJob:
-    return ConfigJob(RunConfig(CONFIG, (strategy,)), strategy)
+    return ConfigJob(RunConfig((strategy,), path=CONFIG), strategy)
 
 
 def test_a_run_is_gone_on_with(tmp_path: Path) -> None:

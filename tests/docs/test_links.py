@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nc_sigopt_strategy.settings.schema import settings_schema
 from nc_sigopt_strategy.settings.settings import KEYS
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +81,23 @@ def test_every_setting_is_documented_once() -> None:
         if other != page:
             text = other.read_text(encoding="utf-8")
             assert not set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) & set(KEYS), other
+
+
+def test_defaults_and_choices_of_the_settings_page_are_those_declared() -> None:
+    page = (ROOT / "docs" / "guide" / "settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", page, re.MULTILINE)
+    declared = settings_schema()["properties"]
+    for key, default, what in rows:
+        said = declared.get(key, {})
+        if said.get("default") is not None:
+            value = said["default"]
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            assert f"`{shown}`" in default, f"{key}: {default} is not {shown}"
+        for choice in said.get("enum", ()):
+            assert choice is None or f"`{choice}`" in what + default, f"{key}: no {choice}"
+        if said.get("minimum", 1) > 1:
+            assert f"at least {said['minimum']}" in what, key
+    assert len(rows) == len(KEYS)
 
 
 def test_the_readme_is_short() -> None:

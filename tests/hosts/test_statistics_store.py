@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nc_sigopt_strategy.hosts import statistics_store
 from nc_sigopt_strategy.hosts.statistics_store import Section, StatisticsStore, digest_of
 
 LOADER: list[int] = []
@@ -131,6 +136,33 @@ def _a_folder(path: Path) -> None:
     path.mkdir()
 
 
+def _a_link(path: Path) -> None:
+    path.rename(path.parent.parent / "elsewhere.npz")
+    path.symlink_to(path.parent.parent / "elsewhere.npz")
+
+
+def _a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _unpacks_to_more(path: Path) -> None:
+    with np.load(path) as archive:
+        header = archive["header"]
+    zeros = bytes(1_000_000)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, io.BytesIO() as stream:
+        np.save(stream, header)
+        archive.writestr("header.npy", stream.getvalue())
+        with archive.open("array/Min a:0.npy", "w", force_zip64=True) as member:
+            for _ in range(1200):
+                member.write(zeros)
+
+
+def _of_no_numbers(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("header.npy", b"\x93NUMPY\x01\x00\xff\xff" + b"{" * 65535)
+
+
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
@@ -139,7 +171,11 @@ def _a_folder(path: Path) -> None:
         (_foreign, "not a statistics file"),
         (_emptied, "not a statistics file"),
         (_with_pickled_objects, "not a statistics file"),
-        (_a_folder, "not a statistics file"),
+        (_a_folder, "it is no file"),
+        (_a_link, "it is a link"),
+        (_a_pipe, "it is no file"),
+        (_unpacks_to_more, "it unpacks to 1200 MB"),
+        (_of_no_numbers, "not a statistics file"),
         (_of_another_model, "of another model, other data or other versions"),
         (_of_another_format, "format is 99"),
         (_with_changed_numbers, "content is damaged"),
@@ -156,6 +192,83 @@ def test_a_file_that_cannot_be_trusted_is_named_and_ignored(
     assert len(section) == 0
     assert str(path) in caplog.text
     assert why in caplog.text
+
+
+class _Runs:
+    """What a pickle runs when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_nothing_in_a_file_is_run(tmp_path: Path, packed: bool) -> None:
+    cache, ran = tmp_path / "cache", tmp_path / "ran"
+    filled(cache)
+    path = the_file(cache)
+    if packed:
+        hostile = np.array([_Runs(ran)], dtype=object)
+        with path.open("wb") as stream:
+            np.savez(stream, header=hostile, **{"array/Min a:0": hostile})
+    else:
+        path.write_bytes(pickle.dumps(_Runs(ran)))
+    assert len(StatisticsStore(cache, "data").section(LOADER, "graph", "100")) == 0
+    assert not ran.exists()
+
+
+def test_a_file_of_another_user_is_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path)
+    path = the_file(tmp_path)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert len(StatisticsStore(tmp_path, "data").section(LOADER, "graph", "100")) == 0
+    assert "another user's" in caplog.text
+
+
+def test_what_a_link_leads_to_is_never_written(tmp_path: Path) -> None:
+    cache, precious = tmp_path / "cache", tmp_path / "precious"
+    filled(cache)
+    path = the_file(cache)
+    path.unlink()
+    precious.write_text("precious")
+    path.symlink_to(precious)
+    path.with_name(f"{path.name}.{os.getpid()}.partial").symlink_to(precious)
+    filled(cache)
+    assert precious.read_text() == "precious"
+    assert not path.is_symlink()
+    assert len(StatisticsStore(cache, "data").section(LOADER, "graph", "100")) == len(ARRAYS)
+
+
+def test_what_cannot_be_statistics_is_made_again_with_all_of_its_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(tmp_path)
+    section = StatisticsStore(tmp_path, "data").section(LOADER, "graph", "100")
+    section.add({"own": np.ones(1)})
+    section.expect({"absent": lambda array: False, "own": lambda array: False})
+    assert len(section) == 3
+    section.expect({"Min a:0": lambda array: array.shape == (3,)})
+    assert section.missing([*ARRAYS, "own"]) == list(ARRAYS)
+    assert caplog.text.count("'Min a:0'") == 1
+    section.add(ARRAYS)
+    section.expect({"Min a:0": lambda array: False})
+    assert not section.missing([*ARRAYS, "own"])
+
+
+def test_more_than_would_be_read_is_not_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics_store, "LARGEST_CONTENT", 8)
+    filled(tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert "more than would be read again" in caplog.text
 
 
 def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from nc_sigopt_benchmarks.comparing import compare as comparing
 from nc_sigopt_benchmarks.comparing import run_folder
 from nc_sigopt_benchmarks.config.yaml_file import read_config
+from nc_sigopt_strategy.cli.shared import CRASHED
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.results.run_files import read_outcome
 from tests.engine.http_server import serve_driver
@@ -180,6 +181,26 @@ def test_a_strategy_that_crashes_does_not_stop_the_others(
     assert sound["outcome"]["found"]
 
 
+def test_where_ones_own_code_ended_all_strategies_the_traceback_leads_to_it(
+    small_model: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, small_model, "{name: sigopt}, {name: basic}")
+    head = "def eval_func(graph):\n"
+    broken = PIPELINE.replace(head, f'{head}    raise KeyError("no such label")\n')
+    (tmp_path / "pipeline.py").write_text(broken)
+    code, _, err = run("compare", str(config), folder=tmp_path)
+    assert code == CRASHED, err
+    line = 1 + broken.splitlines().index('    raise KeyError("no such label")')
+    assert f'File "{tmp_path / "pipeline.py"}", line {line}, in eval_func' in err
+    assert "nc-sigopt: error: sigopt: " in err
+    crashes = [strategy["crash"] for strategy in results_of(tmp_path)["strategies"]]
+    assert all("no such label" in crash for crash in crashes)
+    code, _, err = run(
+        "compare", str(config), "--resume", str(only_run(tmp_path)), folder=tmp_path
+    )
+    assert code == CRASHED, err
+
+
 def test_no_token_is_in_the_run_folder(small_model: Path, tmp_path: Path) -> None:
     token = "SECRETSECRETSECRET0123456789"
     driver = EmbeddedDriver(f"sqlite:///{tmp_path}/server.sqlite3")
@@ -205,12 +226,12 @@ def test_wrong_use_that_only_the_worker_meets_exits_with_2(
     small_model: Path, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, small_model, "{name: basic}, {name: mse}")
-    doom = 'import sys\nif "worker" in sys.argv[0]:\n    raise RuntimeError("boom.")\n'
-    (tmp_path / "pipeline.py").write_text(doom + PIPELINE)
+    doom = '\nimport sys\nif "worker" in sys.argv[0]:\n    calib_dataloader = []\n'
+    (tmp_path / "pipeline.py").write_text(PIPELINE + doom)
     code, out, err = run("compare", str(config), folder=tmp_path)
     assert code == 2, err
     said = " ".join(out.split())
-    assert "basic cannot be used: UsersCodeError" in said
+    assert "basic cannot be used: DataError" in said
     assert ".." not in said.replace("...", "")
     assert (only_run(tmp_path) / "report.html").exists()
 

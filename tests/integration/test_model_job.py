@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from tests.cli.plugged import WITHOUT_HARNESS
 from tests.integration.small_onnx import write_small_onnx
 from tests.integration.test_compare import PIPELINE, ROOT, only_run
+from tests.reports.test_page_server import ask
+from tests.reports.test_run_page import data_on
 
 pytestmark = pytest.mark.integration
 ONNX_PIPELINE = """
@@ -89,6 +93,45 @@ def test_an_onnx_model(tmp_path: Path) -> None:
     assert all(trial.stored_metrics["nodes"] > 0 for trial in trials)
     for name in ("best_model.onnx", "recipe.json", "events.jsonl", "log.txt"):
         assert (folder / name).stat().st_size > 0, name
+
+
+def test_a_run_can_be_watched_while_it_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    write_small_onnx(tmp_path / "small.onnx")
+    waits = ONNX_PIPELINE.replace(
+        "    session =", "    __import__('time').sleep(0.5)\n    session ="
+    )
+    (tmp_path / "data.py").write_text(waits)
+    command = (
+        "tune", "small.onnx", "--data", "data.py", "--max-trials", "6", "--loss", "0.5",
+        "--set", "latency_repeats=4", "--accept-fp32", "--watch", "--json", "-q",
+    )  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "nc_sigopt_strategy.cli", *command],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as run:  # fmt: skip
+        assert run.stdout is not None
+        assert run.stderr is not None
+        url = run.stderr.readline().strip().removeprefix("Watch it at ")
+        seen = set()
+        try:
+            while True:
+                _, _, page = ask(url)
+                if b'id="run-data"' in page:
+                    seen.add((len(data_on(page.decode())["trials"]), b'"running":true' in page))
+                time.sleep(0.1)
+        except OSError:
+            pass  # it ends with the run
+        out = run.stdout.read()
+    assert run.returncode == 0
+    trials = json.loads(out)["outcome"]["trials"]
+    assert len(seen) >= 3
+    assert (trials, False) in seen, "the last state comes before the end"
+    assert {running for _, running in seen} == {True, False}
+    page = (only_run(tmp_path) / "report.html").read_text()
+    assert data_on(page)["running"] is False
+    assert "live_page" not in page
 
 
 def test_check_tries_one_model_and_leaves_nothing(tmp_path: Path) -> None:

@@ -32,6 +32,22 @@ addEventListener("load", async () => {
     while (!document.getElementById("refused").textContent) await moment();
     found.refused = document.getElementById("refused").textContent;
   } else {
+    if (query.has("run")) {
+      if (query.get("run") !== "guest") {
+        (await wait("#main td a[href^='#/projects']")).click();
+        (await wait("#main td a[href^='#/runs']")).click();
+      }
+      while (!document.querySelector("pre")) await moment();
+      const every = selector => [...document.querySelectorAll(selector)];
+      const texts = selector => every(selector).map(one => one.textContent);
+      found.headings = texts("h1, h2, h3");
+      found.cells = texts("tbody td, dd, pre, li a");
+      found.points = every(".curve circle").length;
+      found.images = every("img").length;
+      found.wide = document.documentElement.scrollWidth <= document.documentElement.clientWidth;
+      document.title = JSON.stringify(found);
+      return;
+    }
     if (query.has("runs")) {
       (await wait("#main td a[href^='#/projects']")).click();
       while (document.querySelector("h1").textContent !== "Project p") await moment();
@@ -126,6 +142,34 @@ def test_a_person_looks_at_an_experiment(server: tuple[str, str], tmp_path: Path
 def test_a_wrong_token_is_refused(server: tuple[str, str], tmp_path: Path) -> None:
     found = seen(f"{server[0]}/?type=nobodys&refused=1", tmp_path)
     assert found["refused"]
+
+
+@pytest.mark.integration
+@needs_chromium
+@pytest.mark.parametrize("who", ["owner", "guest"])
+def test_a_person_looks_at_a_run(server: tuple[str, str], tmp_path: Path, who: str) -> None:
+    connection = Connection(client_token=server[1])
+    connection.set_api_url(server[0])
+    connection.clients("1").projects().create(id="p", name="P")
+    run = connection.clients("1").projects("p").training_runs().create(
+        name=HOSTILE, assignments={"depth": 3}, values={"acc": {"value": 0.25}},
+        metadata={"host": HOSTILE}, logs={"stdout": {"content": HOSTILE}},
+        source_code={"content": "x = 1", "hash": "abc"}, model={"type": "tree"},
+    )  # fmt: skip
+    for epoch in range(5):
+        values = [{"name": "loss", "value": 1 / (1 + epoch)}, {"name": "acc", "value": epoch}]
+        connection.training_runs(run.id).checkpoints().create(values=values[: 1 + epoch % 2])
+    token = server[1]
+    if who == "guest":
+        path = ["training_runs", run.id, "tokens"]
+        token = connection.impl.driver.request("POST", path, {}, None)["token"]
+    found = seen(f"{server[0]}/?type={quote(token)}&run={who}", tmp_path)
+    assert found["headings"] == [
+        HOSTILE, "Metrics", "Parameters", "Checkpoints", "loss", "acc", "Metadata",
+        "Log: stdout", "Source code",
+    ]  # fmt: skip
+    assert {"acc", "0.25", "depth", "3", "tree", "abc", HOSTILE, "x = 1"} <= set(found["cells"])
+    assert (found["points"], found["images"], found["wide"]) == (5 + 2, 0, True)
 
 
 @pytest.mark.integration

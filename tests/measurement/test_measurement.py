@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -194,6 +195,59 @@ def test_bad_batch_behind_those_that_are_kept() -> None:
     data[90] = np.nan
     with pytest.raises(DataError, match="batch 5 holds NaN"):
         read_calibration_data(Loader(data, data, 16), 100)
+
+
+class OneArray(Loader):
+    """Fills one array again and again."""
+
+    def __iter__(self) -> Any:
+        array = np.empty((self.batch_size, 1), np.float32)
+        for start in range(0, len(self.inputs), self.batch_size):
+            array[:] = self.inputs[start : start + self.batch_size]
+            yield array, None
+
+
+def test_batches_of_a_loader_that_fills_one_array_stay_apart() -> None:
+    data = np.arange(64, dtype=np.float32).reshape(64, 1)
+    read = read_calibration_data(OneArray(data, data, 16), 64)
+    np.testing.assert_array_equal(np.concatenate(read.batches), data)
+
+
+class Endless:
+    """Yields empty batches for ever; a few of them between others are no matter."""
+
+    def __init__(self, inputs: int = 0) -> None:
+        self.inputs = inputs
+
+    def __iter__(self) -> Any:
+        for index in itertools.count():
+            yield np.zeros((self.inputs if index % 3 == 2 else 0, 1), np.float32), None
+
+
+def test_a_loader_that_never_yields_an_input_is_refused() -> None:
+    with pytest.raises(DataError, match="1000 batches in a row"):
+        read_calibration_data(Endless(), 100)
+    assert len(read_calibration_data(Endless(8), 100).batches) > 7
+
+
+def test_noise_is_measured_only_where_outputs_vary() -> None:
+    for inputs, measured in ((np.ones((4, 2), np.float32), False), (np.eye(4), True),
+                             (np.arange(4), False)):  # fmt: skip
+        meter = Meter(Echoes(), [inputs], None, repeats=1, seed=0)  # type: ignore[arg-type]
+        assert meter.measures_noise is measured
+
+
+class Echoes:
+    """A backend whose models give what they get."""
+
+    def open(self, model: Any) -> Any:
+        return self
+
+    def run(self, inputs: Any) -> list[Any]:
+        return [inputs]
+
+    def close(self) -> None:
+        pass
 
 
 def test_fewer_inputs_than_asked_for(caplog: pytest.LogCaptureFixture) -> None:

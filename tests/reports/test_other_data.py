@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from nc_sigopt_strategy.console.outcome_table import outcome_text
 from nc_sigopt_strategy.reports.other_data import other_data
 from nc_sigopt_strategy.results.finalist import Finalist
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.winners.in_words import confidence_in_words
 
 
 def test_the_section_says_whether_the_bound_holds_on_other_data() -> None:
@@ -30,3 +34,23 @@ def test_the_section_says_whether_the_bound_holds_on_other_data() -> None:
     refused = Outcome("sigopt", False, "", most_probable=finalists[1], bound_confidence=0.95)
     assert "bound_confidence is 0.95" in other_data(refused)
     assert "0.20" in other_data(refused)
+
+
+def test_nothing_is_found_out_of_fp32_which_the_bound_is_measured_by() -> None:
+    best = Finalist(3, 0.94, 0.02, None, 1.0, None, Interval(0.0, 0.0, 0.0), 400)
+    other = Finalist(4, 0.92, 0.01, None, 0.7, 3.0)
+    outcome = Outcome(
+        "sigopt", True, "The time is up.", finalists=(best, other),
+        best=TrialRecord(3, TrialState.OBSERVED, accuracy=0.94), ops_by_type={"fp32": 29},
+    )  # fmt: skip
+    section = other_data(outcome)
+    assert "the winner: FP32" in section
+    assert "1.00" not in section
+    assert "0.70" in section
+    assert other_data(dataclasses.replace(outcome, finalists=(best,))) == ""
+    assert confidence_in_words(outcome) == []
+    assert "keeps the bound with" not in outcome_text(outcome)
+    quantized = dataclasses.replace(outcome, ops_by_type={"int8": 1, "fp32": 28})
+    assert "1.00" in other_data(quantized)
+    assert "1.00" in " ".join(confidence_in_words(quantized))
+    assert "keeps the bound with" in outcome_text(quantized)

@@ -266,6 +266,9 @@ class _Failing:
     def touch(self, token: object, now: int) -> None:
         raise AssertionError
 
+    def share(self, share: object, by: object, expires: int) -> str:
+        raise AssertionError
+
 
 def test_a_store_that_fails_is_status_500(
     driver: EmbeddedDriver, caplog: pytest.LogCaptureFixture

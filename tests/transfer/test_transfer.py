@@ -104,6 +104,32 @@ def test_from_a_store_to_a_server_and_back(
     assert len(whole(opened(other), here)[1]) == 8
 
 
+def test_what_was_observed_before_the_parameters_were_changed_comes_along(
+    store: tuple[str, str], tmp_path: Path
+) -> None:
+    url, experiment_id = store
+    connection = opened(url)
+    changed = [
+        {"name": "rate", "bounds": {"min": 1e-3, "max": 0.5}},
+        {"name": "depth", "bounds": {"min": 4, "max": 5}},
+        {"name": "loss", "categorical_values": ["l1", "huber"]},
+    ]
+    connection.experiments(experiment_id).update(parameters=changed)
+    first, other = str(tmp_path / "first.json"), f"sqlite:///{tmp_path / 'to.sqlite3'}"
+    said("export", experiment_id, "--storage", url, "--output", first)
+    here = said("import", first, "--storage", other).strip()
+    (was, rows), (now, copied) = whole(connection, experiment_id), whole(opened(other), here)
+    assert rows == copied
+    assert {row["assignments"]["loss"] for row in rows} >= {"l2"}
+    for experiment in (was, now):
+        for value in experiment["parameters"][1]["categorical_values"]:
+            del value["enum_index"]
+    assert was == now
+    suggested = opened(other).experiments(here).suggestions().create().assignments
+    assert suggested["loss"] in ("l1", "huber")
+    assert suggested["depth"] in (4, 5)
+
+
 def test_what_sigopts_api_showed_is_read(store: tuple[str, str], tmp_path: Path) -> None:
     """An experiment and a page of its observations, the newest first, each as it was fetched."""
     url, experiment_id = store

@@ -13,6 +13,7 @@ from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
 from nc_sigopt_strategy.results.run_files import read_trials
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 from nc_sigopt_strategy.testing.fake_host import FakeHost
+from nc_sigopt_strategy.tuning import users_code
 from nc_sigopt_strategy.tuning.failures import shared_by_all
 from nc_sigopt_strategy.tuning.first_check import refuse_bound_that_fp32_misses
 from nc_sigopt_strategy.tuning.users_code import place_in_users_code
@@ -76,6 +77,17 @@ def test_an_error_of_a_library_that_the_user_called_is_the_users() -> None:
     place = place_in_users_code(caught.value)
     assert place is not None
     assert place.file == __file__
+
+
+def test_a_program_that_stands_on_this_package_is_no_users_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(users_code, "_ours", set(users_code._ours))
+    with pytest.raises(ValueError, match="my metric broke") as caught:
+        broken_metric(3)
+    assert place_in_users_code(caught.value) is not None
+    users_code.count_as_ours(Path(__file__).parent)
+    assert place_in_users_code(caught.value) is None
 
 
 def test_an_error_below_a_host_is_not_the_users() -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from nc_sigopt_benchmarks.commands.run_configs import read_run_config
+from nc_sigopt_strategy.cli.output import Output, output_options, print_json
 from nc_sigopt_strategy.cli.shared import (
+    CRASHED,
     EXIT_CODES,
     FOUND,
     INTERRUPTED,
@@ -18,7 +20,7 @@ from nc_sigopt_strategy.cli.shared import (
     accept_fp32_option,
     closed_on_signals,
     errors_as_one_line,
-    teller,
+    tell_crash,
 )
 from nc_sigopt_strategy.errors import ConfigFileError
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("config", type=click.Path(path_type=Path), required=False)
-@click.option("--output", type=click.Path(path_type=Path), help="Folder for the run's folder.")
+@click.option(
+    "--output", "place", type=click.Path(path_type=Path), help="Folder for the run's folder."
+)
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
@@ -45,15 +49,17 @@ if TYPE_CHECKING:
 )
 @click.option("--retime", is_flag=True, help="With --from: time all models found once more.")
 @accept_fp32_option
+@output_options()
 @closed_on_signals
 @errors_as_one_line
 def compare(
     config: Path | None,
-    output: Path | None,
+    place: Path | None,
     resume: Path | None,
     folders: tuple[Path, ...],
     retime: bool,
     accept_fp32: bool,
+    output: Output,
 ) -> None:
     """Compare strategies under the same bound and budget.
 
@@ -76,22 +82,37 @@ def compare(
     from nc_sigopt_benchmarks.comparing import joining
 
     if config is not None:
-        read = read_run_config(config, output)
-        comparison, folder = comparing.compare(read, teller(), resume=resume)
+        read = read_run_config(config, place)
+        comparison, folder = comparing.compare(
+            read, output.teller(), progress=output.progress, resume=resume
+        )
     else:
-        comparison, folder = joining.redraw(folders, output, teller(), retime=retime)
-    _print(comparison, folder)
+        comparison, folder = joining.redraw(folders, place, output.teller(), retime=retime)
+    _print(comparison, folder, output)
     if comparison.interrupted and config is not None:
         again = f"nc-sigopt compare {config} --resume {folder}"
         click.echo(f"nc-sigopt: interrupted; to go on: {again}", err=True)
         sys.exit(INTERRUPTED)
+    crashed = comparison.crashed
+    if crashed is not None and crashed.crash is not None:
+        tell_crash(crashed.crash, f"{crashed.label}: {crashed.failure or 'your own code failed'}")
+        sys.exit(CRASHED)
     if comparison.wrong_use:
         sys.exit(WRONG_USE)
     helped = comparison.found if accept_fp32 else comparison.found_faster
     sys.exit(FOUND if helped else NOTHING_FOUND)
 
 
-def _print(comparison: Comparison, folder: Path) -> None:
+def _print(comparison: Comparison, folder: Path, output: Output) -> None:
+    report = folder / "report.html"
+    if output.as_json:
+        found = str(report) if report.is_file() else None
+        print_json({"folder": str(folder), "report": found, "comparison": comparison.to_json()})
+        return
+    if output.quiet:
+        for sentence in (*comparison.verdicts, str(folder)):
+            click.echo(sentence)
+        return
     from nc_sigopt_benchmarks.reporting.tables import comparison_tables
     from nc_sigopt_strategy.console.outcome_table import table_console
 
@@ -101,5 +122,4 @@ def _print(comparison: Comparison, folder: Path) -> None:
         console.print()
     for sentence in (comparison.accuracy_note, *comparison.verdicts):
         console.print(f"- {sentence}")
-    report = folder / "report.html"
     click.echo(f"Report: {report}" if report.is_file() else f"Run folder: {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,8 @@ from typing import Any
 import click
 
 from nc_sigopt_benchmarks.commands.run_configs import read_run_config
-from nc_sigopt_strategy.cli.shared import (
-    INTERRUPTED,
-    errors_as_one_line,
-    teller,
-)
+from nc_sigopt_strategy.cli.output import Output, output_options
+from nc_sigopt_strategy.cli.shared import INTERRUPTED, errors_as_one_line
 
 _COUNT = click.IntRange(0)
 
@@ -22,6 +20,7 @@ _COUNT = click.IntRange(0)
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
     "--output",
+    "file",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("landscape.jsonl"),
     show_default=True,
@@ -76,8 +75,11 @@ _COUNT = click.IntRange(0)
     metavar="BATCH",
     help="Record nothing: measure what the file makes the optimum at this batch size.",
 )
+@output_options()
 @errors_as_one_line
-def record(config: Path, output: Path, check_optimum: int | None, **options: Any) -> None:
+def record(
+    config: Path, file: Path, check_optimum: int | None, output: Output, **options: Any
+) -> None:
     """Record what many configurations of a model cost.
 
     Quantizes CONFIG's model in many op-wise ways and writes accuracy, output noise and latency
@@ -107,19 +109,20 @@ def record(config: Path, output: Path, check_optimum: int | None, **options: Any
     )
     if check_optimum is not None:
         check = optimum_check.check_optimum(
-            read_run_config(config), output, how, check_optimum, teller()
+            read_run_config(config), file, how, check_optimum, output.teller()
         )
-        click.echo("\n".join(check.sentences()))
+        output.found(dataclasses.asdict(check), *check.sentences())
         return
-    rows = run.record(read_run_config(config), output, how, teller())
-    click.echo(f"{output}: {rows} rows")
+    rows = run.record(read_run_config(config), file, how, output.teller())
+    output.found({"file": str(file), "rows": rows}, f"{file}: {rows} rows")
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--batch-size", type=int, help="Only this one; default: all that were recorded.")
+@output_options(as_json=False, quiet=False)
 @errors_as_one_line
-def landscape(file: Path, batch_size: int | None) -> None:
+def landscape(file: Path, batch_size: int | None, output: Output) -> None:
     """Show how well a recorded landscape is known, and its optimum.
 
     FILE is what nc-sigopt record wrote. A surrogate is fitted to it; its errors are those on
@@ -160,11 +163,13 @@ def landscape(file: Path, batch_size: int | None) -> None:
 )
 @click.option(
     "--output",
+    "folder",
     type=click.Path(path_type=Path),
     help="Folder; one that is there is continued.  [default: runs/race-<time>]",
 )
+@output_options(as_json=False, quiet=False)
 @errors_as_one_line
-def race(**options: Any) -> None:
+def race(folder: Path | None, output: Output, **options: Any) -> None:
     """Race samplers against landscapes whose optimum is known.
 
     All start from the same first configurations and see the same measurement of the same
@@ -175,8 +180,8 @@ def race(**options: Any) -> None:
     from nc_sigopt_benchmarks.research.racing import command
     from nc_sigopt_strategy.console.outcome_table import table_console
 
-    end, folder = command.run_race(options, table_console())
-    click.echo(f"Everything about this race: {folder}")
+    end, made = command.run_race({**options, "output": folder}, table_console())
+    click.echo(f"Everything about this race: {made}")
     if end.interrupted:
         click.echo("nc-sigopt: interrupted; call it again with --output to go on", err=True)
         sys.exit(INTERRUPTED)

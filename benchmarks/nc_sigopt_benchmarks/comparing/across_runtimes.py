@@ -26,9 +26,9 @@ from nc_sigopt_benchmarks.runtimes.data_files import (
 )
 from nc_sigopt_benchmarks.runtimes.deployed import Deployed
 from nc_sigopt_benchmarks.runtimes.served_model import ServedModel
+from nc_sigopt_strategy.console.log_file import LOG_FILE
 from nc_sigopt_strategy.errors import ConfigFileError, DataError
 from nc_sigopt_strategy.files import write_whole
-from nc_sigopt_strategy.jobs.log_file import LOG_FILE
 
 _DATA_FOLDER = "data"
 # Data without labels come with an evaluation of their own: the processes of the models make them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ END_FILE = "end.json"
 
 def write_end(folder: Path, end: ChildEnd, host: dict[str, Any]) -> None:
     """Note that a run is over, and on which machine it was."""
-    plain = {"failure": end.failure, "wrong_use": end.wrong_use, "host": host}
+    plain = {**dataclasses.asdict(end), "host": host}
+    del plain["interrupted"]
     with contextlib.suppress(OSError):  # costs no more than that the run would be made again
         write_whole(folder / END_FILE, json.dumps(plain, indent=2) + "\n")
 
@@ -48,7 +50,8 @@ def read_end(folder: Path) -> tuple[ChildEnd, dict[str, Any]] | None:
         raw = read_json(folder / END_FILE)
     except (OSError, ValueError):
         return None
-    return ChildEnd(raw["failure"], wrong_use=bool(raw["wrong_use"])), raw["host"]
+    end = ChildEnd(raw["failure"], wrong_use=bool(raw["wrong_use"]), crash=raw.get("crash"))
+    return end, raw["host"]
 
 
 def collect(
@@ -84,7 +87,7 @@ def collect(
             folder,
             framework=framework,
             batch_size=batch_size,
-            ending=Ending(failure, interrupted=failure is None),
+            ending=Ending(failure, interrupted=failure is None, crash=end.crash),
         )
         with contextlib.suppress(OSError):  # results.json has it too
             write_outcome(outcome, folder)
@@ -103,6 +106,7 @@ def collect(
         failure=failure,
         note=strategy_note(run),
         wrong_use=end.wrong_use,
+        crash=end.crash or outcome.crash,
         strategy=run.strategy.label,
         repeat=run.repeat,
         accuracy_interval=_accuracy_interval(outcome, evaluation_size),
@@ -119,6 +123,7 @@ def collect_rival(run: PlannedRun, folder: Path, end: ChildEnd) -> StrategyResul
         None,
         failure=end.failure,
         wrong_use=end.wrong_use,
+        crash=end.crash,
         strategy=run.strategy.label,
         repeat=run.repeat,
         peak_memory_bytes=read_peak_memory(folder),

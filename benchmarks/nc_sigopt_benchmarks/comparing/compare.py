@@ -39,8 +39,8 @@ from nc_sigopt_benchmarks.running.model_forms import model_form
 from nc_sigopt_benchmarks.running.prepared import prepare
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun, planned_runs
 from nc_sigopt_benchmarks.running.worker import Request
+from nc_sigopt_strategy.console.log_file import LOG_FILE
 from nc_sigopt_strategy.errors import ModelError
-from nc_sigopt_strategy.jobs.log_file import LOG_FILE
 from nc_sigopt_strategy.jobs.quiet import native_output_in
 
 Tell = Callable[[str], None]

@@ -27,7 +27,14 @@ def check_choices(
             near = difflib.get_close_matches(str(key), choices, n=1)
             meant = f"Did you mean {near[0]!r}? " if near else ""
             known = f"Known: {', '.join(choices)}." if choices else "It has none at all."
-            raise SettingsError(f"{name} has no setting {key!r}.", f"{meant}{known}")
-        if value not in choices[key]:
+            raise _about(key, f"{name} has no setting {key!r}.", f"{meant}{known}")
+        # 1 is equal to True, and not what is meant.
+        if not any(value == choice and type(value) is type(choice) for choice in choices[key]):
             known = ", ".join(str(choice) for choice in choices[key])
-            raise SettingsError(f"{name}: {key} is {value!r}.", f"It must be one of {known}.")
+            raise _about(key, f"{name}: {key} is {value!r}.", f"It must be one of {known}.")
+
+
+def _about(key: str, fact: str, hint: str) -> SettingsError:
+    error = SettingsError(fact, hint)
+    error.key = key
+    return error

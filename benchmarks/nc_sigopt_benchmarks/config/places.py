@@ -42,5 +42,11 @@ class Places:
             fact: What is wrong, as what follows the key in a sentence without its full stop.
             hint: The way out.
         """
-        dotted = ".".join(str(part) for part in key) or "the file"
+        dotted = ".".join(map(_shown, key)) or "the file"
         return ConfigFileError(f"{self.path}, line {self.line_of(key)}: {dotted} {fact}.", hint)
+
+
+def _shown(part: object) -> str:
+    """A part of a key. Behind a colon without its space stands a value, which may be a token."""
+    name, colon, value = str(part).partition(":")
+    return f"{name}{colon}..." if value else f"{name}{colon}"

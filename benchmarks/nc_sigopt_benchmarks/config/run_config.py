@@ -1,23 +1,49 @@
-"""What a run configuration says, as typed values; ``config_file`` reads them from YAML."""
+"""What a run configuration says, as typed values; ``yaml_file`` reads them."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 
+from annotated_types import Ge
+
+from nc_sigopt_benchmarks.config.constraints import (
+    A_MAPPING,
+    STRICT,
+    Counted,
+    Flag,
+    ListOf,
+    Number,
+    OneOf,
+    OnlyGiven,
+    Refined,
+    Seed,
+    Text,
+    Whole,
+)
+from nc_sigopt_benchmarks.config.paths import FROM_FILE, HOME_ONLY, UNRESOLVED
 from nc_sigopt_benchmarks.config.rivals import HOST_RUNTIMES, RIVALS
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound
-from nc_sigopt_strategy.settings.choices import STOCK
+from nc_sigopt_strategy.settings.choices import CALIBRATIONS, STOCK
+from nc_sigopt_strategy.settings.session_options import LEVELS
 
 # The strategy that this project is about; the others are Neural Compressor's own.
 SIGOPT = STRATEGY_NAME
-_Section = TypeVar("_Section")
+_INC_STRATEGIES = (
+    "auto", "basic", "bayesian", "conservative", "exhaustive", "hawq_v2", "mse", "mse_v2",
+    "quantize_static", "random", "tpe", "uniform",
+)  # fmt: skip
+STRATEGIES = (SIGOPT, *_INC_STRATEGIES, *RIVALS)
+# It becomes the name of a folder.
+_FolderName = Annotated[str, Refined(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_Names = Annotated[tuple[str, ...], ListOf(Text)]
+_GIVEN = OnlyGiven()
+_Any = TypeVar("_Any")
 _NOT_SHOWN = "(not shown)"
 _SECRET_WORDS = "token|password|passwd|pwd|secret"
 _SECRET_KEY = re.compile(_SECRET_WORDS, re.IGNORECASE)
@@ -28,8 +54,13 @@ _SECRET_PARAMETER = re.compile(
 )
 
 
+class _Section:
+    # For pydantic: keys that are not fields are mistakes.
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+
 @dataclass(frozen=True)
-class SessionConfig:
+class SessionConfig(_Section):
     """Options of ONNX Runtime's sessions, in evaluation and timing alike.
 
     Attributes:
@@ -38,9 +69,9 @@ class SessionConfig:
         graph_optimization_level: ``disable``, ``basic``, ``extended`` or ``all``.
     """
 
-    intra_op_num_threads: int = 0
-    inter_op_num_threads: int = 0
-    graph_optimization_level: str = "all"
+    intra_op_num_threads: Whole = 0
+    inter_op_num_threads: Whole = 0
+    graph_optimization_level: Annotated[str, OneOf(*LEVELS)] = LEVELS[-1]
 
     def as_mapping(self) -> dict[str, Any]:
         """As the sigopt strategy's ``onnxruntime_session_options``."""
@@ -48,7 +79,7 @@ class SessionConfig:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(_Section):
     """Which model is tuned.
 
     Attributes:
@@ -71,23 +102,23 @@ class ModelConfig:
         label_offset: What is added to an ImageNet class to get the model's; the model's own if
             ``None``.
         quant_format: For ONNX: ``QOperator`` or ``QDQ``.
-        session: For ONNX.
+        session: For ONNX: the sessions that it is evaluated and timed in.
     """
 
-    name: str = "mobilenet_v1"
-    source: str = "auto"
-    format: str = "frozen"
-    path: Path | None = None
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    preprocessing: str | None = None
-    label_offset: int | None = None
-    quant_format: str = "QOperator"
+    name: Text = "mobilenet_v1"
+    source: Annotated[str, OneOf("auto", "assets", "keras", "digits", "package", "path")] = "auto"
+    format: Annotated[str, OneOf("frozen", "saved_model", "onnx")] = "frozen"
+    path: Annotated[Path | None, FROM_FILE] = None
+    inputs: _Names = ()
+    outputs: _Names = ()
+    preprocessing: Annotated[str | None, OneOf("tf", "caffe", "torch", "lite")] = None
+    label_offset: Annotated[Whole | None, _GIVEN] = None
+    quant_format: Annotated[str, OneOf("QOperator", "QDQ")] = "QOperator"
     session: SessionConfig = SessionConfig()
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(_Section):
     """What calibrates and what evaluates.
 
     Attributes:
@@ -107,24 +138,31 @@ class DataConfig:
         seed: Of the choice of the images.
     """
 
-    python: Path | None = None
-    source: str = "auto"
-    path: Path | None = None
-    labels: Path | None = None
-    calibration_images: int = 100
-    evaluation_images: int = 400
-    held_out_images: int = 0
-    batch_size: int = 20
-    seed: int = 0
+    python: Annotated[Path | None, FROM_FILE] = None
+    source: Annotated[str, OneOf("auto", "imagenet", "imagenette", "assets", "digits")] = "auto"
+    path: Annotated[Path | None, FROM_FILE] = None
+    labels: Annotated[Path | None, FROM_FILE] = None
+    calibration_images: Counted = 100
+    evaluation_images: Counted = 400
+    held_out_images: Whole = 0
+    batch_size: Counted = 20
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
-class CriterionConfig:
-    """Neural Compressor's ``AccuracyCriterion``."""
+class CriterionConfig(_Section):
+    """Neural Compressor's ``AccuracyCriterion``.
 
-    criterion: str = "relative"
-    tolerable_loss: float = 0.01
-    higher_is_better: bool = True
+    Attributes:
+        criterion: ``relative``: the loss is a share of FP32's accuracy; ``absolute``: it is in the
+            metric's own units.
+        tolerable_loss: How much of it may be lost; 0.01 is one per cent where it is a share.
+        higher_is_better: Whether a better model has the higher metric.
+    """
+
+    criterion: Annotated[str, OneOf("relative", "absolute")] = "relative"
+    tolerable_loss: Number = 0.01
+    higher_is_better: Flag = True
 
     def bound(self, baseline: float) -> AccuracyBound:
         """The bound that a baseline gives, as the sigopt strategy reckons it."""
@@ -145,7 +183,7 @@ class CriterionConfig:
 
 
 @dataclass(frozen=True)
-class TuningConfig:
+class TuningConfig(_Section):
     """The budget that each strategy gets.
 
     Attributes:
@@ -156,20 +194,21 @@ class TuningConfig:
         shuffle: Whether the runs come in an order drawn by ``seed``; else as listed.
     """
 
-    timeout: int = 130
-    max_trials: int = 500
-    seed: int = 0
-    repeats: int = 1
-    shuffle: bool = True
+    timeout: Whole = 130
+    max_trials: Counted = 500
+    seed: Seed = 0
+    repeats: Counted = 1
+    shuffle: Flag = True
 
 
 @dataclass(frozen=True)
-class StrategyConfig:
+class StrategyConfig(_Section):
     """One strategy to run.
 
     Attributes:
         name: Neural Compressor's name of it; ``auto`` is what runs when none is chosen.
-        label: How the run names it; tells two entries of one strategy apart.
+        label: How the run names it; tells two entries of one strategy apart. The name unless it is
+            given.
         strategy_kwargs: Passed on as they are.
         calibration: ``stock``, in every trial; once for all trials: ``exact``, ``fitted``
             or ``as_printed``, see ``Settings.calibration``.
@@ -181,14 +220,18 @@ class StrategyConfig:
         environment: The Python that makes and runs its models; ``None``: this one.
     """
 
-    name: str
-    label: str
-    strategy_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    calibration: str = STOCK
-    timeout: int | None = None
-    max_trials: int | None = None
-    host: str | None = None
-    environment: Path | None = None
+    name: Annotated[str, OneOf(*STRATEGIES)]
+    label: _FolderName = ""
+    strategy_kwargs: Annotated[Mapping[str, Any], A_MAPPING] = field(default_factory=dict)
+    calibration: Annotated[str, OneOf(*CALIBRATIONS)] = STOCK
+    timeout: Annotated[Whole | None, _GIVEN] = None
+    max_trials: Annotated[Counted | None, _GIVEN] = None
+    host: Annotated[str | None, OneOf(*HOST_RUNTIMES)] = None
+    environment: Annotated[Path | None, UNRESOLVED] = None
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name)
 
     @property
     def runtime(self) -> str | None:
@@ -199,7 +242,7 @@ class StrategyConfig:
 
 
 @dataclass(frozen=True)
-class TimingConfig:
+class TimingConfig(_Section):
     """How the models found are timed, after the tuning.
 
     Attributes:
@@ -208,13 +251,13 @@ class TimingConfig:
         trial_seconds: Limit on the time that those trials may take altogether.
     """
 
-    rounds: int = 30
-    trial_rounds: int = 15
-    trial_seconds: float = 30.0
+    rounds: Annotated[int, STRICT, Ge(3)] = 30
+    trial_rounds: Annotated[int, STRICT, Ge(2)] = 15
+    trial_seconds: Number = 30.0
 
 
 @dataclass(frozen=True)
-class DeploymentConfig:
+class DeploymentConfig(_Section):
     """How the models of several runtimes are run, when they are compared with each other.
 
     Attributes:
@@ -224,30 +267,52 @@ class DeploymentConfig:
             ``None``: the first of them that is listed.
     """
 
-    latency_batch_sizes: tuple[int, ...] = (20, 1)
-    threads: int = 0
-    reference: str | None = None
+    latency_batch_sizes: Annotated[tuple[int, ...], ListOf(Counted)] = (20, 1)
+    threads: Whole = 0
+    reference: Annotated[Text | None, _GIVEN] = None
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """A whole run configuration. ``path`` is the file that it came from."""
+class RunFile(_Section):
+    """What a run configuration's file may say.
 
-    path: Path
-    strategies: tuple[StrategyConfig, ...]
-    name: str = "run"
+    Attributes:
+        strategies: What is run, side by side.
+        name: What run folders and reports are called by; the file's name unless it is given.
+        model: Which model is tuned.
+        data: What calibrates and what evaluates.
+        accuracy_criterion: The bound that every model has to keep.
+        tuning: The budget that each strategy gets.
+        timing: How the models found are timed, after the tuning.
+        deployment: How models of several runtimes are run, when they are compared.
+        output: Folder of the run folders, from where the command runs.
+    """
+
+    strategies: Annotated[tuple[StrategyConfig, ...], ListOf(StrategyConfig)]
+    name: _FolderName = ""
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     accuracy_criterion: CriterionConfig = CriterionConfig()
     tuning: TuningConfig = TuningConfig()
     timing: TimingConfig = TimingConfig()
     deployment: DeploymentConfig = DeploymentConfig()
-    output: Path = Path("runs")
+    output: Annotated[Path, HOME_ONLY] = Path("runs")
 
     @property
     def across_runtimes(self) -> bool:
         """Whether its models run in several runtimes, or in one that is no tuner's."""
         return any(s.name in RIVALS or s.host is not None for s in self.strategies)
+
+
+@dataclass(frozen=True)
+class RunConfig(RunFile):
+    """A whole run configuration. ``path`` is the file that it came from."""
+
+    path: Path = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.path.stem)
 
     @property
     def reference(self) -> StrategyConfig:
@@ -258,10 +323,10 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the record: paths as strings, and no token or password."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
         for strategy in plain["strategies"]:
             strategy["strategy_kwargs"] = {
-                key: _NOT_SHOWN if _SECRET_KEY.search(key) else _without_credentials(value)
+                key: _NOT_SHOWN if _SECRET_KEY.search(key) else value
                 for key, value in strategy["strategy_kwargs"].items()
             }
         return plain
@@ -278,7 +343,7 @@ class RunConfig:
         return next(strategy for strategy in self.strategies if strategy.label == label)
 
 
-def _from_plain(section: type[_Section], raw: Mapping[str, Any]) -> _Section:
+def _from_plain(section: type[_Any], raw: Mapping[str, Any]) -> _Any:
     """A dataclass of this module from plain data, its defaults where a key is missing."""
     types = get_type_hints(section)
     values: dict[str, Any] = {}
@@ -296,12 +361,12 @@ def _from_plain(section: type[_Section], raw: Mapping[str, Any]) -> _Section:
     return section(**values)
 
 
-def _without_credentials(value: Any) -> Any:
-    """Plain data with the users, passwords and tokens of its URLs masked."""
+def _plain(value: Any) -> Any:
+    """As JSON has it, with the users, passwords and tokens of URLs masked."""
     if isinstance(value, dict):
-        return {key: _without_credentials(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_credentials(item) for item in value]
-    if isinstance(value, str):
-        return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub("://***@", value))
-    return value
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _SECRET_PARAMETER.sub(r"\1***", _USER_INFO.sub("://***@", str(value)))

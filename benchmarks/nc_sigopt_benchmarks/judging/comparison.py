@@ -31,6 +31,7 @@ class StrategyResult:
         failure: Why it crashed, if it did.
         note: What else a reader should know.
         wrong_use: Whether the failure is an error of ours, which the user can mend.
+        crash: The way through the user's own code, where that failed.
         strategy: The strategy's label, which all of its repeats share.
         repeat: Number of the repeat, from 1.
         skipped: Why it was not run at all, if so.
@@ -51,6 +52,7 @@ class StrategyResult:
     failure: str | None = None
     note: str | None = None
     wrong_use: bool = False
+    crash: str | None = None
     strategy: str = ""
     repeat: int = 1
     skipped: str | None = None
@@ -187,6 +189,13 @@ class Comparison:
         return bool(self.strategies) and all(
             strategy.wrong_use and not strategy.found for strategy in self.strategies
         )
+
+    @property
+    def crashed(self) -> StrategyResult | None:
+        """Where there is no model, the first strategy that the user's own code ended, if any."""
+        if self.found:
+            return None
+        return next((strategy for strategy in self.strategies if strategy.crash), None)
 
     def trial_latency(self, strategy: StrategyResult, trial: TrialRecord) -> float | None:
         """Latency in seconds of one of a strategy's trials, on the scale of the final timing.

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from nc_sigopt_benchmarks.config.run_config import RunConfig
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_benchmarks.runtimes.own_process import start
+from nc_sigopt_strategy.console.log_file import LOG_FILE
 from nc_sigopt_strategy.console.progress import TuningProgress
 from nc_sigopt_strategy.jobs.evaluation import read_events
-from nc_sigopt_strategy.jobs.log_file import LOG_FILE
 from nc_sigopt_strategy.jobs.worker_process import (
     ERROR_FILE,
     GRACE_SECONDS,
@@ -34,11 +34,13 @@ class ChildEnd:
         failure: One line on what went wrong; ``None`` when it wrote its outcome.
         interrupted: Whether Ctrl-C ended it.
         wrong_use: Whether the failure is one of our own errors, which the user can mend.
+        crash: The way through the user's own code, where the failure is of that.
     """
 
     failure: str | None = None
     interrupted: bool = False
     wrong_use: bool = False
+    crash: str | None = None
 
 
 class Request(Protocol):
@@ -80,7 +82,8 @@ def run_child(
         timeout_seconds=run.timeout,
         enabled=progress,
     )
-    with (request.folder / LOG_FILE).open("wb") as log, bar:
+    # For appending: the strategy in there may write lines of its own to the same file.
+    with (request.folder / LOG_FILE).open("ab") as log, bar:
         process = start(request.module, path, python=request.python, log=log)
         try:
             overdue = _follow(process, request.folder, config, run, bar)
@@ -159,7 +162,11 @@ def _end(code: int, overdue: bool, folder: Path) -> ChildEnd:
     error = folder / ERROR_FILE
     if error.exists():
         raw = json.loads(error.read_text(encoding="utf-8"))
-        return ChildEnd(f"{raw['kind']}: {raw['message']}", wrong_use=bool(raw["wrong_use"]))
+        return ChildEnd(
+            f"{raw['kind']}: {raw['message']}",
+            wrong_use=bool(raw["wrong_use"]),
+            crash=raw.get("crash"),
+        )
     if overdue:
         failure = f"it had not ended {GRACE_SECONDS:.0f} s after its budget and was stopped"
     elif code < 0:

@@ -13,6 +13,7 @@ from nc_sigopt_benchmarks.running.one_shot import ONE_SHOTS
 from nc_sigopt_benchmarks.running.run_plan import PlannedRun
 from nc_sigopt_strategy.errors import ConfigFileError
 from nc_sigopt_strategy.jobs.run_end import RunEnd
+from nc_sigopt_strategy.tuning.users_code import count_as_ours
 
 
 def run_here(
@@ -29,6 +30,7 @@ def run_here(
     Raises:
         ConfigFileError: It is a rival, which a process of its own makes.
     """
+    count_as_ours(Path(__file__).parents[1])
     if run.name in RIVALS:
         raise ConfigFileError(
             f"{config.path}: {run.name} is there to be compared with, and not tuned.",

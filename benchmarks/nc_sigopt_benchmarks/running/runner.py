@@ -44,6 +44,7 @@ from nc_sigopt_strategy.results.run_files import (
     write_trials,
 )
 from nc_sigopt_strategy.settings.choices import STOCK
+from nc_sigopt_strategy.tuning.failures import way_through_users_code
 from nc_sigopt_strategy.tuning.interrupts import InterruptWatch
 
 
@@ -72,7 +73,8 @@ def run_strategy(
     """
     pipeline = build_pipeline(config, model)
     is_sigopt = run.name == SIGOPT
-    kwargs = own_kwargs(folder, progress)
+    # Whoever starts this process, or runs it in its own, says where the log goes.
+    kwargs = {**own_kwargs(folder, progress), "show_inc_log": True}
     if pipeline.stored_metrics_func is not None:
         kwargs["stored_metrics_func"] = pipeline.stored_metrics_func
     conf = inc_config(
@@ -102,9 +104,11 @@ def run_strategy(
     with watch, calibrated, called(model.name):
         fitted = fit(str(model.path), conf, pipeline.calib_dataloader, evaluation)
     tuning_seconds = time.monotonic() - started
-    failure = None if fitted.error is None else repr(fitted.error)
+    failure = crash = None
+    if fitted.error is not None:
+        failure, crash = repr(fitted.error), way_through_users_code(fitted.error)
     if is_sigopt:
-        outcome = _own_outcome(folder, config, run, model.framework, failure)
+        outcome = _own_outcome(folder, config, run, model.framework, Ending(failure, crash=crash))
         return RunEnd(outcome, watch.by_person)
     if fitted.model is not None:
         try:
@@ -119,7 +123,7 @@ def run_strategy(
         folder,
         framework=model.framework,
         batch_size=pipeline.batch_size,
-        ending=Ending(failure, watch.by_person, tuning_seconds),
+        ending=Ending(failure, watch.by_person, tuning_seconds, crash),
     )
     if run.strategy.calibration != STOCK:
         outcome = dataclasses.replace(outcome, calibration=usage.as_dict())
@@ -131,7 +135,7 @@ def run_strategy(
 
 
 def _own_outcome(
-    folder: Path, config: RunConfig, run: PlannedRun, framework: str, failure: str | None
+    folder: Path, config: RunConfig, run: PlannedRun, framework: str, ending: Ending
 ) -> Outcome:
     if (folder / OUTCOME_FILE).exists():
         return read_outcome(folder)
@@ -141,7 +145,9 @@ def _own_outcome(
         config,
         folder,
         framework=framework,
-        ending=Ending(failure or "the strategy left no outcome.json"),
+        ending=dataclasses.replace(
+            ending, failure=ending.failure or "the strategy left no outcome.json"
+        ),
     )
     return publish(outcome, folder, {})
 

@@ -35,11 +35,13 @@ class Ending:
         failure: What ended it early, if anything did.
         interrupted: Whether Ctrl-C ended it.
         seconds: Wall time of the run; ``None``: the last event's time.
+        crash: The way through the user's own code, where that ended it.
     """
 
     failure: str | None = None
     interrupted: bool = False
     seconds: float | None = None
+    crash: str | None = None
 
 
 def trials_from_events(events: Sequence[Event], strategy: str) -> list[TrialRecord]:
@@ -129,6 +131,7 @@ def outcome_from_events(
         files={"model": saved.name} if best else {},
         seconds_to_first_feasible=feasible[0].ended_seconds if feasible else None,
         error=None if ending.interrupted else ending.failure,
+        crash=None if ending.interrupted else ending.crash,
     )
 
 

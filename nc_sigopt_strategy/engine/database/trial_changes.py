@@ -39,14 +39,15 @@ class Change:
         before: Its value as it was read; if another process has changed it since, nothing happens.
         finish: How the trial ends now; state RUNNING lets it run again. Without ``key`` among its
             attributes that one is dropped.
-        params: Parameter name to value, in Optuna's internal form, of those that change.
+        params: Parameter name to value, in Optuna's internal form, and the JSON of the
+            distribution that it is of, for those that change.
     """
 
     trial_id: int
     key: str
     before: Any
     finish: Finish
-    params: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, tuple[float, str]] = field(default_factory=dict)
 
 
 def change_trials(database: Database, study_id: int, changes: Sequence[Change]) -> None:
@@ -88,11 +89,11 @@ def _change(connection: sqlalchemy.Connection, study_id: int, change: Change) ->
         (TRIAL_VALUES, sqlalchemy.true()),
     ):
         connection.execute(sqlalchemy.delete(table).where(table.c.trial_id == trial_id, which))
-    for name, value in change.params.items():
+    for name, (value, distribution) in change.params.items():
         connection.execute(
             sqlalchemy.update(TRIAL_PARAMS)
             .where(TRIAL_PARAMS.c.trial_id == trial_id, TRIAL_PARAMS.c.param_name == name)
-            .values(param_value=value)
+            .values(param_value=value, distribution_json=distribution)
         )
     insert_ending(connection, trial_id, finish)
     write_entry(connection, study_id, trial_id, int(time.time()))

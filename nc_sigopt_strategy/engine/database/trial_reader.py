@@ -71,6 +71,7 @@ def read_trials(
     last: int,
     unfinished: Mapping[int, TrialState],
     changed: Collection[int] = (),
+    coding: Mapping[str, BaseDistribution] | None = None,
 ) -> list[FrozenTrial]:
     """Trials that are new, whose state changed, or that are said to have changed.
 
@@ -81,11 +82,15 @@ def read_trials(
         last: The largest trial id that is known; -1 for none.
         unfinished: Trial id to state of the known ones that had not finished.
         changed: Ids of known trials to read again, whatever their state.
+        coding: Parameter name to the distribution in whose terms the tables hold its values;
+            ``None`` where that is ``space``.
 
     Returns:
         The trials in the order of their ids. One that lacks a parameter is not among them: it
-        was not made by the engine.
+        was not made by the engine. Neither is one with a value that ``coding`` does not have: it
+        was made after the parameters were changed, which the caller does not know yet.
     """
+    coding = space if coding is None else coding
     again = {trial_id for trial_id in changed if trial_id <= last}
     with database.reading() as connection:
         rows: list[Row] = []
@@ -100,15 +105,18 @@ def read_trials(
         rows.sort(key=lambda row: row[0])
         trials: list[FrozenTrial] = []
         for start in range(0, len(rows), _IDS_AT_ONCE):
-            trials += _complete(connection, rows[start : start + _IDS_AT_ONCE], space)
+            trials += _complete(connection, rows[start : start + _IDS_AT_ONCE], space, coding)
         return trials
 
 
 def _complete(
-    connection: sqlalchemy.Connection, rows: list[Row], space: Mapping[str, BaseDistribution]
+    connection: sqlalchemy.Connection,
+    rows: list[Row],
+    space: Mapping[str, BaseDistribution],
+    coding: Mapping[str, BaseDistribution],
 ) -> Iterator[FrozenTrial]:
     ids = [row[0] for row in rows]
-    params = _params(connection, ids, space)
+    params = _params(connection, ids, coding)
     values = _group(
         connection, ids, TRIAL_VALUES, (TRIAL_VALUES.c.objective, TRIAL_VALUES.c.value)
     )
@@ -138,17 +146,21 @@ def _complete(
 
 
 def _params(
-    connection: sqlalchemy.Connection, ids: list[int], space: Mapping[str, BaseDistribution]
+    connection: sqlalchemy.Connection, ids: list[int], coding: Mapping[str, BaseDistribution]
 ) -> dict[int, dict[str, Any]]:
     statement = sqlalchemy.select(
         TRIAL_PARAMS.c.trial_id, TRIAL_PARAMS.c.param_name, TRIAL_PARAMS.c.param_value
     ).where(TRIAL_PARAMS.c.trial_id.in_(ids))
-    names = {name: name for name in space}  # one string per name, not one per row
+    names = {name: name for name in coding}  # one string per name, not one per row
     found: dict[int, dict[str, Any]] = {}
     for trial_id, param_name, value in connection.execute(statement):
         name = names.get(param_name)
-        if name is not None:
-            found.setdefault(trial_id, {})[name] = space[name].to_external_repr(value)
+        if name is None:
+            continue
+        try:
+            found.setdefault(trial_id, {})[name] = coding[name].to_external_repr(value)
+        except IndexError:
+            continue
     return found
 
 

@@ -19,9 +19,10 @@ from nc_sigopt_strategy.engine import validation
 from nc_sigopt_strategy.engine.api_error import bad_request
 
 # Raised when the stored form of an experiment changes; a store written by a later version of
-# this package is refused instead of being misread. The second has AI experiments, and only those
-# are written in it, so that earlier versions read all others.
-FORMAT_VERSIONS = (1, 2)
+# this package is refused instead of being misread. The second has AI experiments, the third
+# parameters whose values were changed; only those are written in them, so that earlier versions
+# read all others.
+FORMAT_VERSIONS = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class ParameterDomain:
         categories: Values of a categorical parameter, in the order given.
         grid: The only values allowed for a numeric parameter, ascending.
         default_value: Only echoed.
+        coded: All values that a categorical or gridded parameter has ever had, each at the place
+            by which the store's tables name it; empty where those are the present ones.
     """
 
     name: str
@@ -69,17 +72,30 @@ class ParameterDomain:
     categories: tuple[str, ...] = ()
     grid: tuple[float, ...] = ()
     default_value: Any = None
+    coded: tuple[Any, ...] = ()
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The only values allowed, in the parameter's own type; empty where bounds say them."""
+        return self.categories or tuple(self._number(value) for value in self.grid)
+
+    @property
+    def codes(self) -> tuple[Any, ...]:
+        """The values that the store's tables name by their places here."""
+        return self.coded or self.values
 
     def distribution(self) -> BaseDistribution:
         """The same domain in Optuna's terms."""
-        if self.type == "categorical":
-            return CategoricalDistribution(self.categories)
-        if self.grid:
-            return CategoricalDistribution(tuple(self._number(value) for value in self.grid))
+        if self.values:
+            return CategoricalDistribution(self.values)
         low, high = self.low or 0.0, self.high or 0.0
         if self.type == "int":
             return IntDistribution(int(low), int(high))
         return FloatDistribution(low, high, log=self.log)
+
+    def coding(self) -> BaseDistribution:
+        """How the store's tables hold its values, those of former times included."""
+        return CategoricalDistribution(self.codes) if self.coded else self.distribution()
 
     def check(self, value: Any) -> Any:
         """The value in the parameter's own type.
@@ -110,9 +126,11 @@ class ParameterDomain:
             )
         return checked
 
-    def holds(self, value: float) -> bool:
-        """Whether a number is within the bounds; true where there are none."""
-        return self.low is None or self.high is None or self.low <= value <= self.high
+    def holds(self, value: Any) -> bool:
+        """Whether a value that the parameter has or had is one that it has now."""
+        if self.low is None or self.high is None:
+            return value in self.values
+        return bool(self.low <= value <= self.high)
 
     def _number(self, value: float) -> float | int:
         return int(value) if self.type == "int" else float(value)
@@ -173,6 +191,10 @@ class ExperimentDescription:
         """Parameter name to Optuna distribution, sorted by name."""
         return {parameter.name: parameter.distribution() for parameter in self.parameters}
 
+    def coding(self) -> dict[str, BaseDistribution]:
+        """Parameter name to how the store's tables hold its values, sorted by name."""
+        return {parameter.name: parameter.coding() for parameter in self.parameters}
+
     def check_assignments(self, value: Any) -> dict[str, Any]:
         """Assignments that name every parameter with a value of its domain.
 
@@ -199,7 +221,11 @@ class ExperimentDescription:
         kept = dataclasses.asdict(self)
         if not self.runs_only:
             del kept["runs_only"]
-        return {"format": FORMAT_VERSIONS[self.runs_only], **kept}
+        recoded = any(parameter.coded for parameter in self.parameters)
+        for parameter in kept["parameters"]:
+            if not parameter["coded"]:
+                del parameter["coded"]
+        return {"format": FORMAT_VERSIONS[2 if recoded else self.runs_only], **kept}
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> ExperimentDescription:
@@ -211,5 +237,8 @@ class ExperimentDescription:
 
 
 def _parameter(raw: Mapping[str, Any]) -> ParameterDomain:
-    lists: Mapping[str, Sequence[Any]] = {key: raw[key] for key in ("categories", "grid")}
+    lists: Mapping[str, Sequence[Any]] = {key: raw.get(key, ()) for key in _LISTS}
     return ParameterDomain(**{**raw, **{key: tuple(values) for key, values in lists.items()}})
+
+
+_LISTS = ("categories", "grid", "coded")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial, TrialState
 
 from nc_sigopt_strategy.engine.database.database import Database
@@ -88,11 +89,12 @@ class History:
         self.parameters = experiment.parameters
         self.space = experiment.search_space()
         self.enumeration = Enumeration(self.space) if Enumeration.is_finite(self.space) else None
-        self.template = TrialTemplate(self.space)
+        self._coding = experiment.coding()
+        self.template = TrialTemplate(self._coding)
         self._database = database
         self._experiment = experiment
-        self._bounded = [p for p in experiment.parameters if p.low is not None]
-        # Trials outside of bounds that were wider once: kept, and nothing for a sampler.
+        self._movable = [p for p in experiment.parameters if p.coded or not p.values]
+        # Trials outside of a domain that was wider once: kept, and nothing for a sampler.
         self._outside: set[int] = set()
         self._lock = threading.RLock()
         self._trials: dict[int, FrozenTrial] = {}
@@ -130,6 +132,7 @@ class History:
                 self._last,
                 self._unfinished,
                 news.trial_ids,
+                self._coding,
             ):
                 self._take(trial)
             self._news = news
@@ -221,10 +224,6 @@ class History:
         """Whether some point that was not taken back has these assignments."""
         return self._taken[self.key(assignments)] > 0
 
-    def taken_count(self) -> int:
-        """How many different assignments are taken."""
-        return len(self._taken)
-
     def taken_ranks(self) -> list[int]:
         """Their numbers in the enumeration of a finite space, ascending."""
         with self._lock:
@@ -242,12 +241,16 @@ class History:
         """The assignments as something to look up."""
         return tuple(assignments[name] for name in self.space)
 
-    def internal(self, assignments: Mapping[str, Any]) -> dict[str, float]:
-        """The assignments as Optuna's tables hold them."""
-        return {name: self.space[name].to_internal_repr(v) for name, v in assignments.items()}
+    def internal(self, assignments: Mapping[str, Any]) -> dict[str, tuple[float, str]]:
+        """The assignments as Optuna's tables hold them: each a number, and what it means."""
+        coding = self._coding
+        return {
+            name: (coding[name].to_internal_repr(value), distribution_to_json(coding[name]))
+            for name, value in assignments.items()
+        }
 
     def study(self) -> optuna.Study:
-        """The trials as of now, for a sampler to read: those within the present bounds."""
+        """The trials as of now, for a sampler to read: those within the present domain."""
         with self._lock:
             trials = list(self._trials.values())
             if self._outside:
@@ -291,7 +294,7 @@ class History:
                 self._arrive(new)
 
     def _is_within(self, assignments: Mapping[str, Any]) -> bool:
-        return all(parameter.holds(assignments[parameter.name]) for parameter in self._bounded)
+        return all(parameter.holds(assignments[parameter.name]) for parameter in self._movable)
 
     def _arrive(self, point: Point) -> None:
         position = bisect.bisect(self._observed, point.observation_id)

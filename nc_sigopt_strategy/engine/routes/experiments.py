@@ -251,8 +251,6 @@ _CHANGES: dict[str, Callable[[Engine, ExperimentDescription, Any], Any]] = {
     "metadata": lambda engine, experiment, value: validation.metadata(value),
     "parallel_bandwidth": lambda engine, experiment, value: experiment_rules.bandwidth(value),
     "metrics": lambda engine, experiment, value: _with_thresholds(experiment, value),
-    "parameters": lambda engine, experiment, value: changed_parameters(
-        experiment.parameters, value
-    ),
+    "parameters": lambda engine, experiment, value: changed_parameters(experiment, value),
 }
 _KEPT_AS = {"budget": "observation_budget"}

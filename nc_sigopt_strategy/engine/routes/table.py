@@ -14,6 +14,9 @@ from nc_sigopt_strategy.engine.routes import (
     experiments as experiment_routes,
 )
 from nc_sigopt_strategy.engine.routes import (
+    guest_tokens as guest_routes,
+)
+from nc_sigopt_strategy.engine.routes import (
     observation_changes as change_routes,
 )
 from nc_sigopt_strategy.engine.routes import (
@@ -100,6 +103,7 @@ TABLE: dict[str, dict[str, Handler]] = {
     "training_runs/{int}/checkpoints/{int}": {"GET": checkpoint_routes.fetch_checkpoint},
     "training_runs/{int}/files": {"POST": run_file_routes.create_file},
     "files/{int}": {"GET": run_file_routes.fetch_file},
+    "training_runs/{int}/tokens": {"POST": guest_routes.share_run},
     "training_runs/{int}/tags": {"POST": run_tag_routes.add_tag},
     "training_runs/{int}/tags/{int}": {"DELETE": run_tag_routes.remove_tag},
     "clients/{int}/experiments": {
@@ -119,6 +123,7 @@ TABLE: dict[str, dict[str, Handler]] = {
         "GET": experiment_routes.fetch_record,
         "PUT": experiment_routes.update_record,
     },
+    "experiments/{int}/tokens": {"POST": guest_routes.share_experiment},
     "experiments/{int}/best_assignments": {"GET": experiment_routes.list_best_assignments},
     "experiments/{int}/stopping_criteria": {"GET": experiment_routes.fetch_stopping_criteria},
     "experiments/{int}/suggestions": {

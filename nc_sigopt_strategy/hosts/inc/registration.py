@@ -11,6 +11,7 @@ from typing import Any
 import wrapt
 
 from nc_sigopt_strategy.errors import UnsupportedVersionError
+from nc_sigopt_strategy.hosts.inc.criterion import hook_into_criterion
 from nc_sigopt_strategy.hosts.inc.flat_keywords import take_flat_keywords
 from nc_sigopt_strategy.hosts.inc.onnx_mapping import supply_mapping_with_import
 from nc_sigopt_strategy.hosts.inc.sealed_kwargs import seal
@@ -55,7 +56,7 @@ def register() -> None:
     # 0 (quantization.py, INC 2.6 to 3.7.1).
     _wrap(STRATEGIES, "auto", _auto)
     _wrap(STRATEGIES, "conservative", _conservative)
-    _accept_name(config.TuningCriterion)
+    hook_into_criterion(config.TuningCriterion, STRATEGY_NAME)
     importlib.import_module(_HOOKS_MODULE).hook_into_fit(_runs_here)
     take_flat_keywords(config)
     supply_mapping_with_import()
@@ -138,22 +139,6 @@ def _wrap(strategies: dict[str, Any], name: str, wrapper: Any) -> None:
     wrapped = functools.partial(wrapper, stock)
     setattr(wrapped, _MARK, True)
     strategies[name] = wrapped
-
-
-def _accept_name(criterion: Any) -> None:
-    """INC 3.7 lists the allowed names in the setter of ``TuningCriterion.strategy``."""
-    prop = criterion.strategy
-    if hasattr(prop.fset, _MARK):
-        return
-
-    def set_strategy(self: Any, name: Any) -> None:
-        if name == STRATEGY_NAME:
-            self._strategy = name
-        else:
-            prop.fset(self, name)
-
-    setattr(set_strategy, _MARK, True)
-    criterion.strategy = property(prop.fget, set_strategy, doc=prop.__doc__)
 
 
 def _log_like_inc() -> None:

@@ -19,6 +19,7 @@ from neural_compressor.config import options
 from neural_compressor.strategy.strategy import STRATEGIES, TuneStrategy
 
 from nc_sigopt_strategy.backends.find import inputs_of
+from nc_sigopt_strategy.console.log_file import LOG_FILE, OffScreen
 from nc_sigopt_strategy.hosts.fed_loader import fed
 from nc_sigopt_strategy.hosts.inc.config_checks import (
     check_criterion,
@@ -39,6 +40,9 @@ from nc_sigopt_strategy.tuning.loop import tune
 from nc_sigopt_strategy.tuning.preparation import prepare
 
 logger = logging.getLogger("nc_sigopt_strategy")
+
+# ``fit`` asks for the model once to log what came of it, and once to return it.
+_TIMES_ASKED = 2
 
 
 class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no types
@@ -80,13 +84,21 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
 
             eval_func = presented(eval_func, model)
         named = {**kwargs, "eval_func": heard(eval_func), "eval_dataloader": eval_loader}
+        tunes = eval_func is not None or None not in (eval_loader, kwargs.get("eval_metric"))
         with absolute_workspace(), no_exit("looked at the model"):
-            super().__init__(model, conf, q_loader, *args, **named)
-            self._prepare(criterion, settings)
+            folder = settings.output_dir or Path(options.workspace) / "sigopt"
+            self._log = _log_of_inc(folder) if tunes and not settings.show_inc_log else None
+            try:
+                super().__init__(model, conf, q_loader, *args, **named)
+                self._prepare(criterion, settings, folder)
+            except BaseException:
+                self._end_log()
+                raise
 
-    def _prepare(self, criterion: Any, settings: Settings) -> None:
+    def _prepare(self, criterion: Any, settings: Settings, folder: Path) -> None:
         self._settings = settings
         self._winner: Any = None
+        self._asked = 0
         self._ends: BaseException | None = None
         self._timeout_seconds = float(criterion.timeout)
         self._preparation = None
@@ -103,7 +115,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         self._preparation = prepare(
             host,
             settings,
-            folder=settings.output_dir or Path(options.workspace) / "sigopt",
+            folder=folder,
             seed=options.random_seed if settings.seed is None else settings.seed,
         )
         # INC reads the timeout again when it enters its own time limit, right after this
@@ -123,7 +135,7 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
             with signals, absolute_workspace(self._workspace):
                 self._winner = tune(self._preparation, budget).model
         except BaseException as error:
-            if signals.came:
+            if signals.came or not isinstance(error, (Exception, KeyboardInterrupt)):
                 self._ends = error
             raise
 
@@ -137,12 +149,31 @@ class SigOptTuneStrategy(TuneStrategy):  # type: ignore[misc]  # INC ships no ty
         """The winner, which is the very model that was measured; ``None`` if there is none.
 
         Raises:
-            SystemExit: After SIGTERM or SIGHUP. ``fit`` swallows what ``traverse`` raises and
+            BaseException: ``SystemExit`` after SIGTERM or SIGHUP, and whatever else is meant to
+                end more than the run. ``fit`` swallows what ``traverse`` raises and
                 returns from a ``finally``; only what is raised in there comes out of it.
         """
         if self._ends is not None:
+            self._end_log()
             raise self._ends
+        self._asked += 1
+        if self._asked == _TIMES_ASKED:
+            self._end_log()
         return super().get_best_qmodel() if self._preparation is None else self._winner
+
+    def _end_log(self) -> None:
+        if self._log is not None:
+            self._log.give_back()
+
+
+def _log_of_inc(folder: Path) -> OffScreen:
+    """INC logs hundreds of lines of each run, among which ours would be lost."""
+    log = OffScreen(folder / LOG_FILE)
+    if log.path is not None:
+        logger.info(
+            "What Neural Compressor logs is in %s; show_inc_log=True leaves it here.", log.path
+        )
+    return log
 
 
 def _with_absolute_paths(settings: Settings) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +23,7 @@ from nc_sigopt_strategy.hosts.onnxruntime.range_methods import (
     range_of,
 )
 from nc_sigopt_strategy.hosts.onnxruntime.statistics import Feeds, gather
-from nc_sigopt_strategy.hosts.statistics_store import Section, StatisticsStore
+from nc_sigopt_strategy.hosts.statistics_store import Fits, Section, StatisticsStore
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -124,13 +125,15 @@ class Calibration:
         if self._store is None:
             digest = self.digest() if self.folder is not None else None
             self._store = StatisticsStore(self.folder, digest)
-        return self._store.section(
+        section = self._store.section(
             self.feeds,
             digest_of_model(self.model),
             f"{size} inputs",
             f"onnxruntime {onnxruntime.__version__}",
             f"statistics {_VERSION}",
         )
+        section.expect(dict(_forms(self.tensors, section)))
+        return section
 
     def _gather(self, section: Section, size: int, *, histograms: bool) -> None:
         begun = time.monotonic()
@@ -159,6 +162,27 @@ def _arrays(
             yield _counts_key(name), counts
             ends = np.zeros(0) if known is None or not len(counts) else known.edges[[0, -1]]
             yield _edges_key(name), ends
+
+
+def _forms(tensors: Iterable[str], section: Section) -> Iterator[tuple[str, Fits]]:
+    """What ``_arrays`` can have written, for a file that somebody else may have."""
+    for name in tensors:
+        yield _extremes_key(name), _are_ends
+        yield _edges_key(name), _are_ends
+        yield _counts_key(name), functools.partial(_are_counts, section, _edges_key(name))
+
+
+def _are_ends(array: Array) -> bool:
+    if array.dtype.kind != "f" or array.shape not in ((0,), (2,)):
+        return False
+    return bool(np.isfinite(array).all() and (np.diff(array) >= 0).all())
+
+
+def _are_counts(section: Section, edges: str, array: Array) -> bool:
+    if array.dtype.kind not in "iuf" or array.ndim != 1 or edges not in section:
+        return False
+    has_edges = len(section[edges]) > 0
+    return bool(has_edges == (array.size > 0) and np.isfinite(array).all() and (array >= 0).all())
 
 
 def _statistics(section: Section, name: str) -> TensorStatistics:

@@ -56,6 +56,7 @@ def fitted_weights(
         DataError: The calibration data cannot be used.
     """
     section = calibration.kept(size)
+    section.expect({_key(weight): layer.are_steps for weight, layer in layers.items()})
     missing = set(section.missing(map(_key, layers)))
     wanted = {weight: layer for weight, layer in layers.items() if _key(weight) in missing}
     begun = time.monotonic()

@@ -12,9 +12,9 @@ import openvino as ov
 
 from nc_sigopt_strategy.backends.openvino_core import the_core
 from nc_sigopt_strategy.backends.openvino_properties import plain_words, version
-from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.errors import MissingExtraError, ModelError, needed
 from nc_sigopt_strategy.hosts.given import Given
-from nc_sigopt_strategy.hosts.model_kind import IR, ONNX, TORCH, kind_of_model
+from nc_sigopt_strategy.hosts.model_kind import IR, ONNX, PROGRAM, TORCH, kind_of_model
 from nc_sigopt_strategy.hosts.openvino.groups import FAKE_QUANTIZE
 from nc_sigopt_strategy.hosts.openvino.names import give_stable_names
 from nc_sigopt_strategy.measurement.batches import pair_of
@@ -35,7 +35,7 @@ def load_model(given: Given) -> ov.Model:
     kind = kind_of_model(given.model)
     try:
         model = _converted(given, kind)
-    except ModelError:
+    except (ModelError, MissingExtraError):
         raise
     except Exception as error:  # each frontend has its own classes
         raise ModelError(
@@ -58,12 +58,24 @@ def _converted(given: Given, kind: str) -> ov.Model:
         path = Path(model).expanduser()
         if kind in (IR, ONNX):
             return the_core().read_model(str(path))
+        if kind == PROGRAM:
+            return ov.convert_model(_program(path))
         return ov.convert_model(str(path), **_ends(given))
     if kind == ONNX:
         return the_core().read_model(_serialized(model))
     if kind == TORCH:
         return _traced(model, given.calib_dataloader)
     return ov.convert_model(model, **_ends(given))
+
+
+def _program(path: Path) -> Any:
+    needed(
+        "torch", "nc_sigopt_strategy[torch]", what="Reading a program of torch.export for OpenVINO"
+    )
+    # Imported late: PyTorch comes with it.
+    from nc_sigopt_strategy.backends.torch_files import read_program
+
+    return read_program(path)
 
 
 def _traced(module: Any, loader: Any) -> ov.Model:

@@ -56,6 +56,10 @@ class Layer:
         """Elements of its second moments."""
         return self.groups * self.count**2
 
+    def are_steps(self, array: Array) -> bool:
+        """Whether an array can say how many steps each weight is moved."""
+        return array.dtype == np.int8 and array.shape == tuple(self.shape)
+
     def rows(self, weight: Array) -> Array:
         """A weight, or what belongs to its elements, as (groups, sums, weights of a sum)."""
         turned = np.moveaxis(weight, self.axis, 0)

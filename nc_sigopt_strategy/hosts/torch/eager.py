@@ -15,9 +15,16 @@ from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel, arrays
 
 @contextlib.contextmanager
 def evaluating_mode(module: torch.nn.Module) -> Iterator[None]:
-    """Inside, a module evaluates; afterwards each of its parts is in the mode that it was in."""
+    """Inside, a module evaluates; afterwards each of its parts is in the mode that it was in.
+
+    What ``torch.export`` made has no modes: it does what the module did that was exported.
+    """
     modes = [(part, part.training) for part in module.modules()]
-    module.eval()
+    try:
+        module.eval()
+    except NotImplementedError:
+        yield
+        return
     try:
         yield
     finally:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from nc_sigopt_strategy.backends.model_inputs import ModelInput
+from nc_sigopt_strategy.backends.torch_files import read_program
+from nc_sigopt_strategy.backends.torch_graph import kind_of_node
 from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel
 from nc_sigopt_strategy.errors import DataError, ModelError, in_one_line
+from nc_sigopt_strategy.hosts.find import shown_model
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.torch.eager import evaluating_mode
 from nc_sigopt_strategy.measurement.batches import pair_of
@@ -21,22 +26,40 @@ from nc_sigopt_strategy.measurement.feeding import as_array
 _LABELS = ("label", "labels")
 _HALF = (torch.float16, torch.bfloat16)
 _QUANTIZED = "quantized_decomposed"
+# Ops that do something else in training, and where their arguments say so.
+_TRAINS = {torch.ops.aten.batch_norm.default: 5, torch.ops.aten.dropout.default: 2}
 
 
-def export_module(given: Given) -> TorchModel:
+def given_module(model: Any) -> Any:
+    """The module that a user gives, or the one of a program that was exported before.
+
+    Args:
+        model: A module, a program of ``torch.export``, or the path of one (.pt2).
+
+    Raises:
+        ModelError: The file is no such program, or one of another version of PyTorch.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        model = read_program(Path(model).expanduser())
+    if isinstance(model, torch.export.ExportedProgram):
+        return model.module(check_guards=False)
+    return model
+
+
+def export_module(given: Given, module: Any) -> TorchModel:
     """The user's module as it evaluates, traced with the first batch of its data.
 
     The first axis of every input may have any length where the module allows it.
 
     Args:
-        given: Holds module and dataloader. The module is left as it was.
+        given: Holds the dataloader, and what the user gave.
+        module: That as a module. It is left as it was.
 
     Raises:
         ModelError: It cannot be exported, is not in float32 on the CPU, or is quantized already.
         DataError: The first batch does not fit ``forward``.
     """
-    module = given.model
-    what = f"The given {type(module).__name__}"
+    what = _shown(given.model)
     _refuse_other_types(module, what)
     examples, by_name = _examples(module, given.calib_dataloader)
     try:
@@ -44,13 +67,14 @@ def export_module(given: Given) -> TorchModel:
             program = _exported(module, examples, by_name)
     except Exception as error:  # torch.export raises what its tracing meets
         raise ModelError(
-            f"torch.export cannot trace {what[0].lower()}{what[1:]}: {in_one_line(error)}",
+            f"torch.export cannot trace {shown_model(given.model)}: {in_one_line(error)}",
             "Control flow that depends on the data, and inputs of another shape than forward "
             "takes, are the usual reasons.",
         ) from error
     # A batch of one is fine, though it was traced with more.
     graph = copy.deepcopy(program.module(check_guards=False))
     _write_nothing_in_place(graph)
+    _refuse_training(graph, what)
     if any(_QUANTIZED in str(node.target) for node in graph.graph.nodes):
         raise ModelError(
             f"{what} is quantized already.", "Give the FP32 module that it was made from."
@@ -149,6 +173,23 @@ def _inputs(graph: Any, examples: Mapping[str, Any]) -> tuple[ModelInput, ...]:
         shape = tuple(size if isinstance(size, int) else None for size in traced.shape)
         found.append(ModelInput(name, shape, example.numpy().dtype))
     return tuple(found)
+
+
+def _shown(model: Any) -> str:
+    found = shown_model(model)
+    return found[0].upper() + found[1:] if found.startswith("the given") else found
+
+
+def _refuse_training(graph: Any, what: str) -> None:
+    """A program that was exported while its module was training trains on, whoever runs it."""
+    for node in graph.graph.nodes:
+        position = _TRAINS.get(node.target) if node.op == "call_function" else None
+        if position is not None and len(node.args) > position and node.args[position] is True:
+            raise ModelError(
+                f"{what} was exported while it was training: its {kind_of_node(node)} "
+                f"({node.name}) still does.",
+                "Export module.eval(), or give the module itself.",
+            )
 
 
 def _refuse_other_types(module: Any, what: str) -> None:

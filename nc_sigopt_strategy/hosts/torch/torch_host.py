@@ -18,7 +18,7 @@ from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.given_host import GivenHost, HostOfGiven
 from nc_sigopt_strategy.hosts.torch.calibrated import Quantizer, batches_through
 from nc_sigopt_strategy.hosts.torch.eager import EagerToo
-from nc_sigopt_strategy.hosts.torch.exported import export_module
+from nc_sigopt_strategy.hosts.torch.exported import export_module, given_module
 from nc_sigopt_strategy.hosts.torch.named_ops import keys_of, quantizable_nodes
 from nc_sigopt_strategy.hosts.torch.quantizer import prepared
 from nc_sigopt_strategy.hosts.torch.reduced_precision import run_in_bf16
@@ -39,7 +39,8 @@ class TorchHost(HostOfGiven):
     trial costs is mostly Inductor's compilation.
 
     Args:
-        given: What the user hands over; the model is a ``torch.nn.Module``.
+        given: What the user hands over; the model is a ``torch.nn.Module``, or a program of
+            ``torch.export`` or its path.
         settings: None of the runtimes' settings is for this host.
 
     Raises:
@@ -54,7 +55,8 @@ class TorchHost(HostOfGiven):
         require_torch()
         _refuse_others_settings(settings)
         self.backend = TorchBackend()
-        exported = export_module(given)
+        module = given_module(given.model)
+        exported = export_module(given, module)
         self._original = exported.module
         self._form = exported.form
         self._nodes: Mapping[OpKey, str] = self._found_ops()
@@ -63,7 +65,7 @@ class TorchHost(HostOfGiven):
         self.notes: Sequence[str] = ()
         self._shared = GivenHost(given, self.backend, lambda: self._form.inputs, self.users_model)
         self._as_given = AsGiven(
-            EagerToo(self._form), given.model, self._shared.loader, rewriter="torch.export"
+            EagerToo(self._form), module, self._shared.loader, rewriter="torch.export"
         )
         self._quantizer = Quantizer(self._original, self._feed)
 

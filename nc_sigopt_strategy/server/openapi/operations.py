@@ -155,6 +155,9 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             example={"record": {"anything": [1, 2, 3]}},
         ),
     },
+    "experiments/{int}/tokens": {
+        "POST": Operation("Make a token for looking at an experiment and its runs", "Token")
+    },
     "experiments/{int}/best_assignments": {
         "GET": Operation("The best observation, or the Pareto set", "BestAssignmentsPage")
     },

@@ -89,6 +89,9 @@ RUN_OPERATIONS: dict[str, dict[str, Operation]] = {
         )
     },
     "files/{int}": {"GET": Operation("A file, and where its bytes are", "File")},
+    "training_runs/{int}/tokens": {
+        "POST": Operation("Make a token for looking at a run and its experiment", "Token")
+    },
     "training_runs/{int}/tags": {
         "POST": Operation("Put a tag on a run", "Tag", "TagOfRun", example={"id": "1"})
     },

@@ -1,99 +1,9 @@
-(() => {
-"use strict";
-// The pages behind a token: all that is shown comes from the API and goes in as text, never as markup.
-const SVG = "http://www.w3.org/2000/svg", KEPT = "nc-sigopt token";
-const MOST_OBSERVATIONS = 5000, PAGE = 1000, MOST_AXES = 12;
+// The pages behind a token: all that is shown comes from the API.
+import {$, KEPT, PAGE, all, ask, axis, facts, figure, hinted, html, link, moment, svg, table} from "/parts.js";
+import {runsTable, showRun} from "/run.js";
+
+const MOST_OBSERVATIONS = 5000, MOST_AXES = 12;
 const main = document.getElementById("main"), front = [...main.childNodes];
-const $ = id => document.getElementById(id);
-
-function html(name, parent, text, attributes) {
-  const made = document.createElement(name);
-  if (text !== undefined && text !== null) made.textContent = text;
-  for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
-  if (parent) parent.appendChild(made);
-  return made;
-}
-function svg(name, attributes, parent, text) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text !== undefined) made.textContent = text;
-  parent.appendChild(made);
-  return made;
-}
-function link(parent, text, ...path) {
-  return html("a", parent, text, {href: "#/" + path.map(encodeURIComponent).join("/")});
-}
-const figure = value => typeof value !== "number" ? String(value ?? "–") : String(Number(value.toPrecision(5)));
-const moment = seconds => seconds ? new Date(1000 * seconds).toLocaleString() : "–";
-
-async function ask(path, query) {
-  const address = new URL("/v1/" + path.map(encodeURIComponent).join("/"), location.href);
-  for (const [key, value] of Object.entries(query || {})) address.searchParams.set(key, value);
-  const authorization = "Basic " + btoa(sessionStorage.getItem(KEPT) + ":");
-  const answer = await fetch(address, {headers: {authorization}, cache: "no-store"});
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return body;
-  throw Object.assign(new Error(body.message || "The server answered " + answer.status + "."), {status: answer.status});
-}
-async function all(path, most, query) {
-  const found = [];
-  let before;
-  do {
-    const page = await ask(path, {limit: PAGE, ...query, ...(before ? {before} : {})});
-    found.push(...page.data);
-    before = page.paging.before;
-  } while (before && found.length < most);
-  return {items: found, whole: !before};
-}
-
-function table(parent, columns, rows, classes) {
-  const wide = html("div", parent, null, {class: "wide tall"}), made = html("table", wide);
-  const head = html("tr", html("thead", made)), body = html("tbody", made);
-  const fill = ordered => {
-    body.replaceChildren();
-    for (const row of ordered) {
-      const line = html("tr", body, null, classes && classes(row) ? {class: classes(row)} : {});
-      for (const column of columns) {
-        const cell = html("td", line), value = column.of(row);
-        if (column.path) link(cell, figure(value), ...column.path(row)); else cell.textContent = figure(value);
-      }
-    }
-  };
-  for (const column of columns) {
-    const cell = html("th", head, null, {scope: "col"});
-    html("button", cell, column.name, {type: "button"}).addEventListener("click", () => {
-      const up = cell.getAttribute("aria-sort") !== "ascending";
-      for (const other of head.cells) other.removeAttribute("aria-sort");
-      cell.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const known = rows.filter(row => column.of(row) !== null && column.of(row) !== undefined);
-      const none = rows.filter(row => !known.includes(row));
-      known.sort((a, b) => {
-        const x = column.of(a), y = column.of(b);
-        return (up ? 1 : -1) * (typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y)));
-      });
-      fill([...known, ...none]);
-    });
-  }
-  fill(rows);
-}
-function facts(parent, pairs) {
-  const list = html("dl", parent, null, {class: "facts"});
-  for (const [name, value] of pairs) {
-    if (value === null || value === undefined || value === "") continue;
-    html("dt", list, name);
-    html("dd", list, value);
-  }
-}
-function hinted(shape, text) {
-  const hint = $("hint");
-  shape.addEventListener("pointermove", event => {
-    hint.textContent = text;
-    hint.hidden = false;
-    hint.style.left = Math.max(6, Math.min(event.clientX + 14, innerWidth - hint.offsetWidth - 6)) + "px";
-    hint.style.top = event.clientY + 18 + "px";
-  });
-  shape.addEventListener("pointerleave", () => { hint.hidden = true; });
-}
 
 // An experiment, its observations in order of arrival, and which of them are best.
 class Experiment {
@@ -117,10 +27,6 @@ class Experiment {
   }
 }
 
-function axis(low, high, from, to) {
-  const span = (high - low) || Math.abs(high) || 1;
-  return value => from + (value - low) / span * (to - from);
-}
 function history(parent, experiment, metric) {
   const seen = experiment.observations.map((o, i) => ({o, n: i + 1, v: experiment.value(o, metric)})).filter(p => p.v !== null);
   if (!seen.length) return;
@@ -263,7 +169,7 @@ async function showExperiment(id) {
   html("h1", page, experiment.name);
   const done = progressOf(experiment) ?? items.length, budget = experiment.observation_budget ?? experiment.budget;
   facts(page, [
-    ["Experiment", experiment.id], ["Project", experiment.project], ["State", experiment.state],
+    ["Experiment", experiment.id], ["Project", experiment.project, ["projects", experiment.client, experiment.project]], ["State", experiment.state],
     ["Begun", moment(experiment.created)], ["Last change", moment(experiment.updated)],
     [experiment.runs_only ? "Finished runs" : "Observations", budget ? `${done} of ${budget}` : done],
     ["Metrics", experiment.metrics.map(m => `${m.name} (${m.strategy || "optimize"}, ${m.objective || "maximize"}` +
@@ -277,6 +183,12 @@ async function showExperiment(id) {
     history(page, experiment, metric);
     importance(page, experiment, metric, shares);
     parallel(page, experiment, metric, shares);
+  }
+  if (experiment.runs_only) {
+    const filters = JSON.stringify([{field: "experiment", operator: "==", value: experiment.id}]);
+    const runs = await all(["clients", experiment.client, "projects", experiment.project, "training_runs"], PAGE, {filters});
+    html("h2", page, "Runs");
+    runsTable(page, runs.items);
   }
   html("h2", page, "Observations");
   table(page, [
@@ -311,7 +223,10 @@ function experimentsTable(parent, experiments) {
   ], experiments);
 }
 async function showAll() {
-  const {client} = await ask(["tokens", "self"]), page = html("div");
+  const {client, experiment, training_run} = await ask(["tokens", "self"]), page = html("div");
+  // All that a guest may see.
+  if (training_run) return showRun(training_run);
+  if (experiment) return showExperiment(experiment);
   const projects = (await all(["clients", client, "projects"], PAGE)).items;
   const experiments = await all(["clients", client, "experiments"], PAGE, {sort: "recent", include_ai: true});
   html("h1", page, "Experiments");
@@ -323,6 +238,7 @@ async function showAll() {
     {name: "project", of: p => p.id, path: p => ["projects", client, p.id]},
     {name: "name", of: p => p.name},
     {name: "experiments", of: p => p.experiment_count},
+    {name: "runs", of: p => p.training_run_count},
     {name: "last change", of: p => moment(p.updated)},
   ], projects);
   return page;
@@ -337,20 +253,11 @@ async function showProject(client, id) {
   if (!items.length) return page;
   html("h2", page, "Runs");
   if (!whole) html("p", page, `The latest ${items.length}.`, {class: "note"});
-  const names = key => [...new Set(items.flatMap(run => Object.keys(run[key])))];
-  table(page, [
-    {name: "run", of: run => run.name},
-    {name: "id", of: run => Number(run.id)},
-    {name: "state", of: run => run.deleted ? "deleted" : run.state},
-    {name: "experiment", of: run => run.experiment === null ? null : Number(run.experiment)},
-    {name: "begun", of: run => moment(run.created)},
-    ...names("values").map(name => ({name, of: run => run.values[name] ? run.values[name].value : null})),
-    ...names("assignments").map(name => ({name, of: run => run.assignments[name]})),
-  ], items, run => run.state === "failed" ? "failed" : "");
+  runsTable(page, items);
   return page;
 }
 
-const ROUTES = {projects: showProject, experiments: showExperiment};
+const ROUTES = {projects: showProject, experiments: showExperiment, runs: showRun};
 let latest = 0;
 async function route() {
   const mine = ++latest, [kind, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
@@ -386,4 +293,3 @@ $("enter").addEventListener("submit", event => {
 $("leave").addEventListener("click", () => { sessionStorage.removeItem(KEPT); location.hash = "#/"; route(); });
 addEventListener("hashchange", route);
 route();
-})();

@@ -17,6 +17,7 @@ from nc_sigopt_strategy.errors import UnsupportedVersionError
 from nc_sigopt_strategy.hosts.find import INC3, named_host
 from nc_sigopt_strategy.results.run_files import read_outcome
 from tests.conftest import INPUT_NAME, OUTPUT_NAME, Loader
+from tests.support.predicted import predicted_pipeline
 
 if not named_host(INC3).is_installed:
     pytest.skip("There is no Neural Compressor 3.8 or newer.", allow_module_level=True)
@@ -25,30 +26,6 @@ import tensorflow as tf
 
 ROOT = Path(__file__).parents[3]
 ENDS = {"inputs": INPUT_NAME, "outputs": OUTPUT_NAME}
-PIPELINE = """
-import numpy as np
-import nc_sigopt_strategy as ncs
-
-images = np.random.default_rng(0).normal(size=(64, 12, 12, 3)).astype(np.float32)
-state = {}
-
-
-class Loader:
-    batch_size = 8
-
-    def __iter__(self):
-        for start in range(0, 32, 8):
-            yield images[start : start + 8], np.zeros(8)
-
-
-calib_dataloader = Loader()
-
-
-def eval_func(model):
-    answers = ncs.predictor(model)(images)[0].argmax(axis=1)
-    state.setdefault("fp32", answers)  # the first call is the baseline's
-    return float((answers == state["fp32"]).mean())
-"""
 
 
 def graph_def_of(path: Path) -> Any:
@@ -125,7 +102,7 @@ def test_a_saved_model(tmp_path: Path, small_data: Any) -> None:
 
 
 def test_the_commands(small_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "data.py").write_text(PIPELINE)
+    (tmp_path / "data.py").write_text(predicted_pipeline(12, 12, 3))
     options = ("--data", "data.py", "--loss", "50%", "--set", "latency_repeats=4")
     names = ("--inputs", INPUT_NAME, "--outputs", OUTPUT_NAME)
 

@@ -18,6 +18,7 @@ from nc_sigopt_strategy.backends.onnx_files import digest_of_model
 from nc_sigopt_strategy.hosts.given import Criterion, Given
 from nc_sigopt_strategy.hosts.onnxruntime.onnxruntime_host import OnnxRuntimeHost
 from nc_sigopt_strategy.hosts.onnxruntime.quantizer import Quantizer
+from nc_sigopt_strategy.hosts.statistics_store import Section
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices
 from tests.hosts.onnxruntime.models import Batches, Net, image_net, images, sentence_net
@@ -104,6 +105,68 @@ def test_calibration_is_done_once_and_kept_between_runs(
     again = [digest_of_model(second.quantize(drawn(second, seed)).model) for seed in range(4)]
     assert again == models
     assert second.calibration()["passes"] == 0
+
+
+def _without_numbers(arrays: dict[str, Any]) -> None:
+    for name in [key for key in arrays if key.startswith("extremes")][:1]:
+        arrays[name] = np.array([np.nan, np.nan])
+
+
+def _upside_down(arrays: dict[str, Any]) -> None:
+    for name in [key for key in arrays if key.startswith("extremes")]:
+        arrays[name] = arrays[name][::-1]
+
+
+def _of_another_shape(arrays: dict[str, Any]) -> None:
+    for name in [key for key in arrays if key.startswith("rounding")]:
+        arrays[name] = np.ones((1, 2), np.int8)
+
+
+def _as_text(arrays: dict[str, Any]) -> None:
+    for name in arrays:
+        arrays[name] = np.array(["0", "1"])
+
+
+def _without_edges(arrays: dict[str, Any]) -> None:
+    for name in [key for key in arrays if key.startswith("edges")]:
+        del arrays[name]
+
+
+@pytest.mark.parametrize(
+    ("forge", "passes"),
+    [
+        (_without_numbers, 2),
+        (_upside_down, 2),
+        (_of_another_shape, 1),
+        (_as_text, 2),
+        (_without_edges, 2),
+    ],
+)
+def test_statistics_that_somebody_forged_are_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, forge: Any, passes: int
+) -> None:
+    settings = Settings(search_space="full", calibration_cache=tmp_path / "kept")
+    first = OnnxRuntimeHost(image_net(), settings)
+    model = digest_of_model(first.quantize(drawn(first, 3)).model)
+    (path,) = (tmp_path / "kept").iterdir()
+    key = path.name.partition(".")[0]
+    kept = Section(key, path)
+    with np.load(path) as archive:
+        names = [n.removeprefix("array/") for n in archive.files if n.startswith("array/")]
+    arrays = {name: kept[name] for name in names}
+    forge(arrays)
+    path.unlink()
+    # With a digest that fits, as whoever can write the folder can make it.
+    Section(key, path).add(arrays)
+    caplog.clear()
+    second = OnnxRuntimeHost(image_net(), settings)
+    assert digest_of_model(second.quantize(drawn(second, 3)).model) == model
+    (said,) = [r.getMessage() for r in caplog.records if "made again" in r.getMessage()]
+    assert str(path) in said
+    assert second.calibration()["passes"] == passes
+    third = OnnxRuntimeHost(image_net(), settings)
+    assert digest_of_model(third.quantize(drawn(third, 3)).model) == model
+    assert third.calibration()["passes"] == 0
 
 
 def test_rounding_to_data_is_nearer_to_float_than_rounding_to_the_nearest() -> None:

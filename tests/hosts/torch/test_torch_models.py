@@ -151,6 +151,78 @@ def test_a_saved_model_gives_the_same_in_another_process(tmp_path: Path) -> None
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-6)
 
 
+def exported(module: Any, path: Path) -> Path:
+    axes = ({0: torch.export.Dim.AUTO},)
+    batch = torch.from_numpy(images().batches[0])
+    torch.export.save(torch.export.export(module, (batch,), dynamic_shapes=axes), str(path))
+    return path
+
+
+def test_a_program_is_tuned_as_the_module_is_that_it_was_exported_from(tmp_path: Path) -> None:
+    module, batches = residual(), images()
+    path = exported(module, tmp_path / "net.pt2")
+    own, other = host_of(module, batches), host_of(path, batches)
+    assert other.model_name == "net"
+    assert [op.labels for op in other.ops()] == [op.labels for op in own.ops()]
+    for label in ("fp32", "int8"):
+        found = eager(other, label, batches.batches[0])
+        np.testing.assert_allclose(found, eager(own, label, batches.batches[0]), atol=1e-5)
+    program = torch.export.load(str(path))
+    assert len(host_of(program, batches).ops()) == len(own.ops())
+
+
+def test_a_program_that_still_trains_or_is_none(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"net\.pt2 was exported while it was training: its batch"
+    ):
+        host_of(exported(residual().train(), tmp_path / "net.pt2"), images())
+    broken = tmp_path / "broken.pt2"
+    broken.write_bytes(b"PK")
+    with pytest.raises(ModelError, match="cannot be read as a program of"):
+        host_of(broken, images())
+
+
+DEFINES_A_MODULE = """
+import numpy as np
+import torch
+
+import nc_sigopt_strategy
+
+torch.manual_seed(0)
+images = np.random.default_rng(0).normal(size=(16, 3, 8, 8)).astype(np.float32)
+model = torch.nn.Sequential(
+    torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 4)
+)
+
+
+class Loader:
+    batch_size = 8
+
+    def __iter__(self):
+        return iter([(images[:8], np.zeros(8)), (images[8:], np.zeros(8))])
+
+
+calib_dataloader = Loader()
+
+
+def eval_func(model):
+    return float(np.isfinite(nc_sigopt_strategy.predictor(model)(images[:8])[0]).mean())
+"""
+
+
+def test_the_command_line_tunes_a_module(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(DEFINES_A_MODULE)
+    command = ["tune", "net.py", "--host", "torch", "--max-trials", "2", "--accept-fp32", "-q"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "nc_sigopt_strategy.cli", *command],
+        cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("net-")
+    assert (folder / "best_model.pt2").stat().st_size > 0
+
+
 def test_the_users_module_is_left_as_it_was() -> None:
     module = residual().train()
     module.norm.eval()

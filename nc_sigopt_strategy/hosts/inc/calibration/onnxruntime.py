@@ -11,12 +11,13 @@ no histogram unless batches differ in shape.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.statistics_store import (
     Array,
+    Fits,
     Section,
     StatisticsStore,
     digest_of,
@@ -169,6 +171,7 @@ def _complete(
     """
     begun = time.monotonic()
     candidates = list(dict.fromkeys([*algorithms, *_calibrated_tensors(augment)]))
+    section.expect(dict(_forms(candidates, section)))
     runs = CalibrationRuns(augment, usage)
     if section.missing(map(_extremes_key, algorithms)):
         new = [name for name in candidates if _extremes_key(name) not in section]
@@ -225,6 +228,35 @@ def _not_covered(augment: Any, q_config: Any) -> str | None:
     if sys.version_info < (3, 11) and importlib.util.find_spec("onnxruntime_extensions"):
         return "custom ops of onnxruntime_extensions may be in use"
     return None
+
+
+def _forms(tensors: Iterable[str], section: Section) -> Iterator[tuple[str, Fits]]:
+    """What ``_complete`` can have written, for a file that somebody else may have."""
+    sizes = {getattr(kind(), "num_bins", 0) for kind in CALIBRATOR.values()} - {0}
+    for name in tensors:
+        yield _extremes_key(name), _are_ends
+        yield f"ragged {name}", lambda array: array.shape == () and array.dtype.kind == "b"
+        yield f"elements {name}", lambda array: array.shape == () and array.dtype.kind in "iu"
+        for bins in sizes:
+            counts, edges = _histogram_keys(name, bins)
+            yield edges, _is_row
+            yield counts, functools.partial(_are_counts, section, edges)
+
+
+def _are_ends(array: Array) -> bool:
+    return array.shape in ((0,), (2,)) and array.dtype.kind in "fiub" and _is_number(array)
+
+
+def _are_counts(section: Section, edges: str, array: Array) -> bool:
+    return _is_row(array) and edges in section and len(section[edges]) == len(array) + 1
+
+
+def _is_row(array: Array) -> bool:
+    return array.ndim == 1 and array.dtype.kind in "fiu" and _is_number(array)
+
+
+def _is_number(array: Array) -> bool:
+    return not np.isnan(array.astype(np.float64)).any()
 
 
 def _extremes(section: Section, tensor: str) -> Extremes:

@@ -9,9 +9,10 @@ depend on what else is quantized. Steps and ranges stay INC's.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_moments import layers_o
 from nc_sigopt_strategy.hosts.rounding.in_turn import LARGEST, RoundingInTurn
 from nc_sigopt_strategy.hosts.rounding.layer import Layer
 from nc_sigopt_strategy.hosts.rounding.moments import Moments
-from nc_sigopt_strategy.hosts.statistics_store import Array, Section
+from nc_sigopt_strategy.hosts.statistics_store import Array, Fits, Section
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -84,6 +85,7 @@ class FittedWeights:
         self.layers = layers_of(graph_def)
         self._nodes = {node.name: node for node in graph_def.node if node.name in self.layers}
         self._section = section
+        section.expect(dict(_forms(self.layers)))
         self._constants = constants
         self._made: dict[tuple[str, str], Any] = {}
 
@@ -93,7 +95,8 @@ class FittedWeights:
 
     def has(self, weight: str) -> bool:
         """Whether a weight is fitted."""
-        return _steps_key(PER_TENSOR, weight) in self._section
+        keys = [key(kind, weight) for key in (_steps_key, _shift_key) for kind in GRANULARITIES]
+        return not self._section.missing(keys)
 
     def fit(self, moments: MutableMapping[str, Moments], done: Callable[[int], None]) -> None:
         """Fit weights to the moments of their inputs, each of which is let go of.
@@ -136,6 +139,20 @@ class FittedWeights:
     def shift(self, weight: str, ranges: Array) -> Array:
         """What is added to the bias; see ``int8``."""
         return self._section[_shift_key(_granularity(ranges), weight)]
+
+
+def _forms(layers: Mapping[str, Layer]) -> Iterator[tuple[str, Fits]]:
+    """What ``fitted_weight`` can have written, for a file that somebody else may have."""
+    for weight, layer in layers.items():
+        channels = layer.shape[layer.axis]
+        for granularity in GRANULARITIES:
+            yield _steps_key(granularity, weight), layer.are_steps
+            yield _shift_key(granularity, weight), functools.partial(_are_shifts, channels)
+
+
+def _are_shifts(channels: int, array: Array) -> bool:
+    as_written = array.dtype == np.float32 and array.shape == (channels,)
+    return as_written and bool(np.isfinite(array).all())
 
 
 class QuantizedGraph:

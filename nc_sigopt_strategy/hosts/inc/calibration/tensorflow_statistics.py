@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from nc_sigopt_strategy.errors import DataError
@@ -27,7 +28,7 @@ from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_pass import SamplingPas
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.rounding.layer import Layer, in_parts
 from nc_sigopt_strategy.hosts.rounding.moments import MOMENTS_AT_ONCE, Moments
-from nc_sigopt_strategy.hosts.statistics_store import Section, StatisticsStore
+from nc_sigopt_strategy.hosts.statistics_store import Array, Section, StatisticsStore
 from nc_sigopt_strategy.measurement.data_checks import require_batches, require_finite
 
 # Part of the key of what is fitted; another one when it is fitted in another way.
@@ -70,6 +71,8 @@ class ModelStatistics:
         that they need no pass of their own. Weights are fitted in the same pass.
         """
         section = self.ranges(converter, graph_def)
+        extremes = [key for name in tensors for key in _both(name)]
+        section.expect(dict.fromkeys(extremes, _are_extremes))
         layers = self._unfitted(converter)
         if layers:
             try:
@@ -84,7 +87,7 @@ class ModelStatistics:
                     error,
                 )
                 self._fits = False
-        if any(statistic("Min", name) not in section for name in tensors):
+        if section.missing(extremes):
             self._gather(converter, graph_def, section, tensors, {})
         return section
 
@@ -133,7 +136,7 @@ class ModelStatistics:
         new = [
             name
             for name in tensors_to_gather(sampling, tensors, original.output_tensor_names)
-            if statistic("Min", name) not in section
+            if section.missing(_both(name))
         ]
         for part in in_parts(layers, MOMENTS_AT_ONCE) or [[]]:
             logger.info(
@@ -197,6 +200,14 @@ def _sampled(converter: Any) -> tuple[str, ...]:
         f"tensorflow {tf.version.VERSION}",
         f"neural-compressor {importlib.metadata.version('neural-compressor')}",
     )
+
+
+def _both(tensor: str) -> list[str]:
+    return [statistic(end, tensor) for end in ("Min", "Max")]
+
+
+def _are_extremes(array: Array) -> bool:
+    return array.dtype == np.float32 and array.ndim == 1 and not np.isnan(array).any()
 
 
 def statistic(reduction: str, tensor: str) -> str:

@@ -1,10 +1,11 @@
-"""Checked values of a run configuration as typed ones, with the rules that a schema cannot say."""
+"""Rules of a run configuration that a schema cannot say, and what follows from what is given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any
 
 from nc_sigopt_benchmarks.config.choices import check_choices
 from nc_sigopt_benchmarks.config.places import KeyPath, Places
@@ -12,164 +13,113 @@ from nc_sigopt_benchmarks.config.rivals import INC, RIVALS
 from nc_sigopt_benchmarks.config.run_config import (
     SIGOPT,
     CriterionConfig,
-    DataConfig,
-    DeploymentConfig,
-    ModelConfig,
     RunConfig,
-    SessionConfig,
+    RunFile,
     StrategyConfig,
-    TimingConfig,
-    TuningConfig,
 )
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.jobs.sigopt_settings import OWN_KEYS
-from nc_sigopt_strategy.settings.choices import STOCK
 from nc_sigopt_strategy.settings.settings import Settings
 
 # A key, what is wrong with it, and the way out.
 Complaint = tuple[KeyPath, str, str]
-_Section = TypeVar("_Section")
 _SUFFIXES = (".onnx", ".pb", ".keras", ".h5")
 
 
-def typed_config(values: Mapping[str, Any], places: Places) -> RunConfig:
-    """The run configuration.
+def whole_config(file: RunFile, values: Mapping[str, Any], places: Places) -> RunConfig:
+    """The run configuration, with what follows from the rest.
 
     Args:
-        values: Of the file; they fit the schema.
-        places: Where they stand.
+        file: What it says, each value by itself as it must be.
+        values: The same as it is written: what is not there was not given.
+        places: Where it stands.
 
     Raises:
         ConfigFileError: Values do not go together, or a strategy's settings are wrong.
     """
-    model, data = _inferred(values.get("model", {})), dict(values.get("data", {}))
-    for key, fact, hint in _model_and_data_complaints(model, data):
+    said = _said_by_path(values.get("model", {}))
+    model = {**said, **values.get("model", {})}
+    for key, fact, hint in _complaints(model, values.get("data", {})):
         raise places.wrong(key, fact, hint)
-    strategies = _strategies(values["strategies"], places)
+    for position in range(len(file.strategies)):
+        _check_strategy(file.strategies, position, values["strategies"][position], places)
+    _check_criterion(file.accuracy_criterion, places)
+    _check_deployment(file, "deployment" in values, places)
+    inferred: dict[str, Any] = {key: value for key, value in said.items() if model[key] == value}
     return RunConfig(
-        path=places.path,
-        strategies=strategies,
-        name=values.get("name", places.path.stem),
-        model=_model(model, places),
-        data=_typed(DataConfig, _located(data, ("python", "path", "labels"), places)),
-        accuracy_criterion=_criterion(values.get("accuracy_criterion", {}), places),
-        tuning=_typed(TuningConfig, values.get("tuning", {})),
-        timing=_typed(TimingConfig, values.get("timing", {})),
-        deployment=_deployment(values.get("deployment"), strategies, places),
-        output=Path(values.get("output", "runs")).expanduser(),
+        path=places.path, **{**vars(file), "model": dataclasses.replace(file.model, **inferred)}
     )
 
 
-def _inferred(model: Mapping[str, Any]) -> dict[str, Any]:
-    """With what a model's path says: that it is one of the user's own, its name and its format."""
+def _said_by_path(model: Mapping[str, Any]) -> dict[str, str]:
+    """What a model's path says: that it is one of the user's own, its name and its format."""
     if "path" not in model or model.get("source", "path") != "path":
-        return dict(model)
+        return {}
     path = Path(model["path"])
     # A folder's name may have a dot in it; a SavedModel's is a whole name.
     said = {"source": "path", "name": path.stem if path.suffix in _SUFFIXES else path.name}
     if path.suffix.lower() == ".onnx":
         said["format"] = "onnx"
-    return {**said, **model}
+    return said
 
 
-def _model(values: Mapping[str, Any], places: Places) -> ModelConfig:
-    model = _located(values, ("path",), places)
-    model["session"] = SessionConfig(**model.get("session", {}))
-    for name in ("inputs", "outputs"):
-        model[name] = tuple(model.get(name, ()))
-    return _typed(ModelConfig, model)
-
-
-def _located(values: Mapping[str, Any], names: tuple[str, ...], places: Places) -> dict[str, Any]:
-    """With the paths under these names, which start at the configuration's folder."""
-    paths = {
-        name: (places.path.parent / Path(values[name]).expanduser()).resolve()
-        for name in names
-        if name in values
-    }
-    return {**values, **paths}
-
-
-def _criterion(values: Mapping[str, Any], places: Places) -> CriterionConfig:
-    criterion = _typed(CriterionConfig, values)
+def _check_criterion(criterion: CriterionConfig, places: Places) -> None:
     if criterion.criterion == "relative" and criterion.tolerable_loss >= 1:
         raise places.wrong(
             ("accuracy_criterion", "tolerable_loss"),
             f"is {criterion.tolerable_loss}, which every model meets",
             "It is a share: write 0.01 for one per cent.",
         )
-    return criterion
 
 
-def _strategies(entries: list[dict[str, Any]], places: Places) -> tuple[StrategyConfig, ...]:
-    strategies: list[StrategyConfig] = []
-    for position, entry in enumerate(entries):
-        label = entry.get("label", entry["name"])
-        place: KeyPath = ("strategies", position)
-        if any(label == other.label for other in strategies):
-            hint = "Give one of the two a label of its own."
-            raise places.wrong(place, f"is the second one called {label!r}", hint)
-        if label == "fp32":
-            hint = "Choose another: the results table has a row of that name for reference."
-            raise places.wrong((*place, "label"), "is 'fp32'", hint)
-        if entry["name"] == SIGOPT and "calibration" in entry:
-            hint = "Write it under strategy_kwargs; exact is the default there."
-            raise places.wrong((*place, "calibration"), "is given to sigopt", hint)
-        kwargs = entry.get("strategy_kwargs", {})
-        _check_strategy_kwargs(entry["name"], kwargs, (*place, "strategy_kwargs"), places)
-        if entry["name"] != SIGOPT and "host" in entry:
-            hint = "Only sigopt has a choice of hosts: drop the key."
-            raise places.wrong((*place, "host"), f"is given to {entry['name']!r}", hint)
-        further = {key: entry.get(key) for key in ("timeout", "max_trials", "host")}
-        environment = _environment(entry, place, places)
-        calibration = entry.get("calibration", STOCK)
-        strategies.append(
-            StrategyConfig(
-                entry["name"], label, kwargs, calibration, environment=environment, **further
-            )
-        )
-    return tuple(strategies)
-
-
-def _environment(entry: Mapping[str, Any], place: KeyPath, places: Places) -> Path | None:
-    """The Python of a strategy; not resolved, since an environment's Python is a link."""
-    if "environment" not in entry:
-        return None
-    if entry["name"] not in RIVALS and entry.get("host") in (None, INC):
+def _check_strategy(
+    strategies: Sequence[StrategyConfig],
+    position: int,
+    given: Collection[str],
+    places: Places,
+) -> None:
+    """Refuse what does not go with a strategy, or with those before it."""
+    strategy = strategies[position]
+    place: KeyPath = ("strategies", position)
+    if any(strategy.label == other.label for other in strategies[:position]):
+        hint = "Give one of the two a label of its own."
+        raise places.wrong(place, f"is the second one called {strategy.label!r}", hint)
+    if strategy.label == "fp32":
+        hint = "Choose another: the results table has a row of that name for reference."
+        raise places.wrong((*place, "label"), "is 'fp32'", hint)
+    if strategy.name == SIGOPT and "calibration" in given:
+        hint = "Write it under strategy_kwargs; fitted is the default there."
+        raise places.wrong((*place, "calibration"), "is given to sigopt", hint)
+    kwargs = strategy.strategy_kwargs
+    _check_strategy_kwargs(strategy.name, kwargs, (*place, "strategy_kwargs"), places)
+    if strategy.name != SIGOPT and strategy.host is not None:
+        hint = "Only sigopt has a choice of hosts: drop the key."
+        raise places.wrong((*place, "host"), f"is given to {strategy.name!r}", hint)
+    at_home = strategy.name not in RIVALS and strategy.host in (None, INC)
+    if strategy.environment is not None and at_home:
         hint = "It is for rivals, and for sigopt with a host of its own: drop the key."
-        raise places.wrong((*place, "environment"), f"is given to {entry['name']!r}", hint)
-    return places.path.parent.absolute() / Path(entry["environment"]).expanduser()
+        raise places.wrong((*place, "environment"), f"is given to {strategy.name!r}", hint)
 
 
-def _deployment(
-    values: Mapping[str, Any] | None, strategies: tuple[StrategyConfig, ...], places: Places
-) -> DeploymentConfig:
-    """The section, of which a comparison in one framework has none."""
-    across = any(s.name in RIVALS or s.host is not None for s in strategies)
-    if not across:
-        if values is not None:
+def _check_deployment(file: RunFile, given: bool, places: Places) -> None:
+    """Refuse the section where there is one framework, and speeds that are relative to nothing."""
+    if not file.across_runtimes:
+        if given:
             hint = "It is for comparisons across runtimes: list a rival or a host, or drop it."
             raise places.wrong(("deployment",), "is given, and there is one framework", hint)
-        return DeploymentConfig()
-    given: dict[str, Any] = dict(values or {})
-    if "latency_batch_sizes" in given:
-        given["latency_batch_sizes"] = tuple(given["latency_batch_sizes"])
-    deployment = DeploymentConfig(**given)
-    models = [s.label for s in strategies if s.name in RIVALS and RIVALS[s.name].fp32]
+        return
+    models = [s.label for s in file.strategies if s.name in RIVALS and RIVALS[s.name].fp32]
     if not models:
         hint = f"List one of {', '.join(name for name in RIVALS if RIVALS[name].fp32)}."
         fact = "have no FP32 model that speeds could be relative to"
         raise places.wrong(("strategies",), fact, hint)
-    if deployment.reference not in (None, *models):
+    reference = file.deployment.reference
+    if reference not in (None, *models):
         hint = f"Name one of the FP32 models listed: {', '.join(models)}."
-        key = ("deployment", "reference")
-        raise places.wrong(key, f"is {deployment.reference!r}, which is none", hint)
-    return deployment
+        raise places.wrong(("deployment", "reference"), f"is {reference!r}, which is none", hint)
 
 
-def _model_and_data_complaints(
-    model: Mapping[str, Any], data: Mapping[str, Any]
-) -> Iterator[Complaint]:
+def _complaints(model: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Complaint]:
     """Keys that another key's value makes meaningless, and those that it needs."""
     yield from _model_complaints(model)
     yield from _source_complaints(model, data)
@@ -226,12 +176,6 @@ def _framework_complaints(model: Mapping[str, Any]) -> Iterator[Complaint]:
             yield ("model", key), "is given for a TensorFlow model", hint
 
 
-def _typed(section: type[_Section], values: Mapping[str, Any]) -> _Section:
-    """A section as its dataclass; YAML's ``1`` becomes ``1.0`` where a float is meant."""
-    types = get_type_hints(section)
-    return section(**{k: float(v) if types[k] is float else v for k, v in values.items()})
-
-
 def _check_strategy_kwargs(
     name: str, kwargs: Mapping[str, Any], place: KeyPath, places: Places
 ) -> None:
@@ -251,6 +195,7 @@ def _check_strategy_kwargs(
             return
         settings = Settings.from_kwargs(kwargs)
     except SettingsError as error:
+        place = place if error.key is None else (*place, str(error.key))
         raise places.wrong(
             place, f"cannot be used: {error.fact.rstrip('.')}", error.hint
         ) from error
