@@ -119,10 +119,10 @@ def _found(outcome: Outcome, trial: TrialRecord) -> Iterator[str]:
         f"Default int8: accuracy {trial.accuracy:.4f}, which {met} the bound of "
         f"{outcome.accuracy_target:.4f}{faster}."
     )
-    yield _of_single_inputs(outcome, trial)
     seconds = trial.ended_seconds - trial.started_seconds
     trials = max(1, int(60 * _MINUTES / seconds)) if seconds else 0
     yield f"A trial takes {seconds:.1f} s: about {trials} of them in {_MINUTES} minutes."
+    yield _of_single_inputs(outcome, trial)
     if outcome.timing_noise is not None:
         yield f"Timings of one model vary by {outcome.timing_noise:.0%} here."
 
