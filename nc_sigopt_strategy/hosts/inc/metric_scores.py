@@ -72,7 +72,7 @@ class MetricScores:
         kwargs: dict[str, Any],
     ) -> Any:
         # As create_eval_func passes them: postprocess, metrics, measurer and others.
-        metrics = args[1] if len(args) > 1 else None
+        metrics: Any = args[1] if len(args) > 1 else None
         if self._off or not _is_one_metric(metrics, dataloader):
             return own(model, dataloader, *args, **kwargs)
         try:
