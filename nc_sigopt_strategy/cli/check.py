@@ -101,6 +101,8 @@ def _figures(outcome: Outcome, trial: TrialRecord) -> dict[str, Any]:
         "int8_accuracy": trial.accuracy,
         "int8_latency_seconds": trial.latency_seconds,
         "int8_meets_bound": trial.meets_bound,
+        "evaluated_inputs": None if trial.paired is None else trial.paired.of,
+        "inputs_to_be_sure": _inputs_to_be_sure(outcome, trial),
         "trial_seconds": trial.ended_seconds - trial.started_seconds,
         "timing_noise": outcome.timing_noise,
     }
@@ -120,5 +122,33 @@ def _found(outcome: Outcome, trial: TrialRecord) -> Iterator[str]:
     seconds = trial.ended_seconds - trial.started_seconds
     trials = max(1, int(60 * _MINUTES / seconds)) if seconds else 0
     yield f"A trial takes {seconds:.1f} s: about {trials} of them in {_MINUTES} minutes."
+    yield _of_single_inputs(outcome, trial)
     if outcome.timing_noise is not None:
         yield f"Timings of one model vary by {outcome.timing_noise:.0%} here."
+
+
+def _of_single_inputs(outcome: Outcome, trial: TrialRecord) -> str:
+    """Whether the evaluation speaks of single inputs, and how much its inputs decide."""
+    found = trial.paired
+    if found is None:
+        return (
+            "The evaluation gives one number: let it yield a score of each input, and models are "
+            "compared with FP32 input by input, and given up early."
+        )
+    differ = f"default int8 differs from FP32 on {found.higher + found.lower} of {found.inputs}"
+    enough = _inputs_to_be_sure(outcome, trial)
+    if enough is None:
+        return f"The evaluation has {found.of} inputs: {differ}."
+    return (
+        f"The evaluation has {found.of} inputs: {differ}. To be sure to 95 % that such a model "
+        f"keeps the bound on other data takes about {enough:,} even if it loses nothing."
+    )
+
+
+def _inputs_to_be_sure(outcome: Outcome, trial: TrialRecord) -> int | None:
+    from nc_sigopt_strategy.measurement.paired import inputs_to_be_sure
+
+    fp32, target = outcome.baseline_accuracy, outcome.accuracy_target
+    if trial.paired is None or fp32 is None or target is None:
+        return None
+    return inputs_to_be_sure(trial.paired, abs(fp32 - target))

@@ -28,6 +28,8 @@ LEAST_INPUTS = 50
 ERRORS_TO_END = 4.0
 # Standard errors to either side that hold 95 % of a normal distribution.
 NORMAL_95 = 1.96
+# Below which 95 % of it lie.
+ONE_SIDED_95 = 1.645
 _HALVINGS = 60
 
 
@@ -62,6 +64,26 @@ def difference_stderr(model: Scores, fp32: Scores) -> float:
     count = len(difference)
     squares = float(((difference - difference.mean()) ** 2).sum()) + span**2
     return math.sqrt(squares) / count
+
+
+def inputs_to_be_sure(found: PairedInputs, allowed: float) -> int | None:
+    """How many inputs it takes to be sure, to 95 %, of a model that loses nothing.
+
+    Of one that differs from FP32 on as large a share of inputs as this one does, for the better as
+    often as for the worse, with scores of 0 and 1: then the difference of the accuracies has the
+    standard error sqrt(share / inputs), and the bound is 1.645 of these away.
+
+    Args:
+        found: Of a model that was evaluated.
+        allowed: Loss that the bound allows, in units of accuracy.
+
+    Returns:
+        ``None`` where the bound allows no loss: no number is enough.
+    """
+    if allowed <= 0.0:
+        return None
+    share = max(found.higher + found.lower, 1) / found.inputs
+    return math.ceil(share * (ONE_SIDED_95 / allowed) ** 2)
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,11 @@ def listening(rule: Rule | None) -> Iterator[None]:
         _listening.reset(token)
 
 
+def listener() -> Rule | None:
+    """The rule of whoever listens; ``None`` where nobody does, or to the end."""
+    return _listening.get()
+
+
 class HeardEvaluation:
     """A user's evaluation whose answer is a float, and is listened to.
 
@@ -110,7 +115,7 @@ class HeardEvaluation:
         """
         with copies_end("the evaluation"):
             answer = self.function(model)
-            return _collected(answer, _listening.get()) if isinstance(answer, Iterator) else answer
+            return _collected(answer, listener()) if isinstance(answer, Iterator) else answer
 
 
 def heard(function: Any) -> Any:

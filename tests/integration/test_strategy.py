@@ -165,6 +165,11 @@ def test_works_with_eval_dataloader_and_metric(
     model = fit(small_model, conf, loader, None, eval_dataloader=loader, eval_metric={"topk": 1})
     assert model is not None
     assert outcome().baseline_accuracy == 1.0
+    count = len(small_labels)
+    for trial in read_trials(tmp_path / "run"):
+        assert trial.paired is not None
+        assert (trial.paired.inputs, trial.paired.of) == (count, count)
+        assert trial.accuracy == pytest.approx(1.0 - trial.paired.lower / count)
 
 
 def test_failing_trial_is_a_failed_observation_with_its_reason(

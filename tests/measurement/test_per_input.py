@@ -17,6 +17,7 @@ from nc_sigopt_strategy.measurement.paired import (
     difference_from_fp32,
     difference_stderr,
     exact_difference,
+    inputs_to_be_sure,
 )
 from nc_sigopt_strategy.measurement.per_input import PerInput, heard, listening
 from nc_sigopt_strategy.results.paired_inputs import PairedInputs
@@ -199,3 +200,14 @@ def test_scores_that_are_no_shares_have_a_normal_interval() -> None:
     assert (interval.value, interval.low) == pytest.approx((-0.05, -0.0696))
     counted = difference_from_fp32(trial, 1.0)
     assert counted == exact_difference(PairedInputs(100, 100, 30, 60))
+
+
+def test_how_many_inputs_it_takes_to_be_sure() -> None:
+    """Draws of as many: about 95 % of models that lose nothing keep the bound by their scores."""
+    count = inputs_to_be_sure(PairedInputs(400, 400, 6, 10), 0.0093)
+    assert count == 1252
+    rng = np.random.default_rng(4)
+    better, worse, _ = rng.multinomial(count, [0.02, 0.02, 0.96], 4000).T
+    assert np.mean((better - worse) / count >= -0.0093) == pytest.approx(0.95, abs=0.015)
+    assert inputs_to_be_sure(PairedInputs(100, 100, 0, 0), 0.1) == 3
+    assert inputs_to_be_sure(PairedInputs(100, 100, 3, 5), 0.0) is None

@@ -30,6 +30,7 @@ from nc_sigopt_strategy.hosts.inc.finished import finish_in_place, finishes
 from nc_sigopt_strategy.hosts.inc.given_graph import refuse_quantized_graph
 from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
+from nc_sigopt_strategy.hosts.inc.metric_scores import MetricScores
 from nc_sigopt_strategy.hosts.inc.model_name import name_of
 from nc_sigopt_strategy.hosts.inc.options import IncOptions
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
@@ -63,6 +64,7 @@ class IncHost:
         self._usage = CalibrationUsage()
         self._logged = LoggedErrors()
         self._temp_files = ReclaimedTempFiles()
+        self._metric_scores = MetricScores()
         self._quantized: tuple[Model, dict[str, Any]] | None = None
         self._users_own = strategy.model
         self.model_name = name_of(strategy.model)
@@ -317,7 +319,10 @@ class IncHost:
         """
         begun = time.monotonic()
         users = evaluated_object(self.framework, model)
-        with evaluating(users, lambda: self.backend.open(model)):
+        with (
+            evaluating(users, lambda: self.backend.open(model)),
+            self._metric_scores.heard(self._strategy.adaptor),
+        ):
             value = self._strategy._evaluate(model)
         seconds = time.monotonic() - begun
         accuracy = value[0]
