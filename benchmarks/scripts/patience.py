@@ -57,7 +57,10 @@ def observe(landscape: Landscape, seed: int, trials: int) -> dict[str, Any]:
     winners = [
         (after, float(landscape.latency(trial.choice[None])[0]))
         for after, trial in winner_changes(
-            played.trials, Measuring(landscape, seed), judged_on(landscape)
+            played.trials,
+            Measuring(landscape, seed),
+            judged_on(landscape),
+            landscape.bound_confidence,
         )
     ]
     return {"gains": gains, "winners": winners, "default_met": played.trials[0].meets_bound}

@@ -111,6 +111,7 @@ def test_who_met_the_bound_by_luck_does_not_win() -> None:
     changes = list(winner_changes(trials(1.0, 2.0), final, judged))
 
     assert [(after, trial.number) for after, trial in changes] == [(1, 1), (2, 2)]
+    assert not list(winner_changes(trials(1.0, 2.0), final, judged, 0.9)), "nobody is so sure"
 
 
 def test_the_race_judges_by_the_noise_of_all_trials() -> None:

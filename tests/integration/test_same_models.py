@@ -1,7 +1,7 @@
 """Quantized from the statistics, a model is the one that stock INC makes.
 
-The two models of the benchmarks at full size, some random configurations each over int8 by min-max,
-kl and percentile, per channel and per tensor, bf16 and fp32.
+The two models of the benchmarks at full size, some random configurations each over int8 by
+min-max, kl and percentile, per channel and per tensor, bf16 and fp32.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def compared(
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("model", MODELS)
 def test_random_configurations(model: str, framework: str, files: Path, tmp_path: Path) -> None:
-    for result in compared(calibration_case(model, framework, files), tmp_path, CONFIGURATIONS[model]):
+    case = calibration_case(model, framework, files)
+    for result in compared(case, tmp_path, CONFIGURATIONS[model]):
         difference = result.difference
         assert difference.structure == ()
         assert difference.other_constants == ()

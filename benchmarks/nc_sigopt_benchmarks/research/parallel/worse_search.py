@@ -87,7 +87,12 @@ def run_case(case: Case, marks: Sequence[int]) -> list[Found]:
         blind=case.blind,
     )
     changes = list(
-        winner_changes(run.trials, Measuring(landscape, case.seed), judged_on(landscape))
+        winner_changes(
+            run.trials,
+            Measuring(landscape, case.seed),
+            judged_on(landscape),
+            landscape.bound_confidence,
+        )
     )
     found = []
     for mark in marks:

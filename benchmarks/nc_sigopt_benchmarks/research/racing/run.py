@@ -78,7 +78,12 @@ def run_one(landscape: Landscape, seed: int, competitor_name: str, trials: int) 
     """Let a competitor make its trials, and judge them by the truth; see ``play``."""
     played = play(landscape, seed, competitor_name, trials)
     best, winners = landscape.optimal_latency, []
-    changes = winner_changes(played.trials, Measuring(landscape, seed), judged_on(landscape))
+    changes = winner_changes(
+        played.trials,
+        Measuring(landscape, seed),
+        judged_on(landscape),
+        landscape.bound_confidence,
+    )
     for after, trial in changes:
         row = trial.choice[None]
         accuracy = float(landscape.accuracy(row)[0])

@@ -24,21 +24,30 @@ JudgedBy = Callable[[Sequence[Trial]], Mapping[int, BoundOdds]]
 
 
 def winner_changes(
-    trials: Sequence[Trial], measuring: Measuring, judged_by: JudgedBy
+    trials: Sequence[Trial],
+    measuring: Measuring,
+    judged_by: JudgedBy,
+    confidence: float = EVEN_ODDS,
 ) -> Iterator[tuple[int, Trial]]:
     """Each change of the winner: after how many trials, and who wins from then on.
 
     The ``FINALISTS`` fastest of the trials that may win are timed again, and the fastest of these
     wins (``bound_odds.may_win``, ``fastest_feasible``; the strategy also prefers the more accurate
-    of two that are tied, which needs the rounds themselves and is left out). Nothing comes while
-    no trial meets the bound.
+    of two that are tied, which needs the rounds themselves and is left out). While no trial
+    may win nothing comes, and whoever won before stands.
+
+    Args:
+        trials: In order.
+        measuring: Times finalists.
+        judged_by: What trials say of those that met the bound.
+        confidence: ``bound_confidence``.
     """
     records: list[TrialRecord] = []
     final: dict[int, float] = {}
     last: int | None = None
     for trial in trials:
         records.append(trial_record(trial))
-        allowed = may_win(records, judged_by(trials[: len(records)]), EVEN_ODDS)
+        allowed = may_win(records, judged_by(trials[: len(records)]), confidence)
         finalists = fastest_feasible(allowed, FINALISTS)
         if not finalists:
             continue
