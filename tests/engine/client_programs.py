@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sigopt
 
+from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.server.options import ServerOptions
+from tests.server.serving import serve_in_thread
+
+TOKEN = "a-token-of-the-tests"
 
 QUIET = ServerOptions(writes_per_second=0, reads_per_second=0, access_log=False)
 Point = tuple[float, float]
 
 
-def new_client(url: str, token: str) -> Any:
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Inside, a server with a store in a folder answers whoever has ``TOKEN``; its address."""
+    driver = EmbeddedDriver(f"sqlite:///{folder / 'server.db'}", seed=1)
+    with serve_in_thread(driver, TOKEN, options=QUIET) as (address, _):
+        yield address
+    driver.close()
+
+
+def new_client(url: str, token: str = TOKEN) -> Any:
     """SigOpt's client as a user makes it."""
     return sigopt.Connection(client_token=token, api_url=url)
 

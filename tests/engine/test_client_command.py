@@ -13,11 +13,8 @@ from typing import Any
 
 import pytest
 
-from nc_sigopt_strategy.engine import EmbeddedDriver
-from tests.engine.client_programs import QUIET, everything, new_client
-from tests.server.serving import serve_in_thread
+from tests.engine.client_programs import TOKEN, everything, new_client, served
 
-TOKEN = "a-token-of-the-tests"
 TRAINING = """
 import sys
 import sigopt
@@ -67,11 +64,8 @@ WITH_NUMBERS = MENDED.replace("1e-", "1.0e-")
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("command") / "server.db"
-    driver = EmbeddedDriver(f"sqlite:///{path}", seed=1)
-    with serve_in_thread(driver, TOKEN, options=QUIET) as (address, _):
+    with served(tmp_path_factory.mktemp("command")) as address:
         yield address
-    driver.close()
 
 
 class Command:
@@ -124,7 +118,7 @@ def command(tmp_path: Path, url: str) -> Command:
 
 
 def _client(url: str) -> Any:
-    conn = new_client(url, TOKEN)
+    conn = new_client(url)
     return conn, conn.clients(conn.tokens("self").fetch().client)
 
 

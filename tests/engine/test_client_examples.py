@@ -12,33 +12,27 @@ import requests
 from sigopt.examples import FRANKE_EXPERIMENT_DEFINITION, franke_function
 from sigopt.exception import ApiException
 
-from nc_sigopt_strategy.engine import EmbeddedDriver
 from tests.engine.client_programs import (
-    QUIET,
+    TOKEN,
     everything,
     new_client,
     not_dominated,
     pairs,
+    served,
     value_of,
 )
 from tests.engine.examples import refused
-from tests.server.serving import serve_in_thread
-
-TOKEN = "a-token-of-the-tests"
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("examples") / "server.db"
-    driver = EmbeddedDriver(f"sqlite:///{path}", seed=1)
-    with serve_in_thread(driver, TOKEN, options=QUIET) as (address, _):
+    with served(tmp_path_factory.mktemp("examples")) as address:
         yield address
-    driver.close()
 
 
 @pytest.fixture
 def conn(url: str) -> Any:
-    return new_client(url, TOKEN)
+    return new_client(url)
 
 
 def _double(name: str, low: float, high: float, **more: Any) -> dict[str, Any]:
@@ -75,7 +69,7 @@ def test_parallel_workers_with_metadata(url: str, conn: Any) -> None:
     )
 
     def work(name: str) -> None:
-        own = new_client(url, TOKEN).experiments(known.id)
+        own = new_client(url).experiments(known.id)
         while own.fetch().progress.observation_count < budget:
             suggestion = own.suggestions().create(metadata={"worker": name})
             point = suggestion.assignments

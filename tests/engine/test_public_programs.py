@@ -16,25 +16,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nc_sigopt_strategy.engine import EmbeddedDriver
-from tests.engine.client_programs import QUIET, everything, new_client, value_of
-from tests.server.serving import serve_in_thread
-
-TOKEN = "a-token-of-the-tests"
+from tests.engine.client_programs import TOKEN, everything, new_client, served, value_of
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("programs") / "server.db"
-    driver = EmbeddedDriver(f"sqlite:///{path}", seed=1)
-    with serve_in_thread(driver, TOKEN, options=QUIET) as (address, _):
+    with served(tmp_path_factory.mktemp("programs")) as address:
         yield address
-    driver.close()
 
 
 @pytest.fixture
 def conn(url: str) -> Any:
-    return new_client(url, TOKEN)
+    return new_client(url)
 
 
 def _log(name: str, low: float, high: float) -> dict[str, Any]:

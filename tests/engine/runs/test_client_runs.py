@@ -16,29 +16,25 @@ from sigopt.factory import SigOptFactory
 from sigopt.local_run_context import LocalRunContext
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
-from tests.engine.client_programs import QUIET, new_client, not_dominated
+from tests.engine.client_programs import QUIET, TOKEN, new_client, not_dominated, served
 from tests.engine.examples import refused
 from tests.server.serving import serve_in_thread
 
-TOKEN = "a-token-of-the-tests"
 X = {"name": "x", "type": "double", "bounds": {"min": 0, "max": 1}}
 N = {"name": "n", "type": "int", "bounds": {"min": 1, "max": 9}}
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("runs") / "server.db"
-    driver = EmbeddedDriver(f"sqlite:///{path}", seed=1)
-    with serve_in_thread(driver, TOKEN, options=QUIET) as (address, _):
+    with served(tmp_path_factory.mktemp("runs")) as address:
         yield address
-    driver.close()
 
 
 @pytest.fixture
 def factory(url: str, request: pytest.FixtureRequest) -> Any:
     """What the module ``sigopt`` itself calls, in a project of the test's own."""
     name = request.node.name.lower().replace("[", ".").replace("]", "")
-    made = SigOptFactory(name[-32:], new_client(url, TOKEN))
+    made = SigOptFactory(name[-32:], new_client(url))
     made.create_project()
     return made
 
@@ -60,7 +56,7 @@ def ids(runs: Any) -> list[str]:
 def test_projects(url: str, factory: Any) -> None:
     with pytest.raises(ConflictingProjectException):
         factory.create_project()
-    nowhere = SigOptFactory("not-there", new_client(url, TOKEN))
+    nowhere = SigOptFactory("not-there", new_client(url))
     with pytest.raises(ProjectNotFoundException):
         nowhere.create_run()
 
@@ -125,7 +121,7 @@ def test_images(factory: Any, tmp_path: Path) -> None:
         refused(lambda: run.log_image(str(picture)), 404)
     driver = EmbeddedDriver(f"sqlite:///{tmp_path / 'server.db'}", seed=1, keeps_files=True)
     with serve_in_thread(driver, TOKEN, options=replace(QUIET, files=tmp_path / "f")) as (url, _):
-        keeping = SigOptFactory("images", new_client(url, TOKEN))
+        keeping = SigOptFactory("images", new_client(url))
         keeping.create_project()
         with keeping.create_run() as run:
             run.log_image(str(picture), name="a dot")
@@ -325,7 +321,7 @@ def test_workers_in_threads_share_an_experiment(url: str, factory: Any) -> None:
 
     def work(name: str) -> None:
         # A connection of its own, as on a machine of its own.
-        mine = SigOptFactory(factory.project, new_client(url, TOKEN))
+        mine = SigOptFactory(factory.project, new_client(url))
         for run in mine.get_experiment(experiment.id).loop():
             with run:
                 run.log_metadata("machine", name)

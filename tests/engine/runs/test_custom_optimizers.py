@@ -9,11 +9,8 @@ import optuna
 import pytest
 from sigopt.factory import SigOptFactory
 
-from nc_sigopt_strategy.engine import EmbeddedDriver
-from tests.engine.client_programs import QUIET, everything, new_client, value_of
-from tests.server.serving import serve_in_thread
+from tests.engine.client_programs import everything, new_client, served, value_of
 
-TOKEN = "a-token-of-the-tests"
 TRIALS = 8
 PARAMETERS = [
     {"name": "x", "type": "double", "bounds": {"min": -2, "max": 2}},
@@ -24,15 +21,13 @@ PARAMETERS = [
 
 @pytest.fixture
 def url(tmp_path: Any) -> Iterator[str]:
-    driver = EmbeddedDriver(f"sqlite:///{tmp_path / 'server.db'}", seed=1)
-    with serve_in_thread(driver, TOKEN, options=QUIET) as (address, _):
+    with served(tmp_path) as address:
         yield address
-    driver.close()
 
 
 @pytest.fixture
 def conn(url: str) -> Any:
-    return new_client(url, TOKEN)
+    return new_client(url)
 
 
 def loss(given: Any) -> float:

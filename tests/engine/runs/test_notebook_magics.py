@@ -8,12 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from nc_sigopt_strategy.engine import EmbeddedDriver
-from tests.engine.client_programs import QUIET, everything, new_client
-from tests.server.serving import serve_in_thread
+from tests.engine.client_programs import TOKEN, everything, new_client, served
 from tests.support.notebooks import ROOT, outputs
 
-TOKEN = "a-token-of-the-tests"
 EXPERIMENT = """%%experiment
 {
     "name": "in a notebook",
@@ -33,10 +30,8 @@ sigopt.log_metric("m", 7)"""
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    driver = EmbeddedDriver(f"sqlite:///{tmp_path / 'server.db'}", seed=1)
-    with serve_in_thread(driver, TOKEN, options=QUIET) as (address, _):
+    with served(tmp_path) as address:
         yield address
-    driver.close()
 
 
 def outputs_of(folder: Path, url: str, *cells: str) -> list[str]:
@@ -46,7 +41,7 @@ def outputs_of(folder: Path, url: str, *cells: str) -> list[str]:
 
 
 def test_experiment_optimize_and_run(tmp_path: Path, url: str) -> None:
-    conn = new_client(url, TOKEN)
+    conn = new_client(url)
     client = conn.clients(conn.tokens("self").fetch().client)
     client.projects().create(id="notebooks", name="notebooks")
     start = "import sigopt\nfactor = 2\n%load_ext sigopt"
@@ -75,7 +70,7 @@ def test_experiment_optimize_and_run(tmp_path: Path, url: str) -> None:
 
 def test_the_notebook_among_the_examples(tmp_path: Path, url: str) -> None:
     pytest.importorskip("sklearn")
-    conn = new_client(url, TOKEN)
+    conn = new_client(url)
     client = conn.clients(conn.tokens("self").fetch().client)
     client.projects().create(id="shown", name="shown")
     notebook = nbformat.read(ROOT / "examples" / "sigopt_magics.ipynb", 4)
