@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from nc_sigopt_strategy.engine.database.optuna_tables import study_id
 from nc_sigopt_strategy.engine.history.point import (
     OBSERVATION_ATTR,
     QUEUED_ATTR,
@@ -20,7 +21,7 @@ from nc_sigopt_strategy.engine.history.point import (
 from nc_sigopt_strategy.engine.store import EXPERIMENT_ATTR, PROJECT_ATTR, RECORD_ATTR
 
 if TYPE_CHECKING:
-    from optuna.study._frozen import FrozenStudy
+    from nc_sigopt_strategy.engine.database.optuna_tables import FrozenStudy
 
 # By these the dashboard knows the names of objectives and the note of a study.
 _METRIC_NAMES = "study:metric_names"
@@ -57,7 +58,7 @@ def _study(study: FrozenStudy) -> FrozenStudy:
         return study
     record = study.system_attrs.get(RECORD_ATTR)
     readable = copy.copy(study)
-    readable.study_name = f"{found['name']} ({study._study_id})"
+    readable.study_name = f"{found['name']} ({study_id(study)})"
     metadata = found.get("metadata") or {}
     readable.user_attrs = {
         **{key: value for key, value in study.user_attrs.items() if key != EXPERIMENT_ATTR},

@@ -8,7 +8,7 @@ it knows.
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import sqlalchemy
@@ -16,6 +16,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.errors import UnsupportedVersionError
+
+if TYPE_CHECKING:
+    from optuna.study._frozen import FrozenStudy as FrozenStudy
 
 # The versions of Optuna whose tables were looked at, and what Optuna calls the tables' form.
 KNOWN_OPTUNA = (4, 5)
@@ -90,6 +93,11 @@ def local_time(kept: datetime | None) -> datetime | None:
     if kept is None or not _KEEPS_UTC:
         return kept
     return kept.replace(tzinfo=timezone.utc).astimezone().replace(tzinfo=None)
+
+
+def study_id(study: FrozenStudy) -> int:
+    """The id of a study, unique in the store."""
+    return study._study_id
 
 
 def trial_id(trial: FrozenTrial) -> int:
