@@ -45,5 +45,9 @@ class _PassThrough(io.TextIOBase):
             sys.stderr.write(text)
         return len(text)
 
+    def flush(self) -> None:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+
     def isatty(self) -> bool:
         return False
