@@ -38,7 +38,7 @@ def server(upstream: tuple[str, str]) -> Iterator[BrokenServer]:
 @pytest.fixture
 def experiment(server: BrokenServer, upstream: tuple[str, str]) -> Any:
     """Endpoint of a new experiment, reached through the broken server."""
-    client = sigopt.Connection(client_token=upstream[1], api_url=server.url, timeout=1)
+    client = sigopt.Connection(client_token=upstream[1], api_url=server.url, timeout=3)
     return client.experiments(client.experiments().create(**discrete(5, 5)).id)
 
 
