@@ -81,6 +81,8 @@ class Meter:
         reference_seconds: The reference's latency; ``None`` before it is fixed.
         fp32_seconds: FP32's latency; ``None`` before the reference is fixed.
         fp32_stderr: Its standard error; 0 where a ``latency_func`` says it.
+        measures_noise: Whether output noise can be measured: there are batches to run, and FP32's
+            outputs on them are floating-point numbers that vary.
     """
 
     def __init__(
@@ -105,6 +107,8 @@ class Meter:
         self._fp32_model = fp32_model
         self._reference: ModelSession | None = None
         self._fp32_outputs = self._outputs_of_fp32()
+        flat = [array for batch in self._fp32_outputs for array in batch]
+        self.measures_noise = output_noise(flat, flat) is not None
         self.reference_seconds: float | None = None
         self.fp32_seconds: float | None = None
         self.fp32_stderr = 0.0
@@ -123,15 +127,6 @@ class Meter:
     def uses_latency_func(self) -> bool:
         """Whether the user's function stands in for our timing."""
         return self._latency_func is not None
-
-    @property
-    def measures_noise(self) -> bool:
-        """Whether output noise can be measured.
-
-        There are batches to run, and FP32's outputs on them are floating-point numbers that vary.
-        """
-        flat = [array for batch in self._fp32_outputs for array in batch]
-        return output_noise(flat, flat) is not None
 
     @property
     def fp32_outputs(self) -> Sequence[Sequence[Array]]:

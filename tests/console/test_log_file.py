@@ -12,23 +12,14 @@ from pathlib import Path
 import pytest
 
 from nc_sigopt_strategy.console.log_file import OffScreen, logs_in
-
-INC, OURS = logging.getLogger("neural_compressor"), logging.getLogger("nc_sigopt_strategy")
+from tests.support.log_screen import INC, OURS, log_screen
 
 
 @pytest.fixture
 def screen() -> Iterator[io.StringIO]:
     """INC's handler on a screen, which is ours too, as registering leaves them."""
-    kept = [(logger, logger.handlers[:], logger.level) for logger in (INC, OURS)]
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    for logger in (INC, OURS):
-        logger.handlers[:] = [handler]
-        logger.setLevel(logging.INFO)
-    yield stream
-    for logger, handlers, level in kept:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
+    with log_screen() as stream:
+        yield stream
 
 
 def log_both(place: str) -> None:

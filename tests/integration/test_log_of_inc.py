@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.integration.fitting import configure, fit, outcome
+from tests.support.log_screen import INC, OURS, log_screen
 
 pytestmark = pytest.mark.integration
-INC, OURS = logging.getLogger("neural_compressor"), logging.getLogger("nc_sigopt_strategy")
 # What `fit` logs before there is a strategy, which knows the folder.
 BEFORE = 5
 STORE = "sqlite:///{}/store.sqlite3"
@@ -21,17 +21,8 @@ STORE = "sqlite:///{}/store.sqlite3"
 
 @pytest.fixture
 def screen() -> Iterator[io.StringIO]:
-    kept = [(logger, logger.handlers[:], logger.level) for logger in (INC, OURS)]
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-    for logger in (INC, OURS):
-        logger.handlers[:] = [handler]
-        logger.setLevel(logging.INFO)
-    yield stream
-    for logger, handlers, level in kept:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
+    with log_screen("%(name)s: %(message)s") as stream:
+        yield stream
 
 
 def shown(screen: io.StringIO, logger: logging.Logger) -> list[str]:
