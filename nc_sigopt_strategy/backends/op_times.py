@@ -19,6 +19,12 @@ class OpTimes:
     seconds: Mapping[str, float]
     total: float
 
+    def of(self, names: Sequence[str]) -> float | None:
+        """What several ops take together, in seconds; ``None`` where one of them is not told."""
+        if any(name not in self.seconds for name in names):
+            return None
+        return sum(self.seconds[name] for name in names)
+
 
 def least_of(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Each node's shortest time over several runs, which other work can only make longer.

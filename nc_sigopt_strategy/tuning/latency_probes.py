@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nc_sigopt_strategy.sampling.probes import Probe
-from nc_sigopt_strategy.space.search_space import Parameter
 from nc_sigopt_strategy.tuning.host import Model
 from nc_sigopt_strategy.tuning.start import Start
 
@@ -108,19 +107,15 @@ class LatencyProbes:
             return {}
         scale = seconds / times.total
         return {
-            p.name: _rounded(scale * sum(times.seconds[name] for name in _names(p)))
+            p.name: _rounded(scale * took)
             for p in self._ops
-            if all(name in times.seconds for name in _names(p))
+            if (took := times.of([name for name, _ in p.ops])) is not None
         }
 
 
 def _rounded(seconds: float) -> float:
     """To the digits that mean something: a SigOpt server has little room for a record."""
     return float(f"{seconds:.4g}")
-
-
-def _names(parameter: Parameter) -> list[str]:
-    return [name for name, _ in parameter.ops]
 
 
 def _is_timed(found: Sequence[Probe], values: Mapping[str, str]) -> bool:
