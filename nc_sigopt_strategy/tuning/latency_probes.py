@@ -7,11 +7,15 @@ None is evaluated, and FP32 is there already, so three models have to be built.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from nc_sigopt_strategy.errors import named
 from nc_sigopt_strategy.sampling.probes import Probe
 from nc_sigopt_strategy.tuning.host import Model
 from nc_sigopt_strategy.tuning.start import Start
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 # What is done in a few words, and the doing.
 Step = tuple[str, Callable[[], list[Probe]]]
@@ -70,9 +74,17 @@ class LatencyProbes:
         seconds = self._meter.fp32_seconds
         if seconds is None:
             return []
-        profile = self._profile(self._host.fp32, seconds)
+        profile = self._profile(self._host.fp32, seconds) or self._exact_profile(seconds)
         error = self._meter.fp32_stderr or None
         return [Probe({}, latency=seconds, latency_stderr=error, op_latency=profile)]
+
+    def _exact_profile(self, seconds: float) -> dict[str, float]:
+        """Of FP32 as the host makes it, where the user's model does not have the ops by name."""
+        model = self._built({})
+        try:
+            return self._profile(model, seconds)
+        finally:
+            self._host.backend.release(model)
 
     def _timed(self, values: Mapping[str, str], *, profiled: bool) -> list[Probe]:
         model = self._built(values)
@@ -102,7 +114,11 @@ class LatencyProbes:
     def _profile(self, model: Model, seconds: float) -> dict[str, float]:
         """What ops take, in seconds of a model that is not profiled; none if nobody tells."""
         names = [name for p in self._ops for name, _ in p.ops]
-        times = self._meter.op_times(model, names)
+        try:
+            times = self._meter.op_times(model, names)
+        except Exception as error:  # of the framework's profiler, which the latency does not need
+            logger.debug("A profile failed: %s", named(error))
+            return {}
         if times is None:
             return {}
         scale = seconds / times.total
