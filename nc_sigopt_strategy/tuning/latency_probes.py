@@ -74,11 +74,12 @@ class LatencyProbes:
         seconds = self._meter.fp32_seconds
         if seconds is None:
             return []
-        profile = self._profile(self._host.fp32, seconds) or self._exact_profile(seconds)
+        ways = (lambda: self._profile(self._host.fp32, seconds)), (lambda: self._exact(seconds))
+        profile = next((found for way in ways if (found := _unless_it_fails(way))), {})
         error = self._meter.fp32_stderr or None
         return [Probe({}, latency=seconds, latency_stderr=error, op_latency=profile)]
 
-    def _exact_profile(self, seconds: float) -> dict[str, float]:
+    def _exact(self, seconds: float) -> dict[str, float]:
         """Of FP32 as the host makes it, where the user's model does not have the ops by name."""
         model = self._built({})
         try:
@@ -91,7 +92,7 @@ class LatencyProbes:
         try:
             measured = self._meter.measure(model)
             seconds = measured.latency_seconds
-            profile = self._profile(model, seconds) if profiled else {}
+            profile = _unless_it_fails(lambda: self._profile(model, seconds)) if profiled else {}
         finally:
             self._host.backend.release(model)
         error = measured.latency_stddev
@@ -114,11 +115,7 @@ class LatencyProbes:
     def _profile(self, model: Model, seconds: float) -> dict[str, float]:
         """What ops take, in seconds of a model that is not profiled; none if nobody tells."""
         names = [name for p in self._ops for name, _ in p.ops]
-        try:
-            times = self._meter.op_times(model, names)
-        except Exception as error:  # of the framework's profiler, which the latency does not need
-            logger.debug("A profile failed: %s", named(error))
-            return {}
+        times = self._meter.op_times(model, names)
         if times is None:
             return {}
         scale = seconds / times.total
@@ -127,6 +124,15 @@ class LatencyProbes:
             for p in self._ops
             if (took := times.of([name for name, _ in p.ops])) is not None
         }
+
+
+def _unless_it_fails(make: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """A profile, or none: a latency that was measured already is worth keeping without."""
+    try:
+        return make()
+    except Exception as error:  # whatever the host or the framework's profiler raises
+        logger.debug("A profile failed: %s", named(error))
+        return {}
 
 
 def _rounded(seconds: float) -> float:
