@@ -19,14 +19,14 @@ import onnx
 import onnxruntime
 
 from nc_sigopt_strategy.backends.backend import feed_by_position
-from nc_sigopt_strategy.backends.onnx_ran_as import stem
 from nc_sigopt_strategy.backends.op_times import (
+    Account,
     NamedNode,
+    OpNames,
     OpTimes,
     Owners,
     least_of,
     repetitions,
-    told_enough,
 )
 
 # Between types of data or layouts of the optimizer's: a conversion belongs to no op.
@@ -76,69 +76,51 @@ def profiled(
         return events, onnx.load(options.optimized_model_filepath, load_external_data=False)
 
 
-def op_times(
-    events: Sequence[Event], optimized: Any, given: Any, ops: Sequence[str]
-) -> OpTimes | None:
+def op_times(events: Sequence[Event], optimized: Any, given: Any, ops: OpNames) -> OpTimes | None:
     """A profile; ``None`` where too much of it cannot be told by name.
 
     Args:
         events: Of a session's profile, in the order of their times.
         optimized: The ``ModelProto`` that ran.
         given: The one that the session was made of.
-        ops: Names of ops.
+        ops: Which of its nodes are ops.
     """
     # The first run pays for memory and for packing weights.
     seconds, kinds = least_of(list(_runs(events))[1:]), _kinds(events)
     total = sum(seconds.values())
     if total <= 0:
         return None
-    wanted = frozenset(ops)
-    found = {name: op for name in _names(given) if (op := _op_of(name, wanted)) is not None}
-    owners = Owners(map(_named, given.graph.node), found)
-    placed = _placed(optimized, owners, wanted)
-    times: dict[str, float] = {}
-    unknown = 0.0
+    owners = Owners(map(_named, given.graph.node), ops)
+    placed = _placed(optimized, owners, ops)
+    account = Account(total)
     for name, took in seconds.items():
-        if kinds[name] in _CONVERSIONS or (kinds[name] == _TRANSPOSE and not owners.knows(name)):
+        is_layout = kinds[name] == _TRANSPOSE and not owners.knows(name)
+        if kinds[name] in _CONVERSIONS or is_layout:
             continue
-        if name not in placed:
-            unknown += took
-            continue
-        op = placed[name]
-        if op is not None:
-            times[op] = times.get(op, 0.0) + took
-    told = OpTimes(times, total)
-    return told if told_enough(told, set(found.values()), wanted, unknown) else None
+        if name in placed:
+            account.add(placed[name], took)
+        else:
+            account.add_unknown(took)
+    return account.closed(ops.asked, owners.ops)
 
 
-def _placed(optimized: Any, owners: Owners, wanted: frozenset[str]) -> dict[str, str | None]:
+def _placed(optimized: Any, owners: Owners, ops: OpNames) -> dict[str, str | None]:
     """The op of each node that ran; what cannot be placed is left out."""
     placed: dict[str, str | None] = {}
     made: dict[str, str | None] = {}
     for node in optimized.graph.node:  # in topological order, as ONNX demands
         bare = _LAYOUT.sub("", node.name)
-        names = (node.name, bare, stem(bare), *node.output)
-        known = next((name for name in names if name and owners.knows(name)), None)
-        op = _op_of(bare, wanted)
-        if op is None and known is not None:
-            op = owners.of(known)
-        elif op is None:
-            read = [made[name] for name in node.input if made.get(name) is not None]
-            if not read:
+        op = ops.op_of(bare)
+        if op is None:
+            names = (node.name, bare, ops.stem(bare), *node.output)
+            known = next((name for name in names if name and owners.knows(name)), None)
+            read = next((made[name] for name in node.input if made.get(name) is not None), None)
+            if known is None and read is None:
                 continue
-            op = read[0]
+            op = read if known is None else owners.of(known)
         placed[node.name] = op
         made |= dict.fromkeys(node.output, op)
     return placed
-
-
-def _op_of(name: str, wanted: frozenset[str]) -> str | None:
-    """The op that a node's name is of, with what quantizers and optimizers append to names."""
-    return next((op for op in (name, stem(name)) if op in wanted), None)
-
-
-def _names(model: Any) -> list[str]:
-    return [node.name for node in model.graph.node]
 
 
 def _named(node: Any) -> NamedNode:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -55,6 +56,37 @@ def repetitions() -> Iterator[int]:
         yield run
 
 
+def as_it_is(name: str) -> str:
+    """A name to which nothing was added."""
+    return name
+
+
+@dataclass(frozen=True)
+class OpNames:
+    """Which nodes are ops, or parts of them, by name.
+
+    Attributes:
+        asked: Names of the ops whose times are wanted.
+        parts: Node to the op that it is a part of, for nodes whose op is not before them.
+        stem: A node's name without what a runtime adds to it.
+    """
+
+    asked: Sequence[str]
+    parts: Mapping[str, str] = field(default_factory=dict)
+    stem: Callable[[str], str] = as_it_is
+
+    def op_of(self, name: str) -> str | None:
+        """The op that a node of this name is, or is part of; ``None`` if the name does not say."""
+        for known in (name, self.stem(name)):
+            if known in self.parts or known in self._asked:
+                return self.parts.get(known, known)
+        return None
+
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        return frozenset(self.asked)
+
+
 @dataclass(frozen=True)
 class NamedNode:
     """A node of a graph.
@@ -71,24 +103,28 @@ class NamedNode:
 
 
 class Owners:
-    """Which op the time of a node is: the op itself, or the one whose result reaches it.
+    """Which op the time of a node is: its own, or the one whose result reaches it.
 
     Where those of several ops do, it is the last of them: it ends a branch of its own.
 
     Args:
         nodes: In topological order.
-        ops: Node to op, for the nodes that are ops.
+        names: Tells ops and their parts.
+
+    Attributes:
+        ops: Those that there are.
     """
 
-    def __init__(self, nodes: Iterable[NamedNode], ops: Mapping[str, str]) -> None:
+    def __init__(self, nodes: Iterable[NamedNode], names: OpNames) -> None:
         self._position: dict[str, int] = {}
         self._of: dict[str, str | None] = {}
         for node in nodes:
-            op = ops.get(node.name)
+            op = names.op_of(node.name)
             if op is not None:
                 self._position.setdefault(op, len(self._position))
             owner = self.last_of(node.reads) if op is None else op
             self._of |= dict.fromkeys((node.name, *node.makes), owner)
+        self.ops = frozenset(self._position)
 
     def knows(self, name: str) -> bool:
         """Whether there is a node or a value of this name."""
@@ -104,22 +140,41 @@ class Owners:
         return max(owners, key=self._position.__getitem__, default=None)
 
 
-def told_enough(
-    times: OpTimes, ops: Collection[str], asked: Collection[str], unknown: float
-) -> bool:
-    """Whether a profile may be believed: what has no name may be any op's.
+class Account:
+    """Adds the times of nodes up.
 
     Args:
-        times: The profile.
-        ops: Those of the ops asked for that the model has by name.
-        asked: All of them.
-        unknown: Seconds of nodes that nobody knows where they belong.
+        total: Of all nodes, in seconds, above 0.
     """
-    known = 1 - unknown / times.total
-    if known >= LEAST_KNOWN and len(ops) >= LEAST_KNOWN * len(asked) and times.seconds:
-        return True
-    logger.debug(
-        "A profile is not used: %d of %d ops are in it by name, and nodes of %.0f %% of the time.",
-        len(ops), len(asked), 100 * known,
-    )  # fmt: skip
-    return False
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+        self._seconds: dict[str, float] = {}
+        self._unknown = 0.0
+
+    def add(self, op: str | None, seconds: float) -> None:
+        """What a node of an op took; of no op: what comes before all of them."""
+        if op is not None:
+            self._seconds[op] = self._seconds.get(op, 0.0) + seconds
+
+    def add_unknown(self, seconds: float) -> None:
+        """What a node took that may be of any op."""
+        self._unknown += seconds
+
+    def closed(self, asked: Collection[str], ops: Collection[str]) -> OpTimes | None:
+        """The profile; ``None`` where so little is known that it could tell what is not true.
+
+        Args:
+            asked: The ops whose times are wanted.
+            ops: Those that the model has by name: what is another's might count for the op before.
+        """
+        known, found = 1 - self._unknown / self._total, [op for op in asked if op in ops]
+        seconds = {op: self._seconds[op] for op in found if op in self._seconds}
+        if seconds and known >= LEAST_KNOWN and len(found) >= LEAST_KNOWN * len(asked):
+            return OpTimes(seconds, self._total)
+        logger.debug(
+            "A profile is not used: it has %d of %d ops by name, and the nodes of %.0f %% of the "
+            "time.",
+            len(found), len(asked), 100 * known,
+        )  # fmt: skip
+        return None

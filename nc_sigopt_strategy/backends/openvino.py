@@ -14,7 +14,7 @@ import openvino as ov
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
-from nc_sigopt_strategy.backends.op_times import OpTimes, repetitions
+from nc_sigopt_strategy.backends.op_times import OpNames, OpTimes, repetitions
 from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
 from nc_sigopt_strategy.backends.openvino_graph import graph_nodes, inferred_shapes, input_names
 from nc_sigopt_strategy.backends.openvino_ir import Ir
@@ -27,16 +27,18 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 @dataclass(eq=False)
 class OpenVinoModel:
-    """A model and how its float ops are computed; not changed once it is made.
+    """A model and how its float ops are computed; neither is changed once it is made.
 
     Attributes:
         model: The graph.
         precision: OpenVINO's word for the type of float ops that do not keep their own, such as
             ``bf16``.
+        parts: Node to the op that it is chosen a type with; others go with the op before them.
     """
 
     model: ov.Model
     precision: str
+    parts: Mapping[str, str] = field(default_factory=dict)
     _compiled: ov.CompiledModel | None = field(default=None, init=False, repr=False)
 
     @cached_property
@@ -157,7 +159,8 @@ class OpenVinoBackend:
             runs = [session.counted(inputs) for _ in repetitions()]
         finally:
             session.close()
-        return op_times(runs, compiled.get_runtime_model(), model.model, ops)
+        which = OpNames(ops, model.parts)
+        return op_times(runs, compiled.get_runtime_model(), model.model, which)
 
     def deployment(self, model: OpenVinoModel) -> dict[str, Any]:
         """See ``Outcome.deployment``: what ``compile_model`` is to be given."""

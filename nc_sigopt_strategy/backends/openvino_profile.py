@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nc_sigopt_strategy.backends.op_times import (
+    Account,
     NamedNode,
+    OpNames,
     OpTimes,
     Owners,
     least_of,
-    told_enough,
 )
 from nc_sigopt_strategy.backends.openvino_ran_as import made_from, noted
 
@@ -23,7 +24,7 @@ _CONVERSIONS = ("Reorder", "Convert", "FakeQuantize")
 
 
 def op_times(
-    runs: Sequence[Mapping[str, float]], runtime: Any, model: Any, ops: Sequence[str]
+    runs: Sequence[Mapping[str, float]], runtime: Any, model: Any, ops: OpNames
 ) -> OpTimes | None:
     """A profile; ``None`` where too much of it cannot be told by name.
 
@@ -31,31 +32,25 @@ def op_times(
         runs: Name of a node that was executed to its seconds, for each run.
         runtime: ``CompiledModel.get_runtime_model()``.
         model: What was compiled.
-        ops: Friendly names in it.
+        ops: Which of its nodes are ops, by their friendly names.
     """
     seconds = least_of(runs)
     total = sum(seconds.values())
     if total <= 0:
         return None
-    wanted = frozenset(ops)
-    nodes = [_named(node) for node in model.get_ordered_ops()]
-    found = {node.name: node.name for node in nodes if node.name in wanted}
-    owners = Owners(nodes, found)
+    owners = Owners(map(_named, model.get_ordered_ops()), ops)
     ran = {node.get_friendly_name(): node for node in runtime.get_ordered_ops()}
-    times: dict[str, float] = {}
-    unknown = 0.0
+    account = Account(total)
     for name, took in seconds.items():
         if name in ran and noted(ran[name], "layerType") in _CONVERSIONS:
             continue
         known = [one for one in _names(name, ran) if owners.knows(one)]
         if not known:
-            unknown += took
+            account.add_unknown(took)
             continue
-        op = next((one for one in known if one in wanted), None) or owners.last_of(known)
-        if op is not None:
-            times[op] = times.get(op, 0.0) + took
-    told = OpTimes(times, total)
-    return told if told_enough(told, found, wanted, unknown) else None
+        own = (op for one in known if (op := ops.op_of(one)) is not None)
+        account.add(next(own, None) or owners.last_of(known), took)
+    return account.closed(ops.asked, owners.ops)
 
 
 def executed(counters: Iterable[Any]) -> dict[str, float]:

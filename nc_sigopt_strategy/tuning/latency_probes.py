@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nc_sigopt_strategy.errors import named
 from nc_sigopt_strategy.sampling.probes import Probe
+from nc_sigopt_strategy.space.ops import type_of
 from nc_sigopt_strategy.tuning.host import Model
 from nc_sigopt_strategy.tuning.start import Start
 
@@ -19,7 +20,7 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 # What is done in a few words, and the doing.
 Step = tuple[str, Callable[[], list[Probe]]]
-BF16 = "bf16"
+BF16, FP32 = "bf16", "fp32"
 
 
 class LatencyProbes:
@@ -41,6 +42,8 @@ class LatencyProbes:
         self._space = start.preparation.space
         self._exact = exact
         self._default_seconds = default_seconds
+        labels = self._space.decode(dict(exact)).labels.values()
+        self._exact_is_fp32 = all(type_of(label) == FP32 for label in labels)
         self._ops = [p for p in self._space.parameters if p.ops]
         self.in_bf16 = {
             p.name: BF16 for p in self._ops if BF16 in p.values and exact[p.name] != BF16
@@ -74,6 +77,8 @@ class LatencyProbes:
         seconds = self._meter.fp32_seconds
         if seconds is None:
             return []
+        if not self._exact_is_fp32:
+            return self._timed({}, profiled=True)
         ways = (lambda: self._profile(self._host.fp32, seconds)), (lambda: self._exact(seconds))
         profile = next((found for way in ways if (found := _unless_it_fails(way))), {})
         error = self._meter.fp32_stderr or None

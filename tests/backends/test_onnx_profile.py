@@ -13,7 +13,9 @@ import pytest
 
 from nc_sigopt_strategy.backends.onnx_model import OnnxModel
 from nc_sigopt_strategy.backends.onnx_profile import op_times
+from nc_sigopt_strategy.backends.onnx_ran_as import stem
 from nc_sigopt_strategy.backends.onnxruntime import OnnxRuntimeBackend
+from nc_sigopt_strategy.backends.op_times import OpNames
 from nc_sigopt_strategy.hosts.onnxruntime.onnxruntime_host import OnnxRuntimeHost
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices
@@ -88,7 +90,7 @@ def test_a_model_without_names_has_no_profile(caplog: pytest.LogCaptureFixture) 
         node.name = ""
     with caplog.at_level(logging.DEBUG, "nc_sigopt_strategy"):
         assert OnnxRuntimeBackend().op_times(OnnxModel(model), images(2, SIDE), ["conv0"]) is None
-    assert "0 of 1 ops are in it by name" in caplog.text
+    assert "it has 0 of 1 ops by name" in caplog.text
 
 
 def test_nothing_is_left_on_disk_or_said(
@@ -134,7 +136,7 @@ def told(*nodes: tuple[str, str, int], ops: tuple[str, ...] = ("conv0", "conv1")
         optimized.graph.node.add(name=name, op_type=kind, input=["?"], output=[f"out of {name}"])
     events = [run(0, 10), run(100, 1000)]
     events += [kernel(name, kind, 110, took) for name, kind, took in nodes]
-    times = op_times(events, optimized, model, ops)
+    times = op_times(events, optimized, model, OpNames(ops, stem=stem))
     return times and {name: round(1e6 * took) for name, took in times.seconds.items()}
 
 
@@ -167,4 +169,4 @@ def test_nodes_of_a_loop_are_counted_once() -> None:
 
 
 def test_a_profile_without_runs_is_none() -> None:
-    assert op_times([], onnx.ModelProto(), net(8), ["conv0"]) is None
+    assert op_times([], onnx.ModelProto(), net(8), OpNames(["conv0"])) is None

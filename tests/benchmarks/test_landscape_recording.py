@@ -19,12 +19,12 @@ from nc_sigopt_benchmarks.research.landscapes.cloud import (
 from nc_sigopt_benchmarks.research.landscapes.design import Design, DesignOptions
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     FORMAT,
-    Labels,
     LandscapeRow,
     LandscapeWriter,
     RecordedLatency,
     read_landscape_file,
 )
+from nc_sigopt_benchmarks.research.landscapes.profiles import Labels
 from nc_sigopt_benchmarks.research.landscapes.record import (
     choose_cloud,
     measure_missing,

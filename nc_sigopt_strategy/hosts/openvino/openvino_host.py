@@ -63,7 +63,9 @@ class OpenVinoHost(HostOfGiven):
         require_openvino()
         self.backend = OpenVinoBackend(settings.openvino_properties)
         self._original = load_model(given)
-        self.fp32: Model = OpenVinoModel(self._original, F32)
+        # Filled when groups are found, for the models that are there by then as well.
+        self._parts: dict[str, str] = {}
+        self.fp32: Model = OpenVinoModel(self._original, F32, self._parts)
         self.fingerprint = self.backend.fingerprint(self.fp32)
         self.notes: Sequence[str] = ()
         self._inputs = openvino_inputs(self._original)
@@ -106,7 +108,7 @@ class OpenVinoHost(HostOfGiven):
         """See ``Host``."""
         labels = {name: label for (name, _), label in choices.labels.items()}
         if set(labels.values()) == {_LABELS[F32]}:
-            return OpenVinoModel(self._original.clone(), F32)
+            return OpenVinoModel(self._original.clone(), F32, self._parts)
         quantized = self._original
         if _INT8 in labels.values():
             quantized = self._quantizer.quantized(choices.sampling_size)
@@ -114,7 +116,7 @@ class OpenVinoHost(HostOfGiven):
         ir = Ir.of(with_restored(quantized, self._original, names))
         if len(self._floats) > 1:
             ir = ir.keeping_precision(self._float_types.in_f32(labels))
-        return OpenVinoModel(ir.model(), self._floats[0])
+        return OpenVinoModel(ir.model(), self._floats[0], self._parts)
 
     def evaluate(self, model: Model) -> Evaluation:
         """See ``Host``."""
@@ -167,6 +169,7 @@ class OpenVinoHost(HostOfGiven):
                 f"{', '.join(kinds)}.",
                 "Convolutions and multiplications of matrices by constant weights are quantized.",
             )
+        self._parts |= {name: group.key[0] for group in groups for name in group.members}
         return groups
 
     @cached_property

@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
-    Labels,
     LandscapeRow,
     RecordedLatency,
 )
-from nc_sigopt_benchmarks.research.landscapes.profiles import RecordedProfile
+from nc_sigopt_benchmarks.research.landscapes.profiles import Labels, RecordedProfile
 from nc_sigopt_benchmarks.research.landscapes.subject import Making, Subject
 from nc_sigopt_strategy.backends.backend import Array, ModelSession
 from nc_sigopt_strategy.errors import DataError

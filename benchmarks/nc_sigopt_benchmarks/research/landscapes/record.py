@@ -18,12 +18,15 @@ from nc_sigopt_benchmarks.research.landscapes.design import CLOUD, Design, Desig
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     FORMAT,
     KIND,
-    Labels,
     LandscapeRow,
     LandscapeWriter,
     read_landscape_file,
 )
-from nc_sigopt_benchmarks.research.landscapes.profiles import profile_missing, profiled_models
+from nc_sigopt_benchmarks.research.landscapes.profiles import (
+    Labels,
+    profile_missing,
+    profiled_models,
+)
 from nc_sigopt_benchmarks.research.landscapes.recording_progress import RecordingProgress
 from nc_sigopt_benchmarks.research.landscapes.subject import Making, Subject, find_subject
 from nc_sigopt_strategy.version import __version__
