@@ -77,14 +77,14 @@ class OpNames:
 
     def op_of(self, name: str) -> str | None:
         """The op that a node of this name is, or is part of; ``None`` if the name does not say."""
-        for known in (name, self.stem(name)):
-            if known in self.parts or known in self._asked:
-                return self.parts.get(known, known)
-        return None
+        known = self._known
+        return known.get(name) or known.get(self.stem(name))
 
     @cached_property
-    def _asked(self) -> frozenset[str]:
-        return frozenset(self.asked)
+    def _known(self) -> dict[str, str]:
+        """Name, also without what was added to it, to the op; a whole name before a bare one."""
+        named = {**self.parts, **{op: op for op in self.asked}}
+        return {**{self.stem(name): op for name, op in named.items()}, **named}
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,17 @@ class Account:
     def __init__(self, total: float) -> None:
         self._total = total
         self._seconds: dict[str, float] = {}
+        self._as_one: set[str] = set()
         self._unknown = 0.0
 
     def add(self, op: str | None, seconds: float) -> None:
         """What a node of an op took; of no op: what comes before all of them."""
         if op is not None:
             self._seconds[op] = self._seconds.get(op, 0.0) + seconds
+
+    def leave_out(self, ops: Collection[str]) -> None:
+        """Ops that ran as one: nobody can tell them apart."""
+        self._as_one.update(ops)
 
     def add_unknown(self, seconds: float) -> None:
         """What a node took that may be of any op."""
@@ -169,7 +174,9 @@ class Account:
             ops: Those that the model has by name: what is another's might count for the op before.
         """
         known, found = 1 - self._unknown / self._total, [op for op in asked if op in ops]
-        seconds = {op: self._seconds[op] for op in found if op in self._seconds}
+        seconds = {
+            op: self._seconds[op] for op in found if op in self._seconds.keys() - self._as_one
+        }
         if seconds and known >= LEAST_KNOWN and len(found) >= LEAST_KNOWN * len(asked):
             return OpTimes(seconds, self._total)
         logger.debug(

@@ -48,8 +48,11 @@ def op_times(
         if not known:
             account.add_unknown(took)
             continue
-        own = (op for one in known if (op := ops.op_of(one)) is not None)
-        account.add(next(own, None) or owners.last_of(known), took)
+        own = {op for one in known if (op := ops.op_of(one)) is not None}
+        if len(own) > 1:
+            account.leave_out(own)
+        else:
+            account.add(next(iter(own), owners.last_of(known)), took)
     return account.closed(ops.asked, owners.ops)
 
 

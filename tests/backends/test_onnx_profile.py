@@ -76,10 +76,8 @@ def test_the_op_with_most_multiply_adds_takes_most() -> None:
 def test_ops_of_a_transformer_are_found_though_what_follows_is_fused() -> None:
     host = OnnxRuntimeHost(sentence_net(), Settings())
     names = [op.name for op in host.ops()]
-    for label in ("fp32", None):
-        times = host.backend.op_times(
-            chosen(host, label), {"ids": np.zeros((8, 9), np.int64)}, names
-        )
+    for model in (host.fp32, chosen(host, "fp32"), chosen(host, None)):
+        times = host.backend.op_times(model, {"ids": np.zeros((8, 9), np.int64)}, names)
         assert times is not None
         assert set(times.seconds) == set(names)
 
