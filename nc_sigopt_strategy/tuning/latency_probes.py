@@ -79,12 +79,15 @@ class LatencyProbes:
             return []
         if not self._exact_is_fp32:
             return self._timed({}, profiled=True)
-        ways = (lambda: self._profile(self._host.fp32, seconds)), (lambda: self._exact(seconds))
+        ways = (
+            (lambda: self._profile(self._host.fp32, seconds)),
+            (lambda: self._exact_profile(seconds)),
+        )
         profile = next((found for way in ways if (found := _unless_it_fails(way))), {})
         error = self._meter.fp32_stderr or None
         return [Probe({}, latency=seconds, latency_stderr=error, op_latency=profile)]
 
-    def _exact(self, seconds: float) -> dict[str, float]:
+    def _exact_profile(self, seconds: float) -> dict[str, float]:
         """Of FP32 as the host makes it, where the user's model does not have the ops by name."""
         model = self._built({})
         try:

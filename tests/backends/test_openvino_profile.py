@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,7 @@ def test_a_real_model_tells_what_each_op_takes(host: OpenVinoHost, position: int
     times = host.backend.op_times(uniform(host, position), images().arrays[0], names)
     assert times is not None
     assert set(times.seconds) == set(names)
-    # What is left is the conversion of the input.
-    assert 0.5 < sum(times.seconds.values()) / times.total <= 1.0 + 1e-9
+    assert 0 < sum(times.seconds.values()) <= times.total * (1 + 1e-9)
 
 
 def test_the_op_with_most_multiply_adds_takes_most() -> None:
@@ -68,6 +68,7 @@ def test_the_op_with_most_multiply_adds_takes_most() -> None:
     assert times is not None
     # 21 times as many as the first.
     assert min(times.seconds[name] for name in names[1:]) > times.seconds["conv0"]
+    assert sum(times.seconds.values()) > 0.5 * times.total
 
 
 def test_parts_of_an_op_that_stand_beside_it_are_its_own() -> None:
@@ -75,16 +76,13 @@ def test_parts_of_an_op_that_stand_beside_it_are_its_own() -> None:
     host = host_of(attention(), sequences())
     names = [op.name for op in host.ops()]
     assert "query" in names
-    assert "key" not in names
-    batch = sequences().arrays[0]
-    model = uniform(host, -1)
-    known = host.backend.op_times(model, batch, names)
-    apart = OpenVinoBackend().op_times(OpenVinoModel(model.model, model.precision), batch, names)
-    assert known is not None
-    assert sum(known.seconds.values()) > 0.9 * known.total
-    if apart is not None:
-        told = sum(apart.seconds.values()) / apart.total
-        assert told < sum(known.seconds.values()) / known.total
+    for model in (host.fp32, uniform(host, -1), uniform(host, 0)):
+        assert {model.parts[name] for name in ("query", "key", "value")} == {"query"}
+        times = host.backend.op_times(model, sequences().arrays[0], names)
+        assert times is not None
+        assert {"query", "out", "logits"} <= set(times.seconds)
+    convolutions = [(Ran(f"conv{n}"), 10 + n) for n in range(3)]
+    assert told(*convolutions, parts={"conv2": "conv0"}) == {"conv0": 22, "conv1": 11}
 
 
 def test_a_model_without_the_ops_by_name_has_no_profile(caplog: pytest.LogCaptureFixture) -> None:
@@ -103,7 +101,7 @@ def test_the_model_that_runs_is_another_and_nothing_is_left_on_disk(
     before = model.compiled(backend.properties)
     assert backend.op_times(model, BATCH, ["conv0"]) is not None
     assert model.compiled(backend.properties) is before
-    assert before.get_property("PERF_COUNT") is False
+    assert before.get_property("PERF_COUNT") in (False, "NO")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -131,8 +129,8 @@ class Ran:
         return self.notes
 
 
-def told(*nodes: tuple[Ran, int]) -> dict[str, int] | None:
-    """Microseconds of three convolutions, one after the other."""
+def told(*nodes: tuple[Ran, int], parts: Mapping[str, str] | None = None) -> Any:
+    """Microseconds of three convolutions, one after the other; ``None`` without a profile."""
 
     class Runtime:
         @staticmethod
@@ -140,7 +138,8 @@ def told(*nodes: tuple[Ran, int]) -> dict[str, int] | None:
             return [node for node, _ in nodes]
 
     runs = [{node.name: 1e-6 * took for node, took in nodes}]
-    names = OpNames(["conv0", "conv1", "conv2"])
+    asked = [f"conv{n}" for n in range(3) if f"conv{n}" not in (parts or {})]
+    names = OpNames(asked, parts or {})
     times = op_times(runs, Runtime, chain(4, 4, 4).model, names)
     return times and {name: round(1e6 * took) for name, took in times.seconds.items()}
 
