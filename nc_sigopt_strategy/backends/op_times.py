@@ -80,6 +80,16 @@ class OpNames:
         known = self._known
         return known.get(name) or known.get(self.stem(name))
 
+    def among(self, names: Iterable[str]) -> frozenset[str]:
+        """Of what ops a node is that was made from nodes of these names.
+
+        An op counts before what is a part of another: a sum is computed by the convolution that
+        it follows, whatever it was chosen a type with.
+        """
+        named = {name: op for name in names if (op := self.op_of(name)) is not None}
+        own = frozenset(op for name, op in named.items() if name == op)
+        return own or frozenset(named.values())
+
     @cached_property
     def _known(self) -> dict[str, str]:
         """Name, also without what was added to it, to the op; a whole name before a bare one."""

@@ -48,7 +48,7 @@ def op_times(
         if not known:
             account.add_unknown(took)
             continue
-        own = {op for one in known if (op := ops.op_of(one)) is not None}
+        own = ops.among(known)
         if len(own) > 1:
             account.leave_out(own)
         else:

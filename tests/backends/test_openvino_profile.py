@@ -153,6 +153,14 @@ def test_a_fused_node_is_the_ops_that_it_was_made_from() -> None:
     ) == {"conv0": 10, "conv1": 20, "conv2": 5}
 
 
+def test_a_part_that_another_op_computes_is_that_ones() -> None:
+    fused = Ran("conv1", made_from="conv1,conv2")
+    assert told((Ran("conv0"), 10), (fused, 20), parts={"conv2": "conv0"}) == {
+        "conv0": 10,
+        "conv1": 20,
+    }
+
+
 def test_ops_that_ran_as_one_are_not_told_apart() -> None:
     assert told((Ran("both", made_from="conv0,conv1"), 10), (Ran("conv2"), 10)) == {"conv2": 10}
 
