@@ -83,11 +83,11 @@ class OnnxRuntimeHost(HostOfGiven):
         self._all_groups = group_nodes(self._view)
         if not self._all_groups.groups:
             refuse_without_ops(copy.working, ())
+        self._quantizer = Quantizer(self._view, settings.activation_type)
+        self._notes = [*copy.notes, *self._prepared.notes]
         self._parts = {name: group.key[0] for name, group in self._all_groups.group_of.items()}
         self.fp32 = OnnxModel(copy.users, self._parts)
         self.fingerprint = self.backend.fingerprint(self.fp32)
-        self._quantizer = Quantizer(self._view, settings.activation_type)
-        self._notes = [*copy.notes, *self._prepared.notes]
         self._shared = GivenHost(
             given, self.backend, lambda: onnx_inputs(copy.users), self.users_model
         )

@@ -63,15 +63,15 @@ class OpenVinoHost(HostOfGiven):
         require_openvino()
         self.backend = OpenVinoBackend(settings.openvino_properties)
         self._original = load_model(given)
-        # Filled when groups are found, for the models that are there by then as well.
-        self._parts: dict[str, str] = {}
-        self.fp32: Model = OpenVinoModel(self._original, F32, self._parts)
+        self.fp32: Model = OpenVinoModel(self._original, F32)
         self.fingerprint = self.backend.fingerprint(self.fp32)
         self.notes: Sequence[str] = ()
         self._inputs = openvino_inputs(self._original)
         self._shared = GivenHost(given, self.backend, lambda: self._inputs, self.users_model)
         self._as_given = AsGiven(self.backend, self.fp32, self._shared.loader, rewriter="OpenVINO")
         self._quantizer = Quantizer(self._original, self._items)
+        # Filled when groups are found, for the models that are there by then as well.
+        self.fp32.parts = self._parts = dict[str, str]()
 
     def ops(self) -> Sequence[Op]:
         """See ``Host``; one op for each group that is int8 or float together.
