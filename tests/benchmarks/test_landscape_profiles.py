@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from nc_sigopt_benchmarks.research.landscapes.landscape import Landscape
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     LandscapeWriter,
     read_landscape_file,
 )
+from nc_sigopt_benchmarks.research.landscapes.landscape_report import print_report
+from nc_sigopt_benchmarks.research.landscapes.profile_check import check_profiles
 from nc_sigopt_benchmarks.research.landscapes.profiles import (
     RecordedProfile,
     profile_missing,
@@ -23,6 +26,7 @@ from nc_sigopt_benchmarks.research.landscapes.profiles import (
 from nc_sigopt_benchmarks.research.landscapes.record import making_of
 from nc_sigopt_benchmarks.research.landscapes.recorded import recorded_landscape
 from nc_sigopt_benchmarks.research.landscapes.subject import Making
+from nc_sigopt_benchmarks.research.landscapes.surrogate import Readings, fit_surrogate
 from nc_sigopt_strategy.errors import DataError
 from tests.benchmarks.test_landscape_surrogate import OPS, TYPES, header, write
 
@@ -198,3 +202,40 @@ def test_profiles_that_cannot_be_are_refused(path: Path, change: dict[str, Any])
     path.write_text("\n".join([*lines, json.dumps({**json.loads(last), **change})]) + "\n")
     with pytest.raises(DataError, match="cannot be read as a landscape"):
         read_landscape_file(path)
+
+
+class TrueProfiler(FakeProfiler):
+    """Tells what the fake model's ops truly take."""
+
+    def profile(self, origin: str, labels: tuple[str, ...]) -> list[RecordedProfile]:
+        cost = dict(zip(TYPES, (0.1, 0.25, 0.3), strict=True))
+        own = np.linspace(0.5, 1.5, OPS)
+        took = [float(cost[label] * o) for label, o in zip(labels, own, strict=True)]
+        return [RecordedProfile(origin, labels, 20, tuple(took), sum(took))]
+
+
+def test_the_report_says_how_true_profiles_are(path: Path) -> None:
+    def checked() -> Any:
+        recorded = read_landscape_file(path)
+        surrogate = fit_surrogate(recorded, Readings.of(recorded, 20))
+        return check_profiles(recorded_landscape(path, 20), surrogate.latency)
+
+    assert checked() is None
+    before = path.read_bytes()
+    profile_into(path, TrueProfiler())
+    true = checked()
+    assert true.ops == 2 * OPS
+    assert true.correlation > 0.95
+    assert true.in_errors < 1
+    console = Console(width=200, record=True)
+    print_report(path, None, console)
+    assert f"({2 * OPS} differences)" in console.export_text()
+    path.write_bytes(before)
+
+    class Wrong(FakeProfiler):
+        def profile(self, origin: str, labels: tuple[str, ...]) -> list[RecordedProfile]:
+            took = tuple(np.linspace(1.5, 0.5, OPS).tolist())
+            return [RecordedProfile(origin, labels, 20, took, sum(took))]
+
+    profile_into(path, Wrong())
+    assert checked().correlation < true.correlation

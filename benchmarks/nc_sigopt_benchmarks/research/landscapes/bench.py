@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import tempfile
 import time
@@ -19,12 +20,14 @@ from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
 from nc_sigopt_benchmarks.research.landscapes.profiles import Labels, RecordedProfile
 from nc_sigopt_benchmarks.research.landscapes.subject import Making, Subject
 from nc_sigopt_strategy.backends.backend import Array, ModelSession
-from nc_sigopt_strategy.errors import DataError
+from nc_sigopt_strategy.errors import DataError, named
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.measurement.latency import paired_ratio, time_side_by_side
 from nc_sigopt_strategy.measurement.output_noise import output_noise
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 # Runs before the first timed one. The model has run for its output noise by then, on a batch of
 # another size perhaps: one run lets the kernels settle.
@@ -109,25 +112,14 @@ class Bench:
             self._temp_files.reclaim()
 
     def profile(self, origin: str, labels: Labels) -> list[RecordedProfile]:
-        """One profile for each batch size; none where the framework does not tell.
-
-        Raises:
-            TrialError: It cannot be quantized or run; or whatever the framework raises.
-        """
-        parameters, backend = self.quantizer.space.parameters, self.quantizer.backend
-        ops = [name for parameter in parameters for name, _ in parameter.ops]
-        found = []
+        """One profile for each batch size; none where it fails or the framework does not tell."""
         try:
-            model = self._model(labels)
-            for size, batch in self._timed.items():
-                times = backend.op_times(model, batch, ops)
-                if times is not None:
-                    took = tuple(times.of([name for name, _ in p.ops]) for p in parameters)
-                    found.append(RecordedProfile(origin, labels, size, took, times.total))
-            backend.release(model)
+            return self._profiled(origin, labels)
+        except Exception as error:  # whatever Neural Compressor or the framework raises
+            logger.warning("There is no profile of %s: %s", origin, named(error))
+            return []
         finally:
             self._temp_files.reclaim()
-        return found
 
     def answers(self, labels: Labels) -> tuple[float, npt.NDArray[np.bool_]]:
         """Output noise, and which evaluation images a configuration gets right, shape (images,).
@@ -154,6 +146,18 @@ class Bench:
             latency = {size: self._latency(session, size) for size in self._timed}
             accuracy = self._accuracy(session)
         return LandscapeRow(origin, labels, accuracy, noise, latency, _since(begun))
+
+    def _profiled(self, origin: str, labels: Labels) -> list[RecordedProfile]:
+        parameters, backend = self.quantizer.space.parameters, self.quantizer.backend
+        ops = [name for parameter in parameters for name, _ in parameter.ops]
+        model, found = self._model(labels), []
+        for size, batch in self._timed.items():
+            times = backend.op_times(model, batch, ops)
+            if times is not None:
+                took = tuple(times.of([name for name, _ in p.ops]) for p in parameters)
+                found.append(RecordedProfile(origin, labels, size, took, times.total))
+        backend.release(model)
+        return found
 
     def _latency(self, session: ModelSession, size: int) -> RecordedLatency:
         """The least disturbed of up to ``_ATTEMPTS`` measurements.

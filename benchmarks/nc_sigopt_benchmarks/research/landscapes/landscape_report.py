@@ -21,6 +21,7 @@ from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     RecordedFile,
     read_landscape_file,
 )
+from nc_sigopt_benchmarks.research.landscapes.profile_check import ProfileCheck, check_profiles
 from nc_sigopt_benchmarks.research.landscapes.recorded import landscape_of
 from nc_sigopt_benchmarks.research.landscapes.surrogate import Readings, fit_surrogate
 
@@ -68,6 +69,7 @@ def _column(recorded: RecordedFile, batch_size: int) -> dict[str, str]:
         "images behind an accuracy": str(landscape.images),
         "bound on the accuracy": f"{landscape.bound:.4f}",
         "noise at the bound": f"{surrogate.accuracy.noise_at(landscape.bound):.3g}",
+        **_profiles(check_profiles(landscape, surrogate.latency)),
         "optimum: latency ratio": f"{predicted['ratio']:.3f}",
         "optimum: output noise": f"{predicted['output_noise']:.3g}",
         "optimum: ops by type": predicted["types"],
@@ -84,6 +86,13 @@ def predicted_figures(landscape: Landscape, choice: Choices) -> dict[str, Any]:
         "accuracy": float(landscape.accuracy(row)[0]),
         "types": ", ".join(f"{count} {label}" for label, count in types.most_common()),
     }
+
+
+def _profiles(check: ProfileCheck | None) -> dict[str, str]:
+    shown = "–"
+    if check is not None:
+        shown = f"{check.correlation:.2f}, {check.in_errors:.1f} ({check.ops} differences)"
+    return {"profiles: correlation with the fit, median in stated errors": shown}
 
 
 def _errors(errors: HeldOutErrors) -> dict[str, str]:
