@@ -30,7 +30,7 @@ _INERTIA = 4.0
 # all, of how much one op type or one kind of size stands out, of a single op's own deviation.
 _ALL_OPS, _OP_TYPE, _KIND_OF_SIZE, _EVENLY = 3.0, 1.0, 1.0, 0.3
 _DEVIATION = 0.5
-_ALL_EDGES, _EDGE_DEVIATION, _USUAL_EDGES = 0.5, 0.4, 0.3
+_ALL_EDGES, _ONE_WAY, _EDGE_DEVIATION, _USUAL_EDGES = 0.5, 0.3, 0.4, 0.3
 _INTERCEPT = 10.0
 _MISFIT = 0.01
 
@@ -41,7 +41,8 @@ class CostTables:
 
     Attributes:
         ops: Per parameter and type, relative to the parameter's first type; shape (P, T).
-        edges: Per edge and pair of types; shape (E, T, T), symmetric, zero diagonal.
+        edges: Per edge, type of its producer and type of its consumer; shape (E, T, T), zero
+            diagonal.
         base: The latency where every parameter has its first type and no edge changes type.
     """
 
@@ -153,8 +154,9 @@ class LatencyModel:
             profile = error_scale(of_ops) if len(of_ops) else profile
             scale = scale.copy()
             for group in columns.scaled_groups:
-                moment = (mean[group] ** 2 + spread[group]) / columns.start[group] ** 2
-                factor2 = (moment.sum() + _INERTIA) / (len(moment) + _INERTIA)
+                moment = (mean[group] / columns.start[group]) ** 2
+                known = 1.0 - spread[group] / scale[group] ** 2
+                factor2 = (moment.sum() + _INERTIA) / (known.sum() + _INERTIA)
                 scale[group] = columns.start[group] * np.sqrt(factor2)
         self._mean = mean
 
@@ -191,8 +193,7 @@ class _Columns:
         self._loads = np.array(loads, float).reshape(len(loads), own)
         start.append(np.array(spreads))
         # Type changes: per edge, and per pair of types what the tensor's size explains.
-        quantized = np.array([kind.startswith("int8") for kind in space.types], bool)
-        self._crosses = quantized[:, None] != quantized[None, :]
+        self._crosses = np.array([[a != b and _is_conversion(a, b) for b in space.types] for a in space.types], bool)
         self._pairs = (
             [
                 (a, b)
@@ -203,8 +204,9 @@ class _Columns:
             if len(space.edges)
             else []
         )
-        start.append(_EDGE_DEVIATION * space.edge_sizes + 1e-4)
+        start.append(_EDGE_DEVIATION * np.sqrt(space.edge_sizes / max(len(space.edges), 1)) + 1e-4)
         start.append(np.full(len(self._pairs), _ALL_EDGES))
+        start.append(np.full(len(self._pairs), _ONE_WAY))
         start.append(np.array([_INTERCEPT]))
         self.start = np.concatenate(start)
         bounds = np.cumsum([0, *map(len, start)])
@@ -221,9 +223,13 @@ class _Columns:
         own = (types[:, self._own[:, 0]] == self._own[:, 1]).astype(float)
         first, second = types[:, space.edges[:, 0]], types[:, space.edges[:, 1]]
         crossing = self._crosses[first, second].astype(float)
-        low, high = np.minimum(first, second), np.maximum(first, second)
-        shared = [((low == a) & (high == b)) @ space.edge_sizes for a, b in self._pairs]
-        return np.column_stack([own, own @ self._loads.T, crossing, *shared, np.ones(len(types))])
+        into = [((first == a) & (second == b)) @ space.edge_sizes for a, b in self._pairs]
+        back = [((first == b) & (second == a)) @ space.edge_sizes for a, b in self._pairs]
+        shared = [a + b for a, b in zip(into, back, strict=True)]
+        one_way = [a - b for a, b in zip(into, back, strict=True)]
+        return np.column_stack(
+            [own, own @ self._loads.T, crossing, *shared, *one_way, np.ones(len(types))]
+        )
 
     def of_contrasts(self, contrasts: OpContrasts) -> tuple[Integers, slice, Floats]:
         """The rest of ``Rows``: what differences between types of one op are made of."""
@@ -235,14 +241,14 @@ class _Columns:
     def tables(self, coefficients: Floats) -> CostTables:
         """Coefficients as tables of costs."""
         space = self._space
-        own, loads, edges, pairs, base = (coefficients[part] for part in self._parts)
+        own, loads, edges, pairs, ways, base = (coefficients[part] for part in self._parts)
         types = len(space.types)
         ops = np.zeros((len(space.names), types))
         ops[self._own[:, 0], self._own[:, 1]] = own + loads @ self._loads
         table = edges[:, None, None] * self._crosses
-        for (a, b), shared in zip(self._pairs, pairs, strict=True):
-            table[:, a, b] += shared * space.edge_sizes
-            table[:, b, a] += shared * space.edge_sizes
+        for (a, b), shared, one_way in zip(self._pairs, pairs, ways, strict=True):
+            table[:, a, b] += (shared + one_way) * space.edge_sizes
+            table[:, b, a] += (shared - one_way) * space.edge_sizes
         return CostTables(ops, table, float(base[0]))
 
 
