@@ -1,11 +1,12 @@
 """Latency as a Bayesian linear model over ops and type changes.
 
 An op's cost in a type, relative to its first type, is what its size explains plus a deviation of
-its own; a change of type on an edge costs what the tensor's size explains plus a deviation of its
-own. The scales of the deviations and of the errors are estimated by expectation maximization
-(Bishop, "Pattern Recognition and Machine Learning", 2006, section 9.3.4); errors are Student's t,
-so that a disturbed timing counts little (Lange et al., "Robust Statistical Modeling Using the t
-Distribution", 1989).
+its own. A change of type on an edge costs what the tensor's size explains, one way more than the
+other (quantizing is not what dequantizing is), plus a deviation of the edge's own. The scales of
+deviations are what the coefficients that are known show (MacKay, "Bayesian Interpolation", 1992,
+section 4.4), which takes fewer rounds than expectation maximization where little is known; those of
+errors are estimated likewise. Errors are Student's t, so that a disturbed timing counts little
+(Lange et al., "Robust Statistical Modeling Using the t Distribution", 1989).
 """
 
 from __future__ import annotations
@@ -155,6 +156,7 @@ class LatencyModel:
             scale = scale.copy()
             for group in columns.scaled_groups:
                 moment = (mean[group] / columns.start[group]) ** 2
+                # How much of each is known, as a share of what was uncertain beforehand.
                 known = 1.0 - spread[group] / scale[group] ** 2
                 factor2 = (moment.sum() + _INERTIA) / (known.sum() + _INERTIA)
                 scale[group] = columns.start[group] * np.sqrt(factor2)
@@ -192,8 +194,11 @@ class _Columns:
                     spreads.append(_OP_TYPE)
         self._loads = np.array(loads, float).reshape(len(loads), own)
         start.append(np.array(spreads))
-        # Type changes: per edge, and per pair of types what the tensor's size explains.
-        self._crosses = np.array([[a != b and _is_conversion(a, b) for b in space.types] for a in space.types], bool)
+        # Type changes: per edge, and per pair of types what the tensor's size explains, both ways
+        # and one way more than the other.
+        self._crosses = np.array(
+            [[a != b and _is_conversion(a, b) for b in space.types] for a in space.types], bool
+        ).reshape(types, types)
         self._pairs = (
             [
                 (a, b)
@@ -204,7 +209,9 @@ class _Columns:
             if len(space.edges)
             else []
         )
-        start.append(_EDGE_DEVIATION * np.sqrt(space.edge_sizes / max(len(space.edges), 1)) + 1e-4)
+        # A conversion of a small tensor takes more than its share.
+        usual = np.sqrt(space.edge_sizes / max(len(space.edges), 1))
+        start.append(_EDGE_DEVIATION * usual + 1e-4)
         start.append(np.full(len(self._pairs), _ALL_EDGES))
         start.append(np.full(len(self._pairs), _ONE_WAY))
         start.append(np.array([_INTERCEPT]))
@@ -223,10 +230,10 @@ class _Columns:
         own = (types[:, self._own[:, 0]] == self._own[:, 1]).astype(float)
         first, second = types[:, space.edges[:, 0]], types[:, space.edges[:, 1]]
         crossing = self._crosses[first, second].astype(float)
-        into = [((first == a) & (second == b)) @ space.edge_sizes for a, b in self._pairs]
+        there = [((first == a) & (second == b)) @ space.edge_sizes for a, b in self._pairs]
         back = [((first == b) & (second == a)) @ space.edge_sizes for a, b in self._pairs]
-        shared = [a + b for a, b in zip(into, back, strict=True)]
-        one_way = [a - b for a, b in zip(into, back, strict=True)]
+        shared = [a + b for a, b in zip(there, back, strict=True)]
+        one_way = [a - b for a, b in zip(there, back, strict=True)]
         return np.column_stack(
             [own, own @ self._loads.T, crossing, *shared, *one_way, np.ones(len(types))]
         )

@@ -2,10 +2,10 @@
 
 The sensitivities are log-normal, so a few may be a thousand times the others. The types of one op
 share a level, and so do all floating-point values of a type: what rounding does beside quantizing
-differs between models by a factor of a hundred. The posterior mode is found by Gauss-Newton steps in the logarithms. From there
-Hamiltonian trajectories go through the posterior (Neal, "MCMC Using Hamiltonian Dynamics",
-2011), in the coordinates that the Laplace approximation at the mode whitens (Bishop, "Pattern
-Recognition and Machine Learning", 2006, section 4.4).
+differs between models by a factor of a hundred. The posterior mode is found by Gauss-Newton steps
+in the logarithms. From there Hamiltonian trajectories go through the posterior (Neal, "MCMC Using
+Hamiltonian Dynamics", 2011), in the coordinates that the Laplace approximation at the mode whitens
+(Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.4).
 """
 
 from __future__ import annotations

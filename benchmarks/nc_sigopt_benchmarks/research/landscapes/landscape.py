@@ -157,8 +157,8 @@ class Landscape:
 
         The noise of each op alone in its default int8; latency and noise with every op in its
         most precise type, with every op in bf16, and with every other op in its default; and
-        profiles of the first two and of the default. And what the margins of FP32's outputs tell of the
-        noise that the bound allows.
+        profiles of the first two and of the default. And what the margins of FP32's outputs tell
+        of the noise that the bound allows.
         """
         exact = np.array([len(values) - 1 for values in self.parameters.values()])
         in_bf16 = exact.copy()
@@ -189,10 +189,12 @@ class Landscape:
 
     def _timed(self, choice: Choices, exact: Choices, rng: np.random.Generator) -> Probe:
         look = self.look(choice, rng)
+        differing = self._differing(choice, exact)
         noise = float(self.output_noise(choice[None])[0])
+        noise *= float(np.exp(rng.normal(0.0, self.error.whole_probe)))
         return Probe(
-            self._differing(choice, exact),
-            noise=noise * float(np.exp(rng.normal(0.0, self.error.whole_probe))),
+            differing,
+            noise=noise if differing else None,
             latency=look.latency,
             latency_stderr=look.latency_stderr,
         )
