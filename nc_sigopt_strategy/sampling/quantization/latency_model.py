@@ -3,10 +3,10 @@
 An op's cost in a type, relative to its first type, is what its size explains plus a deviation of
 its own. A change of type on an edge costs what the tensor's size explains, one way more than the
 other (quantizing is not what dequantizing is), plus a deviation of the edge's own. The scales of
-deviations are what the coefficients that are known show (MacKay, "Bayesian Interpolation", 1992,
-section 4.4), which takes fewer rounds than expectation maximization where little is known; those of
-errors are estimated likewise. Errors are Student's t, so that a disturbed timing counts little
-(Lange et al., "Robust Statistical Modeling Using the t Distribution", 1989).
+the deviations and of the errors are estimated by expectation maximization (Bishop, "Pattern
+Recognition and Machine Learning", 2006, section 9.3.4); errors are Student's t, so that a
+disturbed timing counts little (Lange et al., "Robust Statistical Modeling Using the t
+Distribution", 1989).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _INERTIA = 4.0
 # all, of how much one op type or one kind of size stands out, of a single op's own deviation.
 _ALL_OPS, _OP_TYPE, _KIND_OF_SIZE, _EVENLY = 3.0, 1.0, 1.0, 0.3
 _DEVIATION = 0.5
-_ALL_EDGES, _ONE_WAY, _EDGE_DEVIATION, _USUAL_EDGES = 0.5, 0.3, 0.4, 0.3
+_ALL_EDGES, _ONE_WAY, _EDGE_DEVIATION, _USUAL_EDGES = 0.5, 0.2, 0.4, 0.3
 _INTERCEPT = 10.0
 _MISFIT = 0.01
 
@@ -155,10 +155,8 @@ class LatencyModel:
             profile = error_scale(of_ops) if len(of_ops) else profile
             scale = scale.copy()
             for group in columns.scaled_groups:
-                moment = (mean[group] / columns.start[group]) ** 2
-                # How much of each is known, as a share of what was uncertain beforehand.
-                known = 1.0 - spread[group] / scale[group] ** 2
-                factor2 = (moment.sum() + _INERTIA) / (known.sum() + _INERTIA)
+                moment = (mean[group] ** 2 + spread[group]) / columns.start[group] ** 2
+                factor2 = (moment.sum() + _INERTIA) / (len(moment) + _INERTIA)
                 scale[group] = columns.start[group] * np.sqrt(factor2)
         self._mean = mean
 
