@@ -194,9 +194,14 @@ class AccuracyModel:
 
     def quantile(self, share: float) -> float:
         """The limit below which this share of the posterior lies."""
+        return float(self.quantiles(np.array([share]))[0])
+
+    def quantiles(self, shares: Floats) -> Floats:
+        """The limits below which these shares of the posterior lie, shape (K,)."""
         edges = np.sqrt(self.limits[1:] * self.limits[:-1])
         below = np.cumsum(self.probabilities)[:-1]
-        return float(np.exp(np.interp(share, below, np.log(edges))))
+        result: Floats = np.exp(np.interp(shares, below, np.log(edges)))
+        return result
 
 
 def _log_product(factors: Floats) -> Floats:

@@ -18,7 +18,7 @@ from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 # Relative standard error of a latency that comes without one.
 USUAL_ERROR = 0.03
 # Measured trials that a suggestion learns from at most, and how many of them are the first ones.
-LEARNED_FROM, FIRST = 120, 20
+LEARNED_FROM, FIRST = 100, 20
 # Trials of one space that are remembered at most.
 REMEMBERED = 20_000
 _KEY_TYPE = np.int16
@@ -40,8 +40,8 @@ class TrialArrays:
         failed: Trials without a result, shape (K, P).
         bound: Least accuracy that is accepted, sign as ``accuracy``; ``None`` without one.
         probes: What was measured outside of trials; ``None`` where nothing was.
-        passed: Further measured trials, which nothing is learned from, shape (L, P); ``None`` where
-            there are none.
+        passed: Further measured trials, which nothing is learned from, shape (L, P); ``None``
+            where there are none.
     """
 
     choices: Integers
