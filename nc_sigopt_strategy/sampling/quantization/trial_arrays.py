@@ -213,7 +213,7 @@ def _learned(count: int) -> Integers:
     """Which of so many measured trials are learned from: the first few and the latest."""
     if count <= LEARNED_FROM:
         return np.arange(count)
-    return np.r_[:FIRST, count - (LEARNED_FROM - FIRST) : count]
+    return np.concatenate([np.arange(FIRST), np.arange(count - LEARNED_FROM + FIRST, count)])
 
 
 def _rows(choices: list[Integers], width: int) -> Integers:
