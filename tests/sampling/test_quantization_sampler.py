@@ -27,7 +27,12 @@ from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.noise_model import NoiseModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.suggestion import suggest
-from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays, key
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import (
+    FIRST,
+    LEARNED_FROM,
+    TrialArrays,
+    key,
+)
 
 TYPES = ("int8", "bf16", "fp32")
 
@@ -444,3 +449,20 @@ def test_what_is_remembered_of_trials_changes_nothing() -> None:
     # The same trials where the values are in another order.
     turned = OpSpace.of(other, None)
     assert (TrialArrays.of(trials, turned, experiment).choices == 2 - first).all()
+
+
+def test_only_what_is_learned_from_is_read_and_all_is_known_as_tried() -> None:
+    landscape = synthetic_landscape("chain", 0)
+    choices = _random_choices(landscape, LEARNED_FROM + 30, 4)
+    study = _study(landscape, choices)
+    read: list[int] = []
+
+    def reading(trial: optuna.trial.FrozenTrial) -> Reading:
+        read.append(trial.number)
+        return Reading(**trial.user_attrs["reading"])
+
+    experiment = _experiment(landscape, read=reading)
+    history = TrialArrays.of(study.trials, _space(landscape), experiment)
+    assert read == [*range(FIRST), *range(FIRST + 30, LEARNED_FROM + 30)]
+    assert (history.choices == choices[read]).all()
+    assert history.tried == {key(choice) for choice in choices}

@@ -125,8 +125,11 @@ class NoiseModel:
     def _hessian(self, s: Floats) -> Floats:
         """Curvature of the log density, of which second derivatives of a sum are left out."""
         slope = self._missed(self._x @ s)[1]
-        steep = slope[:, None] * self._x * s
+        # What has one column only, as most probes do, is curved along this one.
+        steep = slope[self._mixed, None] * self._x[self._mixed] * s
         result: Floats = steep.T @ steep + self._prior
+        alone = ~self._mixed
+        result[np.diag_indices_from(result)] += s**2 * (slope[alone] ** 2 @ self._x[alone])
         return result
 
     def _fit(self, x: Floats, y: Floats, stderr: Floats | None, own: Floats) -> None:
@@ -143,6 +146,7 @@ class NoiseModel:
         spread, error, scale = _SPREAD, _ERROR, 1.0
         probed, trials = own > 0, own <= 0
         self._x, self._y = x, y
+        self._mixed = x.sum(axis=1) > 1
         level = self._level_of(np.abs(y[trials]))
         u = self._levels(x[probed] * quantized, y[probed], level)[columns[:, 0]]
         u = np.where(quantized, u, self._float_start(x, y, u + _FLOAT_LEVEL, quantized))
