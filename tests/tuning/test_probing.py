@@ -68,7 +68,8 @@ def experiment_of(folder: Path) -> str:
 
 def probed_ops(probing: Probing | None) -> list[tuple[str, ...]]:
     assert probing is not None
-    return [tuple(probe.values) for probe in probing.found if probe.noise is not None]
+    groups = [one for one in probing.found if one.latency is None and one.noise is not None]
+    return [tuple(one.values) for one in groups]
 
 
 def origins(folder: Path) -> list[str]:
@@ -86,6 +87,7 @@ def test_every_op_is_probed_after_the_first_trial_and_the_sampler_goes_on(folder
     timed = [probe for probe in probing.found if probe.latency is not None]
     assert [len(probe.values) for probe in timed] == [0, OPS, OPS / 2]
     assert timed[0].latency == pytest.approx(host.fp32.latency_seconds)
+    assert [one.noise is None for one in timed] == [True, False, False]
     profiles = [probe for probe in probing.found if probe.op_latency]
     assert [set(probe.values.values()) for probe in profiles] == [set(), {"bf16"}, {"int8"}]
     for profile in profiles:

@@ -47,7 +47,8 @@ class MeasurementError:
         outlier_share: Share of latencies that a disturbance makes longer.
         outlier_scale: Mean relative length of such a disturbance.
         output_noise: Relative standard deviation of the output noise.
-        probe: Relative standard deviation of the noise that a probe finds.
+        probe: Relative standard deviation of the noise that a probe of a single op finds.
+        whole_probe: Of the noise that a probe of a whole model finds, on few inputs.
         profile: Relative standard deviation of an op's time in a profile.
         profiled_type: Of what all ops of a type are off by together there.
         noise_limit: Standard deviation of the logarithm of the noise limit that margins tell.
@@ -58,6 +59,7 @@ class MeasurementError:
     outlier_scale: float = 0.0
     output_noise: float = 0.02
     probe: float = 0.2
+    whole_probe: float = 0.1
     profile: float = 0.2
     profiled_type: float = 0.1
     noise_limit: float = 1.0
@@ -159,10 +161,10 @@ class Landscape:
     def probing(self, rng: np.random.Generator) -> Probing:
         """What is measured before the first trial, without any accuracy.
 
-        The noise of each op alone in its default int8; the latencies with every op in its most
-        precise type, with every op in bf16, and with every other op in its default; and profiles
-        of the first two and of the default. And what the margins of FP32's outputs tell of the
-        noise that the bound allows.
+        The noise of each op alone in its default int8; latency and noise with every op in its
+        most precise type, with every op in bf16, and with every other op in its default; and
+        profiles of the first two and of the default. And what the margins of FP32's outputs tell
+        of the noise that the bound allows.
         """
         exact = np.array([len(values) - 1 for values in self.parameters.values()])
         in_bf16 = exact.copy()
@@ -195,8 +197,12 @@ class Landscape:
 
     def _timed(self, choice: Choices, exact: Choices, rng: np.random.Generator) -> Probe:
         look = self.look(choice, rng)
+        differing = self._differing(choice, exact)
+        noise = float(self.output_noise(choice[None])[0])
+        noise *= float(np.exp(rng.normal(0.0, self.error.whole_probe)))
         return Probe(
-            self._differing(choice, exact),
+            differing,
+            noise=noise if differing else None,
             latency=look.latency,
             latency_stderr=look.latency_stderr,
         )
