@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,11 @@ class Landscape:
         probed_noise: Noises that probes find, but for their drawn errors, shape
             (configurations,); ``None``: the true ones.
         op_latency: Per parameter what its op takes in each value, array of shape (values,), in the
-            unit of latencies; what changes of type cost is not in it.
+            unit of latencies; what changes of type cost is not in it. Profiles are drawn around it
+            where none were measured.
+        profiles: Value positions of whole models to the share of their latency that each op was
+            measured to take, shape (parameters,), NaN where nobody told; all models that are
+            profiled, or none.
         noise_limit: The output noise at which accuracy meets the bound, where there is one.
         bound_confidence: How probable it has to be that the winner keeps the bound on other data.
     """
@@ -111,6 +116,7 @@ class Landscape:
     optimum: Choices
     probed_noise: Truth | None = None
     op_latency: tuple[Values, ...] = ()
+    profiles: Mapping[tuple[int, ...], Values] = field(default_factory=dict)
     noise_limit: float | None = None
     bound_confidence: float = EVEN_ODDS
 
@@ -169,7 +175,9 @@ class Landscape:
         found = [*self._single_noises(exact, rng)]
         whole = np.unique([exact, in_bf16], axis=0)
         found += [self._timed(choice, exact, rng) for choice in (*whole, mixed)]
-        if self.op_latency:
+        if self.profiles:
+            found += [self._measured_profile(choice, exact, rng) for choice in self.profiles]
+        elif self.op_latency:
             profiled = np.unique([exact, in_bf16, self.default], axis=0)
             found += [self._profiled(choice, exact, rng) for choice in profiled]
         limit = self.noise_limit
@@ -197,6 +205,18 @@ class Landscape:
             noise=noise if differing else None,
             latency=look.latency,
             latency_stderr=look.latency_stderr,
+        )
+
+    def _measured_profile(
+        self, choice: tuple[int, ...], exact: Choices, rng: np.random.Generator
+    ) -> Probe:
+        """Shares of a latency that was measured without the profiler, as a run takes them."""
+        row = np.array(choice)
+        times = self.profiles[choice] * self.look(row, rng).latency
+        told = zip(self.parameters, times.tolist(), strict=True)
+        return Probe(
+            self._differing(row, exact),
+            op_latency={name: time for name, time in told if not math.isnan(time)},
         )
 
     def _profiled(self, choice: Choices, exact: Choices, rng: np.random.Generator) -> Probe:
