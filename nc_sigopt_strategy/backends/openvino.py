@@ -61,18 +61,24 @@ class OpenVinoSession:
 
     Args:
         compiled: What runs.
+
+    Attributes:
+        inputs: What the model takes.
     """
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
         self._compiled: ov.CompiledModel | None = compiled
         self._request = compiled.create_infer_request()
-        self._inputs = input_names(compiled.inputs)
+        self.inputs = openvino_inputs(compiled)
 
     def run(self, inputs: Any) -> list[Array]:
         """See ``ModelSession``."""
-        fed = feed_by_position(self._inputs, inputs)
+        names = [known.name for known in self.inputs]
+        fed = feed_by_position(names, inputs)
         by_position = {
-            position: np.ascontiguousarray(fed[name]) for position, name in enumerate(self._inputs)
+            # Not ascontiguousarray, which gives a scalar an axis.
+            position: np.asarray(fed[name], order="C")
+            for position, name in enumerate(names)
         }
         # Inputs are read where they lie, as in `compiled(...)`; outputs are the caller's own.
         results = self._request.infer(by_position, share_inputs=True)

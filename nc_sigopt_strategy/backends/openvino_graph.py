@@ -35,7 +35,7 @@ def input_names(ports: Sequence[Any]) -> list[str]:
     return [_port_name(port) for port in ports]
 
 
-def openvino_inputs(model: ov.Model) -> list[ModelInput]:
+def openvino_inputs(model: ov.Model | ov.CompiledModel) -> list[ModelInput]:
     """The inputs of a model, in their order."""
     return [
         ModelInput(_port_name(port), shape_of(port), _dtype(port.get_element_type()))
