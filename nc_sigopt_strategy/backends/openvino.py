@@ -16,7 +16,11 @@ from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
 from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
-from nc_sigopt_strategy.backends.openvino_graph import graph_nodes, inferred_shapes, input_names
+from nc_sigopt_strategy.backends.openvino_graph import (
+    graph_nodes,
+    inferred_shapes,
+    openvino_inputs,
+)
 from nc_sigopt_strategy.backends.openvino_ir import Ir
 from nc_sigopt_strategy.backends.openvino_properties import Properties
 from nc_sigopt_strategy.backends.openvino_ran_as import ran_as

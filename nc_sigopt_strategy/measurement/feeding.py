@@ -70,10 +70,11 @@ class Feeder:
             return self._picked(named, index)
         if len(self._inputs) == 1:
             return [_unwrapped(batch, self._inputs[0])]
+        held = f"{self._called.capitalize()} {index} holds"
         parts = list(batch) if isinstance(batch, (list, tuple)) else [batch]
         if len(parts) != len(self._inputs):
             raise DataError(
-                f"{self._called.capitalize()} {index} holds {len(parts)} inputs, and the model has "
+                f"{held} {len(parts)} inputs, and the model has "
                 f"{len(self._inputs)}: {_listed(known.name for known in self._inputs)}.",
                 "The dataloader must yield (inputs, label) with one array for each input, in "
                 "this order or by name.",
