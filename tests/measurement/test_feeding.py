@@ -147,3 +147,5 @@ def test_a_mapping_holds_inputs_and_label() -> None:
     assert pair_of({"ids": IDS}, 0)[1] is None
     with pytest.raises(DataError, match="not a pair"):
         pair_of(X, 0)
+    with pytest.raises(DataError, match="tuple of 3, not a pair"):
+        pair_of((X, X, X), 0)

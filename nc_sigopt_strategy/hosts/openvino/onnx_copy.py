@@ -55,13 +55,13 @@ def readable_copy(given: Any) -> OnnxCopy | None:
         model = onnx.inliner.inline_local_functions(model)
         notes.append(
             f"{what} has local functions, which OpenVINO does not read: a copy is tuned in which "
-            "their nodes stand in the graph itself."
+            "their nodes stand in the graph itself, and recipe.json is for that copy."
         )
     kinds = other_precisions(model)
     if kinds:
         model = in_float32(model, kinds)
         notes.append(
             f"{what} is in {' and '.join(map(type_name, kinds))}: a copy in float32 is tuned, "
-            "which all results are compared with."
+            "which all results are compared with, and recipe.json is for that copy."
         )
     return OnnxCopy(model, tuple(notes)) if notes and fits_one_file(model) else None
