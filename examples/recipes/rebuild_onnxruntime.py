@@ -46,6 +46,7 @@ def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
     fed = [given for given in graph.input if given.name not in constant]
     del graph.input[:]
     graph.input.extend(fed)
+    model.ir_version = max(model.ir_version, 4)  # the first in which constants are no inputs
     if steps["opset"]:
         model = onnx.version_converter.convert_version(model, steps["opset"])
     if steps["optimization"]:

@@ -22,6 +22,7 @@ _QUANTIZED_OP = re.compile(
     r"QLinear|(De|Dynamic)?[Qq]uantize|MatMul(Integer|NBits|Bnb4|Fp|.*Float8)|ConvInteger|GatherBlockQuantized"
     r"|Q(Attention|Gemm|Conv|MoE|EmbedLayerNormalization|Ordered)"
 )
+_PRODUCTS = ("Conv", "Gemm", "MatMul")
 _QDQ = ("QuantizeLinear", "DequantizeLinear")
 # Domains whose ops ONNX Runtime brings itself, as far as the build has them.
 _KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
@@ -69,14 +70,31 @@ def refuse_without_ops(model: Any, quantizable: Collection[str]) -> None:
     Raises:
         ModelError: No node is of such a type.
     """
-    found = collections.Counter(node.op_type for node in nodes_of(model))
     # INC makes a MatMul of a Gemm.
-    if not set(found) & {*quantizable, "Gemm"}:
-        most = ", ".join(f"{count} {kind}" for kind, count in found.most_common(5))
-        raise ModelError(
-            f"The model has no op that can be quantized; it holds {most or 'no node'}.",
-            "Int8 serves convolutions and matrix multiplications; leave this model as it is.",
-        )
+    if not {node.op_type for node in nodes_of(model)} & {*quantizable, "Gemm"}:
+        raise without_ops(model)
+
+
+def without_ops(model: Any, further: str = "") -> ModelError:
+    """What to raise for a model that has nothing to quantize: what it holds, and why not those.
+
+    Args:
+        model: A ``ModelProto``.
+        further: One more way out, as a sentence.
+    """
+    found = collections.Counter(node.op_type for node in nodes_of(model))
+    most = ", ".join(f"{count} {kind}" for kind, count in found.most_common(5))
+    outermost = {node.op_type for node in model.graph.node}
+    why = ""
+    if outermost.intersection(_PRODUCTS):
+        why = " The weights of its products are computed, fed, or no matrices."
+    elif set(found).intersection(_PRODUCTS):
+        why = " Its products are inside of If, Loop or Scan, which stay as they are."
+    return ModelError(
+        f"The model has no op that can be quantized; it holds {most or 'no node'}.{why}",
+        "Int8 serves convolutions and matrix multiplications with constant weights; leave this "
+        f"model as it is. {further}".rstrip(),
+    )
 
 
 def _load(model: Any) -> None:

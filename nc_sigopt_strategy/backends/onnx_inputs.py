@@ -18,10 +18,31 @@ _NOT_NUMPYS = frozenset(
     if hasattr(onnx.TensorProto, name)
 )
 
+# What ONNX Runtime calls types; text can come in more than one of numpy's.
+_SESSION_TYPES = {
+    **{f"tensor({kind})": np.dtype(kind) for kind in ("bool", "float16", "double")},
+    **{f"tensor({sign}int{bits})": np.dtype(f"{sign}int{bits}")
+       for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "tensor(float)": np.dtype(np.float32),
+}  # fmt: skip
+
 
 def onnx_inputs(model: Any) -> list[ModelInput]:
     """The inputs of a ``ModelProto`` that have to be fed, in their order."""
     return [_input(info) for info in real_inputs(model)]
+
+
+def session_inputs(session: Any) -> list[ModelInput]:
+    """The same of an ``onnxruntime.InferenceSession``, which may not have its model any more."""
+    return [
+        ModelInput(node.name, _session_shape(node.shape), _SESSION_TYPES.get(node.type))
+        for node in session.get_inputs()
+    ]
+
+
+def _session_shape(shape: Any) -> Shape:
+    # A scalar and an input of unknown rank look the same.
+    return tuple(n if isinstance(n, int) and n > 0 else None for n in shape) if shape else None
 
 
 def _input(info: Any) -> ModelInput:

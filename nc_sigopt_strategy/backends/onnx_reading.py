@@ -30,6 +30,8 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 # What else a path may lead to: formats of TensorFlow's.
 _NOT_ONNX = (".pb", ".h5", ".keras", ".meta", ".ckpt", ".tflite")
+# The IR version from which on constants need not be listed as inputs.
+_CONSTANTS_BY_THEMSELVES = 4
 _OF_TENSORFLOW = ("saved_model.pb", "checkpoint", "keras_metadata.pb")
 
 
@@ -172,13 +174,15 @@ def _without_defaults(proto: Any) -> Any:
     copy.CopyFrom(proto)
     inputs = real_inputs(copy)
     optional = [i.name for i in copy.graph.input if i.name not in {g.name for g in inputs}]
-    if optional and copy.ir_version >= 4:
+    if optional and copy.ir_version >= _CONSTANTS_BY_THEMSELVES:
         logger.info(
             "Inputs with a default, which quantized models hold as a constant: %s.",
             ", ".join(optional),
         )
     del copy.graph.input[:]
     copy.graph.input.extend(inputs)
+    # Until IR 3 every constant is an input: ONNX's converter of opsets takes no other one there.
+    copy.ir_version = max(copy.ir_version, _CONSTANTS_BY_THEMSELVES)
     opsets = sorted(copy.opset_import, key=lambda opset: opset.domain not in ("", "ai.onnx"))
     del copy.opset_import[:]
     copy.opset_import.extend(opsets)

@@ -15,6 +15,7 @@ import onnxruntime
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.onnx_files import digest_of_model, loadable, write_model
 from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, known_shapes
+from nc_sigopt_strategy.backends.onnx_inputs import session_inputs
 from nc_sigopt_strategy.backends.onnx_kept_fp32 import THE_SWITCH, is_rewritten, keep_fp32
 from nc_sigopt_strategy.backends.onnx_profile import op_times, profiled
 from nc_sigopt_strategy.backends.onnx_ran_as import ran_as, stem
@@ -48,6 +49,9 @@ class OnnxRuntimeSession:
     Args:
         model: A serialized model, or the path of a file.
         options: Of the session; ``None`` for ONNX Runtime's defaults.
+
+    Attributes:
+        inputs: What the model takes.
     """
 
     def __init__(
@@ -56,11 +60,13 @@ class OnnxRuntimeSession:
         self._session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
-        self._inputs = [node.name for node in self._session.get_inputs()]
+        self.inputs = session_inputs(self._session)
 
     def run(self, inputs: Any) -> list[Array]:
         """See ``ModelSession``."""
-        outputs = self._session.run(None, feed_by_position(self._inputs, inputs))
+        outputs = self._session.run(
+            None, feed_by_position([known.name for known in self.inputs], inputs)
+        )
         # A classifier may also give a list of maps (ZipMap), which holds nothing to compare.
         return [output for output in outputs if isinstance(output, np.ndarray)]
 

@@ -16,7 +16,11 @@ from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
 from nc_sigopt_strategy.backends.op_times import OpNames, OpTimes, repetitions
 from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
-from nc_sigopt_strategy.backends.openvino_graph import graph_nodes, inferred_shapes, input_names
+from nc_sigopt_strategy.backends.openvino_graph import (
+    graph_nodes,
+    inferred_shapes,
+    openvino_inputs,
+)
 from nc_sigopt_strategy.backends.openvino_ir import Ir
 from nc_sigopt_strategy.backends.openvino_profile import executed, op_times
 from nc_sigopt_strategy.backends.openvino_properties import Properties
@@ -64,18 +68,24 @@ class OpenVinoSession:
 
     Args:
         compiled: What runs.
+
+    Attributes:
+        inputs: What the model takes.
     """
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
         self._compiled: ov.CompiledModel | None = compiled
         self._request = compiled.create_infer_request()
-        self._inputs = input_names(compiled.inputs)
+        self.inputs = openvino_inputs(compiled)
 
     def run(self, inputs: Any) -> list[Array]:
         """See ``ModelSession``."""
-        fed = feed_by_position(self._inputs, inputs)
+        names = [known.name for known in self.inputs]
+        fed = feed_by_position(names, inputs)
         by_position = {
-            position: np.ascontiguousarray(fed[name]) for position, name in enumerate(self._inputs)
+            # Not ascontiguousarray, which gives a scalar an axis.
+            position: np.asarray(fed[name], order="C")
+            for position, name in enumerate(names)
         }
         # Inputs are read where they lie, as in `compiled(...)`; outputs are the caller's own.
         results = self._request.infer(by_position, share_inputs=True)

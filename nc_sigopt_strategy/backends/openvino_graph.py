@@ -30,13 +30,8 @@ MULTIPLYING = (*_CONVOLUTIONS, "MatMul")
 _CONSTANT = "Constant"
 
 
-def input_names(ports: Sequence[Any]) -> list[str]:
-    """One name per input, the same in every process."""
-    return [_port_name(port) for port in ports]
-
-
-def openvino_inputs(model: ov.Model) -> list[ModelInput]:
-    """The inputs of a model, in their order."""
+def openvino_inputs(model: ov.Model | ov.CompiledModel) -> list[ModelInput]:
+    """The inputs of a model, in their order, by names that are the same in every process."""
     return [
         ModelInput(_port_name(port), shape_of(port), _dtype(port.get_element_type()))
         for port in model.inputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -46,8 +47,9 @@ def init(model: Path | None, example: bool, folder: Path, force: bool, output: O
         written = write_first_files(model, folder, overwrite=force)
         data = written[0]
         first = f"Next: load your data where {data.name} says TODO, then"
+    command = shlex.join(("nc-sigopt", "check", str(model), "--data", str(data)))
     output.found(
         {"written": [str(path) for path in written]},
         *(f"Written: {path}" for path in written),
-        further=f"{first}\n  nc-sigopt check {model} --data {data}",
+        further=f"{first}\n  {command}",
     )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Array, ModelSession
-from nc_sigopt_strategy.errors import ModelError, needed
+from nc_sigopt_strategy.backends.model_inputs import ModelInput
+from nc_sigopt_strategy.errors import DataError, ModelError, needed
+from nc_sigopt_strategy.measurement.feeding import Feeder
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 # Gets the inputs of one batch, gives the outputs in the model's own order.
 Predictor = Callable[[Any], list[Array]]
@@ -67,19 +73,41 @@ def predictor(model: Any) -> Predictor:
 
     Returns:
         It takes the inputs of a batch, as the dataloader yields them: one array for a model with
-        one input, else a list by position or a dict by name; it returns a list of arrays.
+        one input, else a list by position or a dict by name; it returns a list of arrays. On ONNX
+        Runtime and OpenVINO they are converted, and refused with a ``DataError`` that names input
+        and axis, just as batches of the dataloader are.
 
     Raises:
         ModelError: It is a model of no runtime known here, or cannot be opened.
         MissingExtraError: Its runtime is not installed.
     """
     session = open_evaluated(model) or _opened(model)
+    known = getattr(session, "inputs", None)
+    if known:
+        return _feeding(session, known)
 
     # The session lives as long as the function.
     def predict(inputs: Any) -> list[Array]:
         by_position = isinstance(inputs, (list, tuple)) and len(inputs) == 1
         # One array by position is that array; a plain list of numbers is a batch itself.
         return session.run(inputs[0] if by_position and hasattr(inputs[0], "shape") else inputs)
+
+    return predict
+
+
+def _feeding(session: ModelSession, known: Sequence[ModelInput]) -> Predictor:
+    """A predictor of a session that says what it takes."""
+    # What is converted was said of the dataloader's batches, and would be said for every model.
+    feeder, number = Feeder(known, "batch", logger.debug), itertools.count()
+
+    def predict(inputs: Any) -> list[Array]:
+        try:
+            fed = feeder.feed(inputs, next(number))
+        except DataError as error:
+            raise DataError(
+                error.fact, "Call what predictor gives with inputs as the dataloader yields them."
+            ) from error
+        return session.run(fed)
 
     return predict
 
@@ -91,7 +119,7 @@ def _opened(model: Any) -> ModelSession:
     if any(name.startswith("onnx.") and name.endswith(".ModelProto") for name in names):
         return _opened_onnx(model)
     if any(name.startswith("openvino.") for name in names):
-        return _OpenVinoSession(model)
+        return _opened_openvino(model)
     if any(name.startswith("tensorflow.") and name.endswith(".Graph") for name in names):
         return _opened_graph(model)
     if any(name.startswith(_OF_TORCH) for name in names):
@@ -110,7 +138,7 @@ def _opened_file(path: Path) -> ModelSession:
         needed("openvino", "nc_sigopt_strategy[openvino]", what="A model in IR")
         from nc_sigopt_strategy.backends.openvino_core import the_core
 
-        return _OpenVinoSession(the_core().read_model(str(path)))
+        return _opened_openvino(the_core().read_model(str(path)))
     if path.suffix.lower() == ".pt2":
         needed("torch", "nc_sigopt_strategy[torch]", what="A program of torch.export")
         needed("torchao", "nc_sigopt_strategy[torch]", what="A program of torch.export")
@@ -146,31 +174,13 @@ def _opened_graph(graph: Any) -> ModelSession:
     return TensorFlowSession(graph.as_graph_def(), inputs, outputs)
 
 
-class _OpenVinoSession:
-    """A model of OpenVINO; one that is not compiled is compiled for the CPU."""
+def _opened_openvino(model: Any) -> ModelSession:
+    """A session of a model of OpenVINO; one that is not compiled is compiled for the CPU."""
+    from nc_sigopt_strategy.backends.openvino import OpenVinoSession
+    from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
 
-    def __init__(self, model: Any) -> None:
-        if not hasattr(model, "create_infer_request"):
-            from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
-
-            model = the_core().compile_model(model, DEVICE)
-        self._request = model.create_infer_request()
-        self._outputs = list(model.outputs)
-        self._inputs = len(model.inputs)
-
-    def run(self, inputs: Any) -> list[Array]:
-        """See ``ModelSession``."""
-        fed = (
-            [inputs]
-            if self._inputs == 1 and not isinstance(inputs, (dict, list, tuple))
-            else inputs
-        )
-        results = self._request.infer(fed)
-        return [results[output].copy() for output in self._outputs]
-
-    def close(self) -> None:
-        """See ``ModelSession``."""
-        del self._request
+    is_compiled = hasattr(model, "create_infer_request")
+    return OpenVinoSession(model if is_compiled else the_core().compile_model(model, DEVICE))
 
 
 class _TorchSession:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import yaml
+
 from nc_sigopt_strategy.backends.model_inputs import ModelInput
-from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.errors import ConfigFileError, visible
 from nc_sigopt_strategy.example.digits import write_example
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.hosts.file_inputs import file_inputs
@@ -94,7 +98,7 @@ _CONFIGURATION = """# A run configuration of {model}, for the harness (pip insta
 name: {name}
 
 model:
-  path: {model}               # where it lies, from this file on
+  path: {path}               # where it lies, from this file on
 {ends}
 data:
   python: pipeline.py       # defines calib_dataloader and eval_func
@@ -195,25 +199,30 @@ def _refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
 def _command(model: Path, inputs: Sequence[ModelInput]) -> str:
     ends = ""
     if kind_of_model(model) == FROZEN:
-        ends = f" --inputs {','.join(known.name for known in inputs)} --outputs NAMES"
-    return f"nc-sigopt tune {model} --data {PIPELINE_FILE} --timeout 10m --loss 1%{ends}"
+        fed = shlex.quote(",".join(known.name for known in inputs))
+        ends = f" --inputs {fed} --outputs NAMES"
+    named = shlex.quote(visible(str(model)))
+    return f"nc-sigopt tune {named} --data {PIPELINE_FILE} --timeout 10m --loss 1%{ends}"
 
 
 def _pipeline(model: Path, inputs: Sequence[ModelInput], *, is_example: bool) -> str:
     # An axis of any length in the first place is the batch's.
     first = inputs[0].shape if inputs else None
     fixed = first[0] if first else None
-    names = [_variable(known.name, place) for place, known in enumerate(inputs)]
+    names = _variables(inputs)
     if len(inputs) == 1:
         example, sliced = names[0], "inputs[chosen]"
     else:
         pairs = zip(inputs, names, strict=True)
-        example = "{" + ", ".join(f'"{known.name}": {name}' for known, name in pairs) + "}"
+        example = ", ".join(f"{_quoted(known.name)}: {name}" for known, name in pairs)
+        example = f"{{{example}}}"
         sliced = "{name: values[chosen] for name, values in inputs.items()}"
     return _PIPELINE.format(
-        model=model.name,
-        command=_command(model, inputs),
-        inputs="\n".join(f"    {known.name}: {known.describe()}" for known in inputs),
+        model=_in_docstring(model.name),
+        command=_in_docstring(_command(model, inputs)),
+        inputs="\n".join(
+            f"    {_in_docstring(known.name)}: {known.describe()}" for known in inputs
+        ),
         batch=fixed or _BATCH,
         batch_reason="the model's own" if fixed else "inputs in a batch; latency is of one batch",
         # A model with a batch of its own cannot take what is left over at the end.
@@ -232,7 +241,7 @@ def _pipeline(model: Path, inputs: Sequence[ModelInput], *, is_example: bool) ->
 def _configuration(model: Path, folder: Path, inputs: Sequence[ModelInput]) -> str:
     ends = ""
     if kind_of_model(model) == FROZEN:
-        listed = ", ".join(known.name for known in inputs)
+        listed = ", ".join(_in_yaml(known.name) for known in inputs)
         ends = f"  inputs: [{listed}]\n  outputs: []               # a frozen graph does not say\n"
     try:
         place = model.absolute().relative_to(folder.absolute())
@@ -240,7 +249,12 @@ def _configuration(model: Path, folder: Path, inputs: Sequence[ModelInput]) -> s
         place = model.absolute()
     name = name_of_model(model)
     return _CONFIGURATION.format(
-        model=place, file=f"{name}.yaml", name=name, command=_command(model, inputs), ends=ends
+        model=visible(model.name),
+        path=_in_yaml(str(place)),
+        file=shlex.quote(visible(f"{name}.yaml")),
+        name=_in_yaml(name),
+        command=_command(model, inputs),
+        ends=ends,
     )
 
 
@@ -252,7 +266,27 @@ def _of_n(known: ModelInput) -> str:
     return f"{kind} [{', '.join(('n', *rest))}]"
 
 
-def _variable(name: str, place: int) -> str:
-    found = re.sub(r"\W+", "_", name.split(":")[0]).strip("_").lower()
-    taken = keyword.iskeyword(found) or found in ("labels", "part", "n")
-    return found if found.isidentifier() and not taken else f"input_{place}"
+def _variables(inputs: Sequence[ModelInput]) -> list[str]:
+    """A variable for each input, named like it as far as Python and the file itself allow."""
+    found: list[str] = []
+    for place, known in enumerate(inputs):
+        name = re.sub(r"\W+", "_", known.name.split(":")[0]).strip("_").lower()
+        taken = keyword.iskeyword(name) or name in ("labels", "part", "n")
+        name = name if name.isidentifier() and not taken else f"input_{place}"
+        found.append(f"{name}_{place}" if name in found else name)
+    return found
+
+
+def _quoted(name: str) -> str:
+    """As a literal of Python and of YAML."""
+    return json.dumps(name, ensure_ascii=not name.isprintable())
+
+
+def _in_yaml(text: str) -> str:
+    is_plain = re.fullmatch(r"[A-Za-z_/.][\w./-]*", text, re.ASCII)
+    # "no" and "null" are words of YAML's own.
+    return text if is_plain and yaml.safe_load(text) == text else _quoted(text)
+
+
+def _in_docstring(text: str) -> str:
+    return visible(text).replace("\\", "\\\\").replace('"""', "'" * 3)

@@ -113,8 +113,10 @@ def pair_of(item: Any, index: int) -> tuple[Any, Any]:
     if isinstance(item, Mapping):
         return item, next((item[key] for key in _LABEL_KEYS if key in item), None)
     if not isinstance(item, (tuple, list)) or len(item) != 2:
+        parts = f" of {len(item)}" if isinstance(item, (tuple, list)) else ""
         raise DataError(
-            f"Calibration batch {index} is a {type(item).__name__}, not a pair (inputs, label).",
+            f"Calibration batch {index} is a {type(item).__name__}{parts}, not a pair "
+            "(inputs, label).",
             "The dataloader must yield (inputs, label); the label may be None.",
         )
     return item[0], item[1]

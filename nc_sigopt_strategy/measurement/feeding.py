@@ -7,7 +7,7 @@ plain numpy arrays of the model's own inputs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,19 @@ class Feeder:
 
     Args:
         inputs: What the model takes, in the order of its inputs.
+        called: What a message calls a batch; its number follows.
+        tell: Gets what is changed in batches, in sentences, each once.
     """
 
-    def __init__(self, inputs: Sequence[ModelInput]) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[ModelInput],
+        called: str = "calibration batch",
+        tell: Callable[[str], None] = logger.warning,
+    ) -> None:
         self._inputs = list(inputs)
+        self._called = called
+        self._tell = tell
         self._said: set[str] = set()
 
     def feed(self, batch: Any, index: int) -> Any:
@@ -61,10 +70,11 @@ class Feeder:
             return self._picked(named, index)
         if len(self._inputs) == 1:
             return [_unwrapped(batch, self._inputs[0])]
+        held = f"{self._called.capitalize()} {index} holds"
         parts = list(batch) if isinstance(batch, (list, tuple)) else [batch]
         if len(parts) != len(self._inputs):
             raise DataError(
-                f"Calibration batch {index} holds {len(parts)} inputs, and the model has "
+                f"{held} {len(parts)} inputs, and the model has "
                 f"{len(self._inputs)}: {_listed(known.name for known in self._inputs)}.",
                 "The dataloader must yield (inputs, label) with one array for each input, in "
                 "this order or by name.",
@@ -76,7 +86,7 @@ class Feeder:
         missing = [name for name, key in keys.items() if key is None]
         if missing:
             raise DataError(
-                f"Calibration batch {index} has no {_listed(missing)}: its keys are "
+                f"{self._called.capitalize()} {index} has no {_listed(missing)}: its keys are "
                 f"{_listed(named) or 'none'}, and the model's inputs are {_listed(keys)}.",
                 "Let the dataloader yield a dict with a key for each input of the model.",
             )
@@ -89,9 +99,11 @@ class Feeder:
         return [named[key] for key in keys.values()]
 
     def _fitting(self, known: ModelInput, value: Any, index: int) -> Array:
-        where = f"Input {known.name!r} of calibration batch {index}"
+        where = f"Input {known.name!r} of {self._called} {index}"
         array = as_array(value, where, known.dtype)
         if known.shape is not None:
+            if array.ndim == 1 and len(known.shape) == 2 and known.shape[1] == 1:
+                array = array[:, np.newaxis]  # a column of a table, as scikit-learn's models take
             _check_shape(known, array, where)
         if known.dtype is None or array.dtype == known.dtype:
             return array
@@ -100,6 +112,8 @@ class Feeder:
     def _converted(
         self, known: ModelInput, wanted: np.dtype[Any], array: Array, where: str
     ) -> Array:
+        if wanted.kind == "O" and array.dtype.kind in "US":
+            return array.astype(object)  # text, which numpy holds in either way
         whole = "iu"
         same = array.dtype.kind == wanted.kind == "f" or (
             array.dtype.kind in whole and wanted.kind in whole
@@ -125,7 +139,7 @@ class Feeder:
     def _say_once(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
-            logger.warning(text)
+            self._tell(text)
 
 
 def as_array(value: Any, where: str, dtype: np.dtype[Any] | None = None) -> Array:

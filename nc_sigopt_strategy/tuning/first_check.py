@@ -52,6 +52,6 @@ def refuse_bound_that_fp32_misses(bound: AccuracyBound) -> None:
             f"metric is {value:g}, {better} is better, and a relative tolerable_loss of "
             f"{bound.tolerable_loss:g} puts the bound at {target:g}, because a share of "
             f"{'a negative number lies on its other side' if missed else '0 is 0'}.",
-            'Use AccuracyCriterion(criterion="absolute", tolerable_loss=...) with the loss in the '
-            "metric's own units.",
+            "Give the loss in the metric's own units: with relative=False to autotune, with "
+            'AccuracyCriterion(criterion="absolute", tolerable_loss=...) to Neural Compressor.',
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -222,6 +223,37 @@ def test_init_names_the_models_own_inputs(model: Path) -> None:
     # A name that the file uses itself is not given to an input.
     assert '{"input ids:0": input_ids, "labels": input_1}' in text
     assert (folder / "net.v2.yaml").is_file()
+
+
+def test_init_takes_names_as_people_give_them(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    yaml = pytest.importorskip("yaml")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    names = ['say "a"', "ids:0", "ids:1", 'back\\slash """', "new\nline", "größe", "input_1"]
+    tensors = [helper.make_tensor_value_info(name, kind, ["n"]) for name in names]
+    graph = helper.make_graph([helper.make_node("Sum", names, ["y"])], "g", tensors, tensors[:0])
+    path = tmp_path / "my model: #2" / "net 1 \\ it's.onnx"
+    path.parent.mkdir()
+    onnx.save(helper.make_model(graph), str(path))
+    result = invoke("init", str(path), "--output", str(path.parent))
+    assert result.exit_code == 0, result.output
+    *_, (program, _, given, *_) = map(shlex.split, result.output.splitlines()[-1:])
+    assert (program, given) == ("nc-sigopt", str(path))
+    text = (path.parent / "pipeline.py").read_text()
+    (mapping,) = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Dict))
+    assert [ast.literal_eval(key) for key in mapping.keys if key is not None] == names
+    variables = [node.id for node in mapping.values if isinstance(node, ast.Name)]
+    assert len(set(variables)) == len(names)
+    written = yaml.safe_load((path.parent / "net 1 \\ it's.yaml").read_text())
+    assert written["model"]["path"] == path.name
+    assert written["name"] == path.stem
+
+
+def test_a_model_that_is_named_like_a_word_of_yamls(model: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    path = model.rename(model.parent / "no.onnx")
+    assert invoke("init", str(path), "--output", str(path.parent)).exit_code == 0
+    assert yaml.safe_load((path.parent / "no.yaml").read_text())["name"] == "no"
 
 
 def test_what_init_writes_runs_once_there_is_data(model: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nc_sigopt_strategy import predictor
-from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.errors import DataError, ModelError
 from nc_sigopt_strategy.hosts.predictor import evaluating
 
 IMAGES = np.random.default_rng(0).normal(size=(4, 3, 12, 12)).astype(np.float32)
@@ -44,6 +44,47 @@ def test_openvino_models_give_the_same(small: Path, tmp_path: Path) -> None:
         assert predictor(compiled)(inputs)[0].shape == expected.shape
     assert predictor(model)(IMAGES)[0].shape == expected.shape
     assert predictor(tmp_path / "small.xml")(IMAGES)[0].shape == expected.shape
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_what_the_dataloader_may_yield_it_takes(
+    small: Path, runtime: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else an evaluation fails on the very batches that have just calibrated."""
+    model: object = small
+    if runtime == "openvino":
+        ov = pytest.importorskip("openvino")
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}
+        model = ov.compile_model(ov.convert_model(str(small)), "CPU", exact)
+    predict = predictor(model)
+    expected = predict(IMAGES)[0]
+    for inputs in (IMAGES.astype(np.float64), list(IMAGES), {"input": IMAGES, "label": 1}):
+        assert np.allclose(predict(inputs)[0], expected)
+    assert not caplog.records
+    with pytest.raises(DataError, match=r"batch 4 .*got float32 \[4, 12, 12\].*predictor"):
+        predict(IMAGES[:, 0])
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_scalar_beside_images(tmp_path: Path, runtime: str) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip(runtime)
+    tensor, kind = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Mul", ["images", "gain"], ["made"])],
+        "gained",
+        [tensor("images", kind, ["n", 3]), tensor("gain", kind, [])],
+        [tensor("made", kind, ["n", 3])],
+    )
+    path = tmp_path / "gained.onnx"
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
+    model: object = path
+    if runtime == "openvino":
+        model = pytest.importorskip("openvino").convert_model(str(path))
+    images = np.ones((2, 3), np.float32)
+    for gain in (np.float32(2), 2.0, np.array(2.0)):
+        assert (predictor(model)({"images": images, "gain": gain})[0] == 2).all()
 
 
 def test_outputs_are_the_callers_own(small: Path) -> None:

@@ -87,6 +87,20 @@ def test_a_table_is_read_by_its_columns() -> None:
     assert fed["rooms"].dtype == np.int64
 
 
+def test_a_column_fits_an_input_with_an_axis_of_one() -> None:
+    inputs = [ModelInput("age", (None, 1), F32), ModelInput("town", (None, 1), np.dtype(object))]
+    fed = Feeder(inputs).feed(pd.DataFrame({"age": [3.0, 4.0], "town": ["a", "b"]}), 0)
+    assert fed["age"].tolist() == [[3.0], [4.0]]
+    assert fed["town"].tolist() == [["a"], ["b"]]
+
+
+def test_text_comes_as_either_of_numpys_types() -> None:
+    feeder = Feeder([ModelInput("words", (None,), np.dtype(object))])
+    for words in (np.array(["a", "b"]), np.array(["a", "b"], object), ["a", "b"]):
+        fed = feeder.feed(words, 0)
+        assert (fed.dtype, fed.tolist()) == (object, ["a", "b"])
+
+
 def test_extra_keys_are_left_out_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
     feeder = Feeder(TEXT)
     batch = {"ids": IDS, "mask": IDS, "token_type_ids": IDS, "labels": [0, 1]}
@@ -133,3 +147,5 @@ def test_a_mapping_holds_inputs_and_label() -> None:
     assert pair_of({"ids": IDS}, 0)[1] is None
     with pytest.raises(DataError, match="not a pair"):
         pair_of(X, 0)
+    with pytest.raises(DataError, match="tuple of 3, not a pair"):
+        pair_of((X, X, X), 0)

@@ -142,6 +142,7 @@ def test_a_bound_that_fp32_misses_is_refused(baseline: Any, higher: bool, said: 
     with pytest.raises(SettingsError, match="FP32 itself") as caught:
         refuse_bound_that_fp32_misses(bound)
     assert said in str(caught.value)
+    assert "relative=False to autotune" in str(caught.value)
     assert 'criterion="absolute"' in str(caught.value)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nc_sigopt_strategy.backends.backend import Array
-from nc_sigopt_strategy.backends.onnx_checks import refuse_without_ops
+from nc_sigopt_strategy.backends.onnx_checks import without_ops
 from nc_sigopt_strategy.backends.onnx_files import fits_one_file, write_model
 from nc_sigopt_strategy.backends.onnx_inputs import onnx_inputs
 from nc_sigopt_strategy.backends.onnx_model import OnnxModel
@@ -50,6 +50,7 @@ from nc_sigopt_strategy.tuning.host import Baseline, Doing, Evaluation, Model
 logger = logging.getLogger("nc_sigopt_strategy")
 
 _TUNER = "ONNX Runtime"
+_FURTHER = 'Or try host="openvino", which quantizes more kinds of ops.'
 # What stands in for the elements of a tensor whose size is not known: 4 MiB of float32.
 _USUAL_ELEMENTS = 2**20
 
@@ -82,7 +83,7 @@ class OnnxRuntimeHost(HostOfGiven):
         self._view = GraphView(self._prepared.model, float_tensors(self._prepared.model))
         self._all_groups = group_nodes(self._view)
         if not self._all_groups.groups:
-            refuse_without_ops(copy.working, ())
+            raise without_ops(copy.working, _FURTHER)
         self._quantizer = Quantizer(self._view, settings.activation_type)
         self._notes = [*copy.notes, *self._prepared.notes]
         self._parts = {name: group.key[0] for name, group in self._all_groups.group_of.items()}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,29 @@ from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.model_kind import IR, ONNX, PROGRAM, TORCH, kind_of_model
 from nc_sigopt_strategy.hosts.openvino.groups import FAKE_QUANTIZE
 from nc_sigopt_strategy.hosts.openvino.names import give_stable_names
+from nc_sigopt_strategy.hosts.openvino.onnx_copy import readable_copy
 from nc_sigopt_strategy.measurement.batches import pair_of
+
+logger = logging.getLogger("nc_sigopt_strategy")
 
 _HALF = (ov.Type.f16, ov.Type.bf16)
 
 
-def load_model(given: Given) -> ov.Model:
-    """The user's model with names that are the same in every process.
+@dataclass(frozen=True)
+class Loaded:
+    """A user's model as OpenVINO has it.
+
+    Attributes:
+        model: With names that are the same in every process.
+        notes: What was changed before it was read, in sentences.
+    """
+
+    model: ov.Model
+    notes: tuple[str, ...] = ()
+
+
+def load_model(given: Given) -> Loaded:
+    """The user's model; of an ONNX model that OpenVINO does not take as it is, a copy.
 
     Args:
         given: Holds it; PyTorch's modules are traced with the first batch of its data.
@@ -31,8 +50,19 @@ def load_model(given: Given) -> ov.Model:
     Raises:
         ModelError: It cannot be read or converted, or is quantized already.
     """
-    what = _named(given.model)
-    kind = kind_of_model(given.model)
+    kind, what = kind_of_model(given.model), _named(given.model)
+    try:
+        return Loaded(_read(given, kind, what))
+    except ModelError:
+        copy = readable_copy(given.model) if kind == ONNX else None
+        if copy is None:
+            raise
+    for note in copy.notes:
+        logger.info("%s", note)
+    return Loaded(_read(dataclasses.replace(given, model=copy.model), kind, what), copy.notes)
+
+
+def _read(given: Given, kind: str, what: str) -> ov.Model:
     try:
         model = _converted(given, kind)
     except (ModelError, MissingExtraError):

@@ -62,10 +62,11 @@ class OpenVinoHost(HostOfGiven):
     def __init__(self, given: Given, settings: Settings) -> None:
         require_openvino()
         self.backend = OpenVinoBackend(settings.openvino_properties)
-        self._original = load_model(given)
+        loaded = load_model(given)
+        self._original = loaded.model
         self.fp32: Model = OpenVinoModel(self._original, F32)
         self.fingerprint = self.backend.fingerprint(self.fp32)
-        self.notes: Sequence[str] = ()
+        self.notes: Sequence[str] = loaded.notes
         self._inputs = openvino_inputs(self._original)
         self._shared = GivenHost(given, self.backend, lambda: self._inputs, self.users_model)
         self._as_given = AsGiven(self.backend, self.fp32, self._shared.loader, rewriter="OpenVINO")

@@ -151,6 +151,24 @@ def transformer(width: int = 32, heads: int = 4, layers: int = 1) -> Any:
     return net.model({"ids": ("N", "S")}, [x], kinds={"ids": onnx.TensorProto.INT64})
 
 
+def old_opset(opset: int) -> Any:
+    """Two convolutions with a pool between them."""
+    net = Net()
+    x = net.node("MaxPool", [net.node("Relu", [net.conv("images", 3, 8, 3)])], kernel_shape=[2, 2])
+    x = net.node("GlobalAveragePool", [net.node("Relu", [net.conv(x, 8, 5)])])
+    return net.model({"images": ("N", 3, 12, 12)}, [x], opset=opset, ir_version=6)
+
+
+def listed_weights() -> Any:
+    """The same in opset 7 and IR 3, which lists weights as inputs."""
+    model = old_opset(7)
+    model.ir_version = 3
+    for tensor in model.graph.initializer:
+        info = helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        model.graph.input.append(info)
+    return model
+
+
 def images(count: int = 32, side: int = 12) -> np.ndarray:
     """Noise around one of four mean colours."""
     rng = np.random.default_rng(1)

@@ -25,7 +25,9 @@ from tests.hosts.onnxruntime.models import (
     given,
     image_net,
     images,
+    listed_weights,
     mobile_net,
+    old_opset,
 )
 
 INT64 = onnx.TensorProto.INT64
@@ -131,13 +133,6 @@ def _matrix(rows: int, columns: int) -> np.ndarray:
     return np.random.default_rng(rows + columns).normal(size=(rows, columns)).astype(np.float32)
 
 
-def old_opset(opset: int) -> Any:
-    net = Net()
-    x = net.node("MaxPool", [net.node("Relu", [net.conv("images", 3, 8, 3)])], kernel_shape=[2, 2])
-    x = net.node("GlobalAveragePool", [net.node("Relu", [net.conv(x, 8, 5)])])
-    return net.model({"images": ("N", 3, 12, 12)}, [x], opset=opset, ir_version=6)
-
-
 def test_names_shapes_and_several_inputs() -> None:
     model, batches = two_inputs()
     feeds = [{"image:0": image, "ids": ids} for image, ids in batches]
@@ -173,6 +168,11 @@ def test_old_opsets_have_scales_per_channel(opset: int) -> None:
     model = default_model(host_of(image_net(old_opset(opset))))
     scales = {t.name: list(t.dims) for t in model.graph.initializer}
     assert [8] in scales.values()
+
+
+def test_weights_that_an_old_model_lists_as_inputs() -> None:
+    """As every model has them until IR 3, where its opset is converted."""
+    default_model(host_of(image_net(listed_weights())))
 
 
 def test_outputs_whose_shape_follows_the_data() -> None:
@@ -296,9 +296,37 @@ def only_transposed() -> Any:
     return net.model({"images": ("N", 3, 12, 12)}, [x])
 
 
+def only_in_branches() -> Any:
+    """Its one product is inside of an If."""
+    net = Net()
+    net.constant(_matrix(8, 8), "w")
+    then, other = (
+        helper.make_graph(
+            [helper.make_node(kind, inputs, [kind], kind)], kind, [],
+            [helper.make_tensor_value_info(kind, FLOAT, ["N", 8])],
+        )
+        for kind, inputs in (("MatMul", ["x", "w"]), ("Relu", ["x"]))
+    )  # fmt: skip
+    z = net.node("If", ["flag"], then_branch=then, else_branch=other)
+    return net.model({"x": ("N", 8), "flag": ()}, [z], kinds={"flag": onnx.TensorProto.BOOL})
+
+
+def computed_weights() -> Any:
+    """A Gemm and a convolution whose weights come from elsewhere, and a product with a vector."""
+    net = Net()
+    x = net.node("Conv", ["images", "kernel"])
+    x = net.node("Flatten", [net.node("GlobalAveragePool", [x])])
+    x = net.node("Gemm", [x, net.node("Relu", ["weights"])])
+    x = net.node("MatMul", [x, net.drawn(5)])
+    shapes = {"images": ("N", 3, 12, 12), "kernel": (4, 3, 3, 3), "weights": (4, 5)}
+    return net.model(shapes, [x])
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (only_in_branches, r"1 MatMul.* inside of If, Loop or Scan.*openvino"),
+        (computed_weights, r"1 Gemm.* are computed, fed, or no matrices.*openvino"),
         (without_weights, "no op that can be quantized"),
         (only_transposed, "no op that can be quantized"),
         (quantized, "quantized already: .* QDQ nodes"),

@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,15 @@ from nc_sigopt_strategy.hosts.onnxruntime.quantizer import Quantizer
 from nc_sigopt_strategy.hosts.statistics_store import Section
 from nc_sigopt_strategy.settings.settings import Settings
 from nc_sigopt_strategy.space.ops import Choices
-from tests.hosts.onnxruntime.models import Batches, Net, image_net, images, sentence_net
+from tests.hosts.onnxruntime.models import (
+    Batches,
+    Net,
+    image_net,
+    images,
+    listed_weights,
+    mobile_net,
+    sentence_net,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -204,8 +213,11 @@ def test_a_tensor_without_values_leaves_its_op_in_float() -> None:
     assert sorted(ran.values()) == ["fp32", "int8", "int8"]
 
 
-def test_the_script_of_onnx_runtime_alone_rebuilds_a_saved_recipe(tmp_path: Path) -> None:
-    host = OnnxRuntimeHost(image_net(), Settings(search_space="full"))
+@pytest.mark.parametrize("make", [mobile_net, listed_weights], ids=lambda make: make.__name__)
+def test_the_script_of_onnx_runtime_alone_rebuilds_a_saved_recipe(
+    tmp_path: Path, make: Callable[[], Any]
+) -> None:
+    host = OnnxRuntimeHost(image_net(make()), Settings(search_space="full"))
     choices = drawn(host, 3)
     given, recipe, target = (tmp_path / name for name in ("m.onnx", "recipe.json", "again.onnx"))
     onnx.save(host.fp32.model, str(given))

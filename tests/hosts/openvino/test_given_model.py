@@ -219,11 +219,50 @@ def custom_op() -> Any:
     return model
 
 
+def half_ir() -> Any:
+    return ov.Core().read_model(onnx_model(half=True).SerializeToString())
+
+
+def with_local_functions() -> Any:
+    """Its activations are calls of a function of its own."""
+    helper = pytest.importorskip("onnx.helper")
+    model = onnx_model()
+    body = [helper.make_node("Relu", ["a"], ["b"])]
+    opset = [helper.make_opsetid("", 17)]
+    function = helper.make_function("my.ops", "Active", ["a"], ["b"], body, opset)
+    model.functions.append(function)
+    model.opset_import.add(domain="my.ops", version=1)
+    for node in model.graph.node:
+        if node.op_type == "Relu":
+            node.op_type, node.domain = "Active", "my.ops"
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: onnx_model(half=True), "is in float16: a copy in float32 is tuned"),
+        (with_local_functions, "has local functions, which OpenVINO does not read"),
+    ],
+    ids=["half", "functions"],
+)
+def test_onnx_that_openvino_does_not_take_as_it_is(make: Any, said: str, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    onnx.save(make(), tmp_path / "net.onnx")
+    plain = [op.key[1] for op in host(onnx_model()).ops()]
+    for given in (make(), tmp_path / "net.onnx"):
+        made = host(given)
+        (note,) = made.notes
+        assert said in note
+        assert [op.key[1] for op in made.ops()] == plain
+        assert made.ops()[0].labels == host(onnx_model()).ops()[0].labels
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
         (quantized_already, "quantized already: it has 5 FakeQuantize ops"),
-        (lambda: onnx_model(half=True), "computes in f16"),
+        (half_ir, "computes in f16"),
         (custom_op, r"cannot read .*my\.ops\.Mystery"),
         (no_ops, "no op that NNCF quantizes; its ops are of the types Parameter, Relu, Result"),
         (lambda: "none.onnx", "no model none.onnx"),
@@ -239,7 +278,7 @@ def test_what_cannot_be_tuned_is_said(make: Any, said: str) -> None:
 def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
     for name in ("broken.onnx", "broken.xml"):
         (tmp_path / name).write_bytes(b"<nonsense")
-        with pytest.raises(ModelError, match="cannot read") as said:
+        with pytest.raises(ModelError, match=r"cannot read|is not an ONNX model") as said:
             host(tmp_path / name)
         assert "src/" not in str(said.value)
 
