@@ -126,6 +126,10 @@ class AccuracyModel:
         self._joint: Floats = mass / mass.sum()
         self._scale, self._rate, self._drop = scale, float(rate), float(drop)
         self._baseline = baseline
+        self._stated: _StatedLuck | None = None
+        if stderr is not None and not np.isnan(stderr).all():
+            nearness = 1.0 / (1.0 + ((accuracy - bound) / drop) ** 2)
+            self._stated = _StatedLuck.of(damage, stderr, nearness)
 
     def expected_loss(self, damage: Floats) -> Floats:
         """Accuracy that damages of any shape are expected to cost, in accuracy's own units."""
@@ -190,10 +194,71 @@ class AccuracyModel:
         return self._scale * lost
 
     def quantile(self, share: float) -> float:
-        """The limit below which this share of the posterior lies."""
+        """The damage that keeps the bound with a probability of one less this share.
+
+        On as many other images where evaluations state their errors, as ``judged`` asks, so that
+        what is aimed at may win; else on all images of the kind.
+
+        Args:
+            share: Above 0 and below 1.
+        """
+        if self._stated is not None:
+            missed = np.maximum.accumulate(1.0 - self._holds(self.limits, self._stated))
+            return float(np.exp(np.interp(share, missed, np.log(self.limits))))
         edges = np.sqrt(self.limits[1:] * self.limits[:-1])
         below = np.cumsum(self.probabilities)[:-1]
         return float(np.exp(np.interp(share, below, np.log(edges))))
+
+    def _holds(self, damage: Floats, luck: _StatedLuck) -> Floats:
+        """How probable it is that models of these damages, shape (N,), not evaluated yet, keep
+        the bound on as many other images.
+        """
+        # Axes: row, limit, power, error.
+        curve = self._lost(damage)[..., None]
+        own = _OWN_SHARE * self._errors**2 + (_MISFIT * np.abs(curve - self._drop)) ** 2
+        spread = np.sqrt(own + luck.variance(damage)[:, None, None, None])
+        holds = _normal_cdf((self._drop - curve) / spread)
+        result: Floats = (self._joint.sum(axis=3) * holds).sum(axis=(1, 2, 3))
+        return result
+
+
+@dataclass(frozen=True)
+class _StatedLuck:
+    """What images add to the accuracy of a model that was not evaluated, by what others state.
+
+    Small noise turns the answers whose margins are smaller than it, and those are as many as it is
+    large: a share that grows with the root of its power. An error that is stated where nothing was
+    turned is that of one input; half an input more is what Jeffreys' prior adds to a count ("An
+    Invariant Form for the Prior Probability in Estimation Problems", 1946).
+
+    Attributes:
+        one: Variance that one turned input makes, above 0.
+        slope: What it grows by with the root of the damage, at least 0.
+    """
+
+    one: float
+    slope: float
+
+    @classmethod
+    def of(cls, damage: Floats, stderr: Floats, weight: Floats) -> _StatedLuck:
+        """The ratio estimate over models that state an error; all of shape (N,).
+
+        Args:
+            damage: Above 0.
+            stderr: NaN where a model states none; one at least does.
+            weight: Those far from the bound are to count less: their evaluations may have ended
+                early, with the error of few images.
+        """
+        known = ~np.isnan(stderr)
+        stated, weight = stderr[known] ** 2, weight[known]
+        one = float(stated.min())
+        grown = weight @ (stated - one) / (weight @ np.sqrt(damage[known]))
+        return cls(one, float(grown))
+
+    def variance(self, damage: Floats) -> Floats:
+        """Of accuracies of models of these damages, any shape."""
+        result: Floats = 0.5 * self.one + self.slope * np.sqrt(damage)
+        return result
 
 
 def _limit_prior(limits: Floats, top: float, expected: float | None) -> Floats:
