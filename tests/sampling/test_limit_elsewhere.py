@@ -7,6 +7,7 @@ import pytest
 
 from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats
+from nc_sigopt_strategy.sampling.quantization.turned_inputs import PairedErrors
 
 BASELINE, BOUND, LIMIT = 0.93, 0.9207, 4e-3
 NOISE = np.r_[0.2, np.geomspace(2e-4, 2e-2, 16)]
@@ -17,17 +18,16 @@ def lost(noise: Floats) -> Floats:
     return result
 
 
-def stated(noise: Floats, inputs: int) -> Floats:
-    """Standard errors: what is turned grows with the root of the noise; and one more input."""
-    turned = (BASELINE - BOUND) / 0.6 * np.sqrt(noise / LIMIT)
-    result: Floats = np.sqrt(turned / inputs + inputs**-2.0)
-    return result
+def stated(noise: Floats, inputs: int) -> PairedErrors:
+    """What is turned grows with the root of the noise; errors have one more input."""
+    turned = np.round((BASELINE - BOUND) / 0.6 * np.sqrt(noise / LIMIT) * inputs)
+    return PairedErrors(np.sqrt(turned + 1.0) / inputs, turned)
 
 
-def model_of(inputs: int, noise: Floats = NOISE, errors: Floats | None = None) -> AccuracyModel:
+def model_of(inputs: int, errors: PairedErrors | None = None) -> AccuracyModel:
     if errors is None:
-        errors = stated(noise, inputs)
-    return AccuracyModel(noise, BASELINE - lost(noise), BOUND, BASELINE, errors)
+        errors = stated(NOISE, inputs)
+    return AccuracyModel(NOISE, BASELINE - lost(NOISE), BOUND, BASELINE, errors)
 
 
 @pytest.mark.parametrize("inputs", [400, 2_000])
@@ -50,8 +50,8 @@ def test_with_fewer_inputs_more_confidence_is_aimed_lower() -> None:
 
 def test_an_evaluation_that_ended_early_hardly_changes_the_aim() -> None:
     """The error of its few inputs is not that of all of them."""
-    early = stated(NOISE, 2_000)
-    early[0] = stated(NOISE[:1], 200)[0]
+    early, few = stated(NOISE, 2_000), stated(NOISE[:1], 200)
+    early.stderr[0], early.turned[0] = few.stderr[0], few.turned[0]
     ended = model_of(2_000, errors=early).quantile(0.05)
     assert ended == pytest.approx(model_of(2_000).quantile(0.05), rel=0.15)
 
@@ -63,5 +63,37 @@ def test_without_stated_errors_it_is_the_limit_on_all_images() -> None:
     step = model.limits[1] / model.limits[0]
     below = [model.probabilities[model.limits < aimed * by].sum() for by in (1 / step, step)]
     assert below[0] <= 0.2 <= below[1]
-    unknown = AccuracyModel(NOISE, accuracy, BOUND, BASELINE, np.full(len(NOISE), np.nan))
-    assert np.isfinite(unknown.quantile(0.2))
+
+
+def test_errors_without_counts_are_taken_as_they_are() -> None:
+    """As an evaluation of somebody else's reports them: nothing is known of single inputs."""
+    errors = stated(NOISE, 400)
+    untold = PairedErrors(errors.stderr, np.full(len(NOISE), np.nan))
+    accuracy = BASELINE - lost(NOISE)
+    model = AccuracyModel(NOISE, accuracy, BOUND, BASELINE, untold)
+    step = model.limits[1] / model.limits[0]
+    aimed = model.quantile(0.2)
+    below = [model.probabilities[model.limits < aimed * by].sum() for by in (1 / step, step)]
+    assert below[0] <= 0.2 <= below[1]
+    little = NOISE[1:3]
+    one_of = PairedErrors(errors.stderr[1:3], errors.turned[1:3])
+    told = model_of(400).judged(little, np.full(2, BASELINE), one_of).probability
+    found = model.judged(
+        little, np.full(2, BASELINE), PairedErrors(one_of.stderr, np.full(2, np.nan))
+    )
+    assert (told > found.probability).all()
+
+
+def test_a_model_that_turns_nothing_is_believed_where_others_show_that_little_noise_does_not() -> (
+    None
+):
+    """Of 200 inputs one may be lost: no evaluation alone says that, all together do."""
+    nothing = PairedErrors(np.array([1 / 200]), np.zeros(1))
+    intact = np.array([BASELINE])
+    model = model_of(200)
+    sure = model.judged(np.array([3e-5]), intact, nothing).probability[0]
+    unsure = model.judged(np.array([4e-3]), intact, nothing).probability[0]
+    assert sure > 0.97
+    assert unsure < 0.9
+    turning = PairedErrors(np.array([4**0.5 / 200]), np.full(1, 3.0))
+    assert model.judged(np.array([3e-5]), intact, turning).probability[0] < sure

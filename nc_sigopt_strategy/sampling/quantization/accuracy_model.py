@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats
+from nc_sigopt_strategy.sampling.quantization.turned_inputs import PairedErrors, TurnedInputs
 
 _POWERS = np.array([0.35, 0.5, 0.65, 0.8, 1.0, 1.25, 1.6])
 _POWER_PRIOR = np.array([0.4, 0.8, 1.0, 1.0, 0.9, 0.5, 0.25])
@@ -75,8 +76,7 @@ class AccuracyModel:
         accuracy: Shape (N,), higher is better.
         bound: Least accuracy that is accepted.
         baseline: Accuracy without any damage; ``None``: estimated from the least damaged.
-        stderr: Standard error of each accuracy's difference from the baseline, NaN where nobody
-            knows, shape (N,); ``None`` if nowhere.
+        errors: Of each accuracy's difference from the baseline; ``None`` if nowhere known.
         expected_limit: The limit as it was expected before anything was tried, above 0.
     """
 
@@ -86,7 +86,7 @@ class AccuracyModel:
         accuracy: Floats,
         bound: float,
         baseline: float | None = None,
-        stderr: Floats | None = None,
+        errors: PairedErrors | None = None,
         expected_limit: float | None = None,
     ) -> None:
         top = float(np.max(damage)) if len(damage) else 1.0
@@ -97,12 +97,18 @@ class AccuracyModel:
         drop = max(baseline - bound, 1e-4 * max(abs(baseline), 1e-6))
         near = np.argsort(np.abs(accuracy - bound))[:_ROWS]
         damage, accuracy = np.maximum(damage[near], 1e-9 * top), accuracy[near]
-        stderr = None if stderr is None else stderr[near]
+        self._turned: TurnedInputs | None = None
+        if errors is not None:
+            errors = errors.of_rows(near)
+            # Far from the bound fewer is known: shares do not grow for ever, evaluations end early.
+            nearness = 1.0 / (1.0 + ((accuracy - bound) / drop) ** 2)
+            self._turned = TurnedInputs.of(damage, errors, nearness)
+        stderr = self._smoothed(damage, errors)
         self.limits = np.geomspace(top * 1e-4, top * 30.0, _LIMITS)
-        errors = np.geomspace(0.05, 3.0, _ERRORS) * drop
+        around = np.geomspace(0.05, 3.0, _ERRORS) * drop
         scale = max(abs(baseline), drop)
         rate = -np.log1p(-drop / scale) if drop < scale else 1.0
-        self._errors = errors
+        self._errors = around
         self._common: Floats = _ALONE if stderr is None else _COMMON
         prior = _CERTAIN if stderr is None else _COMMON_PRIOR
         luck2, shared = self._luck(len(damage), stderr)
@@ -110,14 +116,14 @@ class AccuracyModel:
         ratio = (damage / self.limits[:, None, None]) ** _POWERS[None, :, None]
         lost = scale * -np.expm1(-rate * np.minimum(ratio, 1e4))
         misfit2 = (_MISFIT * np.abs(lost - drop)) ** 2
-        variance = (_OWN_SHARE * errors**2)[:, None, None] + luck2.transpose(1, 2, 0)
+        variance = (_OWN_SHARE * around**2)[:, None, None] + luck2.transpose(1, 2, 0)
         variance = variance + misfit2[:, :, None, None, :]
         rest = (baseline - accuracy - lost)[:, :, None, None, :] - shared.transpose(1, 2, 0)
         log = np.log1p(rest**2 / variance / _DEGREES_OF_FREEDOM)
         log = (-0.5 * (_DEGREES_OF_FREEDOM + 1) * log - 0.5 * np.log(variance)).sum(axis=-1)
         log += np.log(_POWER_PRIOR)[None, :, None, None]
         # Errors around a third of the allowed drop.
-        log -= 0.5 * (np.log(errors / (0.4 * drop)) / 1.0)[None, None, :, None] ** 2
+        log -= 0.5 * (np.log(around / (0.4 * drop)) / 1.0)[None, None, :, None] ** 2
         log += _limit_prior(self.limits, top, expected_limit)[:, None, None, None]
         log += np.log(prior)
         mass = np.exp(log - log.max())
@@ -126,24 +132,24 @@ class AccuracyModel:
         self._joint: Floats = mass / mass.sum()
         self._scale, self._rate, self._drop = scale, float(rate), float(drop)
         self._baseline = baseline
-        self._stated: _StatedLuck | None = None
-        if stderr is not None and not np.isnan(stderr).all():
-            nearness = 1.0 / (1.0 + ((accuracy - bound) / drop) ** 2)
-            self._stated = _StatedLuck.of(damage, stderr, nearness)
 
     def expected_loss(self, damage: Floats) -> Floats:
         """Accuracy that damages of any shape are expected to cost, in accuracy's own units."""
         result: Floats = (self._lost(damage) * self._mass).sum(axis=(-2, -1))
         return result
 
-    def judged(self, damage: Floats, accuracy: Floats, stderr: Floats | None = None) -> Judged:
+    def judged(
+        self, damage: Floats, accuracy: Floats, errors: PairedErrors | None = None
+    ) -> Judged:
         """What measured configurations are worth on as many other images of the kind.
 
         Args:
             damage: Shape (N,), at least 0.
             accuracy: As it was measured, shape (N,).
-            stderr: As for the model; ``None`` if the model was given none.
+            errors: As for the model; ``None`` if the model was given none.
         """
+        stderr = self._smoothed(damage, errors)
+        drop = self._drop if self._turned is None else self._turned.counted(self._drop)
         # Axes: row, limit, power, error, common luck.
         curve = self._lost(damage)[..., None, None]
         own = _OWN_SHARE * self._errors[:, None] ** 2
@@ -155,7 +161,7 @@ class AccuracyModel:
         spare = self._drop - lost
         # As many other inputs have as much luck of their own as these have.
         elsewhere = luck2 if stderr is None else luck2 + self._shared2(stderr)
-        holds = _normal_cdf(spare / np.sqrt(trust * luck2 + elsewhere))
+        holds = _normal_cdf((drop - lost) / np.sqrt(trust * luck2 + elsewhere))
         # No noise at all: the same outputs as FP32's, on any input.
         intact = (damage <= 0)[:, None, None, None, None]
         spare, holds = np.where(intact, self._drop, spare), np.where(intact, 1.0, holds)
@@ -165,6 +171,12 @@ class AccuracyModel:
             spare=(self._joint * spare).sum(axis=axes),
             luck=np.sqrt((self._joint * elsewhere).sum(axis=axes)),
         )
+
+    def _smoothed(self, damage: Floats, errors: PairedErrors | None) -> Floats | None:
+        """Standard errors by all models' inputs, where those are known; shape (rows,)."""
+        if errors is None or self._turned is None:
+            return None if errors is None else errors.stderr
+        return self._turned.smoothed(damage, errors).stderr
 
     @staticmethod
     def _shared2(stderr: Floats) -> Floats:
@@ -196,68 +208,29 @@ class AccuracyModel:
     def quantile(self, share: float) -> float:
         """The damage that keeps the bound with a probability of one less this share.
 
-        On as many other images where evaluations state their errors, as ``judged`` asks, so that
-        what is aimed at may win; else on all images of the kind.
+        On as many other images where single ones are known, as ``judged`` asks, so that what is
+        aimed at may win; else on all images of the kind.
 
         Args:
             share: Above 0 and below 1.
         """
-        if self._stated is not None:
-            missed = np.maximum.accumulate(1.0 - self._holds(self.limits, self._stated))
+        if self._turned is not None:
+            missed = np.maximum.accumulate(1.0 - self._holds(self.limits, self._turned))
             return float(np.exp(np.interp(share, missed, np.log(self.limits))))
         edges = np.sqrt(self.limits[1:] * self.limits[:-1])
         below = np.cumsum(self.probabilities)[:-1]
         return float(np.exp(np.interp(share, below, np.log(edges))))
 
-    def _holds(self, damage: Floats, luck: _StatedLuck) -> Floats:
-        """How probable it is that models of these damages, shape (N,), not evaluated yet, keep
-        the bound on as many other images.
+    def _holds(self, damage: Floats, turned: TurnedInputs) -> Floats:
+        """How probable it is that models of these damages, shape (N,), that were not evaluated,
+        keep the bound on as many other images.
         """
         # Axes: row, limit, power, error.
         curve = self._lost(damage)[..., None]
         own = _OWN_SHARE * self._errors**2 + (_MISFIT * np.abs(curve - self._drop)) ** 2
-        spread = np.sqrt(own + luck.variance(damage)[:, None, None, None])
-        holds = _normal_cdf((self._drop - curve) / spread)
+        spread = np.sqrt(own + turned.variance(damage)[:, None, None, None])
+        holds = _normal_cdf((turned.counted(self._drop) - curve) / spread)
         result: Floats = (self._joint.sum(axis=3) * holds).sum(axis=(1, 2, 3))
-        return result
-
-
-@dataclass(frozen=True)
-class _StatedLuck:
-    """What images add to the accuracy of a model that was not evaluated, by what others state.
-
-    Small noise turns the answers whose margins are smaller than it, and those are as many as it is
-    large: a share that grows with the root of its power. An error that is stated where nothing was
-    turned is that of one input; half an input more is what Jeffreys' prior adds to a count ("An
-    Invariant Form for the Prior Probability in Estimation Problems", 1946).
-
-    Attributes:
-        one: Variance that one turned input makes, above 0.
-        slope: What it grows by with the root of the damage, at least 0.
-    """
-
-    one: float
-    slope: float
-
-    @classmethod
-    def of(cls, damage: Floats, stderr: Floats, weight: Floats) -> _StatedLuck:
-        """The ratio estimate over models that state an error; all of shape (N,).
-
-        Args:
-            damage: Above 0.
-            stderr: NaN where a model states none; one at least does.
-            weight: Those far from the bound are to count less: their evaluations may have ended
-                early, with the error of few images.
-        """
-        known = ~np.isnan(stderr)
-        stated, weight = stderr[known] ** 2, weight[known]
-        one = float(stated.min())
-        grown = weight @ (stated - one) / (weight @ np.sqrt(damage[known]))
-        return cls(one, float(grown))
-
-    def variance(self, damage: Floats) -> Floats:
-        """Of accuracies of models of these damages, any shape."""
-        result: Floats = 0.5 * self.one + self.slope * np.sqrt(damage)
         return result
 
 
