@@ -100,7 +100,7 @@ class AccuracyModel:
         self._turned: TurnedInputs | None = None
         if errors is not None:
             errors = errors.of_rows(near)
-            # Far from the bound fewer is known: shares do not grow for ever, evaluations end early.
+            # Far from the bound they say less: shares do not grow for ever, evaluations end early.
             nearness = 1.0 / (1.0 + ((accuracy - bound) / drop) ** 2)
             self._turned = TurnedInputs.of(damage, errors, nearness)
         stderr = self._smoothed(damage, errors)

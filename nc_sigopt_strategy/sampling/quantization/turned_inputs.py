@@ -5,11 +5,10 @@ large: a share that grows with the root of its power. So the models with much no
 answers are many, tell how few a model with little noise turns, which its own evaluation on some
 hundred inputs never could: where none of 200 is turned, 1.5 % may be.
 
-The standard error of an evaluation counts as if one more input were turned (Laplace's rule), the
-mean after a prior to which all rates are alike. With the exponential prior whose mean is the
-number E that is expected at this noise, the mean is E / (1 + E) times that (the Gamma prior of a
-Poisson rate; Gelman et al., "Bayesian Data Analysis", 2013, section 2.6): the same where many are
-expected, and where few are next to none.
+The standard error of an evaluation counts as if one more input were turned (Laplace's rule), as
+nobody who knows nothing else can do better. Here the number that is expected at a model's noise is
+known, and its own count moves that as far as single models differ: the posterior mean of a Poisson
+rate with a Gamma prior (Gelman et al., "Bayesian Data Analysis", 2013, section 2.6).
 """
 
 from __future__ import annotations
@@ -20,6 +19,9 @@ import numpy as np
 
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers
 
+# How far rates of single models lie around that: as if this many inputs had been counted of each
+# (a standard deviation of 35 %). Of 202 mixes of MobileNet_v1 on the same images at most 28 %.
+_ALIKE = 8.0
 # Where FP32 itself is asked about: so that no error is exactly zero.
 _FEWEST = 1e-3
 # What a division of a loss by that of one input may be off by.
@@ -93,7 +95,9 @@ class TurnedInputs:
             found: By N evaluations.
         """
         expected = self.expected(damage)
-        share = np.where(np.isnan(found.turned), 1.0, expected / (1.0 + expected))
+        turned = found.turned
+        likely = expected * (_ALIKE + turned) / (_ALIKE + expected)
+        share = np.where(np.isnan(turned), 1.0, likely / (turned + 1.0))
         return PairedErrors(found.stderr * np.sqrt(share), found.turned)
 
     def counted(self, loss: float) -> float:
