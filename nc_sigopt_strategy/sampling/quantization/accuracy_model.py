@@ -103,7 +103,7 @@ class AccuracyModel:
             # Far from the bound they say less: shares do not grow for ever, evaluations end early.
             nearness = 1.0 / (1.0 + ((accuracy - bound) / drop) ** 2)
             self._turned = TurnedInputs.of(damage, errors, nearness)
-        stderr = self._smoothed(damage, errors)
+        stderr = None if errors is None else errors.stderr
         self.limits = np.geomspace(top * 1e-4, top * 30.0, _LIMITS)
         around = np.geomspace(0.05, 3.0, _ERRORS) * drop
         scale = max(abs(baseline), drop)
@@ -148,7 +148,7 @@ class AccuracyModel:
             accuracy: As it was measured, shape (N,).
             errors: As for the model; ``None`` if the model was given none.
         """
-        stderr = self._smoothed(damage, errors)
+        stderr = None if errors is None else errors.stderr
         drop = self._drop if self._turned is None else self._turned.counted(self._drop)
         # Axes: row, limit, power, error, common luck.
         curve = self._lost(damage)[..., None, None]
@@ -160,7 +160,7 @@ class AccuracyModel:
         lost = curve + trust * (measured - curve)
         spare = self._drop - lost
         # As many other inputs have as much luck of their own as these have.
-        elsewhere = luck2 if stderr is None else luck2 + self._shared2(stderr)
+        elsewhere = self._elsewhere(luck2, damage, errors)
         holds = _normal_cdf((drop - lost) / np.sqrt(trust * luck2 + elsewhere))
         # No noise at all: the same outputs as FP32's, on any input.
         intact = (damage <= 0)[:, None, None, None, None]
@@ -172,17 +172,15 @@ class AccuracyModel:
             luck=np.sqrt((self._joint * elsewhere).sum(axis=axes)),
         )
 
-    def _smoothed(self, damage: Floats, errors: PairedErrors | None) -> Floats | None:
-        """Standard errors by all models' inputs, where those are known; shape (rows,)."""
-        if errors is None or self._turned is None:
-            return None if errors is None else errors.stderr
-        return self._turned.smoothed(damage, errors).stderr
-
-    @staticmethod
-    def _shared2(stderr: Floats) -> Floats:
-        """Variance of the common part of the luck, axes as in ``judged``."""
-        shared2: Floats = _COMMON_SHARE * np.nan_to_num(stderr)[:, None, None, None, None] ** 2
-        return shared2
+    def _elsewhere(self, luck2: Floats, damage: Floats, errors: PairedErrors | None) -> Floats:
+        """Variance that as many other inputs make; axes as in ``judged``, ``luck2`` this one's."""
+        if errors is None:
+            return luck2
+        turned = self._turned
+        stderr = errors.stderr if turned is None else turned.smoothed(damage, errors)
+        variance = stderr[:, None, None, None, None] ** 2
+        result: Floats = np.where(np.isnan(variance), luck2, variance)
+        return result
 
     def _luck(self, rows: int, stderr: Floats | None) -> tuple[Floats, Floats]:
         """What images add to losses: variance of each row's own luck, and the common part.

@@ -87,8 +87,10 @@ class TurnedInputs:
         """Of the accuracies of models of these damages that were not evaluated."""
         return self.one * self.expected(damage)
 
-    def smoothed(self, damage: Floats, found: PairedErrors) -> PairedErrors:
-        """Errors of evaluated models by what is expected of them and what was found.
+    def smoothed(self, damage: Floats, found: PairedErrors) -> Floats:
+        """Standard errors that evaluated models have on as many other inputs, shape (N,).
+
+        By what is expected of them and what was found; NaN where nothing was.
 
         Args:
             damage: At least 0, shape (N,).
@@ -98,7 +100,8 @@ class TurnedInputs:
         turned = found.turned
         likely = expected * (_ALIKE + turned) / (_ALIKE + expected)
         share = np.where(np.isnan(turned), 1.0, likely / (turned + 1.0))
-        return PairedErrors(found.stderr * np.sqrt(share), found.turned)
+        result: Floats = found.stderr * np.sqrt(share)
+        return result
 
     def counted(self, loss: float) -> float:
         """A loss that is allowed, above 0, as whole inputs: half an input above the most that may
