@@ -50,6 +50,8 @@ _USUAL_LIMIT, _USUAL_SPREAD = -2.3, 2.5
 _ALONE, _CERTAIN = np.zeros(1), np.ones(1)
 # Rows that are used at most: those nearest to the bound say the most.
 _ROWS = 120
+# So many factors are multiplied before a logarithm is taken; none is beyond 1e±50.
+_FACTORS = 4
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,9 @@ class AccuracyModel:
         variance = (_OWN_SHARE * around**2)[:, None, None] + luck2.transpose(1, 2, 0)
         variance = variance + misfit2[:, :, None, None, :]
         rest = (baseline - accuracy - lost)[:, :, None, None, :] - shared.transpose(1, 2, 0)
-        log = np.log1p(rest**2 / variance / _DEGREES_OF_FREEDOM)
-        log = (-0.5 * (_DEGREES_OF_FREEDOM + 1) * log - 0.5 * np.log(variance)).sum(axis=-1)
+        log = -0.5 * (_DEGREES_OF_FREEDOM + 1) * _log_product(
+            1.0 + rest**2 / variance / _DEGREES_OF_FREEDOM
+        ) - 0.5 * _log_product(variance / drop**2)
         log += np.log(_POWER_PRIOR)[None, :, None, None]
         # Errors around a third of the allowed drop.
         log -= 0.5 * (np.log(around / (0.4 * drop)) / 1.0)[None, None, :, None] ** 2
@@ -204,20 +207,26 @@ class AccuracyModel:
         return self._scale * lost
 
     def quantile(self, share: float) -> float:
-        """The damage that keeps the bound with a probability of one less this share.
+        """The damage that keeps the bound with a probability of one less this share."""
+        return float(self.quantiles(np.array([share]))[0])
+
+    def quantiles(self, shares: Floats) -> Floats:
+        """The damages that keep the bound with probabilities of one less these shares.
 
         On as many other images where single ones are known, as ``judged`` asks, so that what is
         aimed at may win; else on all images of the kind.
 
         Args:
-            share: Above 0 and below 1.
+            shares: Above 0 and below 1, shape (K,).
         """
         if self._turned is not None:
             missed = np.maximum.accumulate(1.0 - self._holds(self.limits, self._turned))
-            return float(np.exp(np.interp(share, missed, np.log(self.limits))))
+            aimed: Floats = np.exp(np.interp(shares, missed, np.log(self.limits)))
+            return aimed
         edges = np.sqrt(self.limits[1:] * self.limits[:-1])
         below = np.cumsum(self.probabilities)[:-1]
-        return float(np.exp(np.interp(share, below, np.log(edges))))
+        result: Floats = np.exp(np.interp(shares, below, np.log(edges)))
+        return result
 
     def _holds(self, damage: Floats, turned: TurnedInputs) -> Floats:
         """How probable it is that models of these damages, shape (N,), that were not evaluated,
@@ -230,6 +239,15 @@ class AccuracyModel:
         holds = _normal_cdf((turned.counted(self._drop) - curve) / spread)
         result: Floats = (self._joint.sum(axis=3) * holds).sum(axis=(1, 2, 3))
         return result
+
+
+def _log_product(factors: Floats) -> Floats:
+    """Sum of the logarithms along the last axis; logarithms cost more than products."""
+    count = factors.shape[-1]
+    whole = count - count % _FACTORS
+    parts = factors[..., :whole].reshape(*factors.shape[:-1], -1, _FACTORS).prod(axis=-1)
+    result: Floats = np.log(parts).sum(axis=-1) + np.log(factors[..., whole:]).sum(axis=-1)
+    return result
 
 
 def _limit_prior(limits: Floats, top: float, expected: float | None) -> Floats:
