@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial
 
 from nc_sigopt_strategy.engine.history.description import ExperimentDescription, Metric
 from nc_sigopt_strategy.engine.history.point import OBSERVATION_ATTR
+from nc_sigopt_strategy.results.paired_inputs import PairedInputs
 from nc_sigopt_strategy.sampling import Reading, TuningExperiment
 from nc_sigopt_strategy.sampling.probes import Probing
 from nc_sigopt_strategy.settings.choices import EVEN_ODDS
@@ -35,7 +36,9 @@ def tuning_experiment(
     latency, accuracy = found
 
     def read(trial: FrozenTrial) -> Reading:
-        values = {value["name"]: value for value in trial.user_attrs[OBSERVATION_ATTR]["values"]}
+        observation = trial.user_attrs[OBSERVATION_ATTR]
+        values = {value["name"]: value for value in observation["values"]}
+        paired = PairedInputs.in_metadata(observation.get("metadata") or {})
         return Reading(
             latency=values[latency.name]["value"],
             latency_stderr=values[latency.name]["value_stddev"],
@@ -44,6 +47,7 @@ def tuning_experiment(
             if accuracy is None
             else values[accuracy.name].get("value_stddev"),
             output_noise=values[OUTPUT_NOISE]["value"] if OUTPUT_NOISE in values else None,
+            turned=None if paired is None else paired.turned,
         )
 
     known = record or {}

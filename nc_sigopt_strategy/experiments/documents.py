@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,6 @@ from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
 # SigOpt's limits on metadata: 100 keys of 100 characters, strings of 500.
 METADATA_STRING = 500
 _PHASE_PREFIX = "seconds_"
-_INPUTS_PREFIX = "paired_"
 
 
 def observation_request(
@@ -75,7 +73,7 @@ def record_of(
         assignments=dict(document.assignments),
         accuracy=accuracy,
         accuracy_stddev=values[ACCURACY].value_stddev if ACCURACY in values else None,
-        paired=_paired(metadata),
+        paired=PairedInputs.in_metadata(metadata),
         meets_bound=None if accuracy is None else met(accuracy),
         latency_seconds=values[LATENCY].value if LATENCY in values else None,
         latency_stddev=values[LATENCY].value_stddev if LATENCY in values else None,
@@ -126,14 +124,6 @@ def _text_in(metadata: Mapping[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _paired(metadata: Mapping[str, Any]) -> PairedInputs | None:
-    names = [field.name for field in dataclasses.fields(PairedInputs)]
-    counts = [number_in(metadata, _INPUTS_PREFIX + name) for name in names]
-    if any(count is None for count in counts):
-        return None
-    return PairedInputs(*(int(count or 0) for count in counts))
-
-
 def _metric(record: TrialRecord, name: str) -> float:
     value = {
         ACCURACY: record.accuracy,
@@ -161,8 +151,7 @@ def _metadata(record: TrialRecord, fingerprint: str | None) -> dict[str, Any]:
         "machine": record.machine,
     }
     if record.paired is not None:
-        counts = dataclasses.asdict(record.paired)
-        metadata.update({_INPUTS_PREFIX + name: count for name, count in counts.items()})
+        metadata.update(record.paired.as_metadata())
     metadata.update({_PHASE_PREFIX + name: s for name, s in record.phase_seconds.items()})
     return {
         key: value[:METADATA_STRING] if isinstance(value, str) else value

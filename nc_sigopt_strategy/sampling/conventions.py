@@ -39,6 +39,7 @@ class Reading:
             one.
         accuracy_stderr: Standard error of its difference from the baseline's on the same inputs;
             ``None`` where unknown.
+        turned: On how many of these inputs it differs from the baseline; ``None`` where unknown.
         output_noise: Power of the output's error over the output's variance, at least 0; ``None``
             where it is not measured.
     """
@@ -48,6 +49,7 @@ class Reading:
     accuracy: float | None = None
     accuracy_stderr: float | None = None
     output_noise: float | None = None
+    turned: int | None = None
 
 
 @dataclass(frozen=True)

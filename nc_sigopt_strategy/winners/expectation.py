@@ -138,4 +138,5 @@ def _reading(record: TrialRecord) -> Reading:
         accuracy=record.accuracy,
         accuracy_stderr=record.accuracy_stddev,
         output_noise=record.output_noise,
+        turned=None if record.paired is None else record.paired.turned,
     )

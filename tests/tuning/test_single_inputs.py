@@ -12,6 +12,9 @@ import pytest
 from nc_sigopt_strategy.measurement.per_input import PerInput, heard
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from nc_sigopt_strategy.results.trial_record import TrialRecord, TrialState
+from nc_sigopt_strategy.sampling.quantization import damage
+from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel
+from nc_sigopt_strategy.sampling.quantization.turned_inputs import PairedErrors
 from nc_sigopt_strategy.testing.fake_host import FakeHost
 from nc_sigopt_strategy.testing.fake_models import FakeModel
 from nc_sigopt_strategy.tuning.host import Baseline, Evaluation
@@ -108,6 +111,23 @@ def test_a_winner_is_judged_on_its_inputs(folder: Path) -> None:
     assert best.difference.low < best.difference.value < best.difference.high
     assert f"on {INPUTS} inputs" in outcome.verdict
     assert read_outcome(folder) == outcome
+
+
+def test_the_sampler_is_told_on_how_many_inputs_models_differ(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[PairedErrors] = []
+
+    class Listening(AccuracyModel):
+        def __init__(self, *given: Any) -> None:
+            told.append(given[4])
+            super().__init__(*given)
+
+    monkeypatch.setattr(damage, "AccuracyModel", Listening)
+    run(OnInputs(ops=6, seed=3), folder, max_trials=8)
+    counts = [t.paired.turned for t in measured(folder) if t.paired is not None]
+    assert len(told[-1].turned) >= 3
+    assert set(told[-1].turned.tolist()) <= set(counts)
 
 
 def test_a_continued_run_knows_the_inputs_of_trials_before(folder: Path) -> None:

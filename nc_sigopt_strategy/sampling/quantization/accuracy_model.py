@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats
+from nc_sigopt_strategy.sampling.quantization.turned_inputs import PairedErrors, TurnedInputs
 
 _POWERS = np.array([0.35, 0.5, 0.65, 0.8, 1.0, 1.25, 1.6])
 _POWER_PRIOR = np.array([0.4, 0.8, 1.0, 1.0, 0.9, 0.5, 0.25])
@@ -77,8 +78,7 @@ class AccuracyModel:
         accuracy: Shape (N,), higher is better.
         bound: Least accuracy that is accepted.
         baseline: Accuracy without any damage; ``None``: estimated from the least damaged.
-        stderr: Standard error of each accuracy's difference from the baseline, NaN where nobody
-            knows, shape (N,); ``None`` if nowhere.
+        errors: Of each accuracy's difference from the baseline; ``None`` if nowhere known.
         expected_limit: The limit as it was expected before anything was tried, above 0.
     """
 
@@ -88,7 +88,7 @@ class AccuracyModel:
         accuracy: Floats,
         bound: float,
         baseline: float | None = None,
-        stderr: Floats | None = None,
+        errors: PairedErrors | None = None,
         expected_limit: float | None = None,
     ) -> None:
         top = float(np.max(damage)) if len(damage) else 1.0
@@ -99,12 +99,18 @@ class AccuracyModel:
         drop = max(baseline - bound, 1e-4 * max(abs(baseline), 1e-6))
         near = np.argsort(np.abs(accuracy - bound))[:_ROWS]
         damage, accuracy = np.maximum(damage[near], 1e-9 * top), accuracy[near]
-        stderr = None if stderr is None else stderr[near]
+        self._turned: TurnedInputs | None = None
+        if errors is not None:
+            errors = errors.of_rows(near)
+            # Far from the bound they say less: shares do not grow for ever, evaluations end early.
+            nearness = 1.0 / (1.0 + ((accuracy - bound) / drop) ** 2)
+            self._turned = TurnedInputs.of(damage, errors, nearness)
+        stderr = None if errors is None else errors.stderr
         self.limits = np.geomspace(top * 1e-4, top * 30.0, _LIMITS)
-        errors = np.geomspace(0.05, 3.0, _ERRORS) * drop
+        around = np.geomspace(0.05, 3.0, _ERRORS) * drop
         scale = max(abs(baseline), drop)
         rate = -np.log1p(-drop / scale) if drop < scale else 1.0
-        self._errors = errors
+        self._errors = around
         self._common: Floats = _ALONE if stderr is None else _COMMON
         prior = _CERTAIN if stderr is None else _COMMON_PRIOR
         luck2, shared = self._luck(len(damage), stderr)
@@ -112,7 +118,7 @@ class AccuracyModel:
         ratio = (damage / self.limits[:, None, None]) ** _POWERS[None, :, None]
         lost = scale * -np.expm1(-rate * np.minimum(ratio, 1e4))
         misfit2 = (_MISFIT * np.abs(lost - drop)) ** 2
-        variance = (_OWN_SHARE * errors**2)[:, None, None] + luck2.transpose(1, 2, 0)
+        variance = (_OWN_SHARE * around**2)[:, None, None] + luck2.transpose(1, 2, 0)
         variance = variance + misfit2[:, :, None, None, :]
         rest = (baseline - accuracy - lost)[:, :, None, None, :] - shared.transpose(1, 2, 0)
         log = -0.5 * (_DEGREES_OF_FREEDOM + 1) * _log_product(
@@ -120,7 +126,7 @@ class AccuracyModel:
         ) - 0.5 * _log_product(variance / drop**2)
         log += np.log(_POWER_PRIOR)[None, :, None, None]
         # Errors around a third of the allowed drop.
-        log -= 0.5 * (np.log(errors / (0.4 * drop)) / 1.0)[None, None, :, None] ** 2
+        log -= 0.5 * (np.log(around / (0.4 * drop)) / 1.0)[None, None, :, None] ** 2
         log += _limit_prior(self.limits, top, expected_limit)[:, None, None, None]
         log += np.log(prior)
         mass = np.exp(log - log.max())
@@ -135,14 +141,18 @@ class AccuracyModel:
         result: Floats = (self._lost(damage) * self._mass).sum(axis=(-2, -1))
         return result
 
-    def judged(self, damage: Floats, accuracy: Floats, stderr: Floats | None = None) -> Judged:
+    def judged(
+        self, damage: Floats, accuracy: Floats, errors: PairedErrors | None = None
+    ) -> Judged:
         """What measured configurations are worth on as many other images of the kind.
 
         Args:
             damage: Shape (N,), at least 0.
             accuracy: As it was measured, shape (N,).
-            stderr: As for the model; ``None`` if the model was given none.
+            errors: As for the model; ``None`` if the model was given none.
         """
+        stderr = None if errors is None else errors.stderr
+        drop = self._drop if self._turned is None else self._turned.counted(self._drop)
         # Axes: row, limit, power, error, common luck.
         curve = self._lost(damage)[..., None, None]
         own = _OWN_SHARE * self._errors[:, None] ** 2
@@ -153,8 +163,8 @@ class AccuracyModel:
         lost = curve + trust * (measured - curve)
         spare = self._drop - lost
         # As many other inputs have as much luck of their own as these have.
-        elsewhere = luck2 if stderr is None else luck2 + self._shared2(stderr)
-        holds = _normal_cdf(spare / np.sqrt(trust * luck2 + elsewhere))
+        elsewhere = self._elsewhere(luck2, damage, errors)
+        holds = _normal_cdf((drop - lost) / np.sqrt(trust * luck2 + elsewhere))
         # No noise at all: the same outputs as FP32's, on any input.
         intact = (damage <= 0)[:, None, None, None, None]
         spare, holds = np.where(intact, self._drop, spare), np.where(intact, 1.0, holds)
@@ -165,11 +175,15 @@ class AccuracyModel:
             luck=np.sqrt((self._joint * elsewhere).sum(axis=axes)),
         )
 
-    @staticmethod
-    def _shared2(stderr: Floats) -> Floats:
-        """Variance of the common part of the luck, axes as in ``judged``."""
-        shared2: Floats = _COMMON_SHARE * np.nan_to_num(stderr)[:, None, None, None, None] ** 2
-        return shared2
+    def _elsewhere(self, luck2: Floats, damage: Floats, errors: PairedErrors | None) -> Floats:
+        """Variance that as many other inputs make; axes as in ``judged``, ``luck2`` this one's."""
+        if errors is None:
+            return luck2
+        turned = self._turned
+        stderr = errors.stderr if turned is None else turned.smoothed(damage, errors)
+        variance = stderr[:, None, None, None, None] ** 2
+        result: Floats = np.where(np.isnan(variance), luck2, variance)
+        return result
 
     def _luck(self, rows: int, stderr: Floats | None) -> tuple[Floats, Floats]:
         """What images add to losses: variance of each row's own luck, and the common part.
@@ -193,14 +207,37 @@ class AccuracyModel:
         return self._scale * lost
 
     def quantile(self, share: float) -> float:
-        """The limit below which this share of the posterior lies."""
+        """The damage that keeps the bound with a probability of one less this share."""
         return float(self.quantiles(np.array([share]))[0])
 
     def quantiles(self, shares: Floats) -> Floats:
-        """The limits below which these shares of the posterior lie, shape (K,)."""
+        """The damages that keep the bound with probabilities of one less these shares.
+
+        On as many other images where single ones are known, as ``judged`` asks, so that what is
+        aimed at may win; else on all images of the kind.
+
+        Args:
+            shares: Above 0 and below 1, shape (K,).
+        """
+        if self._turned is not None:
+            missed = np.maximum.accumulate(1.0 - self._holds(self.limits, self._turned))
+            aimed: Floats = np.exp(np.interp(shares, missed, np.log(self.limits)))
+            return aimed
         edges = np.sqrt(self.limits[1:] * self.limits[:-1])
         below = np.cumsum(self.probabilities)[:-1]
         result: Floats = np.exp(np.interp(shares, below, np.log(edges)))
+        return result
+
+    def _holds(self, damage: Floats, turned: TurnedInputs) -> Floats:
+        """How probable it is that models of these damages, shape (N,), that were not evaluated,
+        keep the bound on as many other images.
+        """
+        # Axes: row, limit, power, error.
+        curve = self._lost(damage)[..., None]
+        own = _OWN_SHARE * self._errors**2 + (_MISFIT * np.abs(curve - self._drop)) ** 2
+        spread = np.sqrt(own + turned.variance(damage)[:, None, None, None])
+        holds = _normal_cdf((turned.counted(self._drop) - curve) / spread)
+        result: Floats = (self._joint.sum(axis=3) * holds).sum(axis=(1, 2, 3))
         return result
 
 

@@ -72,7 +72,7 @@ def learn_damage(
             history.accuracy,
             history.bound,
             baseline,
-            history.accuracy_stderr,
+            history.paired,
             experiment.expected_noise_limit,
         )
         shares = (rng.permutation(draws) + 0.5) / draws

@@ -84,7 +84,7 @@ class Outlook:
             failed=self._positions(failed),
             bound=sign * bounded.threshold,
             probes=ProbeArrays.of(probes, self._space) if probes else None,
-            accuracy_stderr=known_errors(readings),
+            paired=known_errors(readings),
         )
         self._experiment = TuningExperiment(
             read=_not_read,
@@ -128,9 +128,8 @@ class Outlook:
         if baseline <= known.bound:
             return None
         with one_blas_thread():
-            stderr = known.accuracy_stderr
-            model = AccuracyModel(known.noise, known.accuracy, known.bound, baseline, stderr)
-            return model.judged(known.noise, known.accuracy, stderr)
+            model = AccuracyModel(known.noise, known.accuracy, known.bound, baseline, known.paired)
+            return model.judged(known.noise, known.accuracy, known.paired)
 
     def gain(self, seed: int) -> float:
         """What the next trial is expected to save at best, as a share; see ``expected_gain``.

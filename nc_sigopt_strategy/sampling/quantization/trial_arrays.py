@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nc_sigopt_strategy.sampling.conventions import WITHDRAWN_ATTR, Reading, TuningExperiment
 from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
+from nc_sigopt_strategy.sampling.quantization.turned_inputs import PairedErrors
 
 # Relative standard error of a latency that comes without one.
 USUAL_ERROR = 0.03
@@ -33,8 +34,7 @@ class TrialArrays:
         latency: Shape (N,), above 0.
         latency_stderr: Shape (N,).
         accuracy: Shape (N,), sign turned where accuracy is minimized; ``None`` without a bound.
-        accuracy_stderr: Of accuracies' differences from FP32's, NaN where unknown, shape (N,);
-            ``None`` if nowhere known.
+        paired: What evaluations say of single inputs; ``None`` if none does.
         noise: Output noise, shape (N,); ``None`` if any trial lacks it.
         pending: Open trials, shape (M, P).
         failed: Trials without a result, shape (K, P).
@@ -53,7 +53,7 @@ class TrialArrays:
     failed: Integers
     bound: float | None
     probes: ProbeArrays | None = None
-    accuracy_stderr: Floats | None = None
+    paired: PairedErrors | None = None
     passed: Integers | None = None
 
     @classmethod
@@ -106,7 +106,7 @@ class TrialArrays:
             failed=_rows(failed, width),
             bound=bound,
             probes=ProbeArrays.of(experiment.probes, space) if experiment.probes else None,
-            accuracy_stderr=known_errors(readings),
+            paired=known_errors(readings),
             passed=_rows(measured[FIRST : FIRST + len(measured) - len(learned)], width),
         )
 
@@ -146,7 +146,7 @@ class TrialArrays:
             latency=self.latency[rows],
             latency_stderr=self.latency_stderr[rows],
             accuracy=None if self.accuracy is None else self.accuracy[rows],
-            accuracy_stderr=None if self.accuracy_stderr is None else self.accuracy_stderr[rows],
+            paired=None if self.paired is None else self.paired.of_rows(rows),
             noise=None if self.noise is None else self.noise[rows],
         )
 
@@ -158,10 +158,11 @@ class TrialArrays:
         return {row.tobytes() for row in rows.astype(_KEY_TYPE)}
 
 
-def known_errors(readings: Sequence[Reading]) -> Floats | None:
-    """Standard errors of accuracies, NaN where unknown, shape (N,); ``None`` if nowhere known."""
-    errors = _column([reading.accuracy_stderr for reading in readings])
-    return None if np.isnan(errors).all() else errors
+def known_errors(readings: Sequence[Reading]) -> PairedErrors | None:
+    """What evaluations say of single inputs; ``None`` if none does."""
+    stderr = _column([reading.accuracy_stderr for reading in readings])
+    turned = _column([reading.turned for reading in readings])
+    return None if np.isnan(stderr).all() else PairedErrors(stderr, turned)
 
 
 def key(choice: Integers) -> bytes:
@@ -220,5 +221,5 @@ def _rows(choices: list[Integers], width: int) -> Integers:
     return np.stack(choices) if choices else np.empty((0, width), np.int64)
 
 
-def _column(values: list[float | None]) -> npt.NDArray[np.float64]:
+def _column(values: Sequence[float | None]) -> npt.NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in values], float)

@@ -29,6 +29,7 @@ class Look:
         output_noise: See ``nc_sigopt_strategy.measurement.output_noise``.
         accuracy_stderr: Of its difference from FP32's on the same images; ``None`` where the
             images are not known one by one.
+        turned: On how many of them it differs from FP32; ``None`` as above.
     """
 
     latency: float
@@ -36,6 +37,7 @@ class Look:
     accuracy: float
     output_noise: float
     accuracy_stderr: float | None = None
+    turned: int | None = None
 
 
 @dataclass(frozen=True)

@@ -56,13 +56,12 @@ class HalfMeasuring(Measuring):
         drawn = super().trial(number, choice)
         answers = self._book.of(list(self.landscape.assignments(choice).values()))
         accuracy = share_right(answers.right, self._half)
-        half = self._half
+        here, fp32 = answers.right[self._half], self._book.fp32[self._half]
         look = dataclasses.replace(
             drawn.look,
             accuracy=accuracy,
-            accuracy_stderr=difference_stderr(
-                answers.right[half].astype(float), self._book.fp32[half].astype(float)
-            ),
+            accuracy_stderr=difference_stderr(here.astype(float), fp32.astype(float)),
+            turned=int((here != fp32).sum()),
             output_noise=answers.noise,
         )
         return Trial(number, choice, look, accuracy >= self.landscape.bound)

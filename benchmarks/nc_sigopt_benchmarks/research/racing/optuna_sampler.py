@@ -150,6 +150,7 @@ def finished_trial(landscape: Landscape, space: SearchSpace, trial: Trial) -> Fr
                 "accuracy": look.accuracy,
                 "accuracy_stderr": look.accuracy_stderr,
                 "output_noise": look.output_noise,
+                "turned": look.turned,
             }
         },
     )

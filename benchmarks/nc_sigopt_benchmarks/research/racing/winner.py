@@ -12,8 +12,11 @@ from nc_sigopt_benchmarks.research.racing.records import trial_record
 from nc_sigopt_benchmarks.research.racing.trial import Trial
 from nc_sigopt_strategy.results.trial_history import fastest_feasible
 from nc_sigopt_strategy.results.trial_record import TrialRecord
+from nc_sigopt_strategy.sampling.conventions import Reading
 from nc_sigopt_strategy.sampling.quantization.accuracy_model import AccuracyModel
 from nc_sigopt_strategy.sampling.quantization.sampler import one_blas_thread
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import known_errors
+from nc_sigopt_strategy.sampling.quantization.turned_inputs import PairedErrors
 from nc_sigopt_strategy.settings.choices import EVEN_ODDS
 from nc_sigopt_strategy.winners.bound_odds import BoundOdds, may_win
 
@@ -84,12 +87,15 @@ def judged_on(landscape: Landscape) -> JudgedBy:
     return judged_by
 
 
-def _columns(trials: Sequence[Trial]) -> tuple[Values, Values, Values | None]:
-    """Output noise, accuracy, and its standard errors where the images are known one by one."""
+def _columns(trials: Sequence[Trial]) -> tuple[Values, Values, PairedErrors | None]:
+    """Output noise, accuracy, and what is known of images one by one."""
     looks = [trial.look for trial in trials]
-    errors = [look.accuracy_stderr for look in looks if look.accuracy_stderr is not None]
+    readings = [
+        Reading(look.latency, accuracy_stderr=look.accuracy_stderr, turned=look.turned)
+        for look in looks
+    ]
     return (
         np.array([look.output_noise for look in looks]),
         np.array([look.accuracy for look in looks]),
-        np.array(errors) if len(errors) == len(looks) else None,
+        known_errors(readings),
     )
