@@ -181,10 +181,14 @@ class Shelf:
 
     def _check(self, verb: str, file_id: str, query_string: bytes) -> None:
         try:
-            query = parse_qs(query_string.decode("ascii", "replace"), max_num_fields=10)
+            query = parse_qs(
+                query_string.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=10
+            )
         except ValueError:
             query = {}
-        expires, signature = (query.get(key, [""])[0] for key in ("expires", "signature"))
+        # What is there twice is not there: a proxy may take the other one.
+        given = (query.get(key, []) for key in ("expires", "signature"))
+        expires, signature = (values[0] if len(values) == 1 else "" for values in given)
         right = self._signature(verb, file_id, expires)
         if not hmac.compare_digest(right.encode(), signature.encode()):
             raise Refusal(403, "The address is not signed for this")
@@ -198,9 +202,8 @@ def _without_many_ranges(scope: Scope) -> Scope:
     Whoever fetches a file asks for one part at a time. To order thousands of them takes Starlette
     before 0.49.1 minutes, in which nobody else is answered; without the header the whole is sent.
     """
-    kept = [
-        (key, value) for key, value in scope["headers"] if key != b"range" or b"," not in value
-    ]
+    headers = scope["headers"]
+    kept = [header for header in headers if header[0] != b"range" or b"," not in header[1]]
     return {**scope, "headers": kept}
 
 
@@ -231,7 +234,7 @@ async def _receive_into(path: Path, receive: Receive, size: int, patience: float
 
 
 def _settle(partial: Path, place: Path) -> None:
-    """Put a file into its place, so that it outlasts a power cut; in a thread, since disks wait."""
+    """Put a file into its place, so that it outlasts a power cut. A slow disk takes a while."""
     with open(partial, "rb") as stream:
         os.fsync(stream.fileno())
     partial.replace(place)

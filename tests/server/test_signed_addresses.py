@@ -138,9 +138,7 @@ def test_a_server_with_another_key_takes_none_of_it(
     driver.close()
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/\x7fhtml", "text/html\x85x", 'a"b', "a, b", "\u2028", "a/b;"]
-)
+@pytest.mark.parametrize("kind", ["text/\x7fhtml", "text/html\x85x", 'a"b', "a, b", "a/b;"])
 def test_kinds_that_would_break_a_head(client: Client, kind: str) -> None:
     made = client.describe(content_type=kind, filename='a"; filename=b\u202e\x7f.html')
     assert put({**made["upload"], "headers": {}}).status_code == 200
