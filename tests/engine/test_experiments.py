@@ -364,8 +364,10 @@ def test_what_of_parameters_is_final(shared: Any) -> None:
 def test_an_experiment_that_is_copied(shared: Any) -> None:
     """As programs do that fetch one and make another of it."""
     made = shared.experiments().create(**body()).to_json()
-    keys = ("parameters", "metrics", "type", "observation_budget", "parallel_bandwidth",
-            "metadata", "num_solutions", "conditionals", "linear_constraints", "project")  # fmt: skip
+    keys = (
+        "parameters", "metrics", "type", "observation_budget", "parallel_bandwidth", "metadata",
+        "num_solutions", "conditionals", "linear_constraints", "project",
+    )  # fmt: skip
     copy = shared.experiments().create(name="copy", **{key: made[key] for key in keys}).to_json()
     assert {key: copy[key] for key in keys} == {key: made[key] for key in keys}
     other = [{**made["metrics"][0], "object": "parameter"}]
