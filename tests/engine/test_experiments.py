@@ -361,6 +361,19 @@ def test_what_of_parameters_is_final(shared: Any) -> None:
     assert shared.experiments(made.id).fetch().to_json() == made.to_json()
 
 
+def test_an_experiment_that_is_copied(shared: Any) -> None:
+    """As programs do that fetch one and make another of it."""
+    made = shared.experiments().create(**body()).to_json()
+    keys = (
+        "parameters", "metrics", "type", "observation_budget", "parallel_bandwidth", "metadata",
+        "num_solutions", "conditionals", "linear_constraints", "project",
+    )  # fmt: skip
+    copy = shared.experiments().create(name="copy", **{key: made[key] for key in keys}).to_json()
+    assert {key: copy[key] for key in keys} == {key: made[key] for key in keys}
+    other = [{**made["metrics"][0], "object": "parameter"}]
+    refused(lambda: shared.experiments().create(**body(metrics=other)), 400, "object of a metric")
+
+
 def test_parameters_that_are_sent_back_unchanged(connection: Any) -> None:
     """As programs do that change a fetched document: SigOpt's own server takes that."""
     grid = {"name": "size", "type": "int", "grid": [4, 2], "default_value": 2}

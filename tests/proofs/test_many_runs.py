@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +25,9 @@ PARAMETERS = [
     {"name": f"x{i}", "type": "double", "bounds": {"min": 0, "max": 1}} for i in range(5)
 ]
 STEPS = 4
+# Of every so many runs one has a file.
+FILE_EVERY = 4
+KEPT = ("metadata", "values", "checkpoints", "files")
 _GIVE_UP_SECONDS = 300.0
 
 
@@ -53,7 +59,9 @@ class Client:
     """Makes runs one after the other, and keeps what was confirmed of each.
 
     Attributes:
-        confirmed: Run id to the metadata and values that an answer confirmed.
+        confirmed: Run id to the metadata, values, checkpoints (by their ids) and files (the bytes,
+            by their ids) that an answer confirmed.
+        doubtful: Run id to how many checkpoints may be there that no answer confirmed.
         finished: Ids of those whose end was confirmed.
         lost: Requests that had no answer.
     """
@@ -63,18 +71,22 @@ class Client:
     token: str
     experiment: str
     confirmed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    doubtful: Counter[str] = field(default_factory=Counter)
     finished: set[str] = field(default_factory=set)
     lost: int = 0
 
     def work(self, runs: int) -> None:
-        """Make runs: metadata in several requests, then values, then the end."""
+        """Make runs: metadata in several requests, a checkpoint, a file, values, the end."""
         draw = random.Random(self.number)
         for count in range(runs):
             body = {"name": f"client {self.number}, run {count}"}
             made = self._surely("POST", f"aiexperiments/{self.experiment}/training_runs", body)
-            told = self.confirmed.setdefault(made["id"], {"metadata": {}, "values": {}})
+            told = self.confirmed.setdefault(made["id"], {key: {} for key in KEPT})
             for step in range(STEPS):
                 self._tell(made["id"], told, "metadata", {f"step {step}": draw.random()})
+            self._checkpoint(made["id"], told, draw.random())
+            if count % FILE_EVERY == 0:
+                self._file(made["id"], told, f"{self.number} {count}".encode() * 1000)
             self._tell(made["id"], told, "values", {"m": {"value": draw.random()}})
             state = "failed" if draw.random() < 0.05 else "completed"
             self._surely("MERGE", f"training_runs/{made['id']}", {"state": state})
@@ -86,20 +98,42 @@ class Client:
         self._surely("MERGE", f"training_runs/{run}", {key: entries})
         told[key].update(entries)
 
+    def _checkpoint(self, run: str, told: Mapping[str, Any], value: float) -> None:
+        lost = self.lost
+        body = {"values": [{"name": "m", "value": value}]}
+        made = self._surely("POST", f"training_runs/{run}/checkpoints", body)
+        told["checkpoints"][made["id"]] = value
+        self.doubtful[run] += self.lost - lost
+
+    def _file(self, run: str, told: Mapping[str, Any], content: bytes) -> None:
+        described = {
+            "name": "a file",
+            "content_type": "text/plain",
+            "content_length": len(content),
+            "content_md5": base64.b64encode(hashlib.md5(content).digest()).decode(),
+        }
+        made = self._surely("POST", f"training_runs/{run}/files", described)
+        self._until_answered(lambda: requests.put(made["upload"]["url"], data=content, timeout=60))
+        told["files"][made["id"]] = content
+
     def _surely(self, verb: str, path: str, body: Mapping[str, Any]) -> Any:
         """Ask until there is an answer. What a MERGE says may be said twice."""
+        answer = self._until_answered(
+            lambda: requests.request(
+                verb, f"{self.server.url}/v1/{path}", json=body, auth=(self.token, ""), timeout=60
+            )
+        )
+        return answer.json()
+
+    def _until_answered(self, ask: Callable[[], requests.Response]) -> requests.Response:
         deadline = time.monotonic() + _GIVE_UP_SECONDS
         while True:
             try:
-                answer = requests.request(
-                    verb,
-                    f"{self.server.url}/v1/{path}",
-                    json=body,
-                    auth=(self.token, ""),
-                    timeout=60,
-                )
+                answer = ask()
                 if answer.status_code == 200:
-                    return answer.json()
+                    if answer.content:
+                        answer.json()  # whole
+                    return answer
                 assert answer.status_code >= 500, answer.text
             except (requests.RequestException, ValueError):
                 pass
@@ -138,9 +172,11 @@ def everything(driver: EmbeddedDriver, path: list[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("proof", SIZES)
-def test_the_server_is_killed(proof: Proof, storage_url: str) -> None:
+def test_the_server_is_killed(proof: Proof, storage_url: str, tmp_path: Path) -> None:
     experiment, token = begin(storage_url), make_token(storage_url)
-    with ServerProcess(storage_url, "--quiet", "--sampler", "random") as server:
+    shelf = tmp_path / "files"
+    options = ("--quiet", "--sampler", "random", "--files", str(shelf))
+    with ServerProcess(storage_url, *options) as server:
         clients = [Client(n, server, token, experiment) for n in range(proof.clients)]
         done = threading.Event()
 
@@ -163,6 +199,29 @@ def test_the_server_is_killed(proof: Proof, storage_url: str) -> None:
             killing.result()
     assert sum(one.lost for one in clients) >= proof.kills
     check(storage_url, experiment, clients)
+    check_parts(storage_url, shelf, clients)
+
+
+def check_parts(storage_url: str, shelf: Path, clients: list[Client]) -> None:
+    """Checkpoints and files: what was confirmed is there, and the run knows of all there is."""
+    driver = EmbeddedDriver(storage_url, sampler="random", seed=1, keeps_files=True)
+    for run, told, doubtful in (
+        (run, told, client.doubtful[run])
+        for client in clients
+        for run, told in client.confirmed.items()
+    ):
+        document = driver.answer("GET", ["training_runs", run], {})
+        kept = everything(driver, ["training_runs", run, "checkpoints"])
+        values = {one["id"]: one["values"][0]["value"] for one in kept}
+        assert told["checkpoints"].items() <= values.items()
+        assert len(kept) == document["checkpoint_count"]
+        assert len(kept) - len(told["checkpoints"]) <= doubtful
+        assert set(told["files"]) <= set(document["files"])
+        for file in document["files"]:
+            assert driver.answer("GET", ["files", file], {})["training_run"] == run
+        for file, content in told["files"].items():
+            assert (shelf / file).read_bytes() == content
+    driver.close()
 
 
 def check(storage_url: str, experiment: str, clients: list[Client]) -> None:

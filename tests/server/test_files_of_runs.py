@@ -25,12 +25,12 @@ class Client:
     """Requests with the token."""
 
     def __init__(self, url: str, token: str) -> None:
-        self.url, self._auth = url, (token, "")
+        self.url, self.auth = url, (token, "")
         self.run = self("POST", "clients/1/projects/p/training_runs", name="r")["id"]
 
     def __call__(self, verb: str, path: str, status: int = 200, **body: Any) -> Any:
         answer = requests.request(
-            verb, f"{self.url}/v1/{path}", json=body or None, auth=self._auth, timeout=30
+            verb, f"{self.url}/v1/{path}", json=body or None, auth=self.auth, timeout=30
         )
         assert answer.status_code == status, answer.text
         return answer.json()

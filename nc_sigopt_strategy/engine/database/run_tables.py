@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
@@ -137,17 +138,10 @@ class Runs:
         while True:
             # Each turn that is lost is one that another writer won, so this comes to an end.
             document = change(run.document)
-            update = (
-                sqlalchemy.update(_RUNS)
-                .where(_RUNS.c.id == run.id, _RUNS.c.version == run.version)
-                .values(**_columns(document), version=run.version + 1)
-            )
             with self._database.writing() as connection:
-                if connection.execute(update).rowcount == 1:
+                if _replaced(connection, run, document):
                     return StoredRun(run.id, run.version + 1, document)
-            again = self.get(run.id)
-            if again is not None:
-                run = again
+            run = self.get(run.id) or run
 
     def all(
         self, *, project: str | None = None, experiment: int | None = None
@@ -213,12 +207,30 @@ class Runs:
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(statement)}
 
-    def add_part(self, run_id: int, kind: str, document: JsonObject) -> StoredPart:
-        """Keep a checkpoint or a file of a run."""
-        row = {"run": run_id, "kind": kind, "document": json.dumps(document)}
-        with self._database.writing() as connection:
-            made = connection.execute(sqlalchemy.insert(_PARTS).values(**row))
-            return StoredPart(inserted_id(made), run_id, document)
+    def add_part(
+        self,
+        run: StoredRun,
+        kind: str,
+        document: JsonObject,
+        change: Callable[[Mapping[str, Any], int], JsonObject],
+    ) -> StoredPart:
+        """Keep a checkpoint or a file of a run and note it in the run: both or neither.
+
+        Args:
+            run: As it was read; it must exist.
+            kind: What it is.
+            document: What is kept of it.
+            change: Makes the run's new document of the present one and the part's id, or raises
+                what speaks against it. See ``change``.
+        """
+        row = {"run": run.id, "kind": kind, "document": json.dumps(document)}
+        while True:
+            with contextlib.suppress(_OvertakenError), self._database.writing() as connection:
+                made = inserted_id(connection.execute(sqlalchemy.insert(_PARTS).values(**row)))
+                if not _replaced(connection, run, change(run.document, made)):
+                    raise _OvertakenError
+                return StoredPart(made, run.id, document)
+            run = self.get(run.id) or run
 
     def parts(self, run_id: int, kind: str) -> list[StoredPart]:
         """The checkpoints or files of a run, oldest first."""
@@ -249,6 +261,20 @@ class Runs:
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return run
+
+
+class _OvertakenError(Exception):
+    """Another writer changed a run first; what was written with it is taken back."""
+
+
+def _replaced(connection: sqlalchemy.Connection, run: StoredRun, document: JsonObject) -> bool:
+    """Whether a run is still as it was read, and now this."""
+    update = (
+        sqlalchemy.update(_RUNS)
+        .where(_RUNS.c.id == run.id, _RUNS.c.version == run.version)
+        .values(**_columns(document), version=run.version + 1)
+    )
+    return connection.execute(update).rowcount == 1
 
 
 def _columns(document: Mapping[str, Any]) -> JsonObject:

@@ -191,7 +191,9 @@ def _metric(entry: Any, total: int) -> Metric:
     if isinstance(entry, str):
         entry = {"name": entry}
     raw = validation.object_(entry, "metrics[]")
-    validation.check_keys(raw, ("name", "objective", "strategy", "threshold"), "metric")
+    validation.check_keys(raw, ("name", "objective", "strategy", "threshold", "object"), "metric")
+    # Of a metric that was fetched, by a program that copies an experiment.
+    validation.one_of(raw.get("object", "metric"), ("metric",), "object of a metric")
     if raw.get("name") is None and total == 1:
         name = None
     else:

@@ -90,6 +90,7 @@ METRIC: Schema = {
                 "objective": {"enum": ["maximize", "minimize"]},
                 "strategy": {"enum": ["optimize", "store", "constraint"]},
                 "threshold": nullable(NUMBER),
+                "object": {"const": "metric"},
             }
         ),
     ]

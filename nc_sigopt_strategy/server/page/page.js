@@ -258,9 +258,11 @@ async function showProject(client, id) {
 }
 
 const ROUTES = {projects: showProject, experiments: showExperiment, runs: showRun};
+// An address that somebody else has written need not be one.
+const decoded = part => { try { return decodeURIComponent(part); } catch { return part; } };
 let latest = 0;
 async function route() {
-  const mine = ++latest, [kind, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+  const mine = ++latest, [kind, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
   const inside = sessionStorage.getItem(KEPT) !== null;
   $("leave").hidden = !inside;
   $("where").textContent = rest[rest.length - 1] || "";

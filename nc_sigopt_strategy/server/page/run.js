@@ -3,14 +3,17 @@ import {all, ask, curve, facts, figure, html, moment, table} from "/parts.js";
 
 const MOST_CHECKPOINTS = 1000;
 
+// A name may be one that every object answers to, such as "constructor".
+const own = (map, name) => Object.hasOwn(map, name) ? map[name] : null;
+
 export function runsTable(parent, runs) {
   const names = key => [...new Set(runs.flatMap(run => Object.keys(run[key])))];
   table(parent, [
     {name: "run", of: run => run.name, path: run => ["runs", run.id]},
     {name: "id", of: run => Number(run.id)},
     {name: "state", of: run => run.deleted ? "deleted" : run.state},
-    ...names("values").map(name => ({name, of: run => run.values[name] ? run.values[name].value : null})),
-    ...names("assignments").map(name => ({name, of: run => run.assignments[name]})),
+    ...names("values").map(name => ({name, of: run => (own(run.values, name) || {value: null}).value})),
+    ...names("assignments").map(name => ({name, of: run => own(run.assignments, name)})),
     {name: "checkpoints", of: run => run.checkpoint_count},
     {name: "experiment", of: run => run.experiment === null ? null : Number(run.experiment)},
     {name: "begun", of: run => moment(run.created)},
@@ -86,7 +89,7 @@ export async function showRun(id) {
     html("h2", page, "Parameters");
     table(page, [
       {name: "parameter", of: entry => entry[0]}, {name: "value", of: entry => entry[1]},
-      {name: "from", of: entry => (run.assignments_meta[entry[0]] || {}).source},
+      {name: "from", of: entry => (own(run.assignments_meta, entry[0]) || {}).source},
     ], parameters);
   }
   await checkpoints(page, run);

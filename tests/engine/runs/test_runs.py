@@ -11,6 +11,8 @@ import pytest
 
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.engine.api_error import ApiError
+from nc_sigopt_strategy.engine.database import run_tables
+from nc_sigopt_strategy.engine.routes.runs import checkpoints
 from nc_sigopt_strategy.engine.routes.runs.rules import MAX_LOG_LENGTH
 
 PROJECT = ["clients", "1", "projects", "p"]
@@ -242,6 +244,42 @@ def test_checkpoints(api: Api) -> None:
         assert api.refused("POST", *path, values=wrong)[0] == 400
     other = api.run()["id"]
     assert api.refused("GET", "training_runs", other, "checkpoints", made["id"])[0] == 404
+
+
+def test_a_process_that_dies_leaves_no_checkpoint_that_its_run_does_not_count(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = api.run()["id"]
+    path = ("training_runs", run, "checkpoints")
+
+    def dies(*args: Any) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_tables, "_replaced", dies)
+        with pytest.raises(KeyboardInterrupt):
+            api("POST", *path, values=[])
+    assert api("GET", *path)["count"] == api("GET", "training_runs", run)["checkpoint_count"] == 0
+
+
+def test_of_many_checkpoints_at_once_as_many_are_taken_as_may_be(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "MAX_CHECKPOINTS", 5)
+    run = api.run()["id"]
+    path = ("training_runs", run, "checkpoints")
+
+    def post(number: int) -> int:
+        try:
+            api("POST", *path, values=[{"name": "m", "value": number}])
+        except ApiError as error:
+            return error.status
+        return 200
+
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(post, range(16)))
+    assert sorted(done) == [200] * 5 + [403] * 11
+    assert api("GET", *path)["count"] == api("GET", "training_runs", run)["checkpoint_count"] == 5
 
 
 def test_tags(api: Api) -> None:

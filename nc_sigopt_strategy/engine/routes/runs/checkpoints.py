@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nc_sigopt_strategy.engine import validation
@@ -24,23 +25,20 @@ def create_checkpoint(engine: Engine, data: JsonObject, run_id: str) -> JsonObje
     names = [value["name"] for value in values]
     if len(set(names)) < len(names):
         raise bad_request("values names a metric twice")
-    if run.document["observation"] is not None:
-        raise ApiError(403, f"Run {run_id} has already been used to create observation")
-    if run.document["checkpoint_count"] >= MAX_CHECKPOINTS:
-        raise ApiError(403, f"A run has at most {MAX_CHECKPOINTS} checkpoints")
-    made = engine.store.runs.add_part(
-        run.id,
-        CHECKPOINT,
-        {
-            "created": unix_now(),
-            "metadata": validation.metadata(data.get("metadata")),
-            "values": sorted(values, key=lambda value: value["name"]),
-        },
-    )
-    engine.store.runs.change(
-        run, lambda kept: {**kept, "checkpoint_count": kept["checkpoint_count"] + 1}
-    )
-    return documents.checkpoint(made)
+    checkpoint = {
+        "created": unix_now(),
+        "metadata": validation.metadata(data.get("metadata")),
+        "values": sorted(values, key=lambda value: value["name"]),
+    }
+
+    def counted(kept: Mapping[str, Any], checkpoint_id: int) -> JsonObject:
+        if kept["observation"] is not None:
+            raise ApiError(403, f"Run {run_id} has already been used to create observation")
+        if kept["checkpoint_count"] >= MAX_CHECKPOINTS:
+            raise ApiError(403, f"A run has at most {MAX_CHECKPOINTS} checkpoints")
+        return {**kept, "checkpoint_count": kept["checkpoint_count"] + 1}
+
+    return documents.checkpoint(engine.store.runs.add_part(run, CHECKPOINT, checkpoint, counted))
 
 
 def list_checkpoints(engine: Engine, data: JsonObject, run_id: str) -> JsonObject:

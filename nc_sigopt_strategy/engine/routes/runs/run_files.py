@@ -33,7 +33,7 @@ def create_file(engine: Engine, data: JsonObject, run_id: str) -> JsonObject:
     if names["name"] is None and names["filename"] is None:
         raise bad_request("One of name and filename must be given")
     made = engine.store.runs.add_part(
-        run.id,
+        run,
         FILE,
         {
             **names,
@@ -46,8 +46,8 @@ def create_file(engine: Engine, data: JsonObject, run_id: str) -> JsonObject:
             ),
             "content_md5": _md5(validation.required(data, "content_md5")),
         },
+        lambda kept, file_id: {**kept, "files": [*kept["files"], str(file_id)]},
     )
-    engine.store.runs.change(run, lambda kept: {**kept, "files": [*kept["files"], str(made.id)]})
     return _document(made)
 
 
