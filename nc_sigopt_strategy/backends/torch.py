@@ -13,7 +13,8 @@ from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
 from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.backends.torch_compiled import CompiledModule
 from nc_sigopt_strategy.backends.torch_graph import graph_nodes
-from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel, arrays_of
+from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel
+from nc_sigopt_strategy.backends.torch_outputs import arrays_of
 from nc_sigopt_strategy.errors import ModelError, in_one_line
 
 

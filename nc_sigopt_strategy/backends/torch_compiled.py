@@ -9,6 +9,7 @@ compiles is left alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,10 +30,16 @@ class CompiledModule:
 
     Args:
         module: The graph.
+        own_outputs: Makes what the user's module returns of what the graph does.
     """
 
-    def __init__(self, module: torch.fx.GraphModule) -> None:
+    def __init__(
+        self,
+        module: torch.fx.GraphModule,
+        own_outputs: Callable[[Any], Any] = lambda outputs: outputs,
+    ) -> None:
         self._compiled = torch.compile(module)
+        self._own_outputs = own_outputs
         self._known: set[Any] = set()
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
@@ -44,11 +51,11 @@ class CompiledModule:
         form = tuple(_form(value) for value in (*inputs, *named.values()))
         with torch.no_grad():
             if form in self._known:
-                return self._compiled(*inputs, **named)
+                return self._own_outputs(self._compiled(*inputs, **named))
             with inductor.patch(freezing=True):
                 outputs = self._compiling(inputs, named)
         self._known.add(form)
-        return outputs
+        return self._own_outputs(outputs)
 
     def eval(self) -> CompiledModule:
         """Itself: it evaluates and nothing else."""

@@ -11,24 +11,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from nc_sigopt_strategy.backends.model_inputs import ModelInput
 from nc_sigopt_strategy.backends.torch_files import read_program
-from nc_sigopt_strategy.backends.torch_graph import kind_of_node
 from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel
 from nc_sigopt_strategy.errors import DataError, ModelError, in_one_line
 from nc_sigopt_strategy.hosts.find import shown_model
 from nc_sigopt_strategy.hosts.given import Given
+from nc_sigopt_strategy.hosts.torch.computed_weights import hold_computed_weights
 from nc_sigopt_strategy.hosts.torch.eager import evaluating_mode
+from nc_sigopt_strategy.hosts.torch.functional import write_nothing_in_place, writes_through_views
 from nc_sigopt_strategy.hosts.torch.paddings import fold_paddings
+from nc_sigopt_strategy.hosts.torch.plain_outputs import returning_plain
+from nc_sigopt_strategy.hosts.torch.unsuitable import refuse_unsuitable, refuse_unsuitable_graph
 from nc_sigopt_strategy.measurement.batches import pair_of
 from nc_sigopt_strategy.measurement.feeding import as_array
 
 _LABELS = ("label", "labels")
-_HALF = (torch.float16, torch.bfloat16)
-_QUANTIZED = "quantized_decomposed"
-# Ops that do something else in training, and where their arguments say so.
-_TRAINS = {torch.ops.aten.batch_norm.default: 5, torch.ops.aten.dropout.default: 2}
+_USUAL_REASONS = (
+    "Control flow that depends on the data, and inputs of another shape than forward takes, are "
+    "the usual reasons."
+)
 
 
 def given_module(model: Any) -> Any:
@@ -61,27 +65,40 @@ def export_module(given: Given, module: Any) -> TorchModel:
         DataError: The first batch does not fit ``forward``.
     """
     what = _shown(given.model)
-    _refuse_other_types(module, what)
+    refuse_unsuitable(module, what)
     examples, by_name = _examples(module, given.calib_dataloader)
     try:
-        with evaluating_mode(module):
+        with evaluating_mode(module), returning_plain(module) as kinds:
             program = _exported(module, examples, by_name)
     except Exception as error:  # torch.export raises what its tracing meets
         raise ModelError(
             f"torch.export cannot trace {shown_model(given.model)}: {in_one_line(error)}",
-            "Control flow that depends on the data, and inputs of another shape than forward "
-            "takes, are the usual reasons.",
+            _way_out(error),
         ) from error
+    graph = _functional(program)
+    refuse_unsuitable_graph(graph, what)
+    hold_computed_weights(graph)
+    fold_paddings(graph)
+    return TorchModel(graph, CallForm(_inputs(graph, examples), by_name, kinds[-1]))
+
+
+def _functional(program: Any) -> Any:
+    """The graph of a program, made anew so that nothing in it is overwritten."""
     # A batch of one is fine, though it was traced with more.
     graph = copy.deepcopy(program.module(check_guards=False))
-    _write_nothing_in_place(graph)
-    fold_paddings(graph)
-    _refuse_training(graph, what)
-    if any(_QUANTIZED in str(node.target) for node in graph.graph.nodes):
-        raise ModelError(
-            f"{what} is quantized already.", "Give the FP32 module that it was made from."
-        )
-    return TorchModel(graph, CallForm(_inputs(graph, examples), by_name))
+    if writes_through_views(graph):
+        graph = copy.deepcopy(program.run_decompositions({}).module(check_guards=False))
+    write_nothing_in_place(graph)
+    return graph
+
+
+def _way_out(error: Exception) -> str:
+    said = str(error)
+    if isinstance(error, GuardOnDataDependentSymNode):
+        return "Its control flow depends on what is in the inputs: use torch.where there."
+    if "dtype" in said or "should be the same" in said:
+        return "Let the dataloader yield inputs of the types that forward takes."
+    return _USUAL_REASONS
 
 
 def _exported(module: Any, examples: Mapping[str, Any], by_name: bool) -> Any:
@@ -143,28 +160,10 @@ def _example(value: Any, name: str) -> Any:
     if array.ndim and len(array) == 1:
         # torch.export takes a length of 1 for a constant.
         array = np.concatenate([array, array])
+    if array.dtype.kind == "f":
+        # A module in float32 computes with nothing else.
+        array = array.astype(np.float32)
     return torch.from_numpy(np.array(array))
-
-
-def _write_nothing_in_place(graph: Any) -> None:
-    """Ops that overwrite what they read, such as ``relu_``, as those that make a tensor anew.
-
-    Whoever reads an overwritten tensor later is given the new one, so that ops can be cast and
-    quantized one by one.
-    """
-    for node in graph.graph.nodes:
-        target = node.target
-        if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload):
-            continue
-        packet, overload = target._schema.name.removeprefix("aten::"), target._overloadname
-        if not packet.endswith("_") or packet.endswith("__"):
-            continue
-        anew = getattr(getattr(torch.ops.aten, packet[:-1], None), overload, None)
-        if anew is None:
-            continue
-        node.target = anew
-        node.args[0].replace_all_uses_with(node, lambda user, node=node: node < user)
-    graph.recompile()
 
 
 def _inputs(graph: Any, examples: Mapping[str, Any]) -> tuple[ModelInput, ...]:
@@ -180,31 +179,3 @@ def _inputs(graph: Any, examples: Mapping[str, Any]) -> tuple[ModelInput, ...]:
 def _shown(model: Any) -> str:
     found = shown_model(model)
     return found[0].upper() + found[1:] if found.startswith("the given") else found
-
-
-def _refuse_training(graph: Any, what: str) -> None:
-    """A program that was exported while its module was training trains on, whoever runs it."""
-    for node in graph.graph.nodes:
-        position = _TRAINS.get(node.target) if node.op == "call_function" else None
-        if position is not None and len(node.args) > position and node.args[position] is True:
-            raise ModelError(
-                f"{what} was exported while it was training: its {kind_of_node(node)} "
-                f"({node.name}) still does.",
-                "Export module.eval(), or give the module itself.",
-            )
-
-
-def _refuse_other_types(module: Any, what: str) -> None:
-    for name, value in (*module.named_parameters(), *module.named_buffers()):
-        if value.dtype in _HALF:
-            raise ModelError(
-                f"{what} computes in {value.dtype} ({name} is of it), and FP32 is what accuracy "
-                "is judged by.",
-                "Give it in float32 (module.float()); which ops run in bf16 is found by tuning.",
-            )
-        if value.device.type != "cpu":
-            raise ModelError(
-                f"{what} is on the device {value.device} ({name} is), and models are tuned for "
-                "the CPU.",
-                "Give module.cpu().",
-            )
