@@ -8,6 +8,7 @@ compiles is left alone.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +40,7 @@ class CompiledModule:
         own_outputs: Callable[[Any], Any] = lambda outputs: outputs,
     ) -> None:
         self._compiled = torch.compile(module)
+        self._signature = inspect.signature(module.forward)
         self._own_outputs = own_outputs
         self._known: set[Any] = set()
 
@@ -46,9 +48,10 @@ class CompiledModule:
         """The outputs for one batch of tensors.
 
         Raises:
-            ModelError: Inductor cannot compile the graph, or has no C++ compiler.
+            ModelError: Inductor cannot compile the graph, or has no C++ compiler; or the graph was
+                traced with other inputs than these.
         """
-        form = tuple(_form(value) for value in (*inputs, *named.values()))
+        form = (*map(_form, inputs), *((name, _form(value)) for name, value in named.items()))
         with torch.no_grad():
             if form in self._known:
                 return self._own_outputs(self._compiled(*inputs, **named))
@@ -62,6 +65,15 @@ class CompiledModule:
         return self
 
     def _compiling(self, inputs: Any, named: Any) -> Any:
+        try:
+            self._signature.bind(*inputs, **named)
+        except TypeError as error:
+            raise ModelError(
+                f"The model was called with other inputs than it was traced with: {error}. It "
+                f"takes {', '.join(self._signature.parameters)}.",
+                "Call it with these. Labels are no inputs: compute loss or accuracy of what the "
+                "model returns.",
+            ) from error
         try:
             return self._compiled(*inputs, **named)
         except Exception as error:

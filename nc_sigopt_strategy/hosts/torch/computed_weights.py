@@ -83,7 +83,8 @@ def _constant(module: torch.fx.GraphModule, weight: Any, number: int) -> Any:
     name = f"computed_weight_{number}"
     while hasattr(module, name):
         name += "_"
-    module.register_buffer(name, value.detach().clone())
+    # Batch norms are folded into parameters only.
+    setattr(module, name, torch.nn.Parameter(value.detach().clone(), requires_grad=False))
     with module.graph.inserting_before(weight):
         made = module.graph.get_attr(name)
     made.meta["val"] = weight.meta.get("val")

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from nc_sigopt_strategy.backends.model_inputs import ModelInput
 from nc_sigopt_strategy.backends.torch_files import read_program
+from nc_sigopt_strategy.backends.torch_graph import sizes_of
 from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel
-from nc_sigopt_strategy.errors import DataError, ModelError, in_one_line
+from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.find import shown_model
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.torch.computed_weights import hold_computed_weights
@@ -24,15 +24,12 @@ from nc_sigopt_strategy.hosts.torch.eager import evaluating_mode
 from nc_sigopt_strategy.hosts.torch.functional import write_nothing_in_place, writes_through_views
 from nc_sigopt_strategy.hosts.torch.paddings import fold_paddings
 from nc_sigopt_strategy.hosts.torch.plain_outputs import returning_plain
+from nc_sigopt_strategy.hosts.torch.tracing_errors import told_in_one_error
 from nc_sigopt_strategy.hosts.torch.unsuitable import refuse_unsuitable, refuse_unsuitable_graph
 from nc_sigopt_strategy.measurement.batches import pair_of
 from nc_sigopt_strategy.measurement.feeding import as_array
 
 _LABELS = ("label", "labels")
-_USUAL_REASONS = (
-    "Control flow that depends on the data, and inputs of another shape than forward takes, are "
-    "the usual reasons."
-)
 
 
 def given_module(model: Any) -> Any:
@@ -67,14 +64,12 @@ def export_module(given: Given, module: Any) -> TorchModel:
     what = _shown(given.model)
     refuse_unsuitable(module, what)
     examples, by_name = _examples(module, given.calib_dataloader)
-    try:
-        with evaluating_mode(module), returning_plain(module) as kinds:
-            program = _exported(module, examples, by_name)
-    except Exception as error:  # torch.export raises what its tracing meets
-        raise ModelError(
-            f"torch.export cannot trace {shown_model(given.model)}: {in_one_line(error)}",
-            _way_out(error),
-        ) from error
+    with (
+        told_in_one_error(shown_model(given.model)),
+        evaluating_mode(module),
+        returning_plain(module) as kinds,
+    ):
+        program = _exported(module, examples, by_name)
     graph = _functional(program)
     refuse_unsuitable_graph(graph, what)
     hold_computed_weights(graph)
@@ -90,15 +85,6 @@ def _functional(program: Any) -> Any:
         graph = copy.deepcopy(program.run_decompositions({}).module(check_guards=False))
     write_nothing_in_place(graph)
     return graph
-
-
-def _way_out(error: Exception) -> str:
-    said = str(error)
-    if isinstance(error, GuardOnDataDependentSymNode):
-        return "Its control flow depends on what is in the inputs: use torch.where there."
-    if "dtype" in said or "should be the same" in said:
-        return "Let the dataloader yield inputs of the types that forward takes."
-    return _USUAL_REASONS
 
 
 def _exported(module: Any, examples: Mapping[str, Any], by_name: bool) -> Any:
@@ -170,9 +156,7 @@ def _inputs(graph: Any, examples: Mapping[str, Any]) -> tuple[ModelInput, ...]:
     placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
     found = []
     for node, (name, example) in zip(placeholders, examples.items(), strict=True):
-        traced = node.meta["val"]
-        shape = tuple(size if isinstance(size, int) else None for size in traced.shape)
-        found.append(ModelInput(name, shape, example.numpy().dtype))
+        found.append(ModelInput(name, sizes_of(node.meta["val"]), example.numpy().dtype))
     return tuple(found)
 
 

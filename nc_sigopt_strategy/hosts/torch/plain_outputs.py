@@ -14,9 +14,10 @@ def returning_plain(module: Any) -> Iterator[list[Callable[[Any], Any]]]:
     """Inside, a module returns dicts, lists and tuples whatever its ``forward`` returns.
 
     Yields:
-        A list that gets, for each call, what makes the module's own kind of output of those.
+        A list whose last entry makes the module's own kind of output of those, from the first
+        call on.
     """
-    makers: list[Callable[[Any], Any]] = []
+    makers: list[Callable[[Any], Any]] = [lambda outputs: outputs]
 
     def hook(_: Any, __: Any, outputs: Any) -> Any:
         makers.append(own_kind(outputs))

@@ -54,7 +54,7 @@ def refuse_unsuitable_graph(graph: torch.fx.GraphModule, what: str) -> None:
 
     Raises:
         ModelError: It trains, as a program does for ever that was exported while its module was
-            training, or it is quantized already.
+            training; or it computes in bf16 by itself, or is quantized already.
     """
     for node in graph.graph.nodes:
         if node.op != "call_function":
@@ -62,9 +62,15 @@ def refuse_unsuitable_graph(graph: torch.fx.GraphModule, what: str) -> None:
         position = _TRAINS.get(node.target)
         if position is not None and len(node.args) > position and node.args[position] is True:
             raise ModelError(
-                f"{what} was exported while it was training: its {kind_of_node(node)} "
-                f"({node.name}) still does.",
-                "Export module.eval(), or give the module itself.",
+                f"{what} trains while it evaluates: its {kind_of_node(node)} ({node.name}) does.",
+                "A program is to be exported of module.eval(); in a forward, F.dropout and "
+                "F.batch_norm take training=self.training.",
+            )
+        if "autocast" in str(node.target):
+            raise ModelError(
+                f"{what} uses torch.autocast in its forward, and FP32 is what accuracy is judged "
+                "by.",
+                "Leave it out; which ops run in bf16 is found by tuning.",
             )
         if str(node.target).startswith(_QUANTIZED_OPS) or "fake_quantize" in str(node.target):
             raise ModelError(f"{what} is quantized already.", _GIVE_FP32)

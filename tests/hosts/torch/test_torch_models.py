@@ -172,9 +172,7 @@ def test_a_program_is_tuned_as_the_module_is_that_it_was_exported_from(tmp_path:
 
 
 def test_a_program_that_still_trains_or_is_none(tmp_path: Path) -> None:
-    with pytest.raises(
-        ModelError, match=r"net\.pt2 was exported while it was training: its batch"
-    ):
+    with pytest.raises(ModelError, match=r"net\.pt2 trains while it evaluates: its batch"):
         host_of(exported(residual().train(), tmp_path / "net.pt2"), images())
     broken = tmp_path / "broken.pt2"
     broken.write_bytes(b"PK")
