@@ -37,10 +37,13 @@ class _Container:
 
 
 def plain(outputs: Any) -> Any:
-    """The same tensors in dicts, lists and tuples; fields of an object become keys."""
+    """The same tensors in dicts, lists and tuples; fields of an object become keys.
+
+    A text becomes ``None``: torch writes it into a file and cannot read it again.
+    """
     container = _taken_apart(outputs)
     if container is None:
-        return outputs
+        return None if isinstance(outputs, (str, bytes)) else outputs
     return container.plain([plain(part) for part in container.parts])
 
 
@@ -50,6 +53,8 @@ def own_kind(outputs: Any) -> Callable[[Any], Any]:
     It holds no tensor. Where a container cannot be made anew it stays plain.
     """
     container = _taken_apart(outputs)
+    if isinstance(outputs, (str, bytes)):
+        return lambda value: outputs
     if container is None:
         return lambda value: value
     made = [own_kind(part) for part in container.parts]
@@ -67,7 +72,12 @@ def own_kind(outputs: Any) -> Callable[[Any], Any]:
 
 def arrays_of(outputs: Any) -> list[Array]:
     """All tensors among what a module returned, in order, as arrays of the caller's own."""
-    return [_array(leaf) for leaf in _leaves(outputs) if isinstance(leaf, torch.Tensor)]
+    return [_array(tensor) for tensor in tensors_in(outputs)]
+
+
+def tensors_in(outputs: Any) -> list[Any]:
+    """All tensors among what a module returned, in order."""
+    return [leaf for leaf in _leaves(outputs) if isinstance(leaf, torch.Tensor)]
 
 
 def _array(tensor: Any) -> Array:
@@ -96,7 +106,7 @@ def _taken_apart(value: Any) -> _Container | None:
         return _Container(
             parts,
             lambda new: dict(zip(keys, new, strict=True)),
-            lambda new: kind(dict(zip(keys, new, strict=True))),
+            lambda new: _mapping(kind, dict(zip(keys, new, strict=True))),
         )
     if isinstance(value, (list, tuple)):
         bare = list if isinstance(value, list) else tuple
@@ -116,13 +126,18 @@ def _taken_apart(value: Any) -> _Container | None:
     return None
 
 
+def _mapping(kind: Any, values: dict[Any, Any]) -> Any:
+    made = kind(values)
+    return made if list(made) == list(values) else values
+
+
 def _of_fields(value: Any, names: list[str]) -> _Container:
     kind = type(value)
     # A field that was never set has no value to return.
     names = [name for name in names if hasattr(value, name)]
 
     def filled(parts: Sequence[Any]) -> Any:
-        made = object.__new__(kind)
+        made = kind.__new__(kind)
         for name, part in zip(names, parts, strict=True):
             object.__setattr__(made, name, part)
         return made

@@ -26,14 +26,9 @@ def refuse_unsuitable(module: Any, what: str) -> None:
         what: It in words, as a sentence begins.
 
     Raises:
-        ModelError: It is TorchScript, quantized already, without weights, on another device than
-            the CPU, or computes in another type than float32.
+        ModelError: It is quantized already, without weights, on another device than the CPU, or
+            computes in another type than float32.
     """
-    if isinstance(module, torch.jit.ScriptModule):
-        raise ModelError(
-            f"{what} is TorchScript, which torch.export does not take.",
-            "Give the module that it was scripted or traced from; host='openvino' reads it.",
-        )
     for name, part in module.named_modules():
         if _full_name(type(part)).startswith(_QUANTIZED_LAYERS):
             kind = type(part).__name__
@@ -47,6 +42,19 @@ def refuse_unsuitable(module: Any, what: str) -> None:
     for name, value in module.named_buffers():
         # A table in float64 may be cast before anything multiplies by it.
         _refuse_type(name, value, what, _OTHER_FLOATS[:2])
+
+
+def refuse_torchscript(module: Any, what: str) -> None:
+    """Check that a module is one of Python's, which ``torch.export`` can trace.
+
+    Raises:
+        ModelError: It is TorchScript.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            f"{what} is TorchScript, which torch.export does not take.",
+            "Give the module that it was scripted or traced from; host='openvino' reads it.",
+        )
 
 
 def refuse_unsuitable_graph(graph: torch.fx.GraphModule, what: str) -> None:
