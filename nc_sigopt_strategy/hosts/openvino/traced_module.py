@@ -49,7 +49,7 @@ def traced_module(module: Any, loader: Any) -> ov.Model:
             model = ov.convert_model(module, example_input=example)
         if any(issubclass(one.category, torch.jit.TracerWarning) for one in seen):
             _refuse_data_dependence(module, examples, by_name)
-    _name_inputs(model, module, examples)
+    _name_inputs(model, examples)
     return model
 
 
@@ -67,16 +67,17 @@ def _refuse_data_dependence(module: Any, examples: Mapping[str, Any], by_name: b
             return
 
 
-def _name_inputs(model: ov.Model, module: Any, examples: Mapping[str, Any]) -> None:
-    """Call the inputs as ``forward`` does; tracing forgets the name of one that it casts first."""
+def _name_inputs(model: ov.Model, examples: Mapping[str, Any]) -> None:
+    """Call each input as ``forward`` does, and in no other way: tracing counts some of them."""
     inputs = model.inputs
     if len(inputs) != len(examples):
         return
-    told = [found.get_names() for found in inputs]
+    told = [found.get_names() | {found.get_node().get_friendly_name()} for found in inputs]
     free = [name for name in examples if not any(name in names for names in told)]
     for found, names in zip(inputs, told, strict=True):
-        if not names & examples.keys() and free:
-            found.get_tensor().set_names({free.pop(0)})
+        name = next((name for name in examples if name in names), None) or free.pop(0)
+        found.get_tensor().set_names({name})
+        found.get_node().set_friendly_name(name)
 
 
 @contextlib.contextmanager
