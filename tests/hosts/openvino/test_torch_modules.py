@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-torch")
+pytest.importorskip("torch", reason="PyTorch is not installed: make test-torch")
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 import numpy as np
+import torch
+from torch import nn
 
 from nc_sigopt_strategy.errors import DataError, ModelError
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.openvino.given_model import load_model
 from nc_sigopt_strategy.hosts.predictor import predictor
 
-nn: Any = torch.nn
 IMAGES = np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
 
 
@@ -44,7 +45,7 @@ class ModelOutput(OrderedDict):  # type: ignore[type-arg]
     """A mapping of a class of its own."""
 
 
-class Tokens(nn.Module):  # type: ignore[misc]
+class Tokens(nn.Module):
     """Called by name, with more parameters than the data has keys."""
 
     def __init__(self) -> None:
@@ -59,7 +60,7 @@ class Tokens(nn.Module):  # type: ignore[misc]
         return ModelOutput(logits=hidden.mean(1), hidden=hidden)
 
 
-class Returning(nn.Module):  # type: ignore[misc]
+class Returning(nn.Module):
     """A convolution, and what is made of it."""
 
     def __init__(self, after: Any) -> None:
