@@ -141,7 +141,7 @@ smoke-inc3: $(WITH_INC3)/.done
 	PYTHONPATH=benchmarks $(WITH_INC3)/bin/python -m pytest -n 2 --dist loadfile $(WITH_INC3_TESTS)
 
 # PyTorch's host, and its modules on OpenVINO. pip's default torch is the build for CUDA: a download
-# of 2.5 GB, 5.5 GB unpacked. TORCH_INDEX names an index with a build for CPUs (200 MB), TORCH a wheel.
+# of 2 to 3 GB, 5.5 GB unpacked. TORCH_INDEX names an index with a build for CPUs (200 MB), TORCH a wheel.
 WITH_TORCH := .venv-torch
 TORCH_INDEX ?=
 TORCH ?=

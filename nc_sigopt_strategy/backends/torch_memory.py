@@ -12,7 +12,8 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 _MIB = 1 << 20
 # Bytes: the size from which glibc maps an allocation by itself, and how much free memory at the
@@ -32,7 +33,7 @@ def environment() -> Mapping[str, str]:
     return {"MALLOC_MMAP_THRESHOLD_": str(mapped), "MALLOC_TRIM_THRESHOLD_": str(kept)}
 
 
-def keep_freed_memory(holder: object) -> weakref.finalize[[int], object]:
+def keep_freed_memory(holder: object) -> Callable[[], object]:
     """Keep freed memory until all who asked for it are done.
 
     Args:
@@ -77,7 +78,7 @@ def _done(holder: int) -> None:
             trim(0)
 
 
-def _of_libc(name: str) -> ctypes._NamedFuncPointer | None:
+def _of_libc(name: str) -> Any:
     try:
         return getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):

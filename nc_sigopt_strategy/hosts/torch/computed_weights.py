@@ -38,7 +38,7 @@ def hold_computed_weights(module: torch.fx.GraphModule) -> int:
     Returns:
         How many weights are constants now.
     """
-    constant = _constant_nodes(module)
+    constant = constant_nodes(module)
     held: dict[Any, Any] = {}
     for user, weight in list(_weights(module)):
         if weight.op == "get_attr" or weight not in constant:
@@ -60,7 +60,7 @@ def _weights(module: torch.fx.GraphModule) -> Iterator[tuple[Any, Any]]:
                 yield node, weight
 
 
-def _constant_nodes(module: torch.fx.GraphModule) -> set[Any]:
+def constant_nodes(module: torch.fx.GraphModule) -> set[Any]:
     """The nodes that give the same whatever the graph is fed with."""
     found: set[Any] = set()
     for node in module.graph.nodes:

@@ -20,6 +20,7 @@ from nc_sigopt_strategy.hosts.torch.computed_weights import hold_computed_weight
 from nc_sigopt_strategy.hosts.torch.eager import evaluating_mode
 from nc_sigopt_strategy.hosts.torch.example_inputs import example_inputs
 from nc_sigopt_strategy.hosts.torch.functional import write_nothing_in_place, writes_through_views
+from nc_sigopt_strategy.hosts.torch.layers_by_hand import spell_layers
 from nc_sigopt_strategy.hosts.torch.paddings import fold_paddings
 from nc_sigopt_strategy.hosts.torch.plain_outputs import returning_plain
 from nc_sigopt_strategy.hosts.torch.tracing_errors import told_in_one_error
@@ -71,6 +72,7 @@ def export_module(given: Given, module: Any) -> TorchModel:
         program = _exported(module, examples, by_name)
     graph = _functional(program)
     refuse_unsuitable_graph(graph, what)
+    spell_layers(graph)
     hold_computed_weights(graph)
     fold_paddings(graph)
     return TorchModel(graph, CallForm(_inputs(graph, examples), by_name, kinds[-1]))

@@ -139,3 +139,42 @@ def test_a_module_for_one_batch_size_can_be_saved(tmp_path: Any) -> None:
     assert host.fp32.form.inputs[0].shape == (4, 3, 8, 8)
     saved = torch.export.load(str(host.backend.save(host.fp32, tmp_path / "net"))).module()
     assert saved(torch.from_numpy(batches.batches[0])).shape == (4, 4)
+
+
+class ByHand(nn.Module):
+    """A product by a parameter, with a bias or without, and a padding in words."""
+
+    def __init__(self, bias: bool, padding: str, kernel: int = 3) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 8, kernel, padding=padding)
+        self.weight = nn.Parameter(torch.randn(8, 5) / 3)
+        self.bias = nn.Parameter(torch.randn(5)) if bias else None
+
+    def forward(self, x: Any) -> Any:
+        x = torch.relu(self.conv(x)).mean((2, 3))
+        return x @ self.weight if self.bias is None else torch.addmm(self.bias, x, self.weight)
+
+
+@pytest.mark.parametrize(
+    ("bias", "padding", "kernel", "kinds"),
+    [
+        (False, "same", 3, ["conv2d", "linear"]),
+        (True, "valid", 3, ["conv2d", "linear"]),
+        # An even kernel is padded unevenly, which a number cannot say.
+        (True, "same", 2, ["linear"]),
+    ],
+)
+def test_layers_in_other_words_have_a_choice(
+    bias: bool, padding: str, kernel: int, kinds: list[str]
+) -> None:
+    module, batches = ByHand(bias, padding, kernel).eval(), images()
+    host = host_of(module, batches)
+    assert [op.key[1] for op in host.ops()] == kinds
+    batch = batches.batches[0]
+    expected = predictor(module)(batch)[0]
+    np.testing.assert_allclose(predictor(host.fp32.module)(batch)[0], expected, atol=1e-5)
+    with host.session(lambda doing: None):
+        int8 = host.quantize(Choices({op.key: "int8" for op in host.ops()}, 8)).module
+    stored = [value.dtype for value in int8.state_dict().values()]
+    assert stored.count(torch.int8) == len(kinds)

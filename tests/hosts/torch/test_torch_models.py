@@ -260,6 +260,15 @@ def test_inputs_by_position_can_be_a_list_or_a_tuple(made: Any) -> None:
     assert targets(host, {})
 
 
+def test_inputs_by_name_may_come_in_any_order() -> None:
+    batches = sequences()
+    turned = [dict(reversed(batch.items())) for batch in batches.batches]
+    host = host_of(attention(), Batches(turned))
+    expected = predictor(attention())(batches.batches[0])[0]
+    found = host.fp32.form.call(host.fp32.module, turned[0])["logits"]
+    np.testing.assert_allclose(found.detach(), expected, atol=1e-5)
+
+
 def test_what_cannot_be_tuned_is_told_in_one_error() -> None:
     class Branching(nn.Module):
         def forward(self, x: Any) -> Any:
