@@ -70,15 +70,29 @@ def export_module(given: Given, module: Any) -> TorchModel:
         returning_plain(module) as kinds,
     ):
         program = _exported(module, examples, by_name)
+    graph = rewritten(program, what)
+    return TorchModel(graph, CallForm(_inputs(graph, examples), by_name, kinds[-1]))
+
+
+def rewritten(program: Any, what: str = "The program") -> torch.fx.GraphModule:
+    """The graph of a program, as it is quantized: the same function in ops that PT2E knows.
+
+    Args:
+        program: As ``torch.export`` made it of a module; not changed.
+        what: It in words, as a sentence begins.
+
+    Raises:
+        ModelError: It trains, computes in bf16 by itself, or is quantized already.
+    """
     graph = _functional(program)
     refuse_unsuitable_graph(graph, what)
     spell_layers(graph)
     hold_computed_weights(graph)
     fold_paddings(graph)
-    return TorchModel(graph, CallForm(_inputs(graph, examples), by_name, kinds[-1]))
+    return graph
 
 
-def _functional(program: Any) -> Any:
+def _functional(program: Any) -> torch.fx.GraphModule:
     """The graph of a program, made anew so that nothing in it is overwritten."""
     # A batch of one is fine, though it was traced with more.
     graph = copy.deepcopy(program.module(check_guards=False))
