@@ -23,7 +23,8 @@ KEEPING = (1 << 30, (1 << 31) - 1)
 USUAL = (32 * _MIB, 64 * _MIB)
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
-_lock = threading.Lock()
+# A garbage collection in the middle may call ``_done`` in the same thread.
+_lock = threading.RLock()
 _holders: set[int] = set()
 
 
