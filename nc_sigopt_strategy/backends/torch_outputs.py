@@ -132,7 +132,7 @@ def _mapping(kind: Any, values: dict[Any, Any]) -> Any:
 
 
 def _of_fields(value: Any, names: list[str]) -> _Container:
-    kind = type(value)
+    kind: Any = type(value)
     # A field that was never set has no value to return.
     names = [name for name in names if hasattr(value, name)]
 

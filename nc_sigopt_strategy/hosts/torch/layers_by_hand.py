@@ -36,7 +36,8 @@ def spell_layers(module: torch.fx.GraphModule) -> int:
         if node.target in _WORDS:
             count += _with_numbers(node)
         elif node.target in _PRODUCTS and len(node.args) == 2:
-            count += _as_linear(module, node, *node.args, None, constant)
+            rows, weight = node.args
+            count += _as_linear(module, node, rows, weight, None, constant)
         elif node.target is aten.addmm.default and len(node.args) == 3 and not node.kwargs:
             bias, rows, weight = node.args
             count += _as_linear(module, node, rows, weight, bias, constant)
