@@ -5,11 +5,14 @@
 
 FP32, every op in int8, every op in bf16, and int8 with the last ops in bf16, each as the host
 ``torch`` makes and compiles it. Accuracy on images that calibrated nothing; speeds are paired
-ratios over compiled FP32, their median and quartiles, by wall time and by CPU time.
+ratios over compiled FP32, their median and quartiles, by wall time and by CPU time; faults are the
+pages that one run asks the system for. ``--usual-memory`` lets glibc hand freed memory back, as a
+process does that was not told otherwise.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +29,7 @@ from nc_sigopt_benchmarks.models.find import find_model
 from nc_sigopt_benchmarks.models.packaged_models import EFFICIENTNET
 from nc_sigopt_strategy import predictor
 from nc_sigopt_strategy.backends.backend import ModelSession
+from nc_sigopt_strategy.backends.torch_memory import USUAL, set_thresholds
 from nc_sigopt_strategy.console.outcome_table import table_console
 from nc_sigopt_strategy.errors import MissingExtraError, SigOptStrategyError
 from nc_sigopt_strategy.hosts.given import Criterion, Given
@@ -42,16 +46,18 @@ LAST_OPS = 8
 
 @dataclass
 class _Row:
-    """A model: its accuracy, and seconds (wall, CPU) of each round by batch size."""
+    """A model: its accuracy, seconds (wall, CPU) and page faults of each round by batch size."""
 
     session: ModelSession
     accuracy: float
     seconds: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    faults: dict[int, list[int]] = field(default_factory=dict)
 
 
 @click.command()
 @click.option("--rounds", default=25, show_default=True, type=click.IntRange(2))
-def main(rounds: int) -> None:
+@click.option("--usual-memory", is_flag=True, help="Let glibc hand freed memory back.")
+def main(rounds: int, usual_memory: bool) -> None:
     """Measure and print one table."""
     try:
         splits = load_splits(
@@ -63,6 +69,8 @@ def main(rounds: int) -> None:
             find_model(ModelConfig(name=EFFICIENTNET, source="package", format="onnx")),
         )
         rows = dict(_made(_module(), splits.calibration, splits.evaluation))
+        if usual_memory:
+            set_thresholds(*USUAL)
         _time(rows, splits.calibration.images, rounds)
     except SigOptStrategyError as error:
         click.echo(f"error: {error}", err=True)
@@ -133,12 +141,15 @@ def _time(rows: Mapping[str, _Row], images: Any, rounds: int) -> None:
         for row in rows.values():
             row.session.run(batch)
             row.session.run(batch)
-            row.seconds[size] = []
+            row.seconds[size], row.faults[size] = [], []
         for _ in range(rounds):
             for row in rows.values():
+                faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
                 wall, cpu = time.perf_counter(), time.process_time()
                 row.session.run(batch)
                 row.seconds[size].append((time.perf_counter() - wall, time.process_time() - cpu))
+                faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+                row.faults[size].append(faults)
 
 
 def _print(rows: Mapping[str, _Row]) -> None:
@@ -148,6 +159,7 @@ def _print(rows: Mapping[str, _Row]) -> None:
     for size in BATCHES:
         table.add_column(f"batch {size}")
         table.add_column("CPU")
+        table.add_column("faults")
     for name, row in rows.items():
         cells = []
         for size in BATCHES:
@@ -156,6 +168,7 @@ def _print(rows: Mapping[str, _Row]) -> None:
             cells += [
                 f"{middle[clock]:.2f} ({low[clock]:.2f} to {high[clock]:.2f})" for clock in (0, 1)
             ]
+            cells.append(f"{np.median(row.faults[size]):.0f}")
         table.add_row(name, f"{row.accuracy:.4f}", *cells)
     table_console().print(table)
 

@@ -19,6 +19,7 @@ import torch
 import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer as x86
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+from nc_sigopt_strategy.hosts.torch.exported import rewritten
 from nc_sigopt_strategy.hosts.torch.op_sources import tell_sources
 
 
@@ -43,8 +44,7 @@ def rebuild(graph: Any, batches: Iterable[Sequence[Any]], recipe: Mapping[str, A
     """The model of a recipe, to be given to ``torch.compile``.
 
     Args:
-        graph: ``torch.export.export(module, ...).module()`` of the module that was tuned, with no
-            ops that write in place.
+        graph: ``rewritten(torch.export.export(module, ...))`` of the module that was tuned.
         batches: Positional inputs that calibrate, ``recipe["sampling_size"]`` in all.
         recipe: Of the run.
     """
@@ -69,7 +69,7 @@ if __name__ == "__main__":
     told = json.loads(Path(recipe_file).read_text())
     inputs = torch.from_numpy(np.load(data)[: told["sampling_size"]])
     program = torch.export.load(source)
-    made = rebuild(program.module(), [(batch,) for batch in inputs.split(10)], told)
+    made = rebuild(rewritten(program), [(batch,) for batch in inputs.split(10)], told)
     batch = {0: torch.export.Dim.AUTO}
     with torch.no_grad():
         saved = torch.export.export(made, (inputs[:2],), dynamic_shapes=(batch,))

@@ -13,12 +13,16 @@ from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
 from nc_sigopt_strategy.backends.op_times import OpTimes
 from nc_sigopt_strategy.backends.torch_compiled import CompiledModule
 from nc_sigopt_strategy.backends.torch_graph import graph_nodes
-from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel, arrays_of
+from nc_sigopt_strategy.backends.torch_memory import environment, keep_freed_memory
+from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel
+from nc_sigopt_strategy.backends.torch_outputs import arrays_of
 from nc_sigopt_strategy.errors import ModelError, in_one_line
 
 
 class TorchSession:
     """A compiled model; compiled when the first batch of a shape comes.
+
+    As long as it is open, the process keeps the memory that it frees.
 
     Args:
         compiled: What runs.
@@ -28,6 +32,7 @@ class TorchSession:
     def __init__(self, compiled: CompiledModule, form: CallForm) -> None:
         self._compiled: CompiledModule | None = compiled
         self._form = form
+        self._done_with_memory = keep_freed_memory(self)
 
     def run(self, inputs: Any) -> list[Array]:
         """See ``ModelSession``."""
@@ -36,6 +41,7 @@ class TorchSession:
     def close(self) -> None:
         """See ``ModelSession``."""
         self._compiled = None
+        self._done_with_memory()
 
 
 class TorchBackend:
@@ -81,11 +87,12 @@ class TorchBackend:
         return None
 
     def deployment(self, model: TorchModel) -> dict[str, Any]:
-        """See ``Outcome.deployment``: how the model is compiled."""
+        """See ``Outcome.deployment``: how the model is compiled, and the process is started."""
         return {
             "compile": "torch.compile",
             "inductor": {"freezing": True},
             "threads": torch.get_num_threads(),
+            "environment": dict(environment()),
         }
 
     def save(self, model: TorchModel, path: Path) -> Path:

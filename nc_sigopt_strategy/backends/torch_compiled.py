@@ -8,7 +8,9 @@ compiles is left alone.
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,32 +31,49 @@ class CompiledModule:
 
     Args:
         module: The graph.
+        own_outputs: Makes what the user's module returns of what the graph does.
     """
 
-    def __init__(self, module: torch.fx.GraphModule) -> None:
+    def __init__(
+        self,
+        module: torch.fx.GraphModule,
+        own_outputs: Callable[[Any], Any] = lambda outputs: outputs,
+    ) -> None:
         self._compiled = torch.compile(module)
+        self._signature = inspect.signature(module.forward)
+        self._own_outputs = own_outputs
         self._known: set[Any] = set()
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """The outputs for one batch of tensors.
 
         Raises:
-            ModelError: Inductor cannot compile the graph, or has no C++ compiler.
+            ModelError: Inductor cannot compile the graph, or has no C++ compiler; or the graph was
+                traced with other inputs than these.
         """
-        form = tuple(_form(value) for value in (*inputs, *named.values()))
+        form = (*map(_form, inputs), *((name, _form(value)) for name, value in named.items()))
         with torch.no_grad():
             if form in self._known:
-                return self._compiled(*inputs, **named)
+                return self._own_outputs(self._compiled(*inputs, **named))
             with inductor.patch(freezing=True):
                 outputs = self._compiling(inputs, named)
         self._known.add(form)
-        return outputs
+        return self._own_outputs(outputs)
 
     def eval(self) -> CompiledModule:
         """Itself: it evaluates and nothing else."""
         return self
 
     def _compiling(self, inputs: Any, named: Any) -> Any:
+        try:
+            self._signature.bind(*inputs, **named)
+        except TypeError as error:
+            raise ModelError(
+                f"The model was called with other inputs than it was traced with: {error}. It "
+                f"takes {', '.join(self._signature.parameters)}.",
+                "Call it with these. Labels are no inputs: compute loss or accuracy of what the "
+                "model returns.",
+            ) from error
         try:
             return self._compiled(*inputs, **named)
         except Exception as error:

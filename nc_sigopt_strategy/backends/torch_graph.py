@@ -41,7 +41,20 @@ def shape_of(value: Any) -> Shape:
     known = value.meta.get("val") if isinstance(value, torch.fx.Node) else None
     if not isinstance(known, torch.Tensor):
         return None
-    return tuple(size if isinstance(size, int) else None for size in known.shape)
+    return sizes_of(known)
+
+
+def sizes_of(tensor: Any) -> Shape:
+    """The shape of a traced tensor; ``None`` for an axis of any length."""
+    return tuple(_size(size) for size in tensor.shape)
+
+
+def _size(size: Any) -> int | None:
+    if isinstance(size, int):
+        return size
+    # Tracing may have found out later that a free axis can have one length only.
+    expression = size.node.expr
+    return int(expression) if expression.is_number else None
 
 
 def graph_nodes(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils import _pytree as pytree
 
-from nc_sigopt_strategy.backends.backend import Array, feed_by_position
+from nc_sigopt_strategy.backends.backend import feed_by_position
 from nc_sigopt_strategy.backends.model_inputs import ModelInput
 from nc_sigopt_strategy.backends.torch_compiled import CompiledModule
 
@@ -27,15 +26,29 @@ class CallForm:
     Attributes:
         inputs: What it takes, in order.
         by_name: Whether inputs are keywords of ``forward``, as of a dataloader that yields dicts.
+        own_outputs: Makes what the user's module returns of what the graph does, which has plain
+            containers only.
     """
 
     inputs: tuple[ModelInput, ...]
     by_name: bool = False
+    own_outputs: Callable[[Any], Any] = field(default=lambda outputs: outputs, repr=False)
 
     def call(self, module: Any, batch: Any) -> Any:
-        """What a module returns for a batch of arrays, by position or by name."""
+        """What a module returns for a batch of arrays, by position or by name.
+
+        Numbers of another floating type than an input's are converted.
+        """
         fed = feed_by_position([known.name for known in self.inputs], batch)
-        return self._called(module, {name: as_tensor(value) for name, value in fed.items()})
+        floats = {known.name for known in self.inputs if known.dtype == np.float32}
+        tensors = {name: as_tensor(value) for name, value in fed.items()}
+        return self._called(
+            module,
+            {
+                name: tensor.float() if name in floats and tensor.is_floating_point() else tensor
+                for name, tensor in tensors.items()
+            },
+        )
 
     def examples(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword inputs of zeros, to trace with."""
@@ -81,7 +94,7 @@ class TorchModel:
     def compiled(self) -> CompiledModule:
         """The model as it is deployed; the same one until ``release``."""
         if self._compiled is None:
-            self._compiled = CompiledModule(self.module)
+            self._compiled = CompiledModule(self.module, self.form.own_outputs)
         return self._compiled
 
     def release(self) -> None:
@@ -121,15 +134,6 @@ def as_tensor(value: Any) -> Any:
     array = np.ascontiguousarray(value)
     # torch warns of memory that it might write to.
     return torch.from_numpy(array if array.flags.writeable else array.copy())
-
-
-def arrays_of(outputs: Any) -> list[Array]:
-    """All tensors among what a module returned, in order, as arrays of the caller's own."""
-    return [
-        leaf.detach().float().numpy() if leaf.dtype is torch.bfloat16 else leaf.detach().numpy()
-        for leaf in pytree.tree_leaves(outputs)
-        if isinstance(leaf, torch.Tensor)
-    ]
 
 
 def _bytes_of(value: Any) -> bytes:

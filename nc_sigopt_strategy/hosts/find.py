@@ -258,3 +258,9 @@ def shown_model(model: Any) -> str:
     if isinstance(model, (str, os.PathLike)):
         return os.fspath(model)
     return f"the given {type(model).__name__}"
+
+
+def shown_at_start(model: Any) -> str:
+    """The same where a sentence begins."""
+    found = shown_model(model)
+    return found[0].upper() + found[1:] if found.startswith("the given") else found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ _OF_CLASS = {
     ("tf_keras", "Model"): KERAS,
     ("tensorflow", "Model"): KERAS,
 }
+# What PyTorch's own files end with: weights, a pickled module or TorchScript, nothing tells which.
+_TORCH_FILES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+_FROM_TORCH_FILE = (
+    "Load it in a Python file that defines model (the module with its weights), calib_dataloader "
+    "and eval_func, and give that: nc-sigopt tune FILE.py; or write a program with "
+    "torch.export.save, as a .pt2 file."
+)
 _WAYS = (
     "Give an ONNX model (.onnx), OpenVINO's IR (.xml), a frozen graph (.pb), a SavedModel's "
     "folder, a program of torch.export (.pt2), or a framework's own model object."
@@ -56,6 +64,16 @@ def kind_of_model(model: Any) -> str:
         kind = _OF_CLASS.get((known.__module__.split(".")[0], known.__name__))
         if kind is not None:
             return kind
+    if isinstance(model, type):
+        raise ModelError(
+            f"The class {model.__name__} was given, which is no model.",
+            f"Give an object of it with its weights loaded: {model.__name__}(...).",
+        )
+    if isinstance(model, Mapping) and any(hasattr(value, "dtype") for value in model.values()):
+        raise ModelError(
+            f"A {type(model).__name__} of weights is no model that can be tuned.",
+            "Make the module that they are of, module.load_state_dict(...), and give that.",
+        )
     raise ModelError(f"A {type(model).__name__} is no model that can be tuned.", _WAYS)
 
 
@@ -80,7 +98,12 @@ def _kind_of_path(path: Path) -> str:
         if (path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file():
             return SAVED_MODEL
         raise ModelError(f"The folder {path} holds no saved_model.pb.", _WAYS)
-    kind = _OF_SUFFIX.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    kind = _OF_SUFFIX.get(suffix)
+    if kind is None and suffix in _TORCH_FILES:
+        raise ModelError(
+            f"{path} is a file of PyTorch's that does not hold the model's code.", _FROM_TORCH_FILE
+        )
     if kind is None:
         raise ModelError(f"{path} is of no kind of model known here.", _WAYS)
     return kind

@@ -193,7 +193,8 @@ class _TorchSession:
         """See ``ModelSession``."""
         import torch
 
-        from nc_sigopt_strategy.backends.torch_model import arrays_of, as_tensor
+        from nc_sigopt_strategy.backends.torch_model import as_tensor
+        from nc_sigopt_strategy.backends.torch_outputs import arrays_of
 
         with torch.no_grad():
             if isinstance(inputs, Mapping):

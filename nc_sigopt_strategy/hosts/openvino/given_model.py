@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,12 @@ import openvino as ov
 
 from nc_sigopt_strategy.backends.openvino_core import the_core
 from nc_sigopt_strategy.backends.openvino_properties import plain_words, version
-from nc_sigopt_strategy.errors import MissingExtraError, ModelError, needed
+from nc_sigopt_strategy.errors import DataError, MissingExtraError, ModelError, needed
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.model_kind import IR, ONNX, PROGRAM, TORCH, kind_of_model
 from nc_sigopt_strategy.hosts.openvino.groups import FAKE_QUANTIZE
 from nc_sigopt_strategy.hosts.openvino.names import give_stable_names
 from nc_sigopt_strategy.hosts.openvino.onnx_copy import readable_copy
-from nc_sigopt_strategy.measurement.batches import pair_of
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -49,6 +47,7 @@ def load_model(given: Given) -> Loaded:
 
     Raises:
         ModelError: It cannot be read or converted, or is quantized already.
+        DataError: There is no data to trace a PyTorch module with.
     """
     kind, what = kind_of_model(given.model), _named(given.model)
     try:
@@ -65,7 +64,7 @@ def load_model(given: Given) -> Loaded:
 def _read(given: Given, kind: str, what: str) -> ov.Model:
     try:
         model = _converted(given, kind)
-    except (ModelError, MissingExtraError):
+    except (ModelError, DataError, MissingExtraError):
         raise
     except Exception as error:  # each frontend has its own classes
         raise ModelError(
@@ -94,7 +93,10 @@ def _converted(given: Given, kind: str) -> ov.Model:
     if kind == ONNX:
         return the_core().read_model(_serialized(model))
     if kind == TORCH:
-        return _traced(model, given.calib_dataloader)
+        # Imported late: PyTorch comes with it.
+        from nc_sigopt_strategy.hosts.openvino.traced_module import traced_module
+
+        return traced_module(model, given.calib_dataloader)
     return ov.convert_model(model, **_ends(given))
 
 
@@ -106,30 +108,6 @@ def _program(path: Path) -> Any:
     from nc_sigopt_strategy.backends.torch_files import read_program
 
     return read_program(path)
-
-
-def _traced(module: Any, loader: Any) -> ov.Model:
-    """A PyTorch module as it evaluates."""
-    import torch
-
-    first = next(iter(loader), None)
-    example = None
-    if first is not None:
-        inputs, _ = pair_of(first, 0)
-        example = _tensors(inputs, torch.as_tensor)
-    training = module.training
-    try:
-        return ov.convert_model(module.eval(), example_input=example)
-    finally:
-        module.train(training)
-
-
-def _tensors(inputs: Any, made: Any) -> Any:
-    if isinstance(inputs, Mapping):
-        return {name: made(value) for name, value in inputs.items()}
-    if isinstance(inputs, (list, tuple)):
-        return tuple(made(value) for value in inputs)
-    return made(inputs)
 
 
 def _ends(given: Given) -> dict[str, Any]:

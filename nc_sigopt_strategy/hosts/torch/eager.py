@@ -10,7 +10,8 @@ import torch
 
 from nc_sigopt_strategy.backends.backend import Array, ModelSession
 from nc_sigopt_strategy.backends.torch import TorchBackend
-from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel, arrays_of
+from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel
+from nc_sigopt_strategy.backends.torch_outputs import arrays_of
 
 
 @contextlib.contextmanager

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from nc_sigopt_strategy.backends.model_inputs import ModelInput
 from nc_sigopt_strategy.backends.torch_files import read_program
-from nc_sigopt_strategy.backends.torch_graph import kind_of_node
+from nc_sigopt_strategy.backends.torch_graph import sizes_of
 from nc_sigopt_strategy.backends.torch_model import CallForm, TorchModel
-from nc_sigopt_strategy.errors import DataError, ModelError, in_one_line
-from nc_sigopt_strategy.hosts.find import shown_model
+from nc_sigopt_strategy.hosts.find import shown_at_start, shown_model
 from nc_sigopt_strategy.hosts.given import Given
+from nc_sigopt_strategy.hosts.torch.computed_weights import hold_computed_weights
 from nc_sigopt_strategy.hosts.torch.eager import evaluating_mode
+from nc_sigopt_strategy.hosts.torch.example_inputs import example_inputs
+from nc_sigopt_strategy.hosts.torch.functional import write_nothing_in_place, writes_through_views
+from nc_sigopt_strategy.hosts.torch.layers_by_hand import spell_layers
 from nc_sigopt_strategy.hosts.torch.paddings import fold_paddings
-from nc_sigopt_strategy.measurement.batches import pair_of
-from nc_sigopt_strategy.measurement.feeding import as_array
-
-_LABELS = ("label", "labels")
-_HALF = (torch.float16, torch.bfloat16)
-_QUANTIZED = "quantized_decomposed"
-# Ops that do something else in training, and where their arguments say so.
-_TRAINS = {torch.ops.aten.batch_norm.default: 5, torch.ops.aten.dropout.default: 2}
+from nc_sigopt_strategy.hosts.torch.plain_outputs import returning_plain
+from nc_sigopt_strategy.hosts.torch.tracing_errors import told_in_one_error
+from nc_sigopt_strategy.hosts.torch.unsuitable import (
+    refuse_torchscript,
+    refuse_unsuitable,
+    refuse_unsuitable_graph,
+)
 
 
 def given_module(model: Any) -> Any:
@@ -60,28 +60,46 @@ def export_module(given: Given, module: Any) -> TorchModel:
         ModelError: It cannot be exported, is not in float32 on the CPU, or is quantized already.
         DataError: The first batch does not fit ``forward``.
     """
-    what = _shown(given.model)
-    _refuse_other_types(module, what)
-    examples, by_name = _examples(module, given.calib_dataloader)
-    try:
-        with evaluating_mode(module):
-            program = _exported(module, examples, by_name)
-    except Exception as error:  # torch.export raises what its tracing meets
-        raise ModelError(
-            f"torch.export cannot trace {shown_model(given.model)}: {in_one_line(error)}",
-            "Control flow that depends on the data, and inputs of another shape than forward "
-            "takes, are the usual reasons.",
-        ) from error
+    what = shown_at_start(given.model)
+    refuse_torchscript(module, what)
+    refuse_unsuitable(module, what)
+    examples, by_name = example_inputs(module, given.calib_dataloader, least=2)
+    with (
+        told_in_one_error(shown_model(given.model)),
+        evaluating_mode(module),
+        returning_plain(module) as kinds,
+    ):
+        program = _exported(module, examples, by_name)
+    graph = rewritten(program, what)
+    return TorchModel(graph, CallForm(_inputs(graph, examples), by_name, kinds[-1]))
+
+
+def rewritten(program: Any, what: str = "The program") -> torch.fx.GraphModule:
+    """The graph of a program, as it is quantized: the same function in ops that PT2E knows.
+
+    Args:
+        program: As ``torch.export`` made it of a module; not changed.
+        what: It in words, as a sentence begins.
+
+    Raises:
+        ModelError: It trains, computes in bf16 by itself, or is quantized already.
+    """
+    graph = _functional(program)
+    refuse_unsuitable_graph(graph, what)
+    spell_layers(graph)
+    hold_computed_weights(graph)
+    fold_paddings(graph)
+    return graph
+
+
+def _functional(program: Any) -> torch.fx.GraphModule:
+    """The graph of a program, made anew so that nothing in it is overwritten."""
     # A batch of one is fine, though it was traced with more.
     graph = copy.deepcopy(program.module(check_guards=False))
-    _write_nothing_in_place(graph)
-    fold_paddings(graph)
-    _refuse_training(graph, what)
-    if any(_QUANTIZED in str(node.target) for node in graph.graph.nodes):
-        raise ModelError(
-            f"{what} is quantized already.", "Give the FP32 module that it was made from."
-        )
-    return TorchModel(graph, CallForm(_inputs(graph, examples), by_name))
+    if writes_through_views(graph):
+        graph = copy.deepcopy(program.run_decompositions({}).module(check_guards=False))
+    write_nothing_in_place(graph)
+    return graph
 
 
 def _exported(module: Any, examples: Mapping[str, Any], by_name: bool) -> Any:
@@ -97,114 +115,13 @@ def _exported(module: Any, examples: Mapping[str, Any], by_name: bool) -> Any:
             return torch.export.export(module, inputs, named)
 
 
-def _examples(module: Any, loader: Any) -> tuple[dict[str, Any], bool]:
-    """Input name to a tensor of two or more, and whether ``forward`` gets them by name."""
-    first = next(iter(loader), None) if loader is not None else None
-    if first is None:
-        raise DataError(
-            "A PyTorch module is traced with the first calibration batch, and there is none.",
-            "Give a calib_dataloader that yields (inputs, labels).",
-        )
-    batch, _ = pair_of(first, 0)
-    parameters = inspect.signature(module.forward).parameters
-    if isinstance(batch, Mapping):
-        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        found = {
-            str(key): value
-            for key, value in batch.items()
-            if (key in parameters or takes_any) and key not in _LABELS
-        }
-        if not found:
-            raise DataError(
-                f"The first calibration batch has the keys {', '.join(map(repr, batch))}, and "
-                f"forward takes {', '.join(map(repr, parameters))}.",
-                "Let the dataloader yield a dict with a key for each input of the module.",
-            )
-        return {name: _example(value, name) for name, value in found.items()}, True
-    parts = list(batch) if _holds_several(batch, parameters) else [batch]
-    names = [name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
-    names = names[: len(parts)] if len(names) >= len(parts) else []
-    names = names or [f"input_{position}" for position in range(len(parts))]
-    return {n: _example(part, n) for n, part in zip(names, parts, strict=True)}, False
-
-
-def _holds_several(batch: Any, parameters: Mapping[str, inspect.Parameter]) -> bool:
-    """Whether a batch is inputs by position, and no list of rows of the one input."""
-    if not isinstance(batch, (list, tuple)):
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    required = [p for p in parameters.values() if p.default is p.empty and p.kind in positional]
-    alone = len(batch) == 1 and hasattr(batch[0], "shape")
-    return isinstance(batch, tuple) or alone or len(required) > 1
-
-
-def _example(value: Any, name: str) -> Any:
-    array = np.asarray(as_array(value, f"Input {name!r} of calibration batch 0"))
-    if array.ndim and len(array) == 1:
-        # torch.export takes a length of 1 for a constant.
-        array = np.concatenate([array, array])
-    return torch.from_numpy(np.array(array))
-
-
-def _write_nothing_in_place(graph: Any) -> None:
-    """Ops that overwrite what they read, such as ``relu_``, as those that make a tensor anew.
-
-    Whoever reads an overwritten tensor later is given the new one, so that ops can be cast and
-    quantized one by one.
-    """
-    for node in graph.graph.nodes:
-        target = node.target
-        if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload):
-            continue
-        packet, overload = target._schema.name.removeprefix("aten::"), target._overloadname
-        if not packet.endswith("_") or packet.endswith("__"):
-            continue
-        anew = getattr(getattr(torch.ops.aten, packet[:-1], None), overload, None)
-        if anew is None:
-            continue
-        node.target = anew
-        node.args[0].replace_all_uses_with(node, lambda user, node=node: node < user)
-    graph.recompile()
-
-
 def _inputs(graph: Any, examples: Mapping[str, Any]) -> tuple[ModelInput, ...]:
     placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
-    found = []
-    for node, (name, example) in zip(placeholders, examples.items(), strict=True):
-        traced = node.meta["val"]
-        shape = tuple(size if isinstance(size, int) else None for size in traced.shape)
-        found.append(ModelInput(name, shape, example.numpy().dtype))
-    return tuple(found)
-
-
-def _shown(model: Any) -> str:
-    found = shown_model(model)
-    return found[0].upper() + found[1:] if found.startswith("the given") else found
-
-
-def _refuse_training(graph: Any, what: str) -> None:
-    """A program that was exported while its module was training trains on, whoever runs it."""
-    for node in graph.graph.nodes:
-        position = _TRAINS.get(node.target) if node.op == "call_function" else None
-        if position is not None and len(node.args) > position and node.args[position] is True:
-            raise ModelError(
-                f"{what} was exported while it was training: its {kind_of_node(node)} "
-                f"({node.name}) still does.",
-                "Export module.eval(), or give the module itself.",
-            )
-
-
-def _refuse_other_types(module: Any, what: str) -> None:
-    for name, value in (*module.named_parameters(), *module.named_buffers()):
-        if value.dtype in _HALF:
-            raise ModelError(
-                f"{what} computes in {value.dtype} ({name} is of it), and FP32 is what accuracy "
-                "is judged by.",
-                "Give it in float32 (module.float()); which ops run in bf16 is found by tuning.",
-            )
-        if value.device.type != "cpu":
-            raise ModelError(
-                f"{what} is on the device {value.device} ({name} is), and models are tuned for "
-                "the CPU.",
-                "Give module.cpu().",
-            )
+    # Keywords come in the order of forward's parameters, whatever order they were given in.
+    named = {node.name: node for node in placeholders}
+    by_position = dict(zip(examples, placeholders, strict=True))
+    nodes = named if named.keys() == examples.keys() else by_position
+    return tuple(
+        ModelInput(name, sizes_of(nodes[name].meta["val"]), example.numpy().dtype)
+        for name, example in examples.items()
+    )

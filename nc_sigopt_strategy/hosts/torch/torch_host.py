@@ -12,7 +12,7 @@ import torchao
 
 from nc_sigopt_strategy.backends.torch import TorchBackend
 from nc_sigopt_strategy.backends.torch_model import TorchModel
-from nc_sigopt_strategy.errors import ModelError, SettingsError
+from nc_sigopt_strategy.errors import ModelError, SettingsError, in_one_line
 from nc_sigopt_strategy.hosts.as_given import AsGiven
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.given_host import GivenHost, HostOfGiven
@@ -151,7 +151,10 @@ class TorchHost(HostOfGiven):
         return found
 
     def _found_ops(self) -> dict[OpKey, str]:
-        found = keys_of(quantizable_nodes(prepared(self._original)))
+        try:
+            found = keys_of(quantizable_nodes(prepared(self._original)))
+        except Exception as error:  # torchao raises what it likes
+            raise ModelError(f"PT2E cannot prepare the model: {in_one_line(error)}") from error
         if not found:
             kinds = sorted(
                 {str(n.target) for n in self._original.graph.nodes if n.op == "call_function"}

@@ -172,9 +172,7 @@ def test_a_program_is_tuned_as_the_module_is_that_it_was_exported_from(tmp_path:
 
 
 def test_a_program_that_still_trains_or_is_none(tmp_path: Path) -> None:
-    with pytest.raises(
-        ModelError, match=r"net\.pt2 was exported while it was training: its batch"
-    ):
+    with pytest.raises(ModelError, match=r"net\.pt2 trains while it evaluates: its batch"):
         host_of(exported(residual().train(), tmp_path / "net.pt2"), images())
     broken = tmp_path / "broken.pt2"
     broken.write_bytes(b"PK")
@@ -260,6 +258,15 @@ def test_inputs_by_position_can_be_a_list_or_a_tuple(made: Any) -> None:
     batch = host.calibration_data().batches[0]
     assert sorted(batch) == ["first", "second"]
     assert targets(host, {})
+
+
+def test_inputs_by_name_may_come_in_any_order() -> None:
+    batches = sequences()
+    turned = [dict(reversed(batch.items())) for batch in batches.batches]
+    host = host_of(attention(), Batches(turned))
+    expected = predictor(attention())(batches.batches[0])[0]
+    found = host.fp32.form.call(host.fp32.module, turned[0])["logits"]
+    np.testing.assert_allclose(found.detach(), expected, atol=1e-5)
 
 
 def test_what_cannot_be_tuned_is_told_in_one_error() -> None:
