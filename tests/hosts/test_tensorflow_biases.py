@@ -62,11 +62,12 @@ def test_a_convolution_in_a_sum_gets_zeros(behind: Callable[[Any, Any], Any]) ->
     [
         (lambda conv, other: conv + tf.constant(np.ones(CHANNELS, np.float32)), ["out"]),
         (lambda conv, other: conv + tf.identity(tf.constant(PIXELS)), ["out"]),
+        (lambda conv, other: conv + tf.reduce_mean(other, [1, 2], keepdims=True), ["out"]),
         (lambda conv, other: tf.nn.relu(conv), ["out"]),
         (lambda conv, other: tf.nn.relu(conv) + (conv + other), ["out"]),
         (lambda conv, other: conv + other, ["out", "conv"]),
     ],
-    ids=["a bias", "a constant", "no sum", "read twice", "an output"],
+    ids=["a bias", "a constant", "broadcast", "no sum", "read twice", "an output"],
 )
 def test_others_stay_as_they_are(behind: Callable[[Any, Any], Any], outputs: list[str]) -> None:
     given = graph_of(behind)

@@ -62,15 +62,38 @@ def with_biases_before_sums(graph_def: Any, outputs: Iterable[str]) -> Any:
         for read in node.input:
             readers[_node_of(read)].append(node)
     kept = frozenset(outputs)
-    for name, node in nodes.items():
-        reading = readers[name]
-        if node.op != _CONVOLUTION or name in kept or len(reading) != 1:
-            continue
+    summed = [
+        (node, readers[name][0])
+        for name, node in nodes.items()
+        if node.op == _CONVOLUTION
+        and name not in kept
+        and len(readers[name]) == 1
+        and _sums_values(readers[name][0], nodes)
+    ]
+    if not summed:
+        return graph_def
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+    for node, reader in summed:
         channels = _output_channels(node, nodes)
-        if channels is None or not _sums_values(reading[0], nodes):
-            continue
-        _add_bias(graph_def, node, reading[0], channels)
+        if channels is not None and _equal_shapes(reader, graph):
+            _add_bias(graph_def, node, reader, channels)
     return graph_def
+
+
+def _equal_shapes(reader: Any, graph: tf.Graph) -> bool:
+    """Whether a sum is one of equal shapes, the batch aside, as far as they are known.
+
+    INC has a convolution add whatever it is summed with, also what would have to be broadcast.
+    """
+    found = [
+        graph.as_graph_element(read if ":" in read else f"{read}:0").shape
+        for read in reader.input
+        if not read.startswith("^")
+    ]
+    if any(shape.rank is None for shape in found):
+        return False
+    return len({tuple(shape.as_list()[1:]) for shape in found}) == 1
 
 
 def _add_bias(graph_def: Any, node: Any, reader: Any, channels: int) -> None:
@@ -80,7 +103,8 @@ def _add_bias(graph_def: Any, node: Any, reader: Any, channels: int) -> None:
     bias = graph_def.node.add(op="BiasAdd", name=f"{node.name}{_BIAS}", device=node.device)
     bias.input.extend([node.name, zeros.name])
     bias.attr["T"].type = tf.float32.as_datatype_enum
-    bias.attr["data_format"].CopyFrom(node.attr["data_format"])
+    if "data_format" in node.attr:
+        bias.attr["data_format"].CopyFrom(node.attr["data_format"])
     for position, read in enumerate(reader.input):
         if _node_of(read) == node.name:
             reader.input[position] = bias.name
