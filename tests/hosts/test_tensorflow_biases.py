@@ -13,6 +13,7 @@ from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_biases import with_bias
 
 CHANNELS = 4
 KERNEL = np.random.default_rng(0).normal(size=(3, 3, 3, CHANNELS)).astype(np.float32)
+SQUARE = np.random.default_rng(2).normal(size=(1, 1, CHANNELS, CHANNELS)).astype(np.float32)
 # A value for each pixel, as position embeddings are.
 PIXELS = np.random.default_rng(1).normal(size=(6, 6, CHANNELS)).astype(np.float32)
 
@@ -55,6 +56,14 @@ def test_a_convolution_in_a_sum_gets_zeros(behind: Callable[[Any, Any], Any]) ->
     assert biases(changed) == ["conv"]
     np.testing.assert_array_equal(run(changed), expected)
     assert biases(with_biases_before_sums(changed, ["out"])) == ["conv"]  # once
+
+
+def test_two_that_meet_in_one_sum_get_zeros_each() -> None:
+    given = graph_of(lambda conv, other: conv + tf.nn.conv2d(other, SQUARE, 1, "SAME", name="too"))
+    expected = run(given)
+    changed = with_biases_before_sums(given, ["out"])
+    assert sorted(biases(changed)) == ["conv", "too"]
+    np.testing.assert_array_equal(run(changed), expected)
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,11 @@ def with_biases_before_sums(graph_def: Any, outputs: Iterable[str]) -> Any:
         return graph_def
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
+    # All are looked at before any is changed: two of them may meet in one sum.
+    summed = [(node, reader) for node, reader in summed if _equal_shapes(reader, graph)]
     for node, reader in summed:
         channels = _output_channels(node, nodes)
-        if channels is not None and _equal_shapes(reader, graph):
+        if channels is not None:
             _add_bias(graph_def, node, reader, channels)
     return graph_def
 
