@@ -66,6 +66,15 @@ def test_two_that_meet_in_one_sum_get_zeros_each() -> None:
     np.testing.assert_array_equal(run(changed), expected)
 
 
+@pytest.mark.parametrize("between", [lambda x: x, tf.identity], ids=["itself", "an identity"])
+def test_a_convolution_added_to_its_own_input_stays(between: Callable[[Any], Any]) -> None:
+    # TensorFlow's fused int8 sum of the two would end the process.
+    def behind(conv: Any, other: Any) -> Any:
+        return between(other) + tf.nn.conv2d(other, SQUARE, 1, "SAME", name="too")
+
+    assert not biases(with_biases_before_sums(graph_of(behind), ["out"]))
+
+
 @pytest.mark.parametrize(
     ("behind", "outputs"),
     [

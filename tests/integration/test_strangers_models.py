@@ -88,7 +88,8 @@ def sums_without_biases(images: Any) -> Any:
     found = features(images)
     for size in (3, 1):
         kernel = weights(size, size, 8, 8) * scales
-        found = tf.nn.relu(found + tf.nn.conv2d(found, kernel, 1, "SAME"))
+        inner = tf.nn.relu(tf.nn.conv2d(found, weights(3, 3, 8, 8), 1, "SAME"))
+        found = tf.nn.relu(found + tf.nn.conv2d(inner, kernel, 1, "SAME"))
     return tf.matmul(tf.reduce_mean(found, [1, 2]), weights(8, 4))
 
 

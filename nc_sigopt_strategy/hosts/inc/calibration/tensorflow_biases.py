@@ -7,6 +7,10 @@ the first one (TensorFlow 2.18 with oneDNN: off by the ratio of the two channels
 With a bias, INC has the sum done by the convolution itself, by a kernel that is right.
 Convolutions without a bias are common before a sum: pre-activation ResNets have them, and a bias
 of zeros that a model was exported with is removed by TensorFlow's optimizer.
+
+Where a convolution is added to its own input it stays as it is: the fused int8 sum of one tensor with
+what is made of it ends the process (segmentation fault of TensorFlow 2.18, seen with INC's own
+models of such a sum whose convolution has a bias).
 """
 
 from __future__ import annotations
@@ -75,12 +79,28 @@ def with_biases_before_sums(graph_def: Any, outputs: Iterable[str]) -> Any:
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
     # All are looked at before any is changed: two of them may meet in one sum.
-    summed = [(node, reader) for node, reader in summed if _equal_shapes(reader, graph)]
+    summed = [
+        (node, reader)
+        for node, reader in summed
+        if _equal_shapes(reader, graph) and not _adds_own_input(node, reader, nodes)
+    ]
     for node, reader in summed:
         channels = _output_channels(node, nodes)
         if channels is not None:
             _add_bias(graph_def, node, reader, channels)
     return graph_def
+
+
+def _adds_own_input(node: Any, reader: Any, nodes: Any) -> bool:
+    own = _behind_identities(node.input[0], nodes)
+    return any(_behind_identities(read, nodes) == own for read in reader.input)
+
+
+def _behind_identities(read: str, nodes: Any) -> str:
+    name = _node_of(read)
+    while name in nodes and nodes[name].op == "Identity":
+        name = _node_of(nodes[name].input[0])
+    return name
 
 
 def _equal_shapes(reader: Any, graph: tf.Graph) -> bool:
