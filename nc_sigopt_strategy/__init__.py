@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from nc_sigopt_strategy.autotuning.autotune import autotune
     from nc_sigopt_strategy.autotuning.result import TuningResult
     from nc_sigopt_strategy.backends.finishing.finish import finish
+    from nc_sigopt_strategy.example.digits import write_example
     from nc_sigopt_strategy.hosts.inc.calibration import fitted_weights
     from nc_sigopt_strategy.hosts.inc.quant_config import PostTrainingQuantConfig
     from nc_sigopt_strategy.hosts.inc.strategy import SigOptTuneStrategy
@@ -65,6 +66,7 @@ __all__ = [
     "last_outcome",
     "predictor",
     "register",
+    "write_example",
 ]
 
 # Neural Compressor, which imports TensorFlow, or the engine come with these: time that reading an
@@ -78,6 +80,7 @@ _LAZY = {
     "finish": "nc_sigopt_strategy.backends.finishing.finish",
     "fitted_weights": "nc_sigopt_strategy.hosts.inc.calibration",
     "predictor": "nc_sigopt_strategy.hosts.predictor",
+    "write_example": "nc_sigopt_strategy.example.digits",
 }
 # They need a Neural Compressor that has tuning strategies.
 _OF_STRATEGIES = ("PostTrainingQuantConfig", "SigOptTuneStrategy")

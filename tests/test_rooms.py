@@ -31,6 +31,7 @@ PRODUCT = (
     "sampling",
     "settings",
     "space",
+    "example",
     "files",
     "errors",
     "version",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -12,6 +13,8 @@ class OnnxModel:
 
     Attributes:
         model: A ``ModelProto`` with its weights.
+        parts: Node to the op that it is chosen a type with; others go with the op before them.
     """
 
     model: Any
+    parts: Mapping[str, str] = field(default_factory=dict)

@@ -61,8 +61,8 @@ def ran_as(optimized: onnx.ModelProto, ops: Iterable[str]) -> dict[str, str]:
             continue
         on_rounded = node.op_type in _WITH_WEIGHTS and any(t in rounded for t in node.input[1:2])
         found[node.name] = INT8 if integer or reads_int8 else FP32_ON_INT8 if on_rounded else FP32
-    by_stem = {_stem(name): how for name, how in found.items()}
-    wanted = ((op, found.get(op) or by_stem.get(op) or by_stem.get(_stem(op))) for op in ops)
+    by_stem = {stem(name): how for name, how in found.items()}
+    wanted = ((op, found.get(op) or by_stem.get(op) or by_stem.get(stem(op))) for op in ops)
     return {op: how for op, how in wanted if how is not None}
 
 
@@ -72,7 +72,8 @@ def _gives_float(node: onnx.NodeProto) -> bool:
     return bool(node.op_type.endswith("ToFloat"))
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """The name of a node without what ONNX Runtime and INC add to it."""
     name = _PREFIX.sub("", name)
     while (shorter := _SUFFIX.sub("", name)) != name:
         name = shorter

@@ -16,9 +16,10 @@ from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.onnx_files import digest_of_model, loadable, write_model
 from nc_sigopt_strategy.backends.onnx_graph import graph_nodes, known_shapes
 from nc_sigopt_strategy.backends.onnx_kept_fp32 import THE_SWITCH, is_rewritten, keep_fp32
-from nc_sigopt_strategy.backends.onnx_ran_as import ran_as
+from nc_sigopt_strategy.backends.onnx_profile import op_times, profiled
+from nc_sigopt_strategy.backends.onnx_ran_as import ran_as, stem
 from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
-from nc_sigopt_strategy.backends.op_times import OpTimes
+from nc_sigopt_strategy.backends.op_times import OpNames, OpTimes
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.settings.session_options import (
     LEVEL_KEY,
@@ -173,8 +174,11 @@ class OnnxRuntimeBackend:
             return {}
 
     def op_times(self, model: Any, inputs: Any, ops: Sequence[str]) -> OpTimes | None:
-        """Nothing: not asked for its profile."""
-        return None
+        """See ``Backend``; by ONNX Runtime's profile."""
+        with loadable(model.model) as source:
+            events, ran = profiled(source, session_options(self._chosen), inputs)
+        which = OpNames(ops, getattr(model, "parts", {}), stem)
+        return op_times(events, ran, model.model, which)
 
     def deployment(self, model: Any) -> dict[str, Any]:
         """See ``Outcome.deployment``."""

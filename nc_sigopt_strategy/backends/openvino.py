@@ -14,10 +14,11 @@ import openvino as ov
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.op_graph import reduce_to_ops
-from nc_sigopt_strategy.backends.op_times import OpTimes
+from nc_sigopt_strategy.backends.op_times import OpNames, OpTimes, repetitions
 from nc_sigopt_strategy.backends.openvino_core import DEVICE, the_core
 from nc_sigopt_strategy.backends.openvino_graph import graph_nodes, inferred_shapes, input_names
 from nc_sigopt_strategy.backends.openvino_ir import Ir
+from nc_sigopt_strategy.backends.openvino_profile import executed, op_times
 from nc_sigopt_strategy.backends.openvino_properties import Properties
 from nc_sigopt_strategy.backends.openvino_ran_as import ran_as
 
@@ -26,16 +27,18 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 @dataclass(eq=False)
 class OpenVinoModel:
-    """A model and how its float ops are computed; not changed once it is made.
+    """A model and how its float ops are computed; neither is changed once it is made.
 
     Attributes:
         model: The graph.
         precision: OpenVINO's word for the type of float ops that do not keep their own, such as
             ``bf16``.
+        parts: Node to the op that it is chosen a type with; others go with the op before them.
     """
 
     model: ov.Model
     precision: str
+    parts: Mapping[str, str] = field(default_factory=dict)
     _compiled: ov.CompiledModel | None = field(default=None, init=False, repr=False)
 
     @cached_property
@@ -77,6 +80,15 @@ class OpenVinoSession:
         # Inputs are read where they lie, as in `compiled(...)`; outputs are the caller's own.
         results = self._request.infer(by_position, share_inputs=True)
         return [np.asarray(value) for value in results.to_tuple()]
+
+    def counted(self, inputs: Any) -> dict[str, float]:
+        """Run with counters: node to seconds.
+
+        Args:
+            inputs: As for ``run``.
+        """
+        self.run(inputs)
+        return executed(self._request.profiling_info)
 
     def close(self) -> None:
         """See ``ModelSession``."""
@@ -136,9 +148,19 @@ class OpenVinoBackend:
             logger.debug("How OpenVINO runs the ops is not known: %s", error)
             return {}
 
-    def op_times(self, model: Any, inputs: Any, ops: Sequence[str]) -> OpTimes | None:
-        """Nothing: not asked for its counters."""
-        return None
+    def op_times(self, model: OpenVinoModel, inputs: Any, ops: Sequence[str]) -> OpTimes | None:
+        """See ``Backend``; by OpenVINO's counters, in a model that is compiled with them."""
+        counting = {**self.properties.of(model.precision), "PERF_COUNT": True}
+        compiled = the_core().compile_model(model.model, DEVICE, counting)
+        session = OpenVinoSession(compiled)
+        try:
+            # The first run pays for memory.
+            session.run(inputs)
+            runs = [session.counted(inputs) for _ in repetitions()]
+        finally:
+            session.close()
+        which = OpNames(ops, model.parts)
+        return op_times(runs, compiled.get_runtime_model(), model.model, which)
 
     def deployment(self, model: OpenVinoModel) -> dict[str, Any]:
         """See ``Outcome.deployment``: what ``compile_model`` is to be given."""

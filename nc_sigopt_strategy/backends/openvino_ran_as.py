@@ -22,11 +22,10 @@ def ran_as(runtime: Any, model: Any, ops: Iterable[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for node in runtime.get_ordered_ops():
-        noted = node.get_rt_info()
-        if "runtimePrecision" not in noted or _text(noted, "layerType") in _MOVED:
+        how = noted(node, "runtimePrecision")
+        if not how or noted(node, "layerType") in _MOVED:
             continue
-        how = _text(noted, "runtimePrecision")
-        for name in (node.get_friendly_name(), *_text(noted, "originalLayersNames").split(",")):
+        for name in (node.get_friendly_name(), *made_from(node)):
             found.setdefault(name, _WORDS.get(how, how))
     nodes = {node.get_friendly_name(): node for node in model.get_ops()}
     named = {op: _nearest(nodes.get(op), found) for op in ops}
@@ -45,5 +44,12 @@ def _nearest(node: Any, found: Mapping[str, str]) -> str | None:
     return None
 
 
-def _text(noted: Any, key: str) -> str:
-    return str(noted[key].astype(str)) if key in noted else ""
+def made_from(node: Any) -> list[str]:
+    """Names of the model's nodes that a node of the device's graph was made from."""
+    return [name for name in noted(node, "originalLayersNames").split(",") if name]
+
+
+def noted(node: Any, key: str) -> str:
+    """What a node of the device's graph has noted under a key; empty where it has not."""
+    info = node.get_rt_info()
+    return str(info[key].astype(str)) if key in info else ""

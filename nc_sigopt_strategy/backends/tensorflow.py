@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
-from nc_sigopt_strategy.backends.op_times import OpTimes
+from nc_sigopt_strategy.backends.op_times import OpTimes, repetitions
 from nc_sigopt_strategy.backends.tensorflow_graph import graph_nodes, static_shapes
 from nc_sigopt_strategy.backends.tensorflow_profile import op_times
 from nc_sigopt_strategy.errors import ModelError
@@ -21,7 +21,6 @@ from nc_sigopt_strategy.files import write_whole
 logger = logging.getLogger("nc_sigopt_strategy")
 
 _V1 = tf.compat.v1
-_PROFILED_RUNS = 10
 
 
 class TensorFlowSession:
@@ -55,11 +54,13 @@ class TensorFlowSession:
         # More than this starts a profiler of the hardware, which prints lines for each run.
         options = _V1.RunOptions(trace_level=_V1.RunOptions.SOFTWARE_TRACE)
         found = []
-        for _ in range(1 + _PROFILED_RUNS):
+        # The first run pays for memory and for optimizing the graph.
+        self._session.run(self._fetches, feeds, options=options, run_metadata=_V1.RunMetadata())
+        for _ in repetitions():
             metadata = _V1.RunMetadata()
             self._session.run(self._fetches, feeds, options=options, run_metadata=metadata)
             found.append(metadata.step_stats)
-        return found[1:]
+        return found
 
     def close(self) -> None:
         """See ``ModelSession``."""

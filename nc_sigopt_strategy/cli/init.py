@@ -11,7 +11,12 @@ from nc_sigopt_strategy.cli.shared import errors_as_one_line
 
 
 @click.command()
-@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("model", metavar="[MODEL]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--example",
+    is_flag=True,
+    help="Without a model of yours: one that reads handwritten digits, and its data.",
+)
 @click.option(
     "--output",
     "folder",
@@ -23,18 +28,26 @@ from nc_sigopt_strategy.cli.shared import errors_as_one_line
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @output_options()
 @errors_as_one_line
-def init(model: Path, folder: Path, force: bool, output: Output) -> None:
+def init(model: Path | None, example: bool, folder: Path, force: bool, output: Output) -> None:
     """Write pipeline.py and a commented run configuration for MODEL.
 
     They name the model's own inputs with shapes and types. What is left is to load your data in
-    pipeline.py, where a TODO stands.
+    pipeline.py, where a TODO stands. With --example nothing is left: the model is written, too.
     """
-    from nc_sigopt_strategy.jobs.first_files import write_first_files
+    from nc_sigopt_strategy.jobs.first_files import write_example_files, write_first_files
 
-    written = write_first_files(model, folder, overwrite=force)
+    if (model is None) != example:
+        given = "got neither" if model is None else f"got both, and {str(model)!r} for the path"
+        raise click.UsageError(f"Give either the path of a model or --example: {given}.")
+    if model is None:
+        model, data, *others = write_example_files(folder, overwrite=force)
+        written, first = [model, data, *others], "Next:"
+    else:
+        written = write_first_files(model, folder, overwrite=force)
+        data = written[0]
+        first = f"Next: load your data where {data.name} says TODO, then"
     output.found(
         {"written": [str(path) for path in written]},
         *(f"Written: {path}" for path in written),
-        further=f"Next: load your data where {written[0].name} says TODO, then\n"
-        f"  nc-sigopt check {model} --data {written[0]}",
+        further=f"{first}\n  nc-sigopt check {model} --data {data}",
     )

@@ -22,3 +22,12 @@ def accuracy_text(value: float | None, interval: Interval | None = None) -> str:
 def seconds_text(value: float | None, digits: int = 0) -> str:
     """Seconds without their unit, which the column's name has."""
     return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def probability_text(value: float | None) -> str:
+    """Two digits; what they would round to certainty is said as a limit."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value < 0.005:
+        return "below 0.01"
+    return "above 0.99" if value >= 0.995 else f"{value:.2f}"

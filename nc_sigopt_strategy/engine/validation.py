@@ -21,6 +21,7 @@ MAX_DEPTH = 100
 
 # Far fewer than Python refuses to read; such numbers are compared and never reach a database.
 _DIGITS = re.compile(r"-?[0-9]{1,300}")
+_QUERY_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 JsonObject = dict[str, Any]
 
@@ -105,12 +106,17 @@ def integer(value: Any, what: str, minimum: int | None = None) -> int:
 
 
 def boolean(value: Any, what: str) -> bool:
-    """A JSON boolean, or the way the client writes one into a query string."""
+    """A JSON boolean."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
     raise bad_request(f"Invalid type for {what}: expected a boolean, got {show(value)}")
+
+
+def query_boolean(value: Any, what: str) -> bool:
+    """A boolean that may come as text in a query string: true or false in any case, 1 or 0."""
+    if isinstance(value, str) and value.lower() in _QUERY_BOOLEANS:
+        return _QUERY_BOOLEANS[value.lower()]
+    return boolean(value, what)
 
 
 def query_integer(value: Any, what: str) -> int:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nc_sigopt_strategy.backends.model_inputs import ModelInput
 from nc_sigopt_strategy.errors import ConfigFileError
+from nc_sigopt_strategy.example.digits import write_example
 from nc_sigopt_strategy.files import write_whole
 from nc_sigopt_strategy.hosts.file_inputs import file_inputs
 from nc_sigopt_strategy.hosts.model_kind import FROZEN, kind_of_model, name_of_model
 from nc_sigopt_strategy.jobs.editor_schema import SCHEMA_FILE, pointer_to, schema_text
 
 PIPELINE_FILE = "pipeline.py"
+EXAMPLE_FILE = "digits.onnx"
 # Where a model leaves the number open.
 _BATCH = 20
 
@@ -29,7 +31,7 @@ The model takes:
 import numpy as np
 
 from nc_sigopt_strategy import predictor
-
+{imports}
 BATCH = {batch}  # {batch_reason}
 
 
@@ -40,8 +42,7 @@ def load(part):
     evaluation than for calibration. Of n inputs:
 {shapes}
     """
-    raise NotImplementedError("TODO: load your own data here")
-    return {example}, labels
+{loading}
 
 
 def batches(part):
@@ -74,8 +75,17 @@ def eval_func(model):
     predict = predictor(model)  # runs models of every runtime; gives a list of outputs
     for inputs, labels in batches("evaluation"):
         answers = predict(inputs)[0]
-        yield answers.argmax(axis=-1) == labels  # TODO: your own metric
+        yield answers.argmax(axis=-1) == labels{metric}
 '''
+
+_TODO = """    raise NotImplementedError("TODO: load your own data here")
+    return {example}, labels"""
+
+# What stands in its place for the example, whose data are at hand.
+_IMPORT_OF_DIGITS = "from nc_sigopt_strategy.example.digits import digits\n"
+_DIGITS = """    images, labels = digits()
+    chosen = slice(100) if part == "calibration" else slice(100, None)
+    return images[chosen], labels[chosen]"""
 
 _CONFIGURATION = """# A run configuration of {model}, for the harness (pip install ./benchmarks):
 #   nc-sigopt tune {file}        the sigopt strategy alone
@@ -109,7 +119,30 @@ output: runs
 """
 
 
-def write_first_files(model: Path, folder: Path, *, overwrite: bool = False) -> list[Path]:
+def write_example_files(folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Write the example's model, ``digits.onnx``, and the same files for it, complete.
+
+    Args:
+        folder: Where they go.
+        overwrite: Whether files that are there may be replaced.
+
+    Returns:
+        What was written, the model first.
+
+    Raises:
+        ConfigFileError: A file is there already, or cannot be written.
+        MissingExtraError: A package that the example is made with is not installed.
+    """
+    model = folder / EXAMPLE_FILE
+    others = (folder / PIPELINE_FILE, folder / f"{name_of_model(model)}.yaml")
+    _refuse_existing((model, *others), overwrite=overwrite)
+    write_example(model)
+    return [model, *write_first_files(model, folder, overwrite=overwrite, is_example=True)]
+
+
+def write_first_files(
+    model: Path, folder: Path, *, overwrite: bool = False, is_example: bool = False
+) -> list[Path]:
     """Write ``pipeline.py`` and ``<model>.yaml`` with the model's own input names and shapes.
 
     Where the harness is installed, which reads such YAML files, its JSON schema goes beside them:
@@ -119,6 +152,7 @@ def write_first_files(model: Path, folder: Path, *, overwrite: bool = False) -> 
         model: The model.
         folder: Where they go.
         overwrite: Whether files that are there may be replaced.
+        is_example: Whether it is ``write_example``'s model, whose data ``pipeline.py`` can load.
 
     Returns:
         What was written.
@@ -131,17 +165,13 @@ def write_first_files(model: Path, folder: Path, *, overwrite: bool = False) -> 
     inputs = file_inputs(model)
     name = name_of_model(model)
     texts = {
-        folder / PIPELINE_FILE: _pipeline(model, inputs),
+        folder / PIPELINE_FILE: _pipeline(model, inputs, is_example=is_example),
         folder / f"{name}.yaml": _configuration(model, folder, inputs),
     }
     schema = schema_text()
     if schema is not None:
         texts[folder / f"{name}.yaml"] = pointer_to(SCHEMA_FILE) + texts[folder / f"{name}.yaml"]
-    for path in texts:
-        if path.exists() and not overwrite:
-            raise ConfigFileError(
-                f"{path} is there already.", "Move it away, or let it be replaced with --force."
-            )
+    _refuse_existing(texts, overwrite=overwrite)
     if schema is not None:
         # The same for every model, and nobody edits it: an old one may be replaced.
         texts[folder / SCHEMA_FILE] = schema
@@ -154,6 +184,14 @@ def write_first_files(model: Path, folder: Path, *, overwrite: bool = False) -> 
         ) from error
 
 
+def _refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
+    for path in paths:
+        if path.exists() and not overwrite:
+            raise ConfigFileError(
+                f"{path} is there already.", "Move it away, or let it be replaced with --force."
+            )
+
+
 def _command(model: Path, inputs: Sequence[ModelInput]) -> str:
     ends = ""
     if kind_of_model(model) == FROZEN:
@@ -161,7 +199,7 @@ def _command(model: Path, inputs: Sequence[ModelInput]) -> str:
     return f"nc-sigopt tune {model} --data {PIPELINE_FILE} --timeout 10m --loss 1%{ends}"
 
 
-def _pipeline(model: Path, inputs: Sequence[ModelInput]) -> str:
+def _pipeline(model: Path, inputs: Sequence[ModelInput], *, is_example: bool) -> str:
     # An axis of any length in the first place is the batch's.
     first = inputs[0].shape if inputs else None
     fixed = first[0] if first else None
@@ -184,7 +222,9 @@ def _pipeline(model: Path, inputs: Sequence[ModelInput]) -> str:
             f"        {name}: an array, {_of_n(known)}"
             for name, known in zip(names, inputs, strict=True)
         ),
-        example=example,
+        imports=_IMPORT_OF_DIGITS if is_example else "",
+        loading=_DIGITS if is_example else _TODO.format(example=example),
+        metric="" if is_example else "  # TODO: your own metric",
         sliced=sliced,
     )
 

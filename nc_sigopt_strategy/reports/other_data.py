@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from html import escape
 
-from nc_sigopt_strategy.console.cells import NOTHING, accuracy_text
+from nc_sigopt_strategy.console.cells import NOTHING, accuracy_text, probability_text
 from nc_sigopt_strategy.results.finalist import Finalist
 from nc_sigopt_strategy.results.outcome import Outcome
 
@@ -59,7 +59,7 @@ def _row(one: Finalist, remark: str) -> str:
         NOTHING
         if difference is None
         else f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})",
-        NOTHING if one.bound_probability is None else f"{one.bound_probability:.2f}",
+        probability_text(one.bound_probability),
         _to_settle(one),
         accuracy_text(one.confirmed_accuracy),
         one.passed_over or remark,

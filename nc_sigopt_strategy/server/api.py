@@ -13,8 +13,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from nc_sigopt_strategy.engine import documents
 from nc_sigopt_strategy.engine.api_error import ApiError
+from nc_sigopt_strategy.engine.routes.fields import read_fields
 from nc_sigopt_strategy.engine.routes.table import find_route
 from nc_sigopt_strategy.errors import (
     SigOptStrategyError,
@@ -37,13 +37,13 @@ from nc_sigopt_strategy.server.bodies import (
     read_body,
     refuse_crowd,
 )
+from nc_sigopt_strategy.server.completing import Completing, is_new_token
 from nc_sigopt_strategy.server.limits import RateLimit, Room
 from nc_sigopt_strategy.server.log_lines import path_for_log
 from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.refusals import Disconnected, Refusal
-from nc_sigopt_strategy.server.sharing import Share, narrowed
+from nc_sigopt_strategy.server.sharing import narrowed
 from nc_sigopt_strategy.server.shelf import Shelf
-from nc_sigopt_strategy.server.tokens import Token
 from nc_sigopt_strategy.server.turns import Turns
 from nc_sigopt_strategy.server.workers import Workers
 
@@ -174,16 +174,14 @@ class Api:
                 if has_body
                 else functools.partial(parse_query, query)
             )
+            base = self._base(scope)
+            completing = Completing(self._tokens, self._shelf, token, caller, base)
             with self._turns.place(caller.id):
                 async with self._turns.turn(caller.id, _experiment_asked(method, path)):
                     document, timing = await (self._heavy if large else self._pool).run(
-                        self._work, method, path, given, token, caller
+                        self._work, method, path, given, completing
                     )
-        if self._shelf is not None and document.get("object") == "file":
-            document = self._shelf.with_address(document, method, self._base(scope))
-        # A new token that is not handed over would be one that is let in and that nobody holds.
-        is_new_token = method == "POST" and document.get("object") == "token"
-        if headers.get("x-response-content") == "skip" and not is_new_token:
+        if headers.get("x-response-content") == "skip" and not is_new_token(method, document):
             return Response(status_code=204, headers={**API_HEADERS, "server-timing": timing})
         return json_response(document, 200, {"server-timing": timing})
 
@@ -218,16 +216,19 @@ class Api:
         self,
         method: str,
         path: list[str],
-        given: Callable[[], dict[str, Any]],
-        token: str,
-        caller: Token,
-    ) -> tuple[dict[str, Any], str]:
+        given: Callable[[], JsonObject],
+        completing: Completing,
+    ) -> tuple[JsonObject, str]:
         """Parse the request and answer it; in a thread, since both take their time."""
         data = given()
+        # Chosen from the whole answer, of which the engine gives a part.
+        has_fields = method in ("GET", "POST")
+        fields = read_fields(data.pop("fields", None)) if has_fields else None
+        completing.check(method, path, data)
         started = time.perf_counter()
         try:
-            if caller.share is not None:
-                data = narrowed(self._driver.answer, caller.share, path, data)
+            if completing.caller.share is not None:
+                data = narrowed(self._driver.answer, completing.caller.share, path, data)
             document = self._driver.answer(method, path, data)
         except ApiError as error:
             if error.status == 405:
@@ -236,28 +237,9 @@ class Api:
         seconds = time.perf_counter() - started
         # A property of the thread, so it is this request's.
         sampler = float(getattr(self._driver, "sampler_seconds", 0.0))
-        if document.get("object") == "token":
-            document = self._with_token(document, token if method == "GET" else None, caller)
         store = max(0.0, seconds - sampler)
+        document = completing.completed(document, method, fields)
         return document, f"sampler;dur={sampler * 1e3:.3f}, store;dur={store * 1e3:.3f}"
-
-    def _with_token(self, document: JsonObject, token: str | None, caller: Token) -> JsonObject:
-        """A token's document with the token in it: the caller's own, or ``None`` for a new one."""
-        if token is None:
-            experiment, run = document["experiment"], document["training_run"]
-            share = Share(
-                None if experiment is None else int(experiment), None if run is None else int(run)
-            )
-            return {**document, "token": self._tokens.share(share, caller, document["expires"])}
-        if caller.share is None:
-            return {**document, "token": token, "permissions": caller.scope}
-        of = caller.share
-        own = documents.guest_token(
-            None if of.experiment is None else str(of.experiment),
-            None if of.training_run is None else str(of.training_run),
-            caller.expires or 0,
-        )
-        return {**own, "token": token}
 
 
 def _path_of(scope: Scope) -> list[str]:

@@ -3,6 +3,7 @@
 SigOpt calls making one sharing. Such a token reads what belongs to the thing that it was made for,
 the client's and organization's names, and the project that it is in; lists of runs are narrowed to
 its own. What is not its own is not there (404), and what is nobody's to share is refused (403).
+Files of its runs belong to it; SigOpt's own server refuses them to guests.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ Ask = Callable[[str, list[str], JsonObject], JsonObject]
 
 _EXPERIMENTS = ("experiments", "aiexperiments")
 _RUNS = "training_runs"
+_FILES = "files"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ def narrowed(ask: Ask, share: Share, path: Sequence[str], query: JsonObject) -> 
         run = ask("GET", list(path[:2]), {})
         if not _is_own(share, run):
             raise not_found(f"No training run {path[1]}")
+        return query
+    if path[0] == _FILES:
+        run = ask("GET", [_RUNS, ask("GET", list(path), {})["training_run"]], {})
+        if not _is_own(share, run):
+            raise not_found(f"No file {int(path[1])}")
         return query
     if path[0] in ("tokens", "organizations") and len(path) == 2:
         return query

@@ -72,6 +72,18 @@ class Shelf:
                 "Name another one with --files.",
             ) from error
 
+    def check_size(self, size: Any) -> None:
+        """Refuse a file that is too large before it is described.
+
+        Args:
+            size: How many bytes it is said to have; what is no number is the engine's to refuse.
+
+        Raises:
+            Refusal: 413.
+        """
+        if isinstance(size, (int, float)) and size > self._max_bytes:
+            raise Refusal(413, f"A file has at most {self._max_bytes} bytes here")
+
     def with_address(self, document: dict[str, Any], verb: str, base: str) -> dict[str, Any]:
         """A file's document with where its bytes are put (verb POST) or fetched (GET).
 
@@ -80,14 +92,10 @@ class Shelf:
             verb: Of the request that it answers.
             base: The server's address, as the client knows it.
 
-        Raises:
-            Refusal: 413, such a file is not taken.
         """
         if verb != "POST":
             address = self._signed(base, "GET", document["id"])
             return {**document, "download": {"object": "s3_download", "url": address}}
-        if document["content_length"] > self._max_bytes:
-            raise Refusal(413, f"A file has at most {self._max_bytes} bytes here")
         headers = {
             "Content-Type": document["content_type"],
             "Content-MD5": document["content_md5"],

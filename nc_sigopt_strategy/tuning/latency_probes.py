@@ -2,21 +2,26 @@
 
 FP32, all bf16, the default int8 model, and a mixed one in which every other op is in int8: the
 profiles of the first three tell what ops cost in each type, the last what changes of type cost.
-None is evaluated, and FP32 is there already, so three models have to be built.
+None is evaluated, and FP32 is there already, so three models have to be built. The noise of what
+is timed is measured on the way; all bf16 is the only one that tells what noise bf16 makes.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from nc_sigopt_strategy.errors import named
 from nc_sigopt_strategy.sampling.probes import Probe
-from nc_sigopt_strategy.space.search_space import Parameter
+from nc_sigopt_strategy.space.ops import type_of
 from nc_sigopt_strategy.tuning.host import Model
 from nc_sigopt_strategy.tuning.start import Start
 
+logger = logging.getLogger("nc_sigopt_strategy")
+
 # What is done in a few words, and the doing.
 Step = tuple[str, Callable[[], list[Probe]]]
-BF16 = "bf16"
+BF16, FP32 = "bf16", "fp32"
 
 
 class LatencyProbes:
@@ -38,6 +43,8 @@ class LatencyProbes:
         self._space = start.preparation.space
         self._exact = exact
         self._default_seconds = default_seconds
+        labels = self._space.decode(dict(exact)).labels.values()
+        self._exact_is_fp32 = all(type_of(label) == FP32 for label in labels)
         self._ops = [p for p in self._space.parameters if p.ops]
         self.in_bf16 = {
             p.name: BF16 for p in self._ops if BF16 in p.values and exact[p.name] != BF16
@@ -71,20 +78,41 @@ class LatencyProbes:
         seconds = self._meter.fp32_seconds
         if seconds is None:
             return []
-        profile = self._profile(self._host.fp32, seconds)
+        if not self._exact_is_fp32:
+            return self._timed({}, profiled=True)
+        ways = (
+            (lambda: self._profile(self._host.fp32, seconds)),
+            (lambda: self._exact_profile(seconds)),
+        )
+        profile = next((found for way in ways if (found := _unless_it_fails(way))), {})
         error = self._meter.fp32_stderr or None
         return [Probe({}, latency=seconds, latency_stderr=error, op_latency=profile)]
+
+    def _exact_profile(self, seconds: float) -> dict[str, float]:
+        """Of FP32 as the host makes it, where the user's model does not have the ops by name."""
+        model = self._built({})
+        try:
+            return self._profile(model, seconds)
+        finally:
+            self._host.backend.release(model)
 
     def _timed(self, values: Mapping[str, str], *, profiled: bool) -> list[Probe]:
         model = self._built(values)
         try:
             measured = self._meter.measure(model)
             seconds = measured.latency_seconds
-            profile = self._profile(model, seconds) if profiled else {}
+            profile = _unless_it_fails(lambda: self._profile(model, seconds)) if profiled else {}
         finally:
             self._host.backend.release(model)
-        error = measured.latency_stddev
-        return [Probe(values, latency=seconds, latency_stderr=error, op_latency=profile)]
+        return [
+            Probe(
+                values,
+                noise=measured.output_noise,
+                latency=seconds,
+                latency_stderr=measured.latency_stddev,
+                op_latency=profile,
+            )
+        ]
 
     def _default_profiled(self) -> list[Probe]:
         if self._default_seconds is None:
@@ -108,19 +136,24 @@ class LatencyProbes:
             return {}
         scale = seconds / times.total
         return {
-            p.name: _rounded(scale * sum(times.seconds[name] for name in _names(p)))
+            p.name: _rounded(scale * took)
             for p in self._ops
-            if all(name in times.seconds for name in _names(p))
+            if (took := times.of([name for name, _ in p.ops])) is not None
         }
+
+
+def _unless_it_fails(make: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """A profile, or none: a latency that was measured already is worth keeping without."""
+    try:
+        return make()
+    except Exception as error:  # whatever the host or the framework's profiler raises
+        logger.debug("A profile failed: %s", named(error))
+        return {}
 
 
 def _rounded(seconds: float) -> float:
     """To the digits that mean something: a SigOpt server has little room for a record."""
     return float(f"{seconds:.4g}")
-
-
-def _names(parameter: Parameter) -> list[str]:
-    return [name for name, _ in parameter.ops]
 
 
 def _is_timed(found: Sequence[Probe], values: Mapping[str, str]) -> bool:

@@ -103,7 +103,7 @@ class Prober:
     def has_told_enough(self) -> bool:
         """Whether the first suggestions but the default have nothing more to tell."""
         found = self.found()
-        noisy = sum(probe.noise is not None for probe in found)
+        noisy = sum(_is_of_a_group(probe) for probe in found)
         timed = sum(probe.latency is not None for probe in found)
         has_bf16 = any(BF16 in p.values for p in self._space.parameters if p.ops)
         return noisy >= LEAST_PROBES and timed >= (2 if has_bf16 else 1)
@@ -185,7 +185,7 @@ class Prober:
             for p in self._space.parameters
             if p.ops and self._space.default[p.name] != self._exact[p.name]
         ]
-        known = {tuple(one.values): one.noise for one in found if one.noise is not None}
+        known = {tuple(one.values): one.noise or 0.0 for one in found if _is_of_a_group(one)}
         plan = ProbePlan(members, known)
         made, failed, began = 0, 0, budget.elapsed_seconds
         while budget.elapsed_seconds < until and failed < _FAILURES_IN_A_ROW:
@@ -255,6 +255,11 @@ class Prober:
             probing = Probing(tuple(found), done, self._expected_noise_limit)
             experiment.write_record(dataclasses.replace(record, probing=probing))
         self._written = self._tools.budget.elapsed_seconds
+
+
+def _is_of_a_group(probe: Probe) -> bool:
+    """Whether it tells the noise of ops by themselves, and is no whole model that was timed."""
+    return probe.noise is not None and probe.latency is None
 
 
 def most_precise(space: SearchSpace) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nc_sigopt_strategy.console.cells import probability_text
 from nc_sigopt_strategy.results.finalist import Finalist
 from nc_sigopt_strategy.results.interval import Interval
 from nc_sigopt_strategy.results.outcome import Outcome
@@ -77,8 +78,8 @@ def _none(outcome: Outcome) -> str:
     if trial.bound_probability is None:
         return f"{text}, as far as is known"
     return (
-        f"{text}: the most probable, trial {trial.trial}, does with {trial.bound_probability:.2f}"
-        f"{_more_data(trial)}"
+        f"{text}: the most probable, trial {trial.trial}, does with "
+        f"{probability_text(trial.bound_probability)}{_more_data(trial)}"
     )
 
 
@@ -108,7 +109,7 @@ def confidence_in_words(outcome: Outcome) -> list[str]:
     if best.bound_probability is not None:
         sentences.append(
             "The probability that it keeps the bound on other data of the kind is "
-            f"{best.bound_probability:.2f}{_more_data(best)}."
+            f"{probability_text(best.bound_probability)}{_more_data(best)}."
         )
     if best.confirmed_accuracy is not None:
         sentences.append(f"confirm_func found {best.confirmed_accuracy:.4f}, and that is enough.")

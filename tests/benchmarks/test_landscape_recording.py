@@ -18,12 +18,13 @@ from nc_sigopt_benchmarks.research.landscapes.cloud import (
 )
 from nc_sigopt_benchmarks.research.landscapes.design import Design, DesignOptions
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
-    Labels,
+    FORMAT,
     LandscapeRow,
     LandscapeWriter,
     RecordedLatency,
     read_landscape_file,
 )
+from nc_sigopt_benchmarks.research.landscapes.profiles import Labels
 from nc_sigopt_benchmarks.research.landscapes.record import (
     choose_cloud,
     measure_missing,
@@ -40,7 +41,7 @@ DEFAULT = ("int8",) * len(NAMES)
 OPTIONS = DesignOptions(mixes=8, segment_mixes=8, cloud=10)
 SENSITIVITY = np.geomspace(1e-4, 1e-1, len(NAMES))
 HEADER: dict[str, Any] = {
-    "format": 1,
+    "format": FORMAT,
     "kind": "landscape",
     "model": "fake",
     "parameters": [{"name": n, "values": list(v)} for n, v in PARAMETERS.items()],
@@ -174,7 +175,7 @@ def test_torn_last_line_is_dropped(tmp_path: Path) -> None:
 
 def test_torn_header_begins_anew(tmp_path: Path) -> None:
     path = tmp_path / "torn.jsonl"
-    path.write_text('{"format": 1, "ki')
+    path.write_text('{"format": 2, "ki')
     record_into(path, FakeBench())
     assert read_landscape_file(path).parameters == PARAMETERS
 
@@ -192,9 +193,10 @@ def test_another_header_is_refused(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("", "kind None, format None"),
-        ('{"format": 2, "kind": "landscape"}\n', "format 2"),
+        ('{"format": 3, "kind": "landscape"}\n', "format 3"),
         ("no json\n", "cannot be read as a landscape"),
         ('{"format": 1, "kind": "landscape"}\n{"labels": []}\n', "cannot be read"),
+        ('{"format": 2, "kind": "landscape"}\n{"labels": []}\n', "cannot be read"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: str, said: str) -> None:

@@ -20,6 +20,7 @@ from nc_sigopt_benchmarks.research.landscapes.accuracy_fit import (
 from nc_sigopt_benchmarks.research.landscapes.held_out import held_out_errors
 from nc_sigopt_benchmarks.research.landscapes.landscape import Choices, Values
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
+    FORMAT,
     LandscapeRow,
     LandscapeWriter,
     RecordedLatency,
@@ -77,7 +78,7 @@ def header(*, accuracy: bool) -> dict[str, Any]:
         for i, name in enumerate(names)
     ]
     return {
-        "format": 1,
+        "format": FORMAT,
         "kind": "landscape",
         "model": "fake",
         "weights": "random",

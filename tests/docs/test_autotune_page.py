@@ -14,6 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "guide" / "autotune.md"
 
 def test_the_script_runs_when_pasted(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("sklearn")
     text = PAGE.read_text(encoding="utf-8")
     (script,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     done = subprocess.run(

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 def pasted(page: str, folder: Path) -> str:
     """Standard output of the one script on a page, run in a folder."""
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("sklearn")
     text = (ROOT / page).read_text(encoding="utf-8")
     (script,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     done = subprocess.run(

@@ -303,6 +303,46 @@ def test_bad_update_isrefused(shared: Any, changes: dict[str, Any], words: str) 
     assert shared.experiments(made.id).fetch().to_json() == made.to_json()
 
 
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (body(metrics=["a", "b"], observation_budget=8), "more than one optimized"),
+        (
+            body(
+                type="grid",
+                observation_budget=None,
+                parameters=[{"name": "x", "type": "int", "grid": [1, 2]}],
+            ),
+            "number of its points",
+        ),
+    ],
+)
+def test_budgets_that_are_final(shared: Any, made: dict[str, Any], words: str) -> None:
+    """Also the same budget again: SigOpt's own server does not look what it is."""
+    created = shared.experiments().create(**made)
+    for budget in (9, created.observation_budget):
+        refused(
+            lambda budget=budget: shared.experiments(created.id).update(observation_budget=budget),
+            400,
+            words,
+        )
+    assert shared.experiments(created.id).update(name="other").name == "other"
+
+
+def test_the_budget_of_a_grid_is_no_other(shared: Any) -> None:
+    grid = [{"name": "x", "type": "int", "grid": [1, 2]}]
+    for budget in (1, 3):
+        refused(
+            lambda budget=budget: shared.experiments().create(
+                **body(type="grid", parameters=grid, observation_budget=budget)
+            ),
+            400,
+            "2 points",
+        )
+    right = body(type="grid", parameters=grid, observation_budget=2)
+    assert shared.experiments().create(**right).observation_budget == 2
+
+
 def test_what_of_parameters_is_final(shared: Any) -> None:
     made = shared.experiments().create(**body())
     update = shared.experiments(made.id).update

@@ -107,6 +107,10 @@ def test_orders_and_filters_of_experiments(connection: Any) -> None:
     refused(lambda: count(sort="name"), 400, "sort")
     refused(lambda: count(period_start="now"), 400, "period_start")
     refused(lambda: count(ascending="up"), 400, "ascending")
+    # Ways to write a boolean and to leave an order out that SigOpt's own server takes.
+    for ascending in ("1", "TRUE", True):
+        assert _get(connection, "experiments", ascending=ascending)["data"][0]["id"] == ids[0]
+    assert _get(connection, "experiments", ascending="0", sort="")["data"][0]["id"] == ids[-1]
 
 
 def test_a_project_is_as_young_as_what_happens_in_it(

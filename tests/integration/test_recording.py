@@ -37,6 +37,7 @@ def test_bench_measures_configurations(
         for origin, labels in [*design][:4]:
             rows[origin] = bench.measure(origin, labels)
         broken = bench.measure("broken", ("int4",) * len(design.names))
+        profiles = bench.profile("all fp32", design.uniform("fp32"))
     assert all(row.failure is None for row in rows.values())
     assert rows["all fp32"].output_noise == pytest.approx(0, abs=1e-9)
     assert rows["all fp32"].accuracy == 1.0
@@ -44,3 +45,7 @@ def test_bench_measures_configurations(
     assert set(rows["all int8"].latency) == {1, 8}
     assert broken.failure is not None
     assert broken.failure.startswith("SettingsError")
+    assert [profile.batch_size for profile in profiles] == [1, 8]
+    for profile in profiles:
+        assert len(profile.seconds) == len(design.names)
+        assert 0.5 < sum(share or 0.0 for share in profile.shares) <= 1.0

@@ -45,12 +45,12 @@ def test_nothing_is_found_out_of_fp32_which_the_bound_is_measured_by() -> None:
     )  # fmt: skip
     section = other_data(outcome)
     assert "the winner: FP32" in section
-    assert "1.00" not in section
+    assert "above 0.99" not in section
     assert "0.70" in section
     assert other_data(dataclasses.replace(outcome, finalists=(best,))) == ""
     assert confidence_in_words(outcome) == []
     assert "keeps the bound with" not in outcome_text(outcome)
     quantized = dataclasses.replace(outcome, ops_by_type={"int8": 1, "fp32": 28})
-    assert "1.00" in other_data(quantized)
-    assert "1.00" in " ".join(confidence_in_words(quantized))
+    assert "above 0.99" in other_data(quantized)
+    assert "above 0.99" in " ".join(confidence_in_words(quantized))
     assert "keeps the bound with" in outcome_text(quantized)

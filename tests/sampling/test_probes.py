@@ -102,6 +102,43 @@ def test_a_group_is_the_sum_of_its_members() -> None:
     assert 0.5e-2 < second < 2e-2
 
 
+def noisy_in_bf16(landscape: Landscape, times: float) -> Landscape:
+    """The same, but every op makes so many times as much noise in bf16."""
+    exact = np.full((1, len(landscape.parameters)), 2)
+
+    def truth(choices: Integers) -> Floats:
+        rounded = np.where(choices == 1, choices, exact)
+        more: Floats = landscape.output_noise(choices)
+        return more + (times - 1) * landscape.output_noise(rounded)
+
+    return dataclasses.replace(landscape, output_noise=truth)
+
+
+@pytest.mark.parametrize("times", [0.1, 1.0, 10.0, 100.0])
+def test_the_model_in_bf16_tells_what_bf16_adds_to_mixes(times: float) -> None:
+    landscape = noisy_in_bf16(synthetic_landscape("chain", 3), times)
+    space = space_of(landscape)
+    probes = ProbeArrays.of(landscape.probing(np.random.default_rng(0)).found, space)
+    default = landscape.default[None]
+    model = NoiseModel(space, default, landscape.output_noise(default), probes=probes)
+    whole = np.ones_like(default)
+    found = modelled(model, space, whole) / landscape.output_noise(whole)
+    assert found[0] == pytest.approx(1.0, rel=0.3)
+    # Which ops it is that make it is known of their int8 only.
+    halves = np.random.default_rng(1).choice([1, 2], (20, len(space.names)))
+    off = np.log(modelled(model, space, halves) / landscape.output_noise(halves))
+    assert np.median(np.abs(off)) < 1.2
+
+
+def test_a_trial_in_bf16_tells_what_bf16_adds_where_nothing_was_probed() -> None:
+    landscape = noisy_in_bf16(synthetic_landscape("chain", 3), 100.0)
+    space = space_of(landscape)
+    trials = np.stack([landscape.default, np.ones_like(landscape.default)])
+    model = NoiseModel(space, trials, landscape.output_noise(trials))
+    half = np.arange(len(space.names))[None] % 2 + 1
+    assert modelled(model, space, half)[0] > 0.2 * landscape.output_noise(trials)[1]
+
+
 def test_timed_models_tell_what_the_types_cost() -> None:
     landscape = synthetic_landscape("chain", 0)
     space = space_of(landscape)
@@ -151,8 +188,9 @@ def test_profiles_tell_what_single_ops_cost(family: str, seed: int) -> None:
     assert told < 0.8 * guessed
 
 
-def test_trials_win_over_profiles_that_say_the_opposite() -> None:
-    landscape = synthetic_landscape("residual", 0)
+@pytest.mark.parametrize("seed", range(3))
+def test_trials_win_over_profiles_that_say_the_opposite(seed: int) -> None:
+    landscape = synthetic_landscape("residual", seed)
     space = space_of(landscape)
     found = list(landscape.probing(np.random.default_rng(0)).found)
     names = list(landscape.parameters)
@@ -167,7 +205,7 @@ def test_trials_win_over_profiles_that_say_the_opposite() -> None:
     many = mixes(landscape, 80, 3)
     unknown = mixes(landscape, 40, 9)
     expected = modelled_latency(landscape, lies, many).expected(space.types_of(unknown))
-    assert np.median(np.abs(expected / landscape.latency(unknown) - 1)) < 0.03
+    assert np.median(np.abs(expected / landscape.latency(unknown) - 1)) < 0.045
 
 
 def test_a_contrast_is_the_difference_of_two_profiles() -> None:

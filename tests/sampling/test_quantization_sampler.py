@@ -25,9 +25,14 @@ from nc_sigopt_strategy.sampling.quantization.assignment_problem import Assignme
 from nc_sigopt_strategy.sampling.quantization.damage import learn_damage
 from nc_sigopt_strategy.sampling.quantization.latency_model import LatencyModel
 from nc_sigopt_strategy.sampling.quantization.noise_model import NoiseModel
-from nc_sigopt_strategy.sampling.quantization.op_space import Integers, OpSpace
+from nc_sigopt_strategy.sampling.quantization.op_space import Floats, Integers, OpSpace
 from nc_sigopt_strategy.sampling.quantization.suggestion import suggest
-from nc_sigopt_strategy.sampling.quantization.trial_arrays import TrialArrays, key
+from nc_sigopt_strategy.sampling.quantization.trial_arrays import (
+    FIRST,
+    LEARNED_FROM,
+    TrialArrays,
+    key,
+)
 
 TYPES = ("int8", "bf16", "fp32")
 
@@ -129,6 +134,23 @@ def test_latency_is_predicted_for_what_was_not_tried() -> None:
     away = np.abs(draws.mean(axis=0) - truth) / draws.std(axis=0)
     assert (away < 2.5).mean() > 0.8
     assert away.mean() > 0.2
+
+
+def test_converting_one_way_can_cost_more_than_the_other() -> None:
+    domains = {f"p{n:02d}": CategoricalDistribution(["int8", "fp32"]) for n in range(12)}
+    space = OpSpace.of(domains, None)
+    rng = np.random.default_rng(0)
+
+    def latency(choices: Integers) -> Floats:
+        into_fp32 = (choices[:, 1:] > choices[:, :-1]).sum(axis=1)
+        found: Floats = 10.0 + choices.sum(axis=1) + 2.0 * into_fp32
+        return found
+
+    tried = rng.integers(0, 2, (30, 12))
+    model = LatencyModel(space, tried, latency(tried), 0.01 * latency(tried))
+    int8_first = np.repeat([0, 1], 6)
+    expected = model.expected(space.types_of(np.stack([int8_first, int8_first[::-1]])))
+    assert expected[0] - expected[1] == pytest.approx(2.0, abs=0.5)
 
 
 def test_a_disturbed_timing_counts_little() -> None:
@@ -427,3 +449,20 @@ def test_what_is_remembered_of_trials_changes_nothing() -> None:
     # The same trials where the values are in another order.
     turned = OpSpace.of(other, None)
     assert (TrialArrays.of(trials, turned, experiment).choices == 2 - first).all()
+
+
+def test_only_what_is_learned_from_is_read_and_all_is_known_as_tried() -> None:
+    landscape = synthetic_landscape("chain", 0)
+    choices = _random_choices(landscape, LEARNED_FROM + 30, 4)
+    study = _study(landscape, choices)
+    read: list[int] = []
+
+    def reading(trial: optuna.trial.FrozenTrial) -> Reading:
+        read.append(trial.number)
+        return Reading(**trial.user_attrs["reading"])
+
+    experiment = _experiment(landscape, read=reading)
+    history = TrialArrays.of(study.trials, _space(landscape), experiment)
+    assert read == [*range(FIRST), *range(FIRST + 30, LEARNED_FROM + 30)]
+    assert (history.choices == choices[read]).all()
+    assert history.tried == {key(choice) for choice in choices}

@@ -127,6 +127,15 @@ def test_what_a_file_cannot_be(client: Client, more: dict[str, Any]) -> None:
 
 def test_a_file_that_is_too_large(client: Client) -> None:
     client.describe(content_length=100_001, status=413)
+    assert client("GET", f"training_runs/{client.run}")["files"] == []
+
+
+def test_fields_of_a_file(client: Client) -> None:
+    made = client.describe(fields="id,upload")
+    assert made.keys() == {"object", "id", "upload"}
+    assert put(made["upload"]).status_code == 200
+    found = client("GET", f"files/{made['id']}?fields=download")
+    assert found.keys() == {"object", "download"}
 
 
 def test_a_server_without_a_folder_keeps_none(tmp_path: Path) -> None:

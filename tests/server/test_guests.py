@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from click.testing import CliRunner
 from nc_sigopt_strategy.cli.main import cli
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.errors import SettingsError
+from nc_sigopt_strategy.server.options import ServerOptions
 from nc_sigopt_strategy.server.tokens import READ, TokenStore, digest_of
 from tests.server.serving import serve_in_thread
 
@@ -113,6 +116,17 @@ def test_a_token_is_handed_over_also_where_no_answer_is_wanted(api: Api) -> None
     assert Api(api.url, answer.json()["token"])("GET", "tokens/self")[0] == 200
 
 
+def test_fields_of_a_token(api: Api) -> None:
+    """Some are the server's own, and a new token is shown whatever is asked for."""
+    mine = World(api)["mine"]
+    assert api("GET", "tokens/self", fields="client") == (200, {"object": "token", "client": "1"})
+    assert api("GET", "tokens/self", fields="permissions")[1]["permissions"] == "write"
+    made = api.made(f"experiments/{mine['core']}/tokens", fields="experiment")
+    assert made.keys() == {"object", "token", "experiment"}
+    assert Api(api.url, made["token"])("GET", f"experiments/{mine['core']}")[0] == 200
+    assert api("GET", "tokens/self", fields="nothing")[0] == 400
+
+
 def test_what_is_shared_is_seen(api: Api) -> None:
     mine = World(api)["mine"]
     guest = api.guest(f"experiments/{mine['ai']}")
@@ -149,10 +163,63 @@ def test_nothing_else_is_seen(api: Api, kind: str) -> None:
     for path in (
         "experiments", "aiexperiments", "clients/1/experiments", "clients/1/projects",
         "clients/1/projects/mine/experiments", "clients/1/projects/mine/aiexperiments",
-        "clients/1/training_runs", "organizations/1/training_runs", "clients/1/tags", "files/1",
+        "clients/1/training_runs", "organizations/1/training_runs", "clients/1/tags",
     ):  # fmt: skip
         status, answer = guest("GET", path)
         assert (status, answer["token_status"]) == (403, "invalid_permissions"), path
+
+
+def test_files_of_what_is_shared(
+    storage_url: str, store: TokenStore, tmp_path: Path, driver: EmbeddedDriver
+) -> None:
+    """SigOpt's own server refuses them, so that a shared run lacks its pictures."""
+    keeping = EmbeddedDriver(storage_url, seed=1, keeps_files=True)
+    options = ServerOptions(writes_per_second=0, reads_per_second=0, files=tmp_path / "files")
+    with serve_in_thread(keeping, tokens=store, options=options) as (url, _):
+        api = Api(url, store.create("owner"))
+        world = World(api)
+        mine, other = world["mine"], world["other"]
+        files = {run: _file(api, run) for run in (mine["run"], mine["single"], other["run"])}
+        for shared, runs in (
+            (f"experiments/{mine['ai']}", {mine["run"]}),
+            (f"training_runs/{mine['run']}", {mine["run"]}),
+            (f"training_runs/{mine['single']}", {mine["single"]}),
+            (f"experiments/{mine['core']}", set()),
+        ):
+            guest = api.guest(shared)
+            for run, file in files.items():
+                status, answer = guest("GET", f"files/{file}")
+                assert status == (200 if run in runs else 404), (shared, run)
+                if status == 200:
+                    fetched = requests.get(answer["download"]["url"], timeout=60)
+                    assert fetched.content == f"of run {run}".encode()
+                else:
+                    assert answer == guest("GET", "files/999")[1] | {"message": f"No file {file}"}
+            assert guest("POST", f"training_runs/{mine['run']}/files", {})[0] == 403
+        # What one may fetch is not what one may put.
+        reading = api("GET", f"files/{files[mine['run']]}")[1]["download"]["url"]
+        assert requests.put(reading, data=b"x", timeout=60).status_code == 403
+    keeping.close()
+    # Where no bytes are kept there are no files.
+    with serve_in_thread(driver, tokens=store) as (url, _):
+        assert Api(url, api.token)("GET", f"files/{files[mine['run']]}")[0] == 404
+
+
+def _file(api: Api, run: str) -> str:
+    """The id of a file of a run that says whose it is."""
+    content = f"of run {run}".encode()
+    made = api.made(
+        f"training_runs/{run}/files",
+        name="a file",
+        content_length=len(content),
+        content_md5=base64.b64encode(hashlib.md5(content).digest()).decode(),
+        content_type="text/plain",
+    )
+    assert made["training_run"] == run
+    upload = made["upload"]
+    sent = requests.put(upload["url"], data=content, headers=upload["headers"], timeout=60)
+    assert sent.status_code == 200
+    return str(made["id"])
 
 
 @pytest.mark.parametrize("kind", ["ai", "core", "run", "single"])

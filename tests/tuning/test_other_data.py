@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nc_sigopt_strategy.console.cells import probability_text
 from nc_sigopt_strategy.errors import SettingsError
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
 from nc_sigopt_strategy.settings.settings import Settings
@@ -58,7 +59,8 @@ def test_the_outcome_says_how_probable_it_is(folder: Path) -> None:
     assert best.bound_probability is not None
     assert 0.5 <= best.bound_probability <= 1
     assert len(outcome.finalists) >= 3
-    assert f"other data of the kind is {best.bound_probability:.2f}" in outcome.verdict
+    said = probability_text(best.bound_probability)
+    assert f"other data of the kind is {said}" in outcome.verdict
     assert outcome.bound_confidence == 0.5
     assert read_outcome(folder) == outcome
 

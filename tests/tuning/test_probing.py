@@ -68,7 +68,8 @@ def experiment_of(folder: Path) -> str:
 
 def probed_ops(probing: Probing | None) -> list[tuple[str, ...]]:
     assert probing is not None
-    return [tuple(probe.values) for probe in probing.found if probe.noise is not None]
+    groups = [one for one in probing.found if one.latency is None and one.noise is not None]
+    return [tuple(one.values) for one in groups]
 
 
 def origins(folder: Path) -> list[str]:
@@ -86,6 +87,7 @@ def test_every_op_is_probed_after_the_first_trial_and_the_sampler_goes_on(folder
     timed = [probe for probe in probing.found if probe.latency is not None]
     assert [len(probe.values) for probe in timed] == [0, OPS, OPS / 2]
     assert timed[0].latency == pytest.approx(host.fp32.latency_seconds)
+    assert [one.noise is None for one in timed] == [True, False, False]
     profiles = [probe for probe in probing.found if probe.op_latency]
     assert [set(probe.values.values()) for probe in profiles] == [set(), {"bf16"}, {"int8"}]
     for profile in profiles:
@@ -106,10 +108,19 @@ def profiled_choices(host: FakeHost, probe: Probe) -> Choices:
     )
 
 
+def no_profiler(*_: object) -> None:
+    return None
+
+
+def broken_profiler(*_: object) -> None:
+    raise RuntimeError("no room for a profile")
+
+
+@pytest.mark.parametrize("op_times", [no_profiler, broken_profiler])
 def test_without_a_profiler_models_are_timed_only(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, op_times: Any
 ) -> None:
-    monkeypatch.setattr(FakeBackend, "op_times", lambda *_: None)
+    monkeypatch.setattr(FakeBackend, "op_times", op_times)
     host = FakeHost(ops=OPS, seed=1)
     run(host, folder, max_trials=3, probing=60)
     probing = probing_of(folder)
@@ -117,6 +128,22 @@ def test_without_a_profiler_models_are_timed_only(
     assert not any(probe.op_latency for probe in probing.found)
     timed = [probe for probe in probing.found if probe.latency is not None]
     assert [len(probe.values) for probe in timed] == [0, OPS, OPS / 2]
+
+
+def test_fp32_without_names_is_profiled_as_the_host_makes_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, told = FakeHost(ops=OPS, seed=1), FakeBackend.op_times
+
+    def nameless(self: FakeBackend, model: Any, *more: Any) -> Any:
+        return None if model is host.fp32 else told(self, model, *more)
+
+    monkeypatch.setattr(FakeBackend, "op_times", nameless)
+    run(host, folder, max_trials=3, probing=60)
+    probing = probing_of(folder)
+    assert probing is not None
+    profiles = [probe for probe in probing.found if probe.op_latency]
+    assert [set(probe.values.values()) for probe in profiles] == [set(), {"bf16"}, {"int8"}]
 
 
 class Classifier(FakeHost):

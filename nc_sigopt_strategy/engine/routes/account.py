@@ -74,9 +74,9 @@ def create_project(engine: Engine, data: JsonObject, client_id: str) -> JsonObje
 def list_projects(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
     """GET clients/{client}/projects."""
     check_client(client_id)
-    deleted = validation.boolean(data.get("deleted", False), "deleted")
-    order = validation.one_of(data.get("sort", "created"), ("created", "updated"), "sort")
-    ascending = validation.boolean(data.get("ascending", False), "ascending")
+    deleted = validation.query_boolean(data.get("deleted", False), "deleted")
+    order = validation.one_of(data.get("sort") or "created", ("created", "updated"), "sort")
+    ascending = validation.query_boolean(data.get("ascending", False), "ascending")
     # There are no users here, so nothing belongs to one.
     items = [
         _StoredProject(study_id, stored)

@@ -31,9 +31,9 @@ def experiment_filter(
     search = validation.text(query.get("search") or "", "search").lower()
     start = _time(query, "period_start", -math.inf)
     end = _time(query, "period_end", math.inf)
-    include_ai = validation.boolean(query.get("include_ai", False), "include_ai")
+    include_ai = validation.query_boolean(query.get("include_ai", False), "include_ai")
     # There are no users here and no development experiments, so asking for either finds nothing.
-    none_at_all = validation.boolean(query.get("development", False), "development")
+    none_at_all = validation.query_boolean(query.get("development", False), "development")
     if query.get("user") is not None:
         none_at_all = True
 

@@ -331,7 +331,7 @@ def _with_required_budget(experiment: ExperimentDescription) -> ExperimentDescri
 
 
 def _with_grid_budget(experiment: ExperimentDescription) -> ExperimentDescription:
-    """A grid's budget is the number of its combinations, whatever was asked for."""
+    """A grid's budget is the number of its combinations, and no other can be asked for."""
     without = [p.name for p in experiment.parameters if not (p.grid or p.categories)]
     if without:
         raise bad_request(
@@ -339,6 +339,11 @@ def _with_grid_budget(experiment: ExperimentDescription) -> ExperimentDescriptio
             "every parameter that is not categorical"
         )
     size = Enumeration(experiment.search_space()).size
+    if experiment.observation_budget not in (None, size):
+        raise bad_request(
+            f"{budget_key(experiment.runs_only)} is {experiment.observation_budget}, but this "
+            f"grid has {size} points: leave it out"
+        )
     return dataclasses.replace(experiment, observation_budget=size)
 
 

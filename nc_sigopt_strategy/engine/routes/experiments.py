@@ -18,6 +18,7 @@ from nc_sigopt_strategy.engine.routes.experiment_filter import SORTS, experiment
 from nc_sigopt_strategy.engine.routes.experiment_rules import budget_key
 from nc_sigopt_strategy.engine.routes.pagination import paginate, whole_page
 from nc_sigopt_strategy.engine.routes.parameter_changes import changed_parameters
+from nc_sigopt_strategy.engine.routes.runs.training_runs import delete_run
 from nc_sigopt_strategy.engine.store import StoredExperiment
 
 MAX_RECORD_BYTES = 4 * 1024 * 1024
@@ -92,15 +93,20 @@ def change(
 
 
 def delete_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
-    """DELETE experiments/{experiment}: out of the lists, but kept; also an AI experiment."""
+    """DELETE experiments/{experiment}: out of the lists, but kept; also an AI experiment.
+
+    With ``include_runs`` its runs go, too. Keys of the query that are not known are ignored.
+    """
     stored = engine.experiment(experiment_id)
-    validation.check_keys(data, ("include_runs",), "query")
-    if "include_runs" in data:
-        validation.boolean(data["include_runs"], "include_runs")
+    include_runs = validation.query_boolean(data.get("include_runs", False), "include_runs")
     engine.store.change_experiment(
         stored,
         lambda experiment: dataclasses.replace(experiment, state="deleted", updated=unix_now()),
     )
+    if include_runs:
+        for run in engine.store.runs.all(experiment=stored.id):
+            if not run.document["deleted"]:
+                delete_run(engine, {}, str(run.id))
     return {}
 
 
@@ -173,11 +179,11 @@ def page_of_experiments(
     """
     wanted = experiment_filter(data, project_id, of_runs=of_runs)
     items = [stored for stored in engine.store.experiments() if wanted(stored.experiment)]
-    by_id = validation.one_of(data.get("sort", "id"), SORTS, "sort") == "id"
+    by_id = validation.one_of(data.get("sort") or "id", SORTS, "sort") == "id"
     if not by_id:
         changes = engine.store.last_changes()
         items.sort(key=lambda s: (max(s.experiment.updated, changes.get(s.id, 0)), s.id))
-    ascending = validation.boolean(data.get("ascending", False), "ascending")
+    ascending = validation.query_boolean(data.get("ascending", False), "ascending")
     return paginate(items, data, ascending=ascending, by_id=by_id).document(document)
 
 
@@ -227,14 +233,26 @@ def _with_threshold(
 def _new_project(engine: Engine, experiment: ExperimentDescription, value: Any) -> str | None:
     project = experiment_rules.project_id(value)
     check_project(engine, project)
+    if experiment.runs_only and project != experiment.project:
+        raise bad_request(
+            "The project of an AI experiment cannot be changed: its runs are in "
+            f"{experiment.project}"
+        )
     return project
 
 
 def _new_budget(engine: Engine, experiment: ExperimentDescription, value: Any) -> int | None:
     key = budget_key(experiment.runs_only)
+    if experiment.type == "grid":
+        raise bad_request(f"{key} cannot be changed: that of a grid is the number of its points")
+    if len(experiment.optimized) > 1:
+        raise bad_request(
+            f"{key} cannot be changed in an experiment with more than one optimized metric"
+        )
     budget = experiment_rules.budget(value, key)
-    if budget is None and experiment.observation_budget is not None:
-        raise bad_request(f"{key} cannot be taken away")
+    # Only AI experiments can do without one again.
+    if budget is None and not experiment.runs_only:
+        raise bad_request(f"Invalid value for {key}: null, expected a positive integer")
     return budget
 
 

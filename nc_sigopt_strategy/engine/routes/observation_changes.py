@@ -131,6 +131,6 @@ def _reopened(point: Point) -> Change:
     return Change(point.id, EMPTIED_ATTR, True, Finish(TrialState.RUNNING))
 
 
-def _check_no_optimize(data: dict[str, Any]) -> None:
-    if data.get("no_optimize") is not None:
-        validation.boolean(data["no_optimize"], "no_optimize")
+def _check_no_optimize(query: dict[str, Any]) -> None:
+    if query.get("no_optimize") is not None:
+        validation.query_boolean(query["no_optimize"], "no_optimize")

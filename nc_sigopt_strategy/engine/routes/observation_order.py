@@ -27,7 +27,7 @@ def observation_order(experiment: ExperimentDescription, sort: Any) -> Order | N
     Raises:
         ApiError: 400, there is no such order.
     """
-    if sort is None or sort == "id":
+    if sort in (None, "", "id"):
         return None
     text = validation.text(sort, "sort")
     if text == "timestamp":

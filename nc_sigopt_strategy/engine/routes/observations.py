@@ -64,7 +64,7 @@ def list_observations(engine: Engine, data: JsonObject, experiment_id: str) -> J
     stored = engine.experiment(experiment_id)
     validation.check_keys(data, ("sort", "ascending", *PAGING_KEYS), "query")
     order = observation_order(stored.experiment, data.get("sort"))
-    ascending = validation.boolean(data.get("ascending", False), "ascending")
+    ascending = validation.query_boolean(data.get("ascending", False), "ascending")
     if asks_for_count(data):
         count = engine.store.observation_count(stored)
         return Page([], count, None, None).document(dict)

@@ -57,19 +57,16 @@ def suggest(engine: Engine, stored: StoredExperiment, data: JsonObject) -> Point
 def list_suggestions(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET experiments/{experiment}/suggestions."""
     stored = engine.experiment(experiment_id)
-    state = data.get("state")
-    if state is not None:
-        validation.one_of(state, ("open", "closed"), "state")
-    deleted = validation.boolean(data.get("deleted", False), "deleted")
-    ids = None if data.get("id") is None else {part.strip() for part in str(data["id"]).split(",")}
+    opened = _asks_for_open(data)
+    deleted = validation.query_boolean(data.get("deleted", False), "deleted")
+    ids = {part.strip() for part in str(data["id"]).split(",")} if data.get("id") else None
     history = engine.store.history(stored)
-    items = history.suggestions(deleted=deleted, only_open=state == "open" and not deleted)
-    if ids is not None or state is not None:
+    items = history.suggestions(deleted=deleted, only_open=opened and not deleted)
+    if ids is not None or opened:
         items = [
             point
             for point in items
-            if (state is None or point.is_open == (state == "open"))
-            and (ids is None or str(point.id) in ids)
+            if (point.is_open or not opened) and (ids is None or str(point.id) in ids)
         ]
     page = paginate(items, data)
     changed = engine.store.metadata(history, page.items)
@@ -123,9 +120,7 @@ def delete_suggestion(
 def delete_suggestions(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """DELETE experiments/{experiment}/suggestions: take all open ones back."""
     stored = engine.experiment(experiment_id)
-    validation.check_keys(data, ("state",), "query")
-    if data.get("state") is not None:
-        validation.one_of(data["state"], ("open",), "state")
+    _asks_for_open(data)
     history = engine.store.history(stored)
     for point in history.suggestions(only_open=True):
         withdraw(engine, history, point)
@@ -170,6 +165,12 @@ def withdraw(engine: Engine, history: History, point: Point) -> bool:
     """Take a suggestion, or a queued one, back; False if somebody else was faster."""
     finish = Finish(TrialState.FAIL, {WITHDRAWN_ATTR: unix_now()})
     return engine.store.finish(history, point, finish) is not None
+
+
+def _asks_for_open(query: JsonObject) -> bool:
+    """Whether only open suggestions are meant; of a state, open is the only one to ask for."""
+    state = query.get("state")
+    return state is not None and bool(validation.one_of(state, ("open",), "state"))
 
 
 def _suggestion(history: History, suggestion_id: str) -> Point:

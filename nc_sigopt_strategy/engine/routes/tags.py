@@ -10,7 +10,7 @@ import sqlalchemy
 from nc_sigopt_strategy.engine import documents, validation
 from nc_sigopt_strategy.engine.api_error import ApiError, bad_request
 from nc_sigopt_strategy.engine.context import Engine, JsonObject, check_client
-from nc_sigopt_strategy.engine.routes.pagination import PAGING_KEYS, paginate
+from nc_sigopt_strategy.engine.routes.pagination import paginate
 
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 
@@ -41,6 +41,8 @@ def create_tag(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
 def list_tags(engine: Engine, data: JsonObject, client_id: str) -> JsonObject:
     """GET clients/{client}/tags."""
     check_client(client_id)
-    validation.check_keys(data, PAGING_KEYS, "query")
+    validation.one_of(data.get("sort") or "id", ("id",), "sort")
+    ascending = validation.query_boolean(data.get("ascending", False), "ascending")
     tags = [_Tag(tag_id, stored) for tag_id, stored in engine.store.tags.all()]
-    return paginate(tags, data).document(lambda tag: documents.tag(tag.id, tag.stored))
+    page = paginate(tags, data, ascending=ascending)
+    return page.document(lambda tag: documents.tag(tag.id, tag.stored))

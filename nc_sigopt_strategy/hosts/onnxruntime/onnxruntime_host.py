@@ -78,8 +78,6 @@ class OnnxRuntimeHost(HostOfGiven):
         self._settings = settings
         self.backend = OnnxRuntimeBackend(settings.onnxruntime_session_options)
         copy = working_copy(*read, _TUNER)
-        self.fp32 = OnnxModel(copy.users)
-        self.fingerprint = self.backend.fingerprint(self.fp32)
         self._prepared = prepare(copy.working)
         self._view = GraphView(self._prepared.model, float_tensors(self._prepared.model))
         self._all_groups = group_nodes(self._view)
@@ -87,6 +85,9 @@ class OnnxRuntimeHost(HostOfGiven):
             refuse_without_ops(copy.working, ())
         self._quantizer = Quantizer(self._view, settings.activation_type)
         self._notes = [*copy.notes, *self._prepared.notes]
+        self._parts = {name: group.key[0] for name, group in self._all_groups.group_of.items()}
+        self.fp32 = OnnxModel(copy.users, self._parts)
+        self.fingerprint = self.backend.fingerprint(self.fp32)
         self._shared = GivenHost(
             given, self.backend, lambda: onnx_inputs(copy.users), self.users_model
         )
@@ -145,7 +146,7 @@ class OnnxRuntimeHost(HostOfGiven):
         model = self._quantizer.quantize(plan, ranges)
         keep_float(model, self._view, plan)
         self._calibration.usage.fed += 1
-        return OnnxModel(model)
+        return OnnxModel(model, self._parts)
 
     def evaluate(self, model: Model) -> Evaluation:
         """See ``Host``."""

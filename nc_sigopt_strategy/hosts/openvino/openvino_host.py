@@ -70,6 +70,8 @@ class OpenVinoHost(HostOfGiven):
         self._shared = GivenHost(given, self.backend, lambda: self._inputs, self.users_model)
         self._as_given = AsGiven(self.backend, self.fp32, self._shared.loader, rewriter="OpenVINO")
         self._quantizer = Quantizer(self._original, self._items)
+        # Filled when groups are found, for the models that are there by then as well.
+        self.fp32.parts = self._parts = dict[str, str]()
 
     def ops(self) -> Sequence[Op]:
         """See ``Host``; one op for each group that is int8 or float together.
@@ -106,7 +108,7 @@ class OpenVinoHost(HostOfGiven):
         """See ``Host``."""
         labels = {name: label for (name, _), label in choices.labels.items()}
         if set(labels.values()) == {_LABELS[F32]}:
-            return OpenVinoModel(self._original.clone(), F32)
+            return OpenVinoModel(self._original.clone(), F32, self._parts)
         quantized = self._original
         if _INT8 in labels.values():
             quantized = self._quantizer.quantized(choices.sampling_size)
@@ -114,7 +116,7 @@ class OpenVinoHost(HostOfGiven):
         ir = Ir.of(with_restored(quantized, self._original, names))
         if len(self._floats) > 1:
             ir = ir.keeping_precision(self._float_types.in_f32(labels))
-        return OpenVinoModel(ir.model(), self._floats[0])
+        return OpenVinoModel(ir.model(), self._floats[0], self._parts)
 
     def evaluate(self, model: Model) -> Evaluation:
         """See ``Host``."""
@@ -167,6 +169,7 @@ class OpenVinoHost(HostOfGiven):
                 f"{', '.join(kinds)}.",
                 "Convolutions and multiplications of matrices by constant weights are quantized.",
             )
+        self._parts |= {name: group.key[0] for group in groups for name in group.members}
         return groups
 
     @cached_property

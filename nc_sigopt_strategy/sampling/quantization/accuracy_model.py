@@ -49,6 +49,8 @@ _USUAL_LIMIT, _USUAL_SPREAD = -2.3, 2.5
 _ALONE, _CERTAIN = np.zeros(1), np.ones(1)
 # Rows that are used at most: those nearest to the bound say the most.
 _ROWS = 120
+# So many factors are multiplied before a logarithm is taken; none is beyond 1e±50.
+_FACTORS = 4
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,9 @@ class AccuracyModel:
         variance = (_OWN_SHARE * errors**2)[:, None, None] + luck2.transpose(1, 2, 0)
         variance = variance + misfit2[:, :, None, None, :]
         rest = (baseline - accuracy - lost)[:, :, None, None, :] - shared.transpose(1, 2, 0)
-        log = np.log1p(rest**2 / variance / _DEGREES_OF_FREEDOM)
-        log = (-0.5 * (_DEGREES_OF_FREEDOM + 1) * log - 0.5 * np.log(variance)).sum(axis=-1)
+        log = -0.5 * (_DEGREES_OF_FREEDOM + 1) * _log_product(
+            1.0 + rest**2 / variance / _DEGREES_OF_FREEDOM
+        ) - 0.5 * _log_product(variance / drop**2)
         log += np.log(_POWER_PRIOR)[None, :, None, None]
         # Errors around a third of the allowed drop.
         log -= 0.5 * (np.log(errors / (0.4 * drop)) / 1.0)[None, None, :, None] ** 2
@@ -191,9 +194,23 @@ class AccuracyModel:
 
     def quantile(self, share: float) -> float:
         """The limit below which this share of the posterior lies."""
+        return float(self.quantiles(np.array([share]))[0])
+
+    def quantiles(self, shares: Floats) -> Floats:
+        """The limits below which these shares of the posterior lie, shape (K,)."""
         edges = np.sqrt(self.limits[1:] * self.limits[:-1])
         below = np.cumsum(self.probabilities)[:-1]
-        return float(np.exp(np.interp(share, below, np.log(edges))))
+        result: Floats = np.exp(np.interp(shares, below, np.log(edges)))
+        return result
+
+
+def _log_product(factors: Floats) -> Floats:
+    """Sum of the logarithms along the last axis; logarithms cost more than products."""
+    count = factors.shape[-1]
+    whole = count - count % _FACTORS
+    parts = factors[..., :whole].reshape(*factors.shape[:-1], -1, _FACTORS).prod(axis=-1)
+    result: Floats = np.log(parts).sum(axis=-1) + np.log(factors[..., whole:]).sum(axis=-1)
+    return result
 
 
 def _limit_prior(limits: Floats, top: float, expected: float | None) -> Floats:

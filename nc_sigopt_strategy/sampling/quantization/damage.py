@@ -76,7 +76,7 @@ def learn_damage(
             experiment.expected_noise_limit,
         )
         shares = (rng.permutation(draws) + 0.5) / draws
-        limits = np.array([limit.quantile(float(share)) for share in shares])
+        limits = limit.quantiles(shares)
         model = NoiseModel(space, history.choices, history.noise, probes=history.probes)
         return Damage(_tables(model, rng, draws), limits)
     if baseline is None:

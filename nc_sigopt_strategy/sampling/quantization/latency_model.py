@@ -1,10 +1,11 @@
 """Latency as a Bayesian linear model over ops and type changes.
 
 An op's cost in a type, relative to its first type, is what its size explains plus a deviation of
-its own; a change of type on an edge costs what the tensor's size explains plus a deviation of its
-own. The scales of the deviations and of the errors are estimated by expectation maximization
-(Bishop, "Pattern Recognition and Machine Learning", 2006, section 9.3.4); errors are Student's t,
-so that a disturbed timing counts little (Lange et al., "Robust Statistical Modeling Using the t
+its own. A change of type on an edge costs what the tensor's size explains, one way more than the
+other (quantizing is not what dequantizing is), plus a deviation of the edge's own. The scales of
+the deviations and of the errors are estimated by expectation maximization (Bishop, "Pattern
+Recognition and Machine Learning", 2006, section 9.3.4); errors are Student's t, so that a
+disturbed timing counts little (Lange et al., "Robust Statistical Modeling Using the t
 Distribution", 1989).
 """
 
@@ -30,7 +31,7 @@ _INERTIA = 4.0
 # all, of how much one op type or one kind of size stands out, of a single op's own deviation.
 _ALL_OPS, _OP_TYPE, _KIND_OF_SIZE, _EVENLY = 3.0, 1.0, 1.0, 0.3
 _DEVIATION = 0.5
-_ALL_EDGES, _EDGE_DEVIATION, _USUAL_EDGES = 0.5, 0.4, 0.3
+_ALL_EDGES, _ONE_WAY, _EDGE_DEVIATION, _USUAL_EDGES = 0.5, 0.2, 0.4, 0.3
 _INTERCEPT = 10.0
 _MISFIT = 0.01
 
@@ -41,7 +42,8 @@ class CostTables:
 
     Attributes:
         ops: Per parameter and type, relative to the parameter's first type; shape (P, T).
-        edges: Per edge and pair of types; shape (E, T, T), symmetric, zero diagonal.
+        edges: Per edge, type of its producer and type of its consumer; shape (E, T, T), zero
+            diagonal.
         base: The latency where every parameter has its first type and no edge changes type.
     """
 
@@ -190,9 +192,11 @@ class _Columns:
                     spreads.append(_OP_TYPE)
         self._loads = np.array(loads, float).reshape(len(loads), own)
         start.append(np.array(spreads))
-        # Type changes: per edge, and per pair of types what the tensor's size explains.
-        quantized = np.array([kind.startswith("int8") for kind in space.types], bool)
-        self._crosses = quantized[:, None] != quantized[None, :]
+        # Type changes: per edge, and per pair of types what the tensor's size explains, both ways
+        # and one way more than the other.
+        self._crosses = np.array(
+            [[a != b and _is_conversion(a, b) for b in space.types] for a in space.types], bool
+        ).reshape(types, types)
         self._pairs = (
             [
                 (a, b)
@@ -203,8 +207,11 @@ class _Columns:
             if len(space.edges)
             else []
         )
-        start.append(_EDGE_DEVIATION * space.edge_sizes + 1e-4)
+        # A conversion of a small tensor takes more than its share.
+        usual = np.sqrt(space.edge_sizes / max(len(space.edges), 1))
+        start.append(_EDGE_DEVIATION * usual + 1e-4)
         start.append(np.full(len(self._pairs), _ALL_EDGES))
+        start.append(np.full(len(self._pairs), _ONE_WAY))
         start.append(np.array([_INTERCEPT]))
         self.start = np.concatenate(start)
         bounds = np.cumsum([0, *map(len, start)])
@@ -221,9 +228,13 @@ class _Columns:
         own = (types[:, self._own[:, 0]] == self._own[:, 1]).astype(float)
         first, second = types[:, space.edges[:, 0]], types[:, space.edges[:, 1]]
         crossing = self._crosses[first, second].astype(float)
-        low, high = np.minimum(first, second), np.maximum(first, second)
-        shared = [((low == a) & (high == b)) @ space.edge_sizes for a, b in self._pairs]
-        return np.column_stack([own, own @ self._loads.T, crossing, *shared, np.ones(len(types))])
+        there = [((first == a) & (second == b)) @ space.edge_sizes for a, b in self._pairs]
+        back = [((first == b) & (second == a)) @ space.edge_sizes for a, b in self._pairs]
+        shared = [a + b for a, b in zip(there, back, strict=True)]
+        one_way = [a - b for a, b in zip(there, back, strict=True)]
+        return np.column_stack(
+            [own, own @ self._loads.T, crossing, *shared, *one_way, np.ones(len(types))]
+        )
 
     def of_contrasts(self, contrasts: OpContrasts) -> tuple[Integers, slice, Floats]:
         """The rest of ``Rows``: what differences between types of one op are made of."""
@@ -235,14 +246,14 @@ class _Columns:
     def tables(self, coefficients: Floats) -> CostTables:
         """Coefficients as tables of costs."""
         space = self._space
-        own, loads, edges, pairs, base = (coefficients[part] for part in self._parts)
+        own, loads, edges, pairs, ways, base = (coefficients[part] for part in self._parts)
         types = len(space.types)
         ops = np.zeros((len(space.names), types))
         ops[self._own[:, 0], self._own[:, 1]] = own + loads @ self._loads
         table = edges[:, None, None] * self._crosses
-        for (a, b), shared in zip(self._pairs, pairs, strict=True):
-            table[:, a, b] += shared * space.edge_sizes
-            table[:, b, a] += shared * space.edge_sizes
+        for (a, b), shared, one_way in zip(self._pairs, pairs, ways, strict=True):
+            table[:, a, b] += (shared + one_way) * space.edge_sizes
+            table[:, b, a] += (shared - one_way) * space.edge_sizes
         return CostTables(ops, table, float(base[0]))
 
 

@@ -18,14 +18,15 @@ from nc_sigopt_strategy.sampling.quantization.probe_arrays import ProbeArrays
 # Relative standard error of a latency that comes without one.
 USUAL_ERROR = 0.03
 # Measured trials that a suggestion learns from at most, and how many of them are the first ones.
-LEARNED_FROM, FIRST = 120, 20
+LEARNED_FROM, FIRST = 100, 20
 # Trials of one space that are remembered at most.
 REMEMBERED = 20_000
+_KEY_TYPE = np.int16
 
 
 @dataclass(frozen=True)
 class TrialArrays:
-    """What was tried and what was found; N trials are measured.
+    """What was tried and what was found; N measured trials are learned from.
 
     Attributes:
         choices: Value positions, shape (N, P).
@@ -39,6 +40,8 @@ class TrialArrays:
         failed: Trials without a result, shape (K, P).
         bound: Least accuracy that is accepted, sign as ``accuracy``; ``None`` without one.
         probes: What was measured outside of trials; ``None`` where nothing was.
+        passed: Further measured trials, which nothing is learned from, shape (L, P); ``None``
+            where there are none.
     """
 
     choices: Integers
@@ -51,25 +54,31 @@ class TrialArrays:
     bound: float | None
     probes: ProbeArrays | None = None
     accuracy_stderr: Floats | None = None
+    passed: Integers | None = None
 
     @classmethod
     def of(
         cls, trials: Iterable[FrozenTrial], space: OpSpace, experiment: TuningExperiment
     ) -> TrialArrays:
-        """Sort trials by state; those taken back, or of other parameters, do not count."""
+        """Sort trials by state; those taken back, or of other parameters, do not count.
+
+        What was found is read of those trials only that are learned from: see ``recent``.
+        """
         choice_of = _choices(tuple(space.names), tuple(map(tuple, space.labels)))
-        measured, pending, failed, readings = [], [], [], []
+        complete, measured, pending, failed = [], [], [], []
         for trial in trials:
             choice = choice_of(trial)
             if choice is None:
                 continue
             if trial.state is TrialState.COMPLETE:
+                complete.append(trial)
                 measured.append(choice)
-                readings.append(experiment.read(trial))
             elif trial.state in (TrialState.RUNNING, TrialState.WAITING):
                 pending.append(choice)
             elif WITHDRAWN_ATTR not in trial.user_attrs:
                 failed.append(choice)
+        learned = _learned(len(complete))
+        readings = [experiment.read(complete[n]) for n in learned]
         latency = np.array([reading.latency for reading in readings], float)
         stderr = np.array(
             [
@@ -88,7 +97,7 @@ class TrialArrays:
         noise = _column([reading.output_noise for reading in readings])
         width = len(space.names)
         return cls(
-            choices=_rows(measured, width),
+            choices=_rows([measured[n] for n in learned], width),
             latency=latency,
             latency_stderr=np.maximum(stderr, 1e-4 * np.abs(latency)),
             accuracy=accuracy,
@@ -98,6 +107,7 @@ class TrialArrays:
             bound=bound,
             probes=ProbeArrays.of(experiment.probes, space) if experiment.probes else None,
             accuracy_stderr=known_errors(readings),
+            passed=_rows(measured[FIRST : FIRST + len(measured) - len(learned)], width),
         )
 
     @property
@@ -113,11 +123,8 @@ class TrialArrays:
 
         The latest are the nearest to the optimum; more would cost time and add little.
         """
-        if len(self.latency) <= LEARNED_FROM:
-            return self
-        latest = len(self.latency) - (LEARNED_FROM - FIRST)
-        kept = np.r_[:FIRST, latest : len(self.latency)]
-        return self._of_rows(kept)
+        kept = _learned(len(self.latency))
+        return self if len(kept) == len(self.latency) else self._of_rows(kept)
 
     def with_pending(self, latency: Floats, damage: Floats) -> TrialArrays:
         """Open trials as if measured, with these latencies and damages, each of shape (M,)."""
@@ -146,9 +153,9 @@ class TrialArrays:
     @property
     def tried(self) -> set[bytes]:
         """Keys of all configurations that must not be suggested again; see ``key``."""
-        return {
-            key(choice) for rows in (self.choices, self.pending, self.failed) for choice in rows
-        }
+        passed = self.choices[:0] if self.passed is None else self.passed
+        rows = np.concatenate([self.choices, self.pending, self.failed, passed])
+        return {row.tobytes() for row in rows.astype(_KEY_TYPE)}
 
 
 def known_errors(readings: Sequence[Reading]) -> Floats | None:
@@ -159,7 +166,7 @@ def known_errors(readings: Sequence[Reading]) -> Floats | None:
 
 def key(choice: Integers) -> bytes:
     """A hashable form of value positions."""
-    return choice.astype(np.int16).tobytes()
+    return choice.astype(_KEY_TYPE).tobytes()
 
 
 class _Choices:
@@ -200,6 +207,13 @@ class _Choices:
 def _choices(names: tuple[str, ...], labels: tuple[tuple[str, ...], ...]) -> _Choices:
     """One for all samplers of a space: each suggestion has a sampler of its own."""
     return _Choices(names, labels)
+
+
+def _learned(count: int) -> Integers:
+    """Which of so many measured trials are learned from: the first few and the latest."""
+    if count <= LEARNED_FROM:
+        return np.arange(count)
+    return np.concatenate([np.arange(FIRST), np.arange(count - LEARNED_FROM + FIRST, count)])
 
 
 def _rows(choices: list[Integers], width: int) -> Integers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from nc_sigopt_strategy.server.openapi.schemas import FLAG, Schema
+from nc_sigopt_strategy.server.openapi.schemas import QUERY_FLAG, Schema
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ PAGING: dict[str, Schema] = {
     "before": {**_MARKER, "description": "A page's paging.before: what follows"},
     "after": {**_MARKER, "description": "A page's paging.after: what is newer"},
 }
-ASCENDING = {"ascending": FLAG}
+ASCENDING = {"ascending": QUERY_FLAG}
 EXPERIMENT_QUERY: dict[str, Schema] = {
     **PAGING,
     **ASCENDING,
@@ -45,8 +45,8 @@ EXPERIMENT_QUERY: dict[str, Schema] = {
     "search": {"type": "string", "description": "Part of the name"},
     "sort": {"enum": ["id", "recent"]},
     "user": {"type": "string"},
-    "development": FLAG,
-    "include_ai": FLAG,
+    "development": QUERY_FLAG,
+    "include_ai": QUERY_FLAG,
     "period_start": {**_TIME, "description": "Created then or later; unix time in seconds"},
     "period_end": {**_TIME, "description": "Created before; unix time in seconds"},
 }
@@ -93,7 +93,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             "ProjectPage",
             query={
                 **PAGING,
-                "deleted": FLAG,
+                "deleted": QUERY_FLAG,
                 "user": {"type": "string"},
                 "sort": {"enum": ["created", "updated"]},
             },
@@ -143,7 +143,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "DELETE": Operation(
             "Take an experiment out of the lists; it is kept",
             "Nothing",
-            query={"include_runs": FLAG},
+            query={"include_runs": QUERY_FLAG},
         ),
     },
     "experiments/{int}/record": {
@@ -170,8 +170,8 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
             "SuggestionPage",
             query={
                 **PAGING,
-                "state": {"enum": ["open", "closed"]},
-                "deleted": FLAG,
+                "state": {"enum": ["open"]},
+                "deleted": QUERY_FLAG,
                 "id": {"type": "string", "description": "Ids with commas between"},
             },
         ),
@@ -230,7 +230,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "DELETE": Operation(
             "Delete all observations; their suggestions are open again",
             "Nothing",
-            query={"no_optimize": FLAG},
+            query={"no_optimize": QUERY_FLAG},
         ),
     },
     "experiments/{int}/observations/batch": {
@@ -252,7 +252,7 @@ OPERATIONS: dict[str, dict[str, Operation]] = {
         "DELETE": Operation(
             "Delete an observation; its suggestion is open again",
             "Nothing",
-            query={"no_optimize": FLAG},
+            query={"no_optimize": QUERY_FLAG},
         ),
     },
 }

@@ -10,7 +10,7 @@ from nc_sigopt_strategy.server.openapi.operations import (
     PAGING,
     Operation,
 )
-from nc_sigopt_strategy.server.openapi.schemas import FLAG, Schema
+from nc_sigopt_strategy.server.openapi.schemas import QUERY_FLAG, Schema
 
 _RUN: dict[str, Any] = {
     "name": "A run",
@@ -118,7 +118,7 @@ RUN_OPERATIONS: dict[str, dict[str, Operation]] = {
         "DELETE": Operation(
             "Take an AI experiment out of the lists; it is kept",
             "Nothing",
-            query={"include_runs": FLAG},
+            query={"include_runs": QUERY_FLAG},
         ),
     },
     "aiexperiments/{int}/training_runs": {

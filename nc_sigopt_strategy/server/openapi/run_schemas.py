@@ -197,6 +197,7 @@ RUN_ANSWERS: dict[str, Schema] = {
         id=ID,
         client=ID,
         user=NULL,
+        training_run=ID,
         created=TIME,
         name=nullable(TEXT),
         filename=nullable(TEXT),

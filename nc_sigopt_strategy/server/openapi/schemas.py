@@ -14,6 +14,8 @@ NUMBER: Schema = {"type": "number"}
 POSITIVE: Schema = {"type": "integer", "minimum": 1}
 BUDGET: Schema = {**POSITIVE, "maximum": 2**31 - 1}
 FLAG: Schema = {"type": "boolean"}
+# In a query.
+QUERY_FLAG: Schema = {"anyOf": [FLAG, {"enum": [0, 1]}]}
 
 
 def ref(name: str) -> Schema:

@@ -53,7 +53,7 @@ async function files(parent, run) {
   html("h2", parent, "Files");
   const list = html("ul", parent);
   for (const id of run.files) {
-    // A guest may not ask for files.
+    // The server may have been started without its folder for files.
     const file = await ask(["files", id]).catch(() => null), line = html("li", list);
     if (file === null) { line.textContent = "file " + id; continue; }
     html("a", line, file.name || file.filename, {href: file.download.url});

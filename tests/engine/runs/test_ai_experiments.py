@@ -208,6 +208,25 @@ def test_updates(api: Api) -> None:
         assert api.refused("PUT", *path, **{key: 1})[0] == 400
     core = api("PUT", "experiments", experiment["id"], budget=7)
     assert (core["object"], core["budget"]) == ("experiment", 7)
+    assert api("PUT", *path, budget=None)["progress"]["remaining_budget"] is None
+
+
+def test_its_project_is_final(api: Api) -> None:
+    """Though the core route takes one: its runs are in that project."""
+    experiment = create(api)
+    api("POST", *PROJECT[:3], id="elsewhere", name="Elsewhere")
+    path = ("experiments", experiment["id"])
+    assert api("PUT", *path, project=experiment["project"])["project"] == experiment["project"]
+    for project in ("elsewhere", None, "nowhere"):
+        assert api.refused("PUT", *path, project=project)[0] == 400
+    assert api("GET", "aiexperiments", experiment["id"])["project"] == experiment["project"]
+
+
+def test_put_away_with_its_runs_by_the_core_route(api: Api) -> None:
+    experiment = create(api)
+    runs = [run_of(api, experiment)["id"] for _ in "ab"]
+    api("DELETE", "experiments", experiment["id"], include_runs="true", colour="blue")
+    assert all(api("GET", "training_runs", run)["deleted"] for run in runs)
 
 
 def test_of_several_that_finish_a_run_one_observation_comes(api: Api) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
-    Labels,
     LandscapeRow,
     RecordedLatency,
 )
-from nc_sigopt_benchmarks.research.landscapes.subject import Subject
+from nc_sigopt_benchmarks.research.landscapes.profiles import Labels, RecordedProfile
+from nc_sigopt_benchmarks.research.landscapes.subject import Making, Subject
 from nc_sigopt_strategy.backends.backend import Array, ModelSession
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
@@ -25,7 +25,6 @@ from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFil
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.measurement.latency import paired_ratio, time_side_by_side
 from nc_sigopt_strategy.measurement.output_noise import output_noise
-from nc_sigopt_strategy.settings.choices import FITTED
 
 # Runs before the first timed one. The model has run for its output noise by then, on a batch of
 # another size perhaps: one run lets the kernels settle.
@@ -44,6 +43,7 @@ class Bench:
         rounds: Pairs of timed runs, per batch size.
         noise_images: How many calibration images output noise is measured on.
         seed: Of the timing order.
+        making: How models are made; ``None``: as a run makes them by default.
 
     Attributes:
         quantizer: Neural Compressor on that model.
@@ -61,7 +61,9 @@ class Bench:
         rounds: dict[int, int],
         noise_images: int,
         seed: int,
+        making: Making | None = None,
     ) -> None:
+        self._making = making or Making()
         self._subject = subject
         self._rounds = rounds
         self._seed = seed
@@ -76,8 +78,10 @@ class Bench:
         with self._stack as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             self._temp_files = stack.enter_context(ReclaimedTempFiles())
-            self.quantizer = self._subject.quantizer(Path(folder))
-            calibration = CalibratedOnce(self.quantizer.framework, CalibrationUsage(), mode=FITTED)
+            self.quantizer = self._subject.quantizer(Path(folder), self._making)
+            calibration = CalibratedOnce(
+                self.quantizer.framework, CalibrationUsage(), mode=self._making.calibration
+            )
             stack.enter_context(calibration)
             self._measure_fp32()
             model = self.quantizer.quantize(self.quantizer.space.default)
@@ -103,6 +107,27 @@ class Bench:
             return LandscapeRow(origin, labels, seconds=_since(begun), failure=reason.rstrip(": "))
         finally:
             self._temp_files.reclaim()
+
+    def profile(self, origin: str, labels: Labels) -> list[RecordedProfile]:
+        """One profile for each batch size; none where the framework does not tell.
+
+        Raises:
+            TrialError: It cannot be quantized or run; or whatever the framework raises.
+        """
+        parameters, backend = self.quantizer.space.parameters, self.quantizer.backend
+        ops = [name for parameter in parameters for name, _ in parameter.ops]
+        found = []
+        try:
+            model = self._model(labels)
+            for size, batch in self._timed.items():
+                times = backend.op_times(model, batch, ops)
+                if times is not None:
+                    took = tuple(times.of([name for name, _ in p.ops]) for p in parameters)
+                    found.append(RecordedProfile(origin, labels, size, took, times.total))
+            backend.release(model)
+        finally:
+            self._temp_files.reclaim()
+        return found
 
     def answers(self, labels: Labels) -> tuple[float, npt.NDArray[np.bool_]]:
         """Output noise, and which evaluation images a configuration gets right, shape (images,).

@@ -22,7 +22,8 @@ from nc_sigopt_benchmarks.research.landscapes.design import (
     ONLY_INT8,
     Design,
 )
-from nc_sigopt_benchmarks.research.landscapes.landscape_file import Labels, LandscapeRow
+from nc_sigopt_benchmarks.research.landscapes.landscape_file import LandscapeRow
+from nc_sigopt_benchmarks.research.landscapes.profiles import Labels
 
 # How far from the target the predicted noise may be, as a factor both ways.
 NOISE_FACTOR = 3.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nc_sigopt_benchmarks.research.landscapes.landscape_file import Labels
+from nc_sigopt_benchmarks.research.landscapes.profiles import Labels
 from nc_sigopt_strategy.errors import SettingsError
 
 INT8, BF16, FP32 = "int8", "bf16", "fp32"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ class MeasurementError:
         outlier_share: Share of latencies that a disturbance makes longer.
         outlier_scale: Mean relative length of such a disturbance.
         output_noise: Relative standard deviation of the output noise.
-        probe: Relative standard deviation of the noise that a probe finds.
+        probe: Relative standard deviation of the noise that a probe of a single op finds.
+        whole_probe: Of the noise that a probe of a whole model finds, on few inputs.
         profile: Relative standard deviation of an op's time in a profile.
         profiled_type: Of what all ops of a type are off by together there.
         noise_limit: Standard deviation of the logarithm of the noise limit that margins tell.
@@ -57,6 +59,7 @@ class MeasurementError:
     outlier_scale: float = 0.0
     output_noise: float = 0.02
     probe: float = 0.2
+    whole_probe: float = 0.1
     profile: float = 0.2
     profiled_type: float = 0.1
     noise_limit: float = 1.0
@@ -88,7 +91,11 @@ class Landscape:
         probed_noise: Noises that probes find, but for their drawn errors, shape
             (configurations,); ``None``: the true ones.
         op_latency: Per parameter what its op takes in each value, array of shape (values,), in the
-            unit of latencies; what changes of type cost is not in it.
+            unit of latencies; what changes of type cost is not in it. Profiles are drawn around it
+            where none were measured.
+        profiles: Value positions of whole models to the share of their latency that each op was
+            measured to take, shape (parameters,), NaN where nobody told; all models that are
+            profiled, or none.
         noise_limit: The output noise at which accuracy meets the bound, where there is one.
         bound_confidence: How probable it has to be that the winner keeps the bound on other data.
     """
@@ -109,6 +116,7 @@ class Landscape:
     optimum: Choices
     probed_noise: Truth | None = None
     op_latency: tuple[Values, ...] = ()
+    profiles: Mapping[tuple[int, ...], Values] = field(default_factory=dict)
     noise_limit: float | None = None
     bound_confidence: float = EVEN_ODDS
 
@@ -153,10 +161,10 @@ class Landscape:
     def probing(self, rng: np.random.Generator) -> Probing:
         """What is measured before the first trial, without any accuracy.
 
-        The noise of each op alone in its default int8; the latencies with every op in its most
-        precise type, with every op in bf16, and with every other op in its default; and profiles
-        of the first two and of the default. And what the margins of FP32's outputs tell of the
-        noise that the bound allows.
+        The noise of each op alone in its default int8; latency and noise with every op in its
+        most precise type, with every op in bf16, and with every other op in its default; and
+        profiles of the first two and of the default. And what the margins of FP32's outputs tell
+        of the noise that the bound allows.
         """
         exact = np.array([len(values) - 1 for values in self.parameters.values()])
         in_bf16 = exact.copy()
@@ -167,7 +175,9 @@ class Landscape:
         found = [*self._single_noises(exact, rng)]
         whole = np.unique([exact, in_bf16], axis=0)
         found += [self._timed(choice, exact, rng) for choice in (*whole, mixed)]
-        if self.op_latency:
+        if self.profiles:
+            found += [self._measured_profile(choice, exact, rng) for choice in self.profiles]
+        elif self.op_latency:
             profiled = np.unique([exact, in_bf16, self.default], axis=0)
             found += [self._profiled(choice, exact, rng) for choice in profiled]
         limit = self.noise_limit
@@ -187,10 +197,26 @@ class Landscape:
 
     def _timed(self, choice: Choices, exact: Choices, rng: np.random.Generator) -> Probe:
         look = self.look(choice, rng)
+        differing = self._differing(choice, exact)
+        noise = float(self.output_noise(choice[None])[0])
+        noise *= float(np.exp(rng.normal(0.0, self.error.whole_probe)))
         return Probe(
-            self._differing(choice, exact),
+            differing,
+            noise=noise if differing else None,
             latency=look.latency,
             latency_stderr=look.latency_stderr,
+        )
+
+    def _measured_profile(
+        self, choice: tuple[int, ...], exact: Choices, rng: np.random.Generator
+    ) -> Probe:
+        """Shares of a latency that was measured without the profiler, as a run takes them."""
+        row = np.array(choice)
+        times = self.profiles[choice] * self.look(row, rng).latency
+        told = zip(self.parameters, times.tolist(), strict=True)
+        return Probe(
+            self._differing(row, exact),
+            op_latency={name: time for name, time in told if not math.isnan(time)},
         )
 
     def _profiled(self, choice: Choices, exact: Choices, rng: np.random.Generator) -> Probe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from nc_sigopt_benchmarks.research.landscapes.landscape_report import predicted_
 from nc_sigopt_benchmarks.research.landscapes.record import (
     RecordOptions,
     make_header,
+    making_of,
     prepare_bench,
 )
 from nc_sigopt_benchmarks.research.landscapes.recorded import recorded_landscape
@@ -89,6 +91,7 @@ def check_optimum(
         raise DataError(f"There is no landscape file {path}.", "Record it without this option.")
     landscape = recorded_landscape(path, batch_size)
     choice = landscape.optimum
+    options = dataclasses.replace(options, making=making_of(path))
     subject, bench = prepare_bench(config, options, tell)
     with bench:
         # Opened only for its check: what is not the model of the file has another header.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -17,12 +18,17 @@ from nc_sigopt_benchmarks.research.landscapes.design import CLOUD, Design, Desig
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     FORMAT,
     KIND,
-    Labels,
     LandscapeRow,
     LandscapeWriter,
+    read_landscape_file,
+)
+from nc_sigopt_benchmarks.research.landscapes.profiles import (
+    Labels,
+    profile_missing,
+    profiled_models,
 )
 from nc_sigopt_benchmarks.research.landscapes.recording_progress import RecordingProgress
-from nc_sigopt_benchmarks.research.landscapes.subject import Subject, find_subject
+from nc_sigopt_benchmarks.research.landscapes.subject import Making, Subject, find_subject
 from nc_sigopt_strategy.version import __version__
 
 SMALL_BATCH = 1
@@ -41,6 +47,7 @@ class RecordOptions:
         noise_images: How many calibration images output noise is measured on; ``None`` for all.
         rounds: Pairs of timed runs at the large batch size, three times as many at 1.
         design: Which configurations.
+        making: How models are made.
     """
 
     model: str | None = None
@@ -49,6 +56,7 @@ class RecordOptions:
     noise_images: int | None = None
     rounds: int = 12
     design: DesignOptions = field(default_factory=DesignOptions)
+    making: Making = field(default_factory=Making)
 
 
 class Measures(Protocol):
@@ -66,7 +74,7 @@ def record(
 
     Args:
         config: The run configuration.
-        path: A new file, or one that is continued.
+        path: A new file, or one that is continued, with models made as they were.
         options: How.
         tell: Gets lines of text.
 
@@ -77,6 +85,7 @@ def record(
         SigOptStrategyError: The model or the data cannot be used, or the file is another
             recording's.
     """
+    options = dataclasses.replace(options, making=making_of(path))
     subject, bench = prepare_bench(config, options, tell)
     with bench:
         header = make_header(config, options, subject, bench)
@@ -85,6 +94,8 @@ def record(
             LandscapeWriter(path, header) as writer,
             RecordingProgress(rows_expected(writer, design)) as progress,
         ):
+            models = profiled_models(space_of(bench), design.default)
+            profile_missing(models, writer, bench, progress.profile_done)
             # Rows of the cloud are chosen from those before it, so that they are the same again.
             measure_missing(design, writer, bench, progress.row_done)
             cloud = choose_cloud(writer, design, subject.batch_size)
@@ -117,15 +128,34 @@ def prepare_bench(
         rounds=rounds,
         noise_images=options.noise_images or len(subject.images),
         seed=options.design.seed,
+        making=options.making,
     )
     return subject, bench
 
 
 def make_design(bench: Bench, options: DesignOptions) -> Design:
     """The design for the search space of a bench."""
-    space = bench.quantizer.space
-    parameters = {p.name: p.values for p in space.parameters}
-    return Design(parameters, tuple(space.default[name] for name in parameters), options)
+    parameters, default = space_of(bench), bench.quantizer.space.default
+    return Design(parameters, tuple(default[name] for name in parameters), options)
+
+
+def space_of(bench: Bench) -> dict[str, Labels]:
+    """Name to values of the parameters of a bench, in graph order."""
+    return {p.name: p.values for p in bench.quantizer.space.parameters}
+
+
+def making_of(path: Path) -> Making:
+    """How the models of a file are made; of a new one, as a run makes them by default.
+
+    Raises:
+        DataError: There is another file.
+    """
+    if not path.exists() or b"\n" not in path.read_bytes():
+        return Making()
+    plain, usual = read_landscape_file(path).header.get("making") or {}, Making()
+    return Making(
+        plain.get("calibration", usual.calibration), plain.get("finishing", usual.finishing)
+    )
 
 
 def make_header(
@@ -153,6 +183,7 @@ def make_header(
         "reference_seconds": {str(s): value for s, value in bench.reference_seconds.items()},
         "rounds": options.rounds,
         "seed": options.design.seed,
+        "making": dataclasses.asdict(options.making),
         "cpu": {"name": host["cpu"], "cores": host["cores"]},
         "versions": {"nc_sigopt_strategy": __version__, **host["versions"]},
         "host": host,

@@ -21,6 +21,7 @@ from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
     read_landscape_file,
 )
 from nc_sigopt_benchmarks.research.landscapes.latency_fit import AdditiveLatency
+from nc_sigopt_benchmarks.research.landscapes.profiles import profiled_models
 from nc_sigopt_benchmarks.research.landscapes.surrogate import Readings, Surrogate, fit_surrogate
 from nc_sigopt_benchmarks.research.landscapes.surrogate_optimum import surrogate_optimum
 
@@ -79,8 +80,28 @@ def landscape_of(
         probed_noise=measured,
         noise_limit=curve.noise_at(bound),
         op_latency=_op_latencies(surrogate.latency, header["op_graph"], default, list(parameters)),
+        profiles=_measured_profiles(recorded, batch_size),
         optimum=surrogate_optimum(surrogate, bound),
     )
+
+
+def _measured_profiles(recorded: RecordedFile, batch_size: int) -> dict[tuple[int, ...], Values]:
+    """Value positions of whole models to the share of each op; those of a run, or none at all."""
+    parameters = recorded.parameters
+    wanted = profiled_models(parameters, tuple(recorded.header["default"]))
+    found = {
+        profile.labels: np.array(profile.shares, float)
+        for profile in recorded.profiles
+        if profile.batch_size == batch_size
+    }
+    if any(labels not in found for labels in wanted.values()):
+        return {}
+    return {
+        tuple(row.index(label) for row, label in zip(parameters.values(), labels, strict=True)): (
+            found[labels]
+        )
+        for labels in wanted.values()
+    }
 
 
 def _measured_singles(recorded: RecordedFile) -> Callable[[Choices], Values] | None:

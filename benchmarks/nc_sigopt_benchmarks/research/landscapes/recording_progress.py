@@ -13,6 +13,7 @@ from rich.progress import (
 )
 
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import LandscapeRow
+from nc_sigopt_benchmarks.research.landscapes.profiles import RecordedProfile
 from nc_sigopt_strategy.console.stderr import duplicate_of_stderr
 
 # Rarely: the models that are timed share the cores with what draws the bar.
@@ -66,6 +67,16 @@ class RecordingProgress:
             self._bar.update(self._task, completed=rows, description=row.origin)
             return
         self._stream.write(f"row {rows} of {self._expected}, {row.origin}: {_figures(row)}\n")
+        self._stream.flush()
+
+    def profile_done(self, profile: RecordedProfile) -> None:
+        """Show a new profile."""
+        said = f"profile of {profile.origin}, batch {profile.batch_size}"
+        if self._bar is not None:
+            self._bar.update(self._task, description=said)
+            return
+        told = sum(took for took in profile.seconds if took is not None) / profile.total
+        self._stream.write(f"{said}: its ops take {told:.0%} of {1e3 * profile.total:.1f} ms\n")
         self._stream.flush()
 
 

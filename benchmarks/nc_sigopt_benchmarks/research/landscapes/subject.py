@@ -20,7 +20,20 @@ from nc_sigopt_benchmarks.research.calibration.calibration_cases import (
 )
 from nc_sigopt_benchmarks.running.quantizer import Quantizer
 from nc_sigopt_strategy.errors import ConfigFileError
-from nc_sigopt_strategy.settings.choices import FINISHED
+from nc_sigopt_strategy.settings.choices import FINISHED, FITTED
+
+
+@dataclass(frozen=True)
+class Making:
+    """How quantized models are made; see the settings of the same names.
+
+    Attributes:
+        calibration: ``fitted``, ``exact``, ``as_printed`` or ``stock``.
+        finishing: ``on`` or ``off``.
+    """
+
+    calibration: str = FITTED
+    finishing: str = FINISHED
 
 
 @dataclass(frozen=True)
@@ -39,10 +52,16 @@ class Subject:
     evaluation: ImageSet | None
     batch_size: int
 
-    def quantizer(self, workspace: Path) -> Quantizer:
-        """One int8 option, bf16 and fp32 for each op, and models as a run's trials have them."""
+    def quantizer(self, workspace: Path, making: Making | None = None) -> Quantizer:
+        """One int8 option, bf16 and fp32 for each op.
+
+        Args:
+            workspace: Where Neural Compressor writes.
+            making: Whether models are finished; ``None``: as a run's trials have them.
+        """
+        finishing = (making or Making()).finishing
         return self.case.quantizer(
-            self.images, self.batch_size, workspace, preset="dtype", finishing=FINISHED
+            self.images, self.batch_size, workspace, preset="dtype", finishing=finishing
         )
 
 

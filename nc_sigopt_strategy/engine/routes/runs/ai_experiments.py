@@ -12,7 +12,6 @@ from nc_sigopt_strategy.engine.routes.pagination import paginate
 from nc_sigopt_strategy.engine.routes.runs import documents, rules
 from nc_sigopt_strategy.engine.routes.runs.observing import observation_of
 from nc_sigopt_strategy.engine.routes.runs.stored import new_run
-from nc_sigopt_strategy.engine.routes.runs.training_runs import delete_run
 from nc_sigopt_strategy.engine.routes.suggestions import check_active, suggest
 from nc_sigopt_strategy.engine.store import StoredExperiment
 
@@ -69,14 +68,9 @@ def update_ai_experiment(engine: Engine, data: JsonObject, experiment_id: str) -
 
 
 def delete_ai_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
-    """DELETE aiexperiments/{experiment}: out of the lists; its runs too with ``include_runs``."""
+    """DELETE aiexperiments/{experiment}, as that of a core experiment."""
     stored = _experiment(engine, experiment_id)
-    experiments.delete_experiment(engine, data, experiment_id)
-    if validation.boolean(data.get("include_runs", False), "include_runs"):
-        for run in engine.store.runs.all(experiment=stored.id):
-            if not run.document["deleted"]:
-                delete_run(engine, {}, str(run.id))
-    return {}
+    return experiments.delete_experiment(engine, data, str(stored.id))
 
 
 def create_run_of_experiment(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
@@ -103,12 +97,12 @@ def create_run_of_experiment(engine: Engine, data: JsonObject, experiment_id: st
 def list_best_runs(engine: Engine, data: JsonObject, experiment_id: str) -> JsonObject:
     """GET aiexperiments/{experiment}/best_training_runs: those behind the best assignments."""
     stored = _experiment(engine, experiment_id)
-    order = validation.one_of(data.get("sort", "updated"), ("updated", "created"), "sort")
+    order = validation.one_of(data.get("sort") or "updated", ("updated", "created"), "sort")
     best = engine.store.history(stored).best(stored.experiment)
     found = (engine.store.runs.observed_as(stored.id, point.observation_id) for point in best)
     # The last of a list is shown first, and best assignments come best first.
     runs = [run for run in found if run is not None][::-1]
-    if "sort" in data:
+    if data.get("sort"):
         runs.sort(key=lambda run: (run.document[order], run.id))
     return paginate(runs, data, by_id=False).document(documents.training_run)
 

@@ -46,7 +46,7 @@ def page_of_runs(runs: Sequence[StoredRun], query: JsonObject) -> JsonObject:
     field = field_of(key)
     if key != "id":
         found = _sorted([run for run in found if field(run) is not None], field)
-    ascending = validation.boolean(query.get("ascending", False), "ascending")
+    ascending = validation.query_boolean(query.get("ascending", False), "ascending")
     page = paginate(found, query, ascending=ascending, by_id=key == "id")
     return {**page.document(documents.training_run), "defined_fields": defined_fields(found)}
 

@@ -53,7 +53,7 @@ def create_file(engine: Engine, data: JsonObject, run_id: str) -> JsonObject:
 
 def fetch_file(engine: Engine, data: JsonObject, file_id: str) -> JsonObject:
     """GET files/{file}: what is in a file, not its bytes."""
-    found = engine.store.runs.part(int(file_id), FILE)
+    found = engine.store.runs.part(int(file_id), FILE) if engine.keeps_files else None
     if found is None:
         raise not_found(f"No file {file_id}")
     return _document(found)
@@ -76,6 +76,7 @@ def _document(file: StoredPart) -> JsonObject:
         "id": str(file.id),
         "client": CLIENT_ID,
         "user": None,
+        "training_run": str(file.run),
         **{key: file.document[key] for key in (
             "created", "name", "filename", "content_length", "content_type", "content_md5",
         )},

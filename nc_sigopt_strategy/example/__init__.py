@@ -1,0 +1,1 @@
+"""A model to try everything on for whoever has none at hand: it reads handwritten digits."""
