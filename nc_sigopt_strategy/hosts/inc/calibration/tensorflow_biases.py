@@ -8,9 +8,9 @@ With a bias, INC has the sum done by the convolution itself, by a kernel that is
 Convolutions without a bias are common before a sum: pre-activation ResNets have them, and a bias
 of zeros that a model was exported with is removed by TensorFlow's optimizer.
 
-Where a convolution is added to its own input it stays as it is: the fused int8 sum of one tensor with
-what is made of it ends the process (segmentation fault of TensorFlow 2.18, seen with INC's own
-models of such a sum whose convolution has a bias).
+Where a convolution is added to its own input it stays as it is: the fused int8 sum of one tensor
+with what is made of it ends the process (segmentation fault of TensorFlow 2.18, seen with INC's
+own models of such a sum whose convolution has a bias).
 """
 
 from __future__ import annotations
