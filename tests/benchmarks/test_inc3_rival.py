@@ -35,8 +35,15 @@ def asked(
     return RivalTask("inc3_autotune", {}, model, data, 0.5, True, 0.5, True, 60, tmp_path / "run")
 
 
-def test_the_first_model_that_meets_the_bound(asked: RivalTask) -> None:
+def test_the_first_model_that_meets_the_bound(
+    asked: RivalTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = tmp_path / "users"
+    users.mkdir()
+    monkeypatch.chdir(users)
     assert main([str(asked.write())]) == 0
+    assert Path.cwd() == users
+    assert not list(users.iterdir())
     built = Built.read(asked.folder)
     assert built is not None
     (model,) = built.models
@@ -52,3 +59,15 @@ def test_a_bound_that_nothing_meets_ends_with_the_time(asked: RivalTask) -> None
     assert built is not None
     assert built.note == "The bound was not met when the time was up."
     assert changed.accuracy(built.models[0]) > 0
+
+
+def test_a_calibration_that_takes_long_ends_with_the_time(asked: RivalTask) -> None:
+    from nc_sigopt_benchmarks.running.rivals.inc3_autotune import Batches, TimeUpError, Tried
+
+    tried = Tried(RivalTask(**{**vars(asked), "timeout": 1e-9}))
+    batches = Batches(asked.data, tried.check_time)
+    tried.count = 0
+    assert len(list(batches)) == 2  # there is no model yet
+    tried.count = 1
+    with pytest.raises(TimeUpError):
+        list(batches)

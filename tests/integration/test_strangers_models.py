@@ -80,9 +80,21 @@ def computed_biases(images: Any) -> Any:
     return tf.matmul(tf.reduce_mean(found, [1, 2]), weights(8, 4))
 
 
-@pytest.mark.parametrize("lowered", [True, False], ids=["v1", "functional"])
-@pytest.mark.parametrize("function", [a_while_loop, a_map, a_branch, computed_biases])
-def test_graphs_as_exports_leave_them_tune(tmp_path: Path, function: Any, lowered: bool) -> None:
+def sums_without_biases(images: Any) -> Any:
+    """Two residual sums of convolutions that have no bias, with channels of unlike scales."""
+    import tensorflow as tf
+
+    scales = tf.constant(np.geomspace(0.2, 2.0, 8).astype(np.float32))
+    found = features(images)
+    for size in (3, 1):
+        kernel = weights(size, size, 8, 8) * scales
+        inner = tf.nn.relu(tf.nn.conv2d(found, weights(3, 3, 8, 8), 1, "SAME"))
+        found = tf.nn.relu(found + tf.nn.conv2d(inner, kernel, 1, "SAME"))
+    return tf.matmul(tf.reduce_mean(found, [1, 2]), weights(8, 4))
+
+
+def frozen_graph(function: Any, path: Path, lowered: bool = True) -> str:
+    """Write a function of images as a frozen graph; the name of its output node."""
     import tensorflow as tf
     from tensorflow.python.eager.context import eager_mode
     from tensorflow.python.framework import convert_to_constants
@@ -94,13 +106,38 @@ def test_graphs_as_exports_leave_them_tune(tmp_path: Path, function: Any, lowere
         frozen = convert_to_constants.convert_variables_to_constants_v2(
             concrete, lower_control_flow=lowered
         )
-    path = tmp_path / "m.pb"
     path.write_bytes(frozen.graph.as_graph_def().SerializeToString())
+    return str(frozen.outputs[0].name.split(":")[0])
+
+
+@pytest.mark.parametrize("lowered", [True, False], ids=["v1", "functional"])
+@pytest.mark.parametrize("function", [a_while_loop, a_map, a_branch, computed_biases])
+def test_graphs_as_exports_leave_them_tune(tmp_path: Path, function: Any, lowered: bool) -> None:
     conf = configure(tmp_path, max_trials=2)
-    conf.outputs = [frozen.outputs[0].name.split(":")[0]]
-    assert fit(path, conf, Loader(IMAGES, IMAGES), lambda graph: 1.0) is not None
+    conf.outputs = [frozen_graph(function, tmp_path / "m.pb", lowered)]
+    assert fit(tmp_path / "m.pb", conf, Loader(IMAGES, IMAGES), lambda graph: 1.0) is not None
     assert outcome().found
     assert [trial.failure for trial in read_trials(tmp_path / "run")] == [None, None]
+
+
+def test_sums_of_convolutions_without_a_bias_are_right_in_int8(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    output = frozen_graph(sums_without_biases, tmp_path / "m.pb")
+    answers: list[Any] = []
+
+    def nearness(graph: Any) -> float:
+        with tf.compat.v1.Session(graph=graph) as session:
+            answers.append(session.run(f"{output}:0", {f"{INPUT_NAME}:0": IMAGES}))
+        return float(1 - np.abs(answers[-1] - answers[0]).mean() / np.abs(answers[0]).mean())
+
+    conf = configure(tmp_path, {"latency_func": lambda model: 1.0}, max_trials=1)
+    conf.outputs = [output]
+    fit(tmp_path / "m.pb", conf, Loader(IMAGES, IMAGES), nearness)
+    (trial,) = read_trials(tmp_path / "run")
+    assert set(trial.assignments.values()) == {"int8"}
+    assert trial.accuracy is not None
+    assert trial.accuracy > 0.95  # INC's own model is off by some tenths
 
 
 @pytest.mark.parametrize("kind", ["tf.data", "lists", "tensors", "pairs", "mappings"])

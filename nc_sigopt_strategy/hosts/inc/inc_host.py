@@ -12,7 +12,6 @@ import contextlib
 import copy
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -33,6 +32,7 @@ from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc.metric_scores import MetricScores
 from nc_sigopt_strategy.hosts.inc.model_name import name_of
 from nc_sigopt_strategy.hosts.inc.options import IncOptions
+from nc_sigopt_strategy.hosts.inc.overflow import quiet_overflow
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
 from nc_sigopt_strategy.hosts.predictor import evaluating
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
@@ -134,7 +134,7 @@ class IncHost:
         with (
             self._logged,
             self._temp_files,
-            _quiet_overflow(),
+            quiet_overflow(),
             CalibratedOnce(
                 self.framework,
                 self._usage,
@@ -229,7 +229,7 @@ class IncHost:
         return op_name_dict(
             self._tune_cfg(choices)["op"],
             finished=self._finishes,
-            fitted=self.backend.name == "tensorflow" and self._settings.calibration == FITTED,
+            fitted=self._fits,
         )
 
     def calibration(self) -> Mapping[str, Any] | None:
@@ -244,9 +244,10 @@ class IncHost:
     def _options(self) -> IncOptions:
         strategy = self._strategy
         # `_prepare_tuning` finds these set and does not make them again.
-        strategy.capability = strategy.capability or strategy.adaptor.query_fw_capability(
-            strategy.model
-        )
+        with self._optimized():
+            strategy.capability = strategy.capability or strategy.adaptor.query_fw_capability(
+                strategy.model
+            )
         strategy.tuning_space = strategy.tuning_space or strategy.build_tuning_space(
             strategy.config
         )
@@ -261,6 +262,19 @@ class IncHost:
             excluded_precisions=getattr(strategy.config, "excluded_precisions", None) or (),
             fused=self._fused,
         )
+
+    def _optimized(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, INC optimizes the FP32 graph as the models are made that ``session`` makes."""
+        if not self._fits:
+            return contextlib.nullcontext()
+        # Imported late: it needs TensorFlow.
+        from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_biases import biases_added
+
+        return biases_added()
+
+    @cached_property
+    def _fits(self) -> bool:
+        return self.backend.name == "tensorflow" and self._settings.calibration == FITTED
 
     @cached_property
     def _finishes(self) -> bool:
@@ -342,24 +356,6 @@ class IncHost:
         # INC repeats the user's list once per metric (strategy.py `_set_objectives`).
         first = strategy.metric_criterion[0]
         return list(first if isinstance(first, (list, tuple)) else strategy.metric_criterion)
-
-
-@contextlib.contextmanager
-def _quiet_overflow() -> Iterator[None]:
-    """Not say in every trial what INC does to the biases of channels that are all but zero.
-
-    Over the scale of such weights a bias is more than an int32 holds, and INC's cast wraps it
-    around. What comes of it is what is evaluated and what the recipe rebuilds. (MobileNet_v1 has
-    21 such channels: its int8 accuracy is the same with biases that fit.)
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore",
-            "invalid value encountered in cast",
-            RuntimeWarning,
-            r"neural_compressor\.adaptor\.ox_utils",
-        )
-        yield
 
 
 def evaluated_object(framework: str, model: Model) -> Any:

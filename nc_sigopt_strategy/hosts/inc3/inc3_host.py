@@ -172,7 +172,7 @@ class Inc3Host(HostOfGiven):
 
         try:
             with _errors_only_on_screen():
-                return KnownOps(self._model)
+                return KnownOps(self._model, fits=self._settings.calibration == FITTED)
         except Exception as error:  # its optimizer raises whatever a graph makes it stumble over
             raise ModelError(
                 f"Neural Compressor cannot read the model: {in_one_line(error)}",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, replaced
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_biases import biases_added
 from nc_sigopt_strategy.hosts.inc3.inc_parts import CAPABILITY, TensorFlowAdaptor, TFConfig
 
 
@@ -20,14 +21,15 @@ class KnownOps:
 
     Args:
         model: Neural Compressor's model object; its graph is the optimized one from then on.
+        fits: Whether weights and biases are fitted: convolutions before a sum get a bias then.
 
     Attributes:
         by_op: Op to a list of alternatives, as ``Options`` takes them.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, fits: bool) -> None:
         self._model = model
-        with own_workspace():
+        with own_workspace(), biases_added() if fits else contextlib.nullcontext():
             adaptor = TensorFlowAdaptor(copy.deepcopy(TFConfig.global_config))
             self._capability = getattr(adaptor, CAPABILITY)(model)
         self.by_op: dict[tuple[str, str], Any] = dict(self._capability["opwise"])

@@ -6,9 +6,12 @@ bound. A setting for single ops it knows, and has none of them in its own set.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,11 +38,11 @@ def build_autotune(task: RivalTask) -> Built:
     model = Model(str(task.model.path))
     model.input_tensor_names = list(task.model.inputs)
     model.output_tensor_names = list(task.model.outputs)
-    tried = _Tried(task)
+    tried = Tried(task)
     config = TuningConfig(
         config_set=StaticQuantConfig.get_config_set_for_tuning(), max_trials=_TRIALS
     )
-    loader = _Batches(task.data)
+    loader = Batches(task.data, tried.check_time)
     batches = math.ceil(task.data.calibration_size / loader.batch_size)
 
     def evaluate(candidate: Any) -> float:
@@ -51,8 +54,10 @@ def build_autotune(task: RivalTask) -> Built:
 
     why = "all of its settings were tried"
     try:
-        autotune(model, config, evaluate, calib_dataloader=loader, calib_iteration=batches)
-    except _TimeUpError:
+        # It leaves files where it works: a copy of the model and what it calibrated.
+        with _working_in(task.folder):
+            autotune(model, config, evaluate, calib_dataloader=loader, calib_iteration=batches)
+    except TimeUpError:
         why = "the time was up"
     if tried.best is None:
         raise ModelError(f"Neural Compressor's autotune made no model when {why}.")
@@ -61,11 +66,11 @@ def build_autotune(task: RivalTask) -> Built:
     return Built((made,), note=note)
 
 
-class _TimeUpError(Exception):
+class TimeUpError(Exception):
     """Ends a tuning that has no limit of its own."""
 
 
-class _Tried:
+class Tried:
     """The models that are evaluated, FP32 first, of which the best is kept.
 
     Attributes:
@@ -83,7 +88,7 @@ class _Tried:
         """What the evaluation says of Neural Compressor's model object.
 
         Raises:
-            _TimeUpError: There is no time for another.
+            TimeUpError: There is no time for another.
         """
         path = self._task.folder / "candidate.pb"
         path.write_bytes(candidate.graph_def.SerializeToString())
@@ -94,18 +99,45 @@ class _Tried:
             path.replace(self._task.folder / MODEL_FILE)
         path.unlink(missing_ok=True)
         print(f"trial {self.count}: accuracy {accuracy:.4f}", flush=True)
-        if time.monotonic() > self._end and not (self.count and self._task.met(accuracy)):
-            raise _TimeUpError
+        if not (self.count and self._task.met(accuracy)):
+            self.check_time()
         return accuracy
 
+    def check_time(self) -> None:
+        """End the tuning if its time is up and there is a model.
 
-class _Batches:
-    """Whole batches, as Neural Compressor reads them."""
+        Raises:
+            TimeUpError: There is no time for another.
+        """
+        if self.count > 0 and time.monotonic() > self._end:
+            raise TimeUpError
 
-    def __init__(self, data: DataFiles) -> None:
+
+class Batches:
+    """Whole batches, as Neural Compressor reads them.
+
+    Args:
+        data: Of which the part that calibrates is read.
+        check_time: Called before each: to calibrate by "kl" takes minutes, with no other place
+            to end it.
+    """
+
+    def __init__(self, data: DataFiles, check_time: Callable[[], None]) -> None:
         self._data = data
+        self._check_time = check_time
         self.batch_size = data.batch_size
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         for inputs in self._data.calibration():
+            self._check_time()
             yield inputs, np.zeros(self.batch_size)
+
+
+@contextlib.contextmanager
+def _working_in(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -28,6 +28,7 @@ from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.light_constants import LightConstants
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_biases import bias_reach
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_graphs import (
     printed_by,
 )
@@ -74,6 +75,7 @@ def tensorflow_reaches(
     """
     feed = _Feed(store, usage, _as_printed if as_printed else _exactly, fitted)
     return [
+        *([bias_reach()] if fitted else []),
         Reach(GraphConverter, "__init__", feed.init),
         Reach(GraphConverter, "convert", feed.convert),
         Reach(GraphConverter, "_inference", feed.inference),

@@ -24,5 +24,8 @@ def _class(module: str, name: str) -> Any:
 
 GraphConverter = _class(f"{_UTILS}.graph_converter", "GraphConverter")
 BF16Convert = _class(f"{_UTILS}.graph_rewriter.bf16.bf16_convert", "BF16Convert")
+InjectDummyBiasAddOptimizer = _class(
+    f"{_UTILS}.graph_rewriter.generic.dummy_biasadd", "InjectDummyBiasAddOptimizer"
+)
 QuantizeGraphHelper = _class(f"{_UTILS}.quantize_graph_common", "QuantizeGraphHelper")
 Model = _class(_MODELS, "Model")
