@@ -3,7 +3,9 @@
 What runs is the graph that the session made of the model: convolutions with their activations in
 one, int8 ops in place of float ones between conversions, layouts changed on the way. Such a node
 has the name of an op, of a node behind it or of the value that it makes; the graph is written
-beside the profile, so that those with names of their own are known by what they make or read.
+beside the profile, so that those with names of their own are known by what they make or read. A
+conversion to fewer bits is what the op that reads it costs, one back is the op's before it: whole
+models of one type are profiled.
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ from nc_sigopt_strategy.backends.op_times import (
     repetitions,
 )
 
-# Between types of data or layouts of the optimizer's: a conversion belongs to no op.
-_CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "Cast", "ReorderInput", "ReorderOutput")
+# Between layouts of the optimizer's: of no op.
+_REORDERS = ("ReorderInput", "ReorderOutput")
+_QUANTIZE, _CAST = "QuantizeLinear", "Cast"
 _TRANSPOSE = "Transpose"
 # What they take is what the nodes of their bodies take, which are told one by one.
 _WITH_BODIES = ("If", "Loop", "Scan")
@@ -95,7 +98,7 @@ def op_times(events: Sequence[Event], optimized: Any, given: Any, ops: OpNames) 
     account = Account(total)
     for name, took in seconds.items():
         is_layout = kinds[name] == _TRANSPOSE and not owners.knows(name)
-        if kinds[name] in _CONVERSIONS or is_layout:
+        if kinds[name] in _REORDERS or is_layout:
             continue
         if name in placed:
             account.add(placed[name], took)
@@ -120,7 +123,33 @@ def _placed(optimized: Any, owners: Owners, ops: OpNames) -> dict[str, str | Non
             op = read if known is None else owners.of(known)
         placed[node.name] = op
         made |= dict.fromkeys(node.output, op)
-    return placed
+    return placed | _read_first(optimized, placed)
+
+
+def _read_first(optimized: Any, placed: Mapping[str, str | None]) -> dict[str, str]:
+    """The op that reads it, for each conversion to fewer bits that one reads."""
+    made_by = {
+        value: node.name
+        for node in optimized.graph.node
+        if _has_fewer_bits(node)
+        for value in node.output
+    }
+    found: dict[str, str] = {}
+    for node in optimized.graph.node:
+        op = None if _has_fewer_bits(node) else placed.get(node.name)
+        if op is not None:
+            for value in node.input:
+                if value in made_by:
+                    found.setdefault(made_by[value], op)
+    return found
+
+
+def _has_fewer_bits(node: Any) -> bool:
+    """Whether a node makes integers, bf16 or float16 of what it reads."""
+    if node.op_type == _CAST:
+        to = next((one.i for one in node.attribute if one.name == "to"), onnx.TensorProto.FLOAT)
+        return bool(to != onnx.TensorProto.FLOAT)
+    return bool(node.op_type == _QUANTIZE)
 
 
 def _named(node: Any) -> NamedNode:

@@ -20,9 +20,9 @@ class OpTimes:
     """The profile of one model on one batch.
 
     Attributes:
-        seconds: Op name to what it takes, what follows it up to the next op included, at least 0;
-            conversions between types are nobody's.
-        total: Of all that ran, conversions included, in seconds, above 0.
+        seconds: Op name to what it takes, what follows it up to the next op and, as far as the
+            profiler tells, conversions of what it reads to its type included, at least 0.
+        total: Of all that ran, in seconds, above 0.
     """
 
     seconds: Mapping[str, float]

@@ -2,7 +2,9 @@
 
 What runs is not what was asked for: layout and fusion passes rename a convolution after the
 activation behind it, and Neural Compressor's int8 graphs have nodes of their own. So a node
-belongs to the op that its name begins with, or else to the op whose result reaches it first.
+belongs to the op that its name begins with, or else to the op whose result reaches it first. A
+conversion to fewer bits is what the op that reads it costs: whole models of one type are profiled,
+where Neural Compressor's unfinished bf16 graphs convert before and behind each op.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ from nc_sigopt_strategy.backends.op_times import OpTimes, least_of
 
 # What Neural Compressor appends to the name of an op that it quantizes.
 _INT8_SUFFIX = "_eightbit_"
-# Between types of data or layouts: a conversion belongs to no op. Requantizing is an op's own.
-_CONVERSION = re.compile(r"(Quantize|QuantizeV2|Dequantize|Cast|MklToTf|MklInputConversion)$")
+# Between layouts: of no op.
+_LAYOUT = re.compile(r"(MklToTf|MklInputConversion)$")
+_TO_FEWER_BITS = re.compile(r"(Quantize|QuantizeV2)$")
+_CAST, _CAST_TO = "Cast", "DstT"
 # "[mklcpu 1MB 1MB] name = OpType(inputs)"
 _LABEL = re.compile(r" = (\w+)\(")
 _MICRO = 1e-6
+# tensorflow.float32.as_datatype_enum
+_FLOAT = 1
 
 
 def op_times(runs: Sequence[Any], graph_def: Any, ops: Sequence[str]) -> OpTimes | None:
@@ -47,7 +53,7 @@ def op_times(runs: Sequence[Any], graph_def: Any, ops: Sequence[str]) -> OpTimes
     owner = _Owners(graph_def, ops)
     times: dict[str, float] = {}
     for name, seconds_of_node in nodes.items():
-        op = None if _CONVERSION.search(kinds[name]) else owner.of(name)
+        op = None if _LAYOUT.search(kinds[name]) else owner.of(name)
         if op is not None:
             times[op] = times.get(op, 0.0) + seconds_of_node
     return OpTimes(times, total)
@@ -64,7 +70,7 @@ class _Owners:
             ]
             for node in graph_def.node
         }
-        self._known: dict[str, str | None] = {}
+        self._known: dict[str, str | None] = self._readers(graph_def)
 
     def of(self, name: str) -> str | None:
         """The op's name; ``None`` for what comes before every op, or is not in the graph."""
@@ -90,3 +96,21 @@ class _Owners:
             owners = (self._known.get(read) for read in self._reads.get(node, ()))
             self._known[node] = next((owner for owner in owners if owner is not None), None)
         return self._known[name]
+
+    def _readers(self, graph_def: Any) -> dict[str, str | None]:
+        """The op that reads it, for each conversion to fewer bits that an op reads."""
+        converted = {node.name for node in graph_def.node if _has_fewer_bits(node)}
+        return {
+            read: stem
+            for name, reads in self._reads.items()
+            if (stem := name.split(_INT8_SUFFIX)[0]) in self._ops
+            for read in reads
+            if read in converted
+        }
+
+
+def _has_fewer_bits(node: Any) -> bool:
+    """Whether a node makes int8, bf16 or float16 of what it reads."""
+    if node.op == _CAST:
+        return int(node.attr[_CAST_TO].type) != _FLOAT
+    return _TO_FEWER_BITS.search(node.op) is not None

@@ -138,15 +138,36 @@ def told(*nodes: tuple[str, str, int], ops: tuple[str, ...] = ("conv0", "conv1")
     return times and {name: round(1e6 * took) for name, took in times.seconds.items()}
 
 
-def test_conversions_and_layouts_are_nobodys() -> None:
+def test_layouts_are_nobodys() -> None:
     found = told(
-        ("images_QuantizeLinear", "QuantizeLinear", 50),
         ("Transpose_token_3", "Transpose", 60),
         ("conv0_token_1", "QLinearConv", 10),
         ("ReorderInput", "ReorderInput", 70),
         ("relu3:0_nchwc", "Conv", 20),
     )
     assert found == {"conv0": 10, "conv1": 20}
+
+
+def test_conversions_down_are_the_next_op_s_and_up_the_last_one_s() -> None:
+    optimized = onnx.ModelProto()
+    nodes = [
+        ("q0", "QuantizeLinear", 50, "images", "a"),
+        ("conv0", "QLinearConv", 10, "a", "b"),
+        ("dq0", "DequantizeLinear", 60, "b", "c"),
+        ("half", "Cast", 70, "c", "d"),
+        ("conv1", "Conv", 20, "d", "e"),
+        ("back", "Cast", 80, "e", "f"),
+    ]
+    for name, kind, _, reads, makes in nodes:
+        optimized.graph.node.add(name=name, op_type=kind, input=[reads], output=[makes])
+    for position, to in ((3, onnx.TensorProto.BFLOAT16), (5, onnx.TensorProto.FLOAT)):
+        optimized.graph.node[position].attribute.add(name="to", i=to)
+    events = [run(0, 10), run(100, 1000)]
+    events += [kernel(name, kind, 110, took) for name, kind, took, _, _ in nodes]
+    times = op_times(events, optimized, net(8, 8), OpNames(["conv0", "conv1"], stem=stem))
+    assert times is not None
+    seconds = {name: round(1e6 * took) for name, took in times.seconds.items()}
+    assert seconds == {"conv0": 120, "conv1": 170}
 
 
 def test_too_much_time_without_a_name_is_no_profile() -> None:

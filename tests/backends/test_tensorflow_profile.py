@@ -25,10 +25,19 @@ class Node:
     micros: int
     input: tuple[str, ...] = ()
     op_start_rel_micros: int = 3
+    cast_to: Any = tf.float32
 
     @property
     def name(self) -> str:
         return self.node_name
+
+    @property
+    def op(self) -> str:
+        return self.kind
+
+    @property
+    def attr(self) -> dict[str, Any]:
+        return {"DstT": tf.compat.v1.AttrValue(type=self.cast_to.as_datatype_enum)}
 
     @property
     def op_end_rel_micros(self) -> int:
@@ -85,7 +94,7 @@ def test_fused_nodes_have_the_name_of_the_last_of_them() -> None:
     assert micros(nodes, ["a"], ran) == {"a": 17}
 
 
-def test_int8_nodes_belong_to_the_op_that_their_names_begin_with_and_conversions_to_none() -> None:
+def test_int8_nodes_belong_to_the_op_that_their_names_begin_with() -> None:
     nodes = [
         Node("in", "Placeholder", 0),
         Node("a_eightbit_quantize_in", "_MklQuantizeV2", 50, ("in",)),
@@ -95,10 +104,26 @@ def test_int8_nodes_belong_to_the_op_that_their_names_begin_with_and_conversions
              ("a_eightbit_requantize",)),
         Node("b_eightbit_requant", "_MklRequantize", 2, ("b_eightbit_requantize",)),
         Node("b_dequantize", "_MklDequantize", 60, ("b_eightbit_requant",)),
-        Node("out", "Reshape", 5, ("b_dequantize",)),
-        Node("half", "Cast", 70, ("out",)),
+        Node("layout", "_MklToTf", 100, ("b_dequantize",)),
+        Node("out", "Reshape", 5, ("layout",)),
     ]  # fmt: skip
-    assert micros(nodes, ["a", "b"]) == {"a": 10, "b": 27}
+    assert micros(nodes, ["a", "b"]) == {"a": 60, "b": 87}
+
+
+def test_conversions_down_are_the_next_op_s_and_up_the_last_one_s() -> None:
+    nodes = [
+        Node("in", "Placeholder", 0),
+        Node("in/to_half", "Cast", 50, ("in",), cast_to=tf.bfloat16),
+        Node("a", "Conv2D", 10, ("in/to_half",)),
+        Node("a/back", "Cast", 60, ("a",)),
+        Node("a/relu", "Relu", 3, ("a/back",)),
+        Node("a/to_half", "Cast", 70, ("a/relu",), cast_to=tf.bfloat16),
+        Node("b", "Conv2D", 20, ("a/to_half",)),
+        Node("b/back", "Cast", 80, ("b",)),
+        Node("quantized", "QuantizeV2", 90, ("b/back",)),
+        Node("c", "QuantizedConv2D", 5, ("quantized",)),
+    ]
+    assert micros(nodes, ["a", "b", "c"]) == {"a": 123, "b": 170, "c": 95}
 
 
 def test_loops_in_a_graph_end() -> None:
