@@ -52,6 +52,18 @@ def fold_computed_weights(graph_def: Any, keep: Sequence[str] = ()) -> Any:
     return folded
 
 
+def fold_in_model(model: Any) -> None:
+    """Fold the graph of one of INC's model objects, whose outputs stay.
+
+    Args:
+        model: Has ``graph_def``, which is replaced, and ``output_node_names``.
+    """
+    given = model.graph_def
+    folded = fold_computed_weights(given, keep=model.output_node_names)
+    if folded is not given:
+        model.graph_def = folded
+
+
 def _constant_nodes(graph_def: Any) -> set[str]:
     """Names of nodes that compute the same in every run; the graph may hold them in any order."""
     candidates = {node.name: node for node in graph_def.node if _is_pure(node)}

@@ -71,6 +71,7 @@ class IncHost:
         self.framework = str(strategy.framework)
         self.backend: Backend = backend_for(self.framework, settings.onnxruntime_session_options)
         self._given_onnx: Any = None
+        self._kept_notes: tuple[str, ...] = ()
         if self.backend.name == "tensorflow":
             refuse_quantized_graph(strategy.model.graph_def)
         else:
@@ -78,7 +79,10 @@ class IncHost:
         self.fingerprint = self.backend.fingerprint(self.fp32)
         self._as_given = AsGiven(self.backend, self.fp32, self._loader)
         if self.backend.name == "tensorflow":
-            _fold_computed_weights(strategy.model)
+            # Imported late: it needs TensorFlow.
+            from nc_sigopt_strategy.hosts.inc.computed_weights import fold_in_model
+
+            fold_in_model(strategy.model)
 
     @property
     def fp32(self) -> Model:
@@ -87,8 +91,8 @@ class IncHost:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was changed in the model that INC works on."""
-        return () if self._given_onnx is None else tuple(self._given_onnx.notes)
+        """What was changed in the model that INC works on, and what is kept from int8."""
+        return self._kept_notes if self._given_onnx is None else tuple(self._given_onnx.notes)
 
     @property
     def criterion(self) -> str:
@@ -248,6 +252,8 @@ class IncHost:
             strategy.capability = strategy.capability or strategy.adaptor.query_fw_capability(
                 strategy.model
             )
+        if self.backend.name == "tensorflow":
+            self._kept_notes = _keep_from_int8(strategy.capability, self._optimized_model)
         strategy.tuning_space = strategy.tuning_space or strategy.build_tuning_space(
             strategy.config
         )
@@ -365,14 +371,17 @@ def evaluated_object(framework: str, model: Model) -> Any:
     return model.model
 
 
-def _fold_computed_weights(model: Any) -> None:
+def _keep_from_int8(capability: dict[str, Any], optimized: Any) -> tuple[str, ...]:
+    """Take away what would end the process, and say so."""
     # Imported late: it needs TensorFlow.
-    from nc_sigopt_strategy.hosts.inc.computed_weights import fold_computed_weights
+    from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_own_sums import (
+        without_int8_of_own_sums,
+    )
 
-    given = model.graph_def
-    folded = fold_computed_weights(given, keep=model.output_node_names)
-    if folded is not given:
-        model.graph_def = folded
+    capability["opwise"], notes = without_int8_of_own_sums(
+        capability["opwise"], optimized.graph_def
+    )
+    return notes
 
 
 def _onnx_as_given(strategy: Any) -> Any:

@@ -47,8 +47,6 @@ class Inc3Host(HostOfGiven):
         DataError: The dataloader cannot be iterated, or only once.
     """
 
-    notes: Sequence[str] = ()
-
     def __init__(self, given: Given, settings: Settings) -> None:
         require_inc3()
         # They import Neural Compressor, which is known to be there only now.
@@ -165,6 +163,11 @@ class Inc3Host(HostOfGiven):
     def reason(self, error: BaseException) -> str:
         """See ``Host``: the exception's text, and what Neural Compressor logged."""
         return self._logged.reason(error)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is kept from int8."""
+        return tuple(self._known_ops.notes)
 
     @cached_property
     def _known_ops(self) -> Any:

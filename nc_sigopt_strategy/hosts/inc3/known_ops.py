@@ -10,6 +10,7 @@ from typing import Any
 
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, replaced
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_biases import biases_added
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_own_sums import without_int8_of_own_sums
 from nc_sigopt_strategy.hosts.inc3.inc_parts import CAPABILITY, TensorFlowAdaptor, TFConfig
 
 
@@ -25,6 +26,7 @@ class KnownOps:
 
     Attributes:
         by_op: Op to a list of alternatives, as ``Options`` takes them.
+        notes: What is kept from int8.
     """
 
     def __init__(self, model: Any, fits: bool) -> None:
@@ -32,7 +34,9 @@ class KnownOps:
         with own_workspace(), biases_added() if fits else contextlib.nullcontext():
             adaptor = TensorFlowAdaptor(copy.deepcopy(TFConfig.global_config))
             self._capability = getattr(adaptor, CAPABILITY)(model)
-        self.by_op: dict[tuple[str, str], Any] = dict(self._capability["opwise"])
+        self.by_op, self.notes = without_int8_of_own_sums(
+            self._capability["opwise"], model.graph_def
+        )
 
     @contextlib.contextmanager
     def served(self) -> Iterator[None]:

@@ -1,0 +1,107 @@
+"""TensorFlow: convolutions that are added to their own input are kept from int8.
+
+Neural Compressor has a convolution with a bias do the residual sum behind it. Where the summand is
+the convolution's own input, as in ``relu(x + conv(x))``, that int8 kernel reads what it writes and
+ends the process with a segmentation fault (TensorFlow 2.18 with oneDNN, Neural Compressor's own
+models), which nothing can catch.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nc_sigopt_strategy.space.ops import OpKey
+
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "Conv3D")
+_SUMS = ("Add", "AddV2", "AddN")
+_IDENTITY, _BIAS = "Identity", "BiasAdd"
+_NAMED = 3
+_INT8 = frozenset({"int8", "uint8"})
+
+
+def without_int8_of_own_sums(
+    by_op: Mapping[OpKey, Sequence[Any]], graph_def: Any
+) -> tuple[dict[OpKey, list[Any]], tuple[str, ...]]:
+    """What ops can be, less int8 where it would end the process.
+
+    Args:
+        by_op: Op to its alternatives, as Neural Compressor's capability lists them.
+        graph_def: The optimized FP32 graph, whose nodes are the ops.
+
+    Returns:
+        The same with fewer alternatives, and what the user is told of it.
+    """
+    summed = convolutions_added_to_their_input(graph_def)
+    found = {key: list(ways) for key, ways in by_op.items()}
+    lost = []
+    for key, ways in found.items():
+        floating = [way for way in ways if not _is_int8(way)] if key[0] in summed else ways
+        if floating and len(floating) < len(ways):
+            found[key] = floating
+            lost.append(key[0])
+    return found, _in_words(lost)
+
+
+def convolutions_added_to_their_input(graph_def: Any) -> frozenset[str]:
+    """Names of convolutions that are summed, with or without a bias, with what they read."""
+    nodes = {node.name: node for node in graph_def.node}
+    readers: dict[str, list[Any]] = defaultdict(list)
+    for node in graph_def.node:
+        for read in node.input:
+            readers[_node_of(read)].append(node)
+    found = set()
+    for node in graph_def.node:
+        if node.op in _CONVOLUTIONS:
+            own = _behind(node.input[0], nodes)
+            sums = _sums_behind(node, readers, nodes)
+            if any(_behind(read, nodes) == own for reader in sums for read in reader.input):
+                found.add(node.name)
+    return frozenset(found)
+
+
+def _in_words(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    some = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    return (
+        f"{len(names)} convolutions that are added to their own input are kept from int8, which "
+        f"would end the process: {some}.",
+    )
+
+
+def _sums_behind(node: Any, readers: Mapping[str, list[Any]], nodes: Any) -> list[Any]:
+    """The sums of more than constants that read a convolution, behind a bias and identities."""
+    found, open_nodes = [], [node]
+    while open_nodes:
+        for reader in readers[open_nodes.pop().name]:
+            if reader.op in (_IDENTITY, _BIAS):
+                open_nodes.append(reader)
+            elif reader.op in _SUMS:
+                adds_constant = any(_is_constant(read, nodes) for read in reader.input)
+                (open_nodes if adds_constant else found).append(reader)
+    return found
+
+
+def _is_constant(read: str, nodes: Any) -> bool:
+    behind = nodes.get(_behind(read, nodes))
+    return behind is not None and behind.op == "Const"
+
+
+def _behind(read: str, nodes: Any) -> str:
+    """The node that a value comes from, identities passed over."""
+    name = _node_of(read)
+    while name in nodes and nodes[name].op == _IDENTITY:
+        name = _node_of(nodes[name].input[0])
+    return name
+
+
+def _node_of(read: str) -> str:
+    return read.partition(":")[0].lstrip("^")
+
+
+def _is_int8(way: Any) -> bool:
+    """Whether an alternative computes in integers."""
+    dtype = way.get("activation", {}).get("dtype")
+    return not _INT8.isdisjoint([dtype] if isinstance(dtype, str) else dtype or ())
