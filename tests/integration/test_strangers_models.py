@@ -35,6 +35,17 @@ def features(images: Any) -> Any:
     return tf.nn.relu(tf.nn.conv2d(images, weights(3, 3, 3, 8), 1, "SAME"))
 
 
+def added_to_its_input(images: Any) -> Any:
+    """What Neural Compressor makes int8 of ends the process."""
+    import tensorflow as tf
+
+    found = features(images)
+    for _ in range(2):
+        product = tf.nn.conv2d(found, weights(3, 3, 8, 8), 1, "SAME")
+        found = tf.nn.relu(found + tf.nn.bias_add(product, weights(8)))
+    return tf.matmul(tf.reduce_mean(found, [1, 2]), weights(8, 4))
+
+
 def a_while_loop(images: Any) -> Any:
     import tensorflow as tf
 
@@ -111,7 +122,9 @@ def frozen_graph(function: Any, path: Path, lowered: bool = True) -> str:
 
 
 @pytest.mark.parametrize("lowered", [True, False], ids=["v1", "functional"])
-@pytest.mark.parametrize("function", [a_while_loop, a_map, a_branch, computed_biases])
+@pytest.mark.parametrize(
+    "function", [a_while_loop, a_map, a_branch, computed_biases, added_to_its_input]
+)
 def test_graphs_as_exports_leave_them_tune(tmp_path: Path, function: Any, lowered: bool) -> None:
     conf = configure(tmp_path, max_trials=2)
     conf.outputs = [frozen_graph(function, tmp_path / "m.pb", lowered)]
