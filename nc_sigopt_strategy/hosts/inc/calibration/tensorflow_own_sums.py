@@ -73,7 +73,8 @@ def _in_words(names: Sequence[str]) -> tuple[str, ...]:
 
 def _sums_behind(node: Any, readers: Mapping[str, list[Any]], nodes: Any) -> list[Any]:
     """The sums of more than constants that read a convolution, behind a bias and identities."""
-    found, open_nodes = [], [node]
+    found: list[Any] = []
+    open_nodes = [node]
     while open_nodes:
         for reader in readers[open_nodes.pop().name]:
             if reader.op in (_IDENTITY, _BIAS):
