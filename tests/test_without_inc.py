@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nc_sigopt_strategy.results.run_files import read_outcome
-from tests.support.predicted import predicted_pipeline
+from tests.support.pipeline import pipeline
 
 ROOT = Path(__file__).parents[1]
 # As in an environment of [onnxruntime,openvino]: what these would find is not there.
@@ -58,7 +58,7 @@ def small(tmp_path: Path) -> Path:
     pytest.importorskip("onnxruntime")
     from tests.integration.small_onnx import write_small_onnx
 
-    (tmp_path / "data.py").write_text(predicted_pipeline(3, 12, 12))
+    (tmp_path / "data.py").write_text(pipeline(3, 12, 12))
     return write_small_onnx(tmp_path / "small.onnx")
 
 

@@ -61,12 +61,11 @@ class OnnxRuntimeSession:
             model, options, providers=["CPUExecutionProvider"]
         )
         self.inputs = session_inputs(self._session)
+        self._names = [known.name for known in self.inputs]
 
     def run(self, inputs: Any) -> list[Array]:
         """See ``ModelSession``."""
-        outputs = self._session.run(
-            None, feed_by_position([known.name for known in self.inputs], inputs)
-        )
+        outputs = self._session.run(None, feed_by_position(self._names, inputs))
         # A classifier may also give a list of maps (ZipMap), which holds nothing to compare.
         return [output for output in outputs if isinstance(output, np.ndarray)]
 

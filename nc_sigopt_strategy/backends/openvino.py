@@ -77,15 +77,15 @@ class OpenVinoSession:
         self._compiled: ov.CompiledModel | None = compiled
         self._request = compiled.create_infer_request()
         self.inputs = openvino_inputs(compiled)
+        self._names = [known.name for known in self.inputs]
 
     def run(self, inputs: Any) -> list[Array]:
         """See ``ModelSession``."""
-        names = [known.name for known in self.inputs]
-        fed = feed_by_position(names, inputs)
+        fed = feed_by_position(self._names, inputs)
         by_position = {
             # Not ascontiguousarray, which gives a scalar an axis.
             position: np.asarray(fed[name], order="C")
-            for position, name in enumerate(names)
+            for position, name in enumerate(self._names)
         }
         # Inputs are read where they lie, as in `compiled(...)`; outputs are the caller's own.
         results = self._request.infer(by_position, share_inputs=True)

@@ -15,6 +15,7 @@ from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
 from nc_sigopt_strategy.backends.op_times import OpTimes, repetitions
 from nc_sigopt_strategy.backends.tensorflow_graph import graph_nodes, static_shapes
 from nc_sigopt_strategy.backends.tensorflow_profile import op_times
+from nc_sigopt_strategy.backends.tensorflow_reads import node_of
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.files import write_whole
 
@@ -117,7 +118,7 @@ class TensorFlowBackend:
                 elif name in nodes and name not in entered:
                     entered.add(name)
                     stack.append((name, True))
-                    sources = (source.lstrip("^").split(":")[0] for source in nodes[name].input)
+                    sources = (node_of(source) for source in nodes[name].input)
                     stack.extend((source, False) for source in sources)
         return order
 

@@ -13,7 +13,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from nc_sigopt_strategy.backends.op_times import OpTimes, least_of
+from nc_sigopt_strategy.backends.tensorflow_reads import node_of
 
 # What Neural Compressor appends to the name of an op that it quantizes.
 _INT8_SUFFIX = "_eightbit_"
@@ -24,8 +27,6 @@ _CAST, _CAST_TO = "Cast", "DstT"
 # "[mklcpu 1MB 1MB] name = OpType(inputs)"
 _LABEL = re.compile(r" = (\w+)\(")
 _MICRO = 1e-6
-# tensorflow.float32.as_datatype_enum
-_FLOAT = 1
 
 
 def op_times(runs: Sequence[Any], graph_def: Any, ops: Sequence[str]) -> OpTimes | None:
@@ -65,9 +66,7 @@ class _Owners:
     def __init__(self, graph_def: Any, ops: Sequence[str]) -> None:
         self._ops = frozenset(ops)
         self._reads: Mapping[str, list[str]] = {
-            node.name: [
-                source.split(":")[0] for source in node.input if not source.startswith("^")
-            ]
+            node.name: [node_of(source) for source in node.input if not source.startswith("^")]
             for node in graph_def.node
         }
         self._known: dict[str, str | None] = self._readers(graph_def)
@@ -112,5 +111,5 @@ class _Owners:
 def _has_fewer_bits(node: Any) -> bool:
     """Whether a node makes int8, bf16 or float16 of what it reads."""
     if node.op == _CAST:
-        return int(node.attr[_CAST_TO].type) != _FLOAT
+        return bool(node.attr[_CAST_TO].type != tf.float32.as_datatype_enum)
     return _TO_FEWER_BITS.search(node.op) is not None

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from nc_sigopt_strategy.hosts.inc.computed_weights import fold_computed_weights
+from tests.support.tensorflow_graphs import run
 
 CHANNELS = 4
 BIAS = np.arange(CHANNELS, dtype=np.float32)
@@ -22,14 +23,6 @@ def graph_of(bias: Callable[[], Any]) -> Any:
         conv = tf.nn.conv2d(image, tf.constant(kernel, name="kernel"), 1, "SAME", name="conv")
         tf.identity(tf.nn.bias_add(conv, bias(), name="biased"), name="out")
     return graph.as_graph_def()
-
-
-def run(graph_def: Any) -> Any:
-    image = np.random.default_rng(1).normal(size=(2, 6, 6, 3)).astype(np.float32)
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(graph_def, name="")
-        with tf.compat.v1.Session(graph=graph) as session:
-            return session.run("out:0", {"image:0": image})
 
 
 def node(graph_def: Any, name: str) -> Any:

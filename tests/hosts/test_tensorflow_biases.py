@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_biases import with_biases_before_sums
+from tests.support.tensorflow_graphs import run
 
 CHANNELS = 4
 KERNEL = np.random.default_rng(0).normal(size=(3, 3, 3, CHANNELS)).astype(np.float32)
@@ -25,14 +26,6 @@ def graph_of(behind: Callable[[Any, Any], Any]) -> Any:
         other = tf.tile(tf.reduce_mean(image, 3, keepdims=True), [1, 1, 1, CHANNELS])
         tf.identity(behind(conv, other), name="out")
     return graph.as_graph_def()
-
-
-def run(graph_def: Any) -> Any:
-    image = np.random.default_rng(1).normal(size=(2, 6, 6, 3)).astype(np.float32)
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(graph_def, name="")
-        with tf.compat.v1.Session(graph=graph) as session:
-            return session.run("out:0", {"image:0": image})
 
 
 def biases(graph_def: Any) -> list[str]:

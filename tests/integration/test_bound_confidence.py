@@ -20,38 +20,26 @@ from nc_sigopt_strategy.cluster.tune_worker import run_worker
 from nc_sigopt_strategy.jobs.job_options import JobOptions
 from nc_sigopt_strategy.results.outcome import Outcome
 from tests.hosts.onnxruntime.models import mobile_net
+from tests.support.pipeline import pipeline
 
 pytestmark = pytest.mark.integration
 
 TRIALS = 4
 # Of 100 images whatever differs from FP32 answers one wrong, where two may be: any model meets the
 # bound here, and nobody can be sure of it on 100 others.
-PIPELINE = """
-import numpy as np
-from nc_sigopt_strategy.hosts.predictor import predictor
-
-images = np.random.default_rng(0).normal(size=(100, 3, 12, 12)).astype(np.float32)
-state = {}
-
-
-class Loader:
-    batch_size = 10
-
-    def __iter__(self):
-        for start in range(0, 40, 10):
-            yield images[start : start + 10], np.zeros(10)
-
-
-calib_dataloader = Loader()
-
-
+PIPELINE = pipeline(
+    3, 12, 12, inputs=100, calibrating=40, batch=10,
+    evaluation="""
 def eval_func(model):
+    from nc_sigopt_strategy.hosts.predictor import predictor
+
     answers = predictor(model)(images)[0]
     state.setdefault("fp32", answers)  # the first call is the baseline's
     right = np.ones(100)
     right[0] = np.array_equal(answers, state["fp32"])
     yield right
-"""
+""",
+)  # fmt: skip
 CONFIG = """
 name: small
 model: {{name: small, source: path, path: net.onnx}}

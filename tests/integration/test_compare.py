@@ -20,29 +20,14 @@ from nc_sigopt_strategy.cli.shared import CRASHED
 from nc_sigopt_strategy.engine import EmbeddedDriver
 from nc_sigopt_strategy.results.run_files import read_outcome
 from tests.engine.http_server import serve_driver
+from tests.support.pipeline import pipeline
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 # The small model of the shared fixtures, with a pipeline as a user would write it.
-PIPELINE = """
-import numpy as np
-
-rng = np.random.default_rng(0)
-images = rng.normal(size=(64, 12, 12, 3)).astype(np.float32)
-state = {}
-
-
-class Loader:
-    batch_size = 8
-
-    def __iter__(self):
-        for start in range(0, 32, 8):
-            yield images[start : start + 8], np.zeros(8)
-
-
-calib_dataloader = Loader()
-
-
+PIPELINE = pipeline(
+    12, 12, 3,
+    evaluation="""
 def eval_func(graph):
     import tensorflow as tf
 
@@ -50,7 +35,8 @@ def eval_func(graph):
         answers = session.run("logits:0", {"input:0": images}).argmax(axis=1)
     state.setdefault("fp32", answers)  # the first call is the baseline's
     return float((answers == state["fp32"]).mean())
-"""
+""",
+)  # fmt: skip
 CONFIG = """
 name: small
 model: {{name: small, source: path, path: {model}, inputs: [input], outputs: [logits]}}

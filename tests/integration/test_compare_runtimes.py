@@ -8,26 +8,12 @@ import pytest
 
 from tests.integration.small_onnx import write_small_onnx
 from tests.integration.test_compare import only_run, results_of, run
+from tests.support.pipeline import pipeline
 
 pytestmark = pytest.mark.integration
-PIPELINE = """
-import numpy as np
-
-rng = np.random.default_rng(0)
-images = rng.normal(size=(64, 3, 12, 12)).astype(np.float32)
-
-
-class Loader:
-    batch_size = 8
-
-    def __iter__(self):
-        for start in range(0, 32, 8):
-            yield images[start : start + 8], np.zeros(8)
-
-
-calib_dataloader = Loader()
-
-
+PIPELINE = pipeline(
+    3, 12, 12,
+    evaluation="""
 def eval_func(model):
     import onnxruntime
 
@@ -36,7 +22,8 @@ def eval_func(model):
     fp32 = onnxruntime.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
     answers = fp32.run(None, {"input": images})[0].argmax(axis=1)
     return float((predictor(model)(images)[0].argmax(axis=1) == answers).mean())
-"""
+""",
+)  # fmt: skip
 CONFIG = """
 name: small
 model: {{name: small, source: path, path: {model}, format: onnx}}

@@ -18,26 +18,12 @@ from tests.integration.small_onnx import write_small_onnx
 from tests.integration.test_compare import PIPELINE, ROOT, only_run
 from tests.reports.test_page_server import ask
 from tests.reports.test_run_page import data_on
+from tests.support.pipeline import pipeline
 
 pytestmark = pytest.mark.integration
-ONNX_PIPELINE = """
-import numpy as np
-
-images = np.random.default_rng(0).normal(size=(64, 3, 12, 12)).astype(np.float32)
-state = {}
-
-
-class Loader:
-    batch_size = 8
-
-    def __iter__(self):
-        for start in range(0, 32, 8):
-            yield images[start : start + 8], np.zeros(8)
-
-
-calib_dataloader = Loader()
-
-
+ONNX_PIPELINE = pipeline(
+    3, 12, 12,
+    evaluation="""
 def eval_func(model):
     import onnxruntime
 
@@ -49,7 +35,8 @@ def eval_func(model):
 
 def stored_metrics_func(model):
     return {"nodes": len(model.graph.node)}
-"""
+""",
+)  # fmt: skip
 
 
 def tune(folder: Path, *arguments: str) -> tuple[int, str, str]:

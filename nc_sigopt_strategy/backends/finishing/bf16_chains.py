@@ -29,11 +29,11 @@ from nc_sigopt_strategy.backends.finishing.editable_graph import (
     EditableGraph,
     attribute,
     is_cast,
-    node_of,
     typed_inputs,
 )
 from nc_sigopt_strategy.backends.op_graph import Shape
 from nc_sigopt_strategy.backends.tensorflow_graph import static_shapes
+from nc_sigopt_strategy.backends.tensorflow_reads import node_of
 
 # Cheaper in bf16, which is half the bytes; elementwise ops are not: TensorFlow's kernels for them
 # compute in float32 and round each result (measured, see the design page).

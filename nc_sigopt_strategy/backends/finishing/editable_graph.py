@@ -12,6 +12,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
+from nc_sigopt_strategy.backends.tensorflow_reads import node_of
+
 FLOAT32 = tf.float32.as_datatype_enum
 BFLOAT16 = tf.bfloat16.as_datatype_enum
 
@@ -118,11 +120,6 @@ class EditableGraph:
         node = tf.compat.v1.NodeDef(name=name)
         self.nodes[name] = node
         return node
-
-
-def node_of(tensor: str) -> str:
-    """Name of the node that writes a tensor, or that a control input waits for."""
-    return tensor.lstrip("^").partition(":")[0]
 
 
 def attribute(node: Any, key: str) -> Any:

@@ -16,9 +16,9 @@ from tensorflow.python.framework import op_def_registry
 from nc_sigopt_strategy.backends.finishing.editable_graph import (
     EditableGraph,
     attribute,
-    node_of,
     typed_inputs,
 )
+from nc_sigopt_strategy.backends.tensorflow_reads import node_of
 
 # `Pad` writes zeros, which are zeros in the mode SCALED too.
 _MOVES = frozenset({"Identity", "Pad", "Reshape", "Slice", "Squeeze", "StridedSlice"})

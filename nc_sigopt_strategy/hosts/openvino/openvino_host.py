@@ -64,15 +64,15 @@ class OpenVinoHost(HostOfGiven):
         self.backend = OpenVinoBackend(settings.openvino_properties)
         loaded = load_model(given)
         self._original = loaded.model
-        self.fp32: Model = OpenVinoModel(self._original, F32)
+        # Filled when groups are found, for the models that are there by then as well.
+        self._parts: dict[str, str] = {}
+        self.fp32: Model = OpenVinoModel(self._original, F32, self._parts)
         self.fingerprint = self.backend.fingerprint(self.fp32)
         self.notes: Sequence[str] = loaded.notes
         self._inputs = openvino_inputs(self._original)
         self._shared = GivenHost(given, self.backend, lambda: self._inputs, self.users_model)
         self._as_given = AsGiven(self.backend, self.fp32, self._shared.loader, rewriter="OpenVINO")
         self._quantizer = Quantizer(self._original, self._items)
-        # Filled when groups are found, for the models that are there by then as well.
-        self.fp32.parts = self._parts = dict[str, str]()
 
     def ops(self) -> Sequence[Op]:
         """See ``Host``; one op for each group that is int8 or float together.

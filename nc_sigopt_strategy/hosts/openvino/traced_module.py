@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import openvino as ov
@@ -21,6 +22,7 @@ from nc_sigopt_strategy.backends.torch_outputs import plain, tensors_in
 from nc_sigopt_strategy.hosts.find import shown_at_start, shown_model
 from nc_sigopt_strategy.hosts.torch.eager import evaluating_mode
 from nc_sigopt_strategy.hosts.torch.example_inputs import example_inputs
+from nc_sigopt_strategy.hosts.torch.plain_outputs import returning
 from nc_sigopt_strategy.hosts.torch.tracing_errors import told_in_one_error
 from nc_sigopt_strategy.hosts.torch.unsuitable import refuse_unsuitable
 
@@ -91,26 +93,20 @@ def _without_fast_path() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(was)
 
 
-@contextlib.contextmanager
-def _returning_tensors(module: Any) -> Iterator[None]:
+def _returning_tensors(module: Any) -> AbstractContextManager[None]:
     """Inside, a module returns tensors, in a dict or a tuple, whatever its ``forward`` returns."""
     if isinstance(module, torch.jit.ScriptModule):
-        yield
-        return
+        return contextlib.nullcontext()
+    return returning(module, _tensors)
 
-    def hook(_: Any, __: Any, outputs: Any) -> Any:
-        if isinstance(outputs, torch.Tensor):
-            return outputs
-        found = plain(outputs)
-        tensors = tensors_in(found)
-        if isinstance(found, dict):
-            named = {key: part for key, part in found.items() if isinstance(part, torch.Tensor)}
-            if len(named) == len(tensors):
-                return named
-        return tuple(tensors)
 
-    handle = module.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
+def _tensors(outputs: Any) -> Any:
+    if isinstance(outputs, torch.Tensor):
+        return outputs
+    found = plain(outputs)
+    tensors = tensors_in(found)
+    if isinstance(found, dict):
+        named = {key: part for key, part in found.items() if isinstance(part, torch.Tensor)}
+        if len(named) == len(tensors):
+            return named
+    return tuple(tensors)

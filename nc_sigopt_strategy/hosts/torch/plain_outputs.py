@@ -1,4 +1,4 @@
-"""A module while it is traced: what it returns is put into plain containers on its way out."""
+"""A module while it is traced: what it returns is changed on its way out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from nc_sigopt_strategy.backends.torch_outputs import own_kind, plain
+
+
+@contextlib.contextmanager
+def returning(module: Any, made: Callable[[Any], Any]) -> Iterator[None]:
+    """Inside, a module returns what ``made`` makes of what its ``forward`` returns."""
+    handle = module.register_forward_hook(lambda _, __, outputs: made(outputs))
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @contextlib.contextmanager
@@ -19,12 +29,9 @@ def returning_plain(module: Any) -> Iterator[list[Callable[[Any], Any]]]:
     """
     makers: list[Callable[[Any], Any]] = [lambda outputs: outputs]
 
-    def hook(_: Any, __: Any, outputs: Any) -> Any:
+    def noted(outputs: Any) -> Any:
         makers.append(own_kind(outputs))
         return plain(outputs)
 
-    handle = module.register_forward_hook(hook)
-    try:
+    with returning(module, noted):
         yield makers
-    finally:
-        handle.remove()

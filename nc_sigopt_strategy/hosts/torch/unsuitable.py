@@ -12,7 +12,7 @@ from nc_sigopt_strategy.errors import ModelError
 _OTHER_FLOATS = (torch.float16, torch.bfloat16, torch.float64)
 # Where layers and tensors come from that are quantized, and what their ops are called.
 _QUANTIZED_LAYERS = ("torch.ao.nn.quantized.", "torch.ao.nn.intrinsic.quantized.", "torchao.")
-_QUANTIZED_OPS = ("quantized_decomposed", "fake_quantize", "torchao.", "quantized.")
+_QUANTIZED_OPS = ("quantized_decomposed", "torchao.", "quantized.")
 # Ops that do something else in training, and where their arguments say so.
 _TRAINS = {torch.ops.aten.batch_norm.default: 5, torch.ops.aten.dropout.default: 2}
 _GIVE_FP32 = "Give the FP32 module that it was made from."

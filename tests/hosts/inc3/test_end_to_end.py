@@ -17,7 +17,7 @@ from nc_sigopt_strategy.errors import UnsupportedVersionError
 from nc_sigopt_strategy.hosts.find import INC3, named_host
 from nc_sigopt_strategy.results.run_files import read_outcome
 from tests.conftest import INPUT_NAME, OUTPUT_NAME, Loader
-from tests.support.predicted import predicted_pipeline
+from tests.support.pipeline import pipeline
 
 if not named_host(INC3).is_installed:
     pytest.skip("There is no Neural Compressor 3.8 or newer.", allow_module_level=True)
@@ -102,7 +102,7 @@ def test_a_saved_model(tmp_path: Path, small_data: Any) -> None:
 
 
 def test_the_commands(small_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "data.py").write_text(predicted_pipeline(12, 12, 3))
+    (tmp_path / "data.py").write_text(pipeline(12, 12, 3))
     options = ("--data", "data.py", "--loss", "50%", "--set", "latency_repeats=4")
     names = ("--inputs", INPUT_NAME, "--outputs", OUTPUT_NAME)
 

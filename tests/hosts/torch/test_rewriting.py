@@ -25,6 +25,16 @@ def host_of(module: Any, data: Any) -> TorchHost:
     return TorchHost(Given(module, data, lambda model: 1.0, sampling_sizes=(8,)), Settings())
 
 
+def assert_same_with_int8_weights(host: TorchHost, module: Any, batches: Any, count: int) -> None:
+    batch = batches.batches[0]
+    expected = predictor(module)(batch)[0]
+    np.testing.assert_allclose(predictor(host.fp32.module)(batch)[0], expected, atol=1e-5)
+    with host.session(lambda doing: None):
+        int8 = host.quantize(Choices({op.key: "int8" for op in host.ops()}, 8)).module
+    stored = [value.dtype for value in int8.state_dict().values()]
+    assert stored.count(torch.int8) == count
+
+
 class Writing(nn.Module):
     """A convolution, then something that writes in place."""
 
@@ -96,13 +106,7 @@ def test_weights_that_are_computed_are_constants(kind: Any) -> None:
     module, batches = parametrized(kind), images()
     host = host_of(module, batches)
     assert [op.key[1] for op in host.ops()] == ["conv2d", "linear"]
-    batch = batches.batches[0]
-    expected = predictor(module)(batch)[0]
-    np.testing.assert_allclose(predictor(host.fp32.module)(batch)[0], expected, atol=1e-5)
-    with host.session(lambda doing: None):
-        int8 = host.quantize(Choices({op.key: "int8" for op in host.ops()}, 8)).module
-    stored = [value.dtype for value in int8.state_dict().values()]
-    assert stored.count(torch.int8) == 2
+    assert_same_with_int8_weights(host, module, batches, 2)
 
 
 def test_a_weight_that_an_input_goes_into_is_left_as_it_is() -> None:
@@ -171,10 +175,4 @@ def test_layers_in_other_words_have_a_choice(
     module, batches = ByHand(bias, padding, kernel).eval(), images()
     host = host_of(module, batches)
     assert [op.key[1] for op in host.ops()] == kinds
-    batch = batches.batches[0]
-    expected = predictor(module)(batch)[0]
-    np.testing.assert_allclose(predictor(host.fp32.module)(batch)[0], expected, atol=1e-5)
-    with host.session(lambda doing: None):
-        int8 = host.quantize(Choices({op.key: "int8" for op in host.ops()}, 8)).module
-    stored = [value.dtype for value in int8.state_dict().values()]
-    assert stored.count(torch.int8) == len(kinds)
+    assert_same_with_int8_weights(host, module, batches, len(kinds))

@@ -151,12 +151,14 @@ class Bench:
         parameters, backend = self.quantizer.space.parameters, self.quantizer.backend
         ops = [name for parameter in parameters for name, _ in parameter.ops]
         model, found = self._model(labels), []
-        for size, batch in self._timed.items():
-            times = backend.op_times(model, batch, ops)
-            if times is not None:
-                took = tuple(times.of([name for name, _ in p.ops]) for p in parameters)
-                found.append(RecordedProfile(origin, labels, size, took, times.total))
-        backend.release(model)
+        try:
+            for size, batch in self._timed.items():
+                times = backend.op_times(model, batch, ops)
+                if times is not None:
+                    took = tuple(times.of([name for name, _ in p.ops]) for p in parameters)
+                    found.append(RecordedProfile(origin, labels, size, took, times.total))
+        finally:
+            backend.release(model)
         return found
 
     def _latency(self, session: ModelSession, size: int) -> RecordedLatency:

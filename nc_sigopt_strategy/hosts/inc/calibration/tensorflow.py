@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nc_sigopt_strategy.backends.tensorflow_reads import node_of
 from nc_sigopt_strategy.errors import DataError
 from nc_sigopt_strategy.hosts.inc.calibration.light_constants import LightConstants
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach
@@ -199,7 +200,7 @@ class _Feed:
             return
         graph_def = converter._fp32_model.graph_def
         # INC's logging pass prints only what another node reads.
-        read = {name.split(":")[0].lstrip("^") for node in graph_def.node for name in node.input}
+        read = {node_of(name) for node in graph_def.node for name in node.input}
         ops = {name: op for name, op in converter._print_node_mapping.items() if name in read}
         section = self._complete(converter, graph_def, list(ops))
         for name, op in ops.items():

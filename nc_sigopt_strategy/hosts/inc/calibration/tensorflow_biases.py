@@ -8,14 +8,11 @@ With a bias, INC has the sum done by the convolution itself, by a kernel that is
 Convolutions without a bias are common before a sum: pre-activation ResNets have them, and a bias
 of zeros that a model was exported with is removed by TensorFlow's optimizer.
 
-Where a convolution is added to its own input it stays as it is: the fused int8 sum of one tensor
-with what is made of it ends the process (segmentation fault of TensorFlow 2.18, seen with INC's
-own models of such a sum whose convolution has a bias).
+Where a convolution is added to its own input it stays as it is; see ``tensorflow_own_sums``.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -23,9 +20,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nc_sigopt_strategy.backends.tensorflow_reads import node_of, origin_of, readers_of
 from nc_sigopt_strategy.hosts.inc.calibration.reaches import Reach, replaced
 from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_modules import (
     InjectDummyBiasAddOptimizer,
+)
+from nc_sigopt_strategy.hosts.inc.calibration.tensorflow_own_sums import (
+    convolutions_added_to_their_input,
 )
 
 _CONVOLUTION = "Conv2D"
@@ -61,11 +62,7 @@ def with_biases_before_sums(graph_def: Any, outputs: Iterable[str]) -> Any:
         The graph.
     """
     nodes = {node.name: node for node in graph_def.node}
-    readers: dict[str, list[Any]] = defaultdict(list)
-    for node in graph_def.node:
-        for read in node.input:
-            readers[_node_of(read)].append(node)
-    kept = frozenset(outputs)
+    readers, kept = readers_of(graph_def), frozenset(outputs)
     summed = [
         (node, readers[name][0])
         for name, node in nodes.items()
@@ -76,31 +73,20 @@ def with_biases_before_sums(graph_def: Any, outputs: Iterable[str]) -> Any:
     ]
     if not summed:
         return graph_def
+    own = convolutions_added_to_their_input(graph_def)
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
     # All are looked at before any is changed: two of them may meet in one sum.
     summed = [
         (node, reader)
         for node, reader in summed
-        if _equal_shapes(reader, graph) and not _adds_own_input(node, reader, nodes)
+        if node.name not in own and _equal_shapes(reader, graph)
     ]
     for node, reader in summed:
         channels = _output_channels(node, nodes)
         if channels is not None:
             _add_bias(graph_def, node, reader, channels)
     return graph_def
-
-
-def _adds_own_input(node: Any, reader: Any, nodes: Any) -> bool:
-    own = _behind_identities(node.input[0], nodes)
-    return any(_behind_identities(read, nodes) == own for read in reader.input)
-
-
-def _behind_identities(read: str, nodes: Any) -> str:
-    name = _node_of(read)
-    while name in nodes and nodes[name].op == "Identity":
-        name = _node_of(nodes[name].input[0])
-    return name
 
 
 def _equal_shapes(reader: Any, graph: tf.Graph) -> bool:
@@ -128,15 +114,13 @@ def _add_bias(graph_def: Any, node: Any, reader: Any, channels: int) -> None:
     if "data_format" in node.attr:
         bias.attr["data_format"].CopyFrom(node.attr["data_format"])
     for position, read in enumerate(reader.input):
-        if _node_of(read) == node.name:
+        if node_of(read) == node.name:
             reader.input[position] = bias.name
 
 
 def _output_channels(node: Any, nodes: Any) -> int | None:
     """Of a float32 convolution with a constant kernel, outside of loops; else ``None``."""
-    kernel = nodes.get(_node_of(node.input[1]))
-    while kernel is not None and kernel.op == "Identity":
-        kernel = nodes.get(_node_of(kernel.input[0]))
+    kernel = nodes.get(origin_of(node.input[1], nodes))
     if kernel is None or kernel.op != "Const":
         return None
     tensor = kernel.attr["value"].tensor
@@ -150,13 +134,7 @@ def _sums_values(reader: Any, nodes: Any) -> bool:
     if reader.op not in _SUMS:
         return False
     for read in reader.input:
-        behind = nodes.get(_node_of(read))
-        while behind is not None and behind.op in _BEHIND:
-            behind = nodes.get(_node_of(behind.input[0]))
+        behind = nodes.get(origin_of(read, nodes, _BEHIND))
         if behind is None or behind.op == "Const":
             return False
     return True
-
-
-def _node_of(read: str) -> str:
-    return read.partition(":")[0].lstrip("^")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from nc_sigopt_strategy.backends.tensorflow_reads import node_of
 from nc_sigopt_strategy.hosts.rounding.layer import Layer
 
 _PREFIX = "nc_sigopt/moments"
@@ -46,13 +47,13 @@ def layers_of(graph_def: Any) -> dict[str, Layer]:
     readers: dict[str, int] = {}
     for node in graph_def.node:
         for read in node.input:
-            name = _node_of(read)
+            name = node_of(read)
             readers[name] = readers.get(name, 0) + 1
     found = {}
     for node in graph_def.node:
         if node.op not in _LAYERS or len(node.input) < 2:
             continue
-        weight = nodes.get(_node_of(node.input[1]))
+        weight = nodes.get(node_of(node.input[1]))
         if weight is None or weight.op != "Const" or readers[weight.name] != 1:
             continue
         if weight.attr["dtype"].type != tf.float32.as_datatype_enum:
@@ -211,10 +212,6 @@ def _pair(node: Any, attribute: str) -> list[int]:
 
 def _channels_last(node: Any) -> bool:
     return node.attr["data_format"].s in (b"", b"NHWC")
-
-
-def _node_of(read: str) -> str:
-    return read.partition(":")[0].lstrip("^")
 
 
 def _with_port(read: str) -> str:

@@ -8,10 +8,10 @@ models), which nothing can catch.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nc_sigopt_strategy.backends.tensorflow_reads import origin_of, readers_of
 from nc_sigopt_strategy.space.ops import OpKey
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "Conv3D")
@@ -47,16 +47,12 @@ def without_int8_of_own_sums(
 def convolutions_added_to_their_input(graph_def: Any) -> frozenset[str]:
     """Names of convolutions that are summed, with or without a bias, with what they read."""
     nodes = {node.name: node for node in graph_def.node}
-    readers: dict[str, list[Any]] = defaultdict(list)
-    for node in graph_def.node:
-        for read in node.input:
-            readers[_node_of(read)].append(node)
-    found = set()
+    readers, found = readers_of(graph_def), set()
     for node in graph_def.node:
         if node.op in _CONVOLUTIONS:
-            own = _behind(node.input[0], nodes)
+            own = origin_of(node.input[0], nodes)
             sums = _sums_behind(node, readers, nodes)
-            if any(_behind(read, nodes) == own for reader in sums for read in reader.input):
+            if any(origin_of(read, nodes) == own for reader in sums for read in reader.input):
                 found.add(node.name)
     return frozenset(found)
 
@@ -86,20 +82,8 @@ def _sums_behind(node: Any, readers: Mapping[str, list[Any]], nodes: Any) -> lis
 
 
 def _is_constant(read: str, nodes: Any) -> bool:
-    behind = nodes.get(_behind(read, nodes))
+    behind = nodes.get(origin_of(read, nodes))
     return behind is not None and behind.op == "Const"
-
-
-def _behind(read: str, nodes: Any) -> str:
-    """The node that a value comes from, identities passed over."""
-    name = _node_of(read)
-    while name in nodes and nodes[name].op == _IDENTITY:
-        name = _node_of(nodes[name].input[0])
-    return name
-
-
-def _node_of(read: str) -> str:
-    return read.partition(":")[0].lstrip("^")
 
 
 def _is_int8(way: Any) -> bool:

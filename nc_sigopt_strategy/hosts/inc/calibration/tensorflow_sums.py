@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nc_sigopt_strategy.backends.tensorflow_reads import node_of
+
 # What becomes that op once the step to uint8 is fused into it.
 _SUM = "QuantizedConv2DWithBiasSumAndRelu"
 _REQUANTIZE = ("Requantize", "RequantizePerChannel")
@@ -36,10 +38,10 @@ def widen_signed_sums(graph_def: Any) -> int:
     widened = 0
     for node in list(graph_def.node):
         if node.op not in _REQUANTIZE or not _adds_signed(
-            nodes.get(_node_of(node.input[0])), nodes
+            nodes.get(node_of(node.input[0])), nodes
         ):
             continue
-        largest = nodes.get(_node_of(node.input[_LARGEST]))
+        largest = nodes.get(node_of(node.input[_LARGEST]))
         if largest is None or largest.op != "Const":
             continue
         value = tf.make_ndarray(largest.attr["value"].tensor) * np.float32(_TOLD / _THERE)
@@ -56,10 +58,6 @@ def widen_signed_sums(graph_def: Any) -> int:
 def _adds_signed(conv: Any, nodes: Any) -> bool:
     if conv is None or conv.op != _SUM:
         return False
-    summand = nodes.get(_node_of(conv.input[-1]))
+    summand = nodes.get(node_of(conv.input[-1]))
     signed = tf.qint8.as_datatype_enum
     return summand is not None and summand.op == "Dequantize" and summand.attr["T"].type == signed
-
-
-def _node_of(read: str) -> str:
-    return read.partition(":")[0].lstrip("^")
