@@ -25,7 +25,7 @@ IMAGES = np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
 
 def loaded(module: Any, *batches: Any) -> Any:
     pairs = [(batch, None) for batch in batches or (IMAGES,)]
-    return load_model(Given(module, pairs, lambda model: 1.0))
+    return load_model(Given(module, pairs, lambda model: 1.0)).model
 
 
 def names_of(model: Any) -> list[str]:
