@@ -48,4 +48,4 @@ def test_bench_measures_configurations(
     assert [profile.batch_size for profile in profiles] == [1, 8]
     for profile in profiles:
         assert len(profile.seconds) == len(design.names)
-        assert 0.5 < sum(share or 0.0 for share in profile.shares) <= 1.0
+        assert 0.5 < sum(share or 0.0 for share in profile.shares) <= 1.0 + 1e-9
