@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,13 @@ def test_cloud_lies_near_the_noise_that_was_asked_for() -> None:
     )
     ratios = [row.latency[20].ratio for row in measured]
     assert max(ratios) > min(ratios) + 0.5
+
+
+def test_cloud_needs_the_latency_of_the_default() -> None:
+    bench = FakeBench()
+    rows = [replace(bench.measure(*row), latency={}) for row in design()]
+    with pytest.raises(DataError, match="no latency of the default int8 model at batch 20"):
+        SingleOps.of(rows, design(), 20)
 
 
 def test_interrupted_recording_goes_on_where_it_was(tmp_path: Path) -> None:

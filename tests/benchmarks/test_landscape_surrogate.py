@@ -148,6 +148,29 @@ def test_held_out_errors_are_small_where_the_truth_is_additive(path: Path) -> No
     assert errors.verdict_agreement > 0.9
 
 
+def test_rows_that_were_not_timed_tell_their_noise_and_no_latency(tmp_path: Path) -> None:
+    file = write(tmp_path / "fake.jsonl", rows=60)
+    before = read_landscape_file(file)
+    alone = every_choice(OPS)[(every_choice(OPS) != 2).sum(axis=1) == 1]
+    with LandscapeWriter(file, before.header) as writer:
+        for choice, noise in zip(alone, 5 * true_noise(alone), strict=True):
+            writer.add(
+                LandscapeRow("mix", tuple(TYPES[v] for v in choice), float(CURVE(noise)), noise)
+            )
+    after = read_landscape_file(file)
+    readings = Readings.of(after, 20)
+    assert len(readings.ratios) == 60 + len(alone)
+    assert readings.timed.sum() == 60
+    assert readings.latency_error == pytest.approx(0.01)
+    timed_only, surrogate = (fit_surrogate(r, Readings.of(r, 20)) for r in (before, after))
+    choices = every_choice(OPS)
+    assert surrogate.latency(choices) == pytest.approx(timed_only.latency(choices))
+    assert (surrogate.noise(alone) > 1.05 * timed_only.noise(alone)).all()
+    errors = held_out_errors(after, 20)
+    assert errors.rows == 60 + len(alone)
+    assert errors.latency_rmse < 0.03
+
+
 def test_recorded_landscape_is_its_own_best(path: Path) -> None:
     landscape = recorded_landscape(path, 20)
     choices = every_choice(OPS)
@@ -180,7 +203,7 @@ def test_report_names_the_batch_sizes_there_are(path: Path) -> None:
 
 def test_too_few_rows_are_refused(tmp_path: Path) -> None:
     recorded = read_landscape_file(write(tmp_path / "few.jsonl", rows=3))
-    with pytest.raises(DataError, match="has 3 rows"):
+    with pytest.raises(DataError, match="has 3 rows with a latency"):
         Readings.of(recorded, 20)
 
 

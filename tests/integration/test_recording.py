@@ -38,6 +38,13 @@ def test_bench_measures_configurations(
             rows[origin] = bench.measure(origin, labels)
         broken = bench.measure("broken", ("int4",) * len(design.names))
         profiles = bench.profile("all fp32", design.uniform("fp32"))
+    with Bench(
+        subject, batch_sizes=(8,), rounds={8: 2}, noise_images=16, seed=0, with_latency=False
+    ) as bench:
+        untimed = bench.measure("all int8", design.uniform("int8"))
+    assert untimed.failure is None
+    assert untimed.latency == {}
+    assert untimed.output_noise == rows["all int8"].output_noise
     assert all(row.failure is None for row in rows.values())
     assert rows["all fp32"].output_noise == pytest.approx(0, abs=1e-9)
     assert rows["all fp32"].accuracy == 1.0

@@ -40,6 +40,11 @@ _COUNT = click.IntRange(0)
 )
 @click.option("--accuracy/--no-accuracy", default=True, help="Whether to evaluate each model.")
 @click.option(
+    "--latency/--no-latency",
+    default=True,
+    help="Whether to time each model; without, there are no profiles and no cloud.",
+)
+@click.option(
     "--fallbacks",
     default="fp32,bf16",
     show_default=True,
@@ -103,6 +108,7 @@ def record(
         model=options["model"],
         framework=options["framework"],
         with_accuracy=options["accuracy"],
+        with_latency=options["latency"],
         noise_images=options["noise_images"],
         rounds=options["rounds"],
         design=designed,

@@ -47,6 +47,7 @@ class Bench:
         noise_images: How many calibration images output noise is measured on.
         seed: Of the timing order.
         making: How models are made; ``None``: as a run makes them by default.
+        with_latency: Whether configurations are timed.
 
     Attributes:
         quantizer: Neural Compressor on that model.
@@ -65,7 +66,9 @@ class Bench:
         noise_images: int,
         seed: int,
         making: Making | None = None,
+        with_latency: bool = True,
     ) -> None:
+        self._with_latency = with_latency
         self._making = making or Making()
         self._subject = subject
         self._rounds = rounds
@@ -143,7 +146,8 @@ class Bench:
         with ExitStack() as stack:
             session = self._open(self._model(labels), stack)
             noise = output_noise(self._outputs(session), self._fp32_outputs)
-            latency = {size: self._latency(session, size) for size in self._timed}
+            sizes = self._timed if self._with_latency else ()
+            latency = {size: self._latency(session, size) for size in sizes}
             accuracy = self._accuracy(session)
         return LandscapeRow(origin, labels, accuracy, noise, latency, _since(begun))
 

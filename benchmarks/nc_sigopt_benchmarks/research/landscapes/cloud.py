@@ -24,6 +24,7 @@ from nc_sigopt_benchmarks.research.landscapes.design import (
 )
 from nc_sigopt_benchmarks.research.landscapes.landscape_file import LandscapeRow
 from nc_sigopt_benchmarks.research.landscapes.profiles import Labels
+from nc_sigopt_strategy.errors import DataError
 
 # How far from the target the predicted noise may be, as a factor both ways.
 NOISE_FACTOR = 3.0
@@ -54,9 +55,15 @@ class SingleOps:
         """From the rows of single ops; where there is none, a share of the whole."""
         measured = [row for row in rows if row.failure is None and row.output_noise is not None]
         by_origin = {row.origin: row for row in measured}
-        whole = next(row for row in measured if row.labels == design.default)
+        timed = [row for row in measured if batch_size in row.latency]
+        whole = next((row for row in timed if row.labels == design.default), None)
+        if whole is None:
+            raise DataError(
+                f"The landscape has no latency of the default int8 model at batch {batch_size}.",
+                "Record it anew, with --latency.",
+            )
         in_bf16 = next((r for r in measured if r.labels == design.uniform(BF16)), whole)
-        slowest = next((r for r in measured if r.labels == design.uniform(FP32)), whole)
+        slowest = next((r for r in timed if r.labels == design.uniform(FP32)), whole)
         count = len(design.names)
         total = max(whole.output_noise or 0.0, _LEAST)
         gain_of_all = slowest.latency[batch_size].ratio - whole.latency[batch_size].ratio
@@ -68,7 +75,7 @@ class SingleOps:
                 noise[p] = alone.output_noise
             elif without is not None and without.output_noise is not None:
                 noise[p] = total - without.output_noise
-            if without is not None:
+            if without is not None and batch_size in without.latency:
                 gain[p] = without.latency[batch_size].ratio - whole.latency[batch_size].ratio
         # Ops without bf16 are in int8 there.
         has_bf16 = np.array([label == BF16 for label in design.uniform(BF16)])

@@ -21,7 +21,7 @@ class HeldOutErrors:
 
     Attributes:
         rows: How many.
-        latency_rmse: Root mean square of the relative errors of the latency ratio.
+        latency_rmse: Root mean square of the relative errors of the latency ratio, of timed rows.
         latency_p90: 90 % of the relative errors are at most this.
         latency_stderr: Median relative standard error of the measurements themselves.
         noise_log_rmse: Root mean square error of the natural logarithm of the output noise.
@@ -55,7 +55,7 @@ def held_out_errors(recorded: RecordedFile, batch_size: int, folds: int = FOLDS)
         surrogate = fit_surrogate(recorded, readings.take(train))
         choices = readings.choices[test]
         ratios[test], noises[test], accuracies[test] = predict(surrogate, choices)
-    relative = np.abs(ratios / readings.ratios - 1)
+    relative = np.abs(ratios / readings.ratios - 1)[readings.timed]
     noisy = readings.noises > LEAST_NOISE
     log_errors = np.log(noises[noisy] / readings.noises[noisy])
     accuracy_rmse = agreement = None
@@ -68,7 +68,7 @@ def held_out_errors(recorded: RecordedFile, batch_size: int, folds: int = FOLDS)
         rows=count,
         latency_rmse=_rms(relative),
         latency_p90=float(np.quantile(relative, 0.9)),
-        latency_stderr=float(np.median(readings.stderrs / readings.ratios)),
+        latency_stderr=readings.latency_error,
         noise_log_rmse=_rms(log_errors),
         accuracy_rmse=accuracy_rmse,
         verdict_agreement=agreement,

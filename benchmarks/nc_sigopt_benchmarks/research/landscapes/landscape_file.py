@@ -62,7 +62,7 @@ class LandscapeRow:
         labels: One per parameter, in the header's order.
         accuracy: ``None`` where it was not evaluated.
         output_noise: See ``nc_sigopt_strategy.measurement.output_noise``.
-        latency: Batch size to latency.
+        latency: Batch size to latency; empty where it was recorded without.
         seconds: How long all of it took.
         failure: Why there are no figures; ``None`` where there are.
     """

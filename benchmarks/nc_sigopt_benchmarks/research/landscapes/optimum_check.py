@@ -79,7 +79,7 @@ def check_optimum(
     Args:
         config: The run configuration of the recording.
         path: The landscape file.
-        options: Those of the recording; ``rounds`` may be more.
+        options: Those of the recording; ``rounds`` may be more, and it is always timed.
         batch_size: Of the landscape.
         tell: Gets lines of text.
 
@@ -91,7 +91,7 @@ def check_optimum(
         raise DataError(f"There is no landscape file {path}.", "Record it without this option.")
     landscape = recorded_landscape(path, batch_size)
     choice = landscape.optimum
-    options = dataclasses.replace(options, making=making_of(path))
+    options = dataclasses.replace(options, making=making_of(path), with_latency=True)
     subject, bench = prepare_bench(config, options, tell)
     with bench:
         # Opened only for its check: what is not the model of the file has another header.

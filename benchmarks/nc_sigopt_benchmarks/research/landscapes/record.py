@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +44,8 @@ class RecordOptions:
         model: One of ours with random weights; ``None``: the configuration's.
         framework: Of ``model``.
         with_accuracy: Whether to evaluate, where the model's weights allow it.
+        with_latency: Whether to time; without, there are no profiles and no cloud, which is chosen
+            by latencies.
         noise_images: How many calibration images output noise is measured on; ``None`` for all.
         rounds: Pairs of timed runs at the large batch size, three times as many at 1.
         design: Which configurations.
@@ -53,6 +55,7 @@ class RecordOptions:
     model: str | None = None
     framework: str = "tensorflow"
     with_accuracy: bool = True
+    with_latency: bool = True
     noise_images: int | None = None
     rounds: int = 12
     design: DesignOptions = field(default_factory=DesignOptions)
@@ -85,16 +88,19 @@ def record(
         SigOptStrategyError: The model or the data cannot be used, or the file is another
             recording's.
     """
-    options = dataclasses.replace(options, making=making_of(path))
+    options = replace(options, making=making_of(path))
     subject, bench = prepare_bench(config, options, tell)
     with bench:
         header = make_header(config, options, subject, bench)
-        design = make_design(bench, options.design)
+        wanted = options.design if options.with_latency else replace(options.design, cloud=0)
+        design = make_design(bench, wanted)
         with (
             LandscapeWriter(path, header) as writer,
             RecordingProgress(rows_expected(writer, design)) as progress,
         ):
-            models = profiled_models(space_of(bench), design.default)
+            models = (
+                profiled_models(space_of(bench), design.default) if options.with_latency else {}
+            )
             profile_missing(models, writer, bench, progress.profile_done)
             # Rows of the cloud are chosen from those before it, so that they are the same again.
             measure_missing(design, writer, bench, progress.row_done)
@@ -129,6 +135,7 @@ def prepare_bench(
         noise_images=options.noise_images or len(subject.images),
         seed=options.design.seed,
         making=options.making,
+        with_latency=options.with_latency,
     )
     return subject, bench
 

@@ -60,7 +60,7 @@ def landscape_of(
         for values, label in zip(parameters.values(), header["default"], strict=True)
     ]
     assumed = ", assumed accuracy" if curve.assumed else ""
-    error = MeasurementError(latency=float(np.median(readings.stderrs / readings.ratios)))
+    error = MeasurementError(latency=readings.latency_error)
     measured = _measured_singles(recorded)
     return Landscape(
         name=f"{header['model']}, {header['framework']}, batch {batch_size}{assumed}",

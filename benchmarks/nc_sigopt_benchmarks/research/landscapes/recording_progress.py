@@ -86,4 +86,5 @@ def _figures(row: LandscapeRow) -> str:
     accuracy = "" if row.accuracy is None else f"accuracy {row.accuracy:.4f}, "
     noise = "" if row.output_noise is None else f"noise {row.output_noise:.3g}, "
     ratios = ", ".join(f"{latency.ratio:.3f} at {size}" for size, latency in row.latency.items())
-    return f"{accuracy}{noise}latency {ratios}; {row.seconds:.1f} s"
+    latency = f"latency {ratios}" if ratios else "not timed"
+    return f"{accuracy}{noise}{latency}; {row.seconds:.1f} s"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from nc_sigopt_benchmarks.research.landscapes.accuracy_fit import (
     AccuracyCurve,
@@ -13,7 +14,11 @@ from nc_sigopt_benchmarks.research.landscapes.accuracy_fit import (
     fit_accuracy,
 )
 from nc_sigopt_benchmarks.research.landscapes.landscape import Choices, Values
-from nc_sigopt_benchmarks.research.landscapes.landscape_file import LandscapeRow, RecordedFile
+from nc_sigopt_benchmarks.research.landscapes.landscape_file import (
+    LandscapeRow,
+    RecordedFile,
+    RecordedLatency,
+)
 from nc_sigopt_benchmarks.research.landscapes.latency_fit import (
     AdditiveLatency,
     LatencyFeatures,
@@ -23,6 +28,7 @@ from nc_sigopt_benchmarks.research.landscapes.noise_fit import AdditiveNoise, fi
 from nc_sigopt_strategy.errors import DataError
 
 MINIMUM_ROWS = 10
+_NOT_TIMED = RecordedLatency(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Readings:
 
     Attributes:
         choices: Value positions, shape (rows, parameters).
-        ratios: Latency over the default int8 model's, shape (rows,).
+        ratios: Latency over the default int8 model's, shape (rows,); NaN where it was not timed.
         stderrs: Of the ratios.
         noises: Output noises.
         accuracies: ``None`` where the recording has none.
@@ -48,7 +54,7 @@ class Readings:
         """The rows' readings at one batch size.
 
         Raises:
-            DataError: That batch size was not recorded, or there are too few rows.
+            DataError: That batch size was not recorded, or too few rows were timed.
         """
         sizes = [int(size) for size in recorded.header["batch_sizes"]]
         if batch_size not in sizes:
@@ -57,21 +63,34 @@ class Readings:
                 f"It was at {', '.join(map(str, sizes))}.",
             )
         rows = [row for row in recorded.rows if row.failure is None]
-        if len(rows) < MINIMUM_ROWS:
+        timed = sum(batch_size in row.latency for row in rows)
+        if timed < MINIMUM_ROWS:
             raise DataError(
-                f"The landscape has {len(rows)} rows; a surrogate needs at least {MINIMUM_ROWS}.",
+                f"The landscape has {timed} rows with a latency; a surrogate needs at least "
+                f"{MINIMUM_ROWS}.",
                 "Call nc-sigopt record again with the same file to go on with it.",
             )
+        latencies = [row.latency.get(batch_size, _NOT_TIMED) for row in rows]
         has_accuracy = recorded.header["baseline_accuracy"] is not None
         return cls(
             np.array([_positions(recorded, row) for row in rows]),
-            np.array([row.latency[batch_size].ratio for row in rows]),
-            np.array([row.latency[batch_size].stderr for row in rows]),
+            np.array([latency.ratio for latency in latencies]),
+            np.array([latency.stderr for latency in latencies]),
             np.array([row.output_noise or 0.0 for row in rows]),
             np.array([row.accuracy for row in rows], float) if has_accuracy else None,
         )
 
-    def take(self, rows: Sequence[int]) -> Readings:
+    @property
+    def timed(self) -> npt.NDArray[np.bool_]:
+        """Which rows have a latency, shape (rows,)."""
+        return np.isfinite(self.ratios)
+
+    @property
+    def latency_error(self) -> float:
+        """The measurements' own error: the median of the ratios' relative standard errors."""
+        return float(np.nanmedian(self.stderrs / self.ratios))
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Readings:
         """Some of the rows."""
         return Readings(
             self.choices[rows],
@@ -94,8 +113,9 @@ class Surrogate:
 def fit_surrogate(recorded: RecordedFile, readings: Readings) -> Surrogate:
     """Fit all three to readings of a recorded file."""
     parameters, graph = recorded.parameters, recorded.header["op_graph"]
+    timed = readings.take(np.flatnonzero(readings.timed))
     latency = fit_latency(
-        LatencyFeatures(parameters, graph), readings.choices, readings.ratios, readings.stderrs
+        LatencyFeatures(parameters, graph), timed.choices, timed.ratios, timed.stderrs
     )
     noise = fit_noise(parameters, graph, readings.choices, readings.noises)
     if readings.accuracies is None:
