@@ -162,13 +162,15 @@ class Meter:
         """
         session = self._backend.open(model) if self._batches else None
         try:
+            # Timed first, as the reference is: a session may run fast only on batches of the size
+            # that it met first (``timed_batches``), and noise is measured on whole ones.
+            estimate = None if self.uses_latency_func else self._ratio(session, self._repeats)
             noise = None if session is None else self._noise(session)
-            if self._latency_func is not None:
-                return Measurement(self._call_latency_func(model), output_noise=noise)
-            estimate = self._ratio(session, self._repeats)
         finally:
             if session is not None:
                 session.close()
+        if estimate is None:
+            return Measurement(self._call_latency_func(model), output_noise=noise)
         return self._as_measurement(estimate, noise)
 
     def noise_on_few(self, model: Any) -> float | None:

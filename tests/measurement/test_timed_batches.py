@@ -95,6 +95,48 @@ def test_the_meter_reports_each_size() -> None:
     assert twenty.fp32_seconds == pytest.approx(0.044)
 
 
+class FirstSizeSession(Session):
+    """Slow on batches of another size than its first, as oneDNN's int8 kernels can be."""
+
+    first: int | None = None
+
+    def run(self, inputs: Any) -> list[Any]:
+        self.first = self.first or batch_length(inputs)
+        if batch_length(inputs) < self.first:
+            self.clock.advance(0.4 * self.fixed)
+        return super().run(inputs)
+
+
+class FreshBackend:
+    """Every ``open`` gives a session that has not run yet."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+
+    def open(self, model: str) -> Session:
+        kind = Session if model == "fp32" else FirstSizeSession
+        return kind(self.clock, 0.01 if model == "fp32" else 0.002, 0.0001)
+
+
+@pytest.mark.parametrize("sizes", [1, {4: 1, 1: 1}])
+def test_a_model_is_timed_before_it_runs_on_larger_batches(sizes: Any) -> None:
+    clock = FakeClock()
+    meter = Meter(
+        FreshBackend(clock),  # type: ignore[arg-type]
+        [BATCH],
+        "fp32",
+        repeats=4,
+        seed=0,
+        latency_batch_size=sizes,
+        clock=clock,
+    )
+    meter.set_reference("int8")
+    measured = meter.measure("int8")
+    assert measured.latency_ratio == pytest.approx(1.0)
+    if isinstance(sizes, int):
+        assert measured.latency_seconds == pytest.approx(0.0021)
+
+
 def test_a_size_that_the_model_does_not_take_is_said_first() -> None:
     clock = FakeClock()
     backend = Backend({"fp32": Session(clock, 0.001, 0.001, most=8)})

@@ -9,6 +9,7 @@ output: ``{"do": "run"}`` gives the seconds of one inference, ``{"do": "right"}`
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -30,33 +31,40 @@ class Served:
     """Answers to what a parent asks of a model.
 
     Args:
-        opened: The model.
+        open_model: Opens the model anew.
         data: Its inputs.
+
+    Attributes:
+        opened: The model as it is open now.
     """
 
-    def __init__(self, opened: Opened, data: DataFiles) -> None:
-        self._opened = opened
+    def __init__(self, open_model: Callable[[], Opened], data: DataFiles) -> None:
+        self._open_model = open_model
         self._data = data
-        self._batches: dict[int, Any] = {}
+        self._batch: Any = None
+        self._size: int | None = None
+        self.opened = open_model()
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         """What comes of one question; raises whatever the runtime does."""
         answers: dict[str, Callable[[], dict[str, Any]]] = {
             "run": lambda: self._run(int(asked["size"])),
             "right": lambda: {
-                "right": self._data.right(self._opened, asked["part"]).astype(int).tolist()
+                "right": self._data.right(self.opened, asked["part"]).astype(int).tolist()
             },
-            "accuracy": lambda: {"accuracy": self._data.accuracy(self._opened)},
+            "accuracy": lambda: {"accuracy": self._data.accuracy(self.opened)},
         }
         return answers[asked["do"]]()
 
     def _run(self, size: int) -> dict[str, float]:
-        if size not in self._batches:
-            self._batches[size] = self._data.batch(size)
-        batch = self._batches[size]
+        if size != self._size:
+            # A runtime may lay weights out for the first batch that it meets, so that a model that
+            # was evaluated on large ones is not the one that somebody serves at batch 1.
+            self.opened = self._open_model()
+            self._batch, self._size = self._data.batch(size), size
         # CPU time is that of all threads of this process.
         cpu, wall = time.process_time(), time.perf_counter()
-        self._opened.run(batch)
+        self.opened.run(self._batch)
         return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
@@ -73,13 +81,15 @@ def main(arguments: list[str]) -> int:
         answers.flush()
 
     try:
-        opened = open_deployed(Deployed.from_json(asked["deployed"]))
+        served = Served(
+            functools.partial(open_deployed, Deployed.from_json(asked["deployed"])),
+            DataFiles.from_json(asked["data"]),
+        )
     except Exception as error:  # told to the parent, who shows it
         traceback.print_exc()
         tell({"error": in_one_line(error)})
         return 1
-    served = Served(opened, DataFiles.from_json(asked["data"]))
-    tell({"version": opened.version, "precision": opened.precision})
+    tell({"version": served.opened.version, "precision": served.opened.precision})
     for line in sys.stdin:
         try:
             answer = served.answer(json.loads(line))

@@ -92,7 +92,7 @@ class Bench:
             self._measure_fp32()
             model = self.quantizer.quantize(self.quantizer.space.default)
             self._reference = self._open(model, stack)
-            for size, batch in self._timed.items():
+            for size, batch in sorted(self._timed.items()):
                 samples = time_side_by_side(
                     {"reference": self._reference}, batch, rounds=self._rounds[size]
                 )
@@ -145,9 +145,10 @@ class Bench:
     def _measured(self, origin: str, labels: Labels, begun: float) -> LandscapeRow:
         with ExitStack() as stack:
             session = self._open(self._model(labels), stack)
-            noise = output_noise(self._outputs(session), self._fp32_outputs)
-            sizes = self._timed if self._with_latency else ()
+            # Timed before anything else, on the smallest batch first; see ``timed_batches``.
+            sizes = sorted(self._timed) if self._with_latency else ()
             latency = {size: self._latency(session, size) for size in sizes}
+            noise = output_noise(self._outputs(session), self._fp32_outputs)
             accuracy = self._accuracy(session)
         return LandscapeRow(origin, labels, accuracy, noise, latency, _since(begun))
 
