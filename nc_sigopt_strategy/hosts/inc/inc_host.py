@@ -124,12 +124,7 @@ class IncHost:
 
     def users_model(self, model: Model) -> Any:
         """See ``Host``."""
-        found = evaluated_object(self.framework, model)
-        if not came_from_keras(self._users_own):
-            return found
-        from nc_sigopt_strategy.hosts.inc.keras_like import keras_like
-
-        return keras_like(found, self._users_own)
+        return users_object(self.framework, model, self._users_own)
 
     @contextlib.contextmanager
     def session(self, doing: Doing) -> Iterator[None]:
@@ -369,6 +364,23 @@ def evaluated_object(framework: str, model: Model) -> Any:
     if "onnxrt" in framework and model.model_path and model.is_large_model:
         return model.model_path
     return model.model
+
+
+def users_object(framework: str, model: Model, given: Model) -> Any:
+    """What the user's functions get for a model: what can be called as Keras' for one of Keras'.
+
+    Args:
+        framework: INC's name of it.
+        model: INC's model object.
+        given: That of the model as it was given.
+    """
+    found = evaluated_object(framework, model)
+    if not came_from_keras(given):
+        return found
+    # Imported late: it needs TensorFlow.
+    from nc_sigopt_strategy.hosts.inc.keras_like import keras_like
+
+    return keras_like(found, given)
 
 
 def _keep_from_int8(capability: dict[str, Any], optimized: Any) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ import tensorflow as tf
 from tensorflow.python.eager.context import eager_mode
 
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowSession
-from nc_sigopt_strategy.backends.tensorflow_inputs import tensorflow_inputs
 from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.measurement.feeding import Feeder
 
@@ -28,8 +27,13 @@ class KerasLike:
 
     def __init__(self, graph_def: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         self.graph_def = graph_def
-        self._feeder = Feeder(tensorflow_inputs(graph_def, inputs))
-        self._session = TensorFlowSession(graph_def, inputs, outputs)
+        self._ends = inputs, outputs
+        self._session = self.open_session()
+        self._feeder = Feeder(self._session.inputs)
+
+    def open_session(self) -> TensorFlowSession:
+        """A session of its own, whose outputs come in the model's order."""
+        return TensorFlowSession(self.graph_def, *self._ends)
 
     def __call__(self, inputs: Any, training: bool = False) -> Any:
         """The outputs of a batch as tensors; one, or a list of them."""
