@@ -71,7 +71,8 @@ def predictor(model: Any) -> Predictor:
     Args:
         model: What ``eval_fn`` gets or ``TuningResult.model`` is: an ``onnx.ModelProto``, an
             ``openvino.CompiledModel`` or ``openvino.Model``, a ``tf.Graph``, what came from a
-            Keras model, a compiled PyTorch model; or a path of an ONNX model, of OpenVINO's IR or of a ``.pt2`` program.
+            Keras model, a compiled PyTorch model; or a path of an ONNX model, of OpenVINO's IR or
+            of a ``.pt2`` program.
 
     Returns:
         It takes the inputs of a batch, as the dataloader yields them: one array for a model with

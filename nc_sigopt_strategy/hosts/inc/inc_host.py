@@ -26,7 +26,7 @@ from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.inc.finished import finish_in_place, finishes
-from nc_sigopt_strategy.hosts.inc.given_graph import refuse_quantized_graph
+from nc_sigopt_strategy.hosts.inc.given_graph import graph_of, refuse_quantized_graph
 from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc.metric_scores import MetricScores
@@ -73,7 +73,7 @@ class IncHost:
         self._given_onnx: Any = None
         self._kept_notes: tuple[str, ...] = ()
         if self.backend.name == "tensorflow":
-            refuse_quantized_graph(strategy.model.graph_def)
+            refuse_quantized_graph(graph_of(strategy.model))
         else:
             self._given_onnx = _onnx_as_given(strategy)
         self.fingerprint = self.backend.fingerprint(self.fp32)

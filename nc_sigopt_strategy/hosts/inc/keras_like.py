@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.eager.context import eager_mode
 
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowSession
+from nc_sigopt_strategy.hosts.inc.keras_models import export_of
 from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.measurement.feeding import Feeder
 
@@ -23,10 +24,19 @@ class KerasLike:
         graph_def: The model's graph.
         inputs: Names of its input tensors.
         outputs: Names of its output tensors.
+        keys: Of the dict that the model returns, in the order of ``outputs``; ``None`` for one
+            that returns an array or a list.
     """
 
-    def __init__(self, graph_def: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    def __init__(
+        self,
+        graph_def: Any,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        keys: Sequence[str] | None = None,
+    ) -> None:
         self.graph_def = graph_def
+        self._keys = keys
         self._ends = inputs, outputs
         self._session = self.open_session()
         self._feeder = Feeder(self._session.inputs)
@@ -36,14 +46,14 @@ class KerasLike:
         return TensorFlowSession(self.graph_def, *self._ends)
 
     def __call__(self, inputs: Any, training: bool = False) -> Any:
-        """The outputs of a batch as tensors; one, or a list of them."""
+        """The outputs of a batch as tensors; one, or a list or dict of them as Keras' model."""
         outputs = self._session.run(self._feeder.feed(inputs, 0))
         with eager_mode():
             tensors = [tf.constant(output) for output in outputs]
-        return tensors[0] if len(tensors) == 1 else tensors
+        return self._as_returned(tensors)
 
     def predict(self, inputs: Any, batch_size: int | None = None, **_: Any) -> Any:
-        """The outputs of arrays of inputs as arrays; one, or a list of them."""
+        """The outputs of arrays of inputs as arrays; one, or a list or dict of them."""
         fed = self._feeder.feed(inputs, 0)
         if batch_size is None or batch_size >= batch_length(fed):
             outputs = self._session.run(fed)
@@ -53,6 +63,11 @@ class KerasLike:
                 for start in range(0, batch_length(fed), batch_size)
             ]
             outputs = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+        return self._as_returned(outputs)
+
+    def _as_returned(self, outputs: list[Any]) -> Any:
+        if self._keys is not None:
+            return dict(zip(self._keys, outputs, strict=True))
         return outputs[0] if len(outputs) == 1 else outputs
 
     def __getattr__(self, name: str) -> Any:
@@ -90,4 +105,6 @@ def keras_like(model: Any, given: Any) -> KerasLike:
         given: INC's model object of the FP32 model.
     """
     graph_def = model.as_graph_def() if isinstance(model, tf.Graph) else given.graph_def
-    return KerasLike(graph_def, given.input_tensor_names, given.output_tensor_names)
+    export = export_of(given)
+    keys = export.outputs if export is not None and export.outputs_by_name else None
+    return KerasLike(graph_def, given.input_tensor_names, given.output_tensor_names, keys)
