@@ -18,9 +18,9 @@ from nc_sigopt_strategy.hosts.fed_loader import fed
 from nc_sigopt_strategy.hosts.find import INC
 from nc_sigopt_strategy.hosts.inc.fitting import fit
 from nc_sigopt_strategy.hosts.inc.given_model import GivenModel, Tuning, given_model
-from nc_sigopt_strategy.hosts.inc.inc_host import users_object
 from nc_sigopt_strategy.hosts.inc.model_name import called
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME, register
+from nc_sigopt_strategy.hosts.inc.users_model import users_object
 from nc_sigopt_strategy.hosts.model_kind import FROZEN, kind_of_model, name_of_model
 from nc_sigopt_strategy.measurement.batches import read_calibration_data
 from nc_sigopt_strategy.measurement.feeding import Feeder

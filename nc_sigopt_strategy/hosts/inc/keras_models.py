@@ -8,7 +8,6 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,10 +92,10 @@ def _for_inference(model: Any) -> Any:
     return keras.Model(given, model(given, training=False), name=model.name)
 
 
-def _layers_of(model: Any) -> Iterable[Any]:
+def _layers_of(model: Any) -> list[Any]:
     # Keras' own walk finds layers within layers, too, which the public one does not.
     walk = getattr(model, "_flatten_layers", None)
-    return walk() if callable(walk) else model.layers
+    return list(walk() if callable(walk) else model.layers)
 
 
 def _trains_unasked(layer: Any) -> bool:
