@@ -126,3 +126,22 @@ def test_layers_that_augment_are_left_out(tmp_path: Path) -> None:
     )
     assert result.outcome.baseline_accuracy > 0.999
     assert result.outcome.best.accuracy > 0.95
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_is_tuned_in_float32(tmp_path: Path, policy: str) -> None:
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        model = of_one_image()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    expected = model.predict(IMAGES, verbose=0).astype(np.float32)
+    result = tuned(
+        model,
+        Loader(IMAGES, IMAGES),
+        lambda found: nearness(found.predict(IMAGES), expected),
+        tmp_path / "run",
+    )
+    assert result.outcome.baseline_accuracy > 0.98
+    assert result.outcome.best.accuracy > 0.9
+    assert any("float32" in note for note in result.outcome.model_notes)
