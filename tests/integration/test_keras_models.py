@@ -145,3 +145,20 @@ def test_mixed_precision_is_tuned_in_float32(tmp_path: Path, policy: str) -> Non
     assert result.outcome.baseline_accuracy > 0.98
     assert result.outcome.best.accuracy > 0.9
     assert any("float32" in note for note in result.outcome.model_notes)
+
+
+@pytest.mark.parametrize("layer", ["LSTM", "GRU"])
+def test_products_in_the_loops_of_recurrent_layers_become_int8(tmp_path: Path, layer: str) -> None:
+    series = RANDOM.normal(size=(16, 12, 4)).astype(np.float32)
+    inputs = keras.Input((12, 4), name="series")
+    hidden = getattr(keras.layers, layer)(8)(keras.layers.Conv1D(8, 3)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3)(hidden))
+    expected = model.predict(series, verbose=0)
+    result = tuned(
+        model,
+        Loader(series, series),
+        lambda found: nearness(found.predict(series), expected),
+        tmp_path / "run",
+    )
+    assert result.outcome.baseline_accuracy > 0.999
+    assert result.outcome.best.accuracy > 0.9
