@@ -19,8 +19,9 @@ _GATHERS = "NoOp"
 def without_idle_waits(graph_def: Any, keep: Collection[str] = ()) -> Any:
     """The graph without control inputs that wait for constants alone.
 
-    A constant is there from the start, and it is dead in no branch. Only a node without any other
-    input keeps such a wait, which binds it to the frame of a loop.
+    A constant is there as soon as what it waits for itself, which binds it to a loop or a branch:
+    a wait for it becomes a wait for that. What passes a constant into a loop is only waited for by
+    nodes that read nothing, which are bound to the loop by it.
 
     Args:
         graph_def: A ``GraphDef``; it is not changed.
@@ -29,6 +30,7 @@ def without_idle_waits(graph_def: Any, keep: Collection[str] = ()) -> Any:
     Returns:
         A new ``GraphDef``, the given one where nothing waits for constants alone.
     """
+    graph_def = _waiting_past_constants(graph_def)
     nodes = {node.name: node for node in graph_def.node}
     idle = {name for name in _waited_for(graph_def) if _is_constant(name, nodes)}
     bound = _that_bind(graph_def, nodes)
@@ -52,6 +54,30 @@ def without_idle_waits(graph_def: Any, keep: Collection[str] = ()) -> Any:
     ]
     for node in left_over:
         found.node.remove(node)
+    return found
+
+
+def _waiting_past_constants(graph_def: Any) -> Any:
+    constants = {node.name: node for node in graph_def.node if node.op == "Const"}
+    if not constants.keys() & _waited_for(graph_def):
+        return graph_def
+    found = type(graph_def)()
+    found.CopyFrom(graph_def)
+    for node in found.node:
+        open_waits = [name for name in node.input if name.startswith("^")][::-1]
+        if not any(node_of(name) in constants for name in open_waits):
+            continue
+        waits: dict[str, None] = {}
+        while open_waits:
+            name = open_waits.pop()
+            constant = constants.get(node_of(name))
+            if constant is None:
+                waits[name] = None
+            else:
+                open_waits.extend(constant.input)
+        values = [name for name in node.input if not name.startswith("^")]
+        del node.input[:]
+        node.input.extend([*values, *waits])
     return found
 
 
