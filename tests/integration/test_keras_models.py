@@ -43,7 +43,9 @@ def of_one_image(*before: Any) -> Any:
     return keras.Model(inputs, keras.layers.Dense(4)(pooled(hidden)))
 
 
-def tuned(model: Any, loader: Any, eval_fn: Callable[[Any], float], folder: Path) -> Any:
+def tuned(
+    model: Any, loader: Any, eval_fn: Callable[[Any], float], folder: Path, **more: Any
+) -> Any:
     return ncs.autotune(
         model,
         eval_fn=eval_fn,
@@ -55,6 +57,7 @@ def tuned(model: Any, loader: Any, eval_fn: Callable[[Any], float], folder: Path
         progress=False,
         probing="off",
         latency_func=lambda model: 1.0,
+        **more,
     )
 
 
@@ -80,6 +83,20 @@ def test_autotune_takes_a_keras_model(tmp_path: Path, form: str) -> None:
     assert np.allclose(answers[0], expected, atol=1e-4)
     again = ncs.predictor(result.model)({"image": IMAGES})[0]
     assert nearness(again, expected) == pytest.approx(result.outcome.best.accuracy, abs=1e-3)
+
+
+def test_what_is_evaluated_is_the_quantized_model_however_inc_holds_it(tmp_path: Path) -> None:
+    """Calibrating by itself, INC hands a SavedModel to the function, and not a graph."""
+    model = of_one_image()
+    expected = model.predict(IMAGES, verbose=0)
+    errors = []
+
+    def agreement(found: Any) -> float:
+        errors.append(float(np.abs(found.predict(IMAGES) - expected).max()))
+        return 1.0
+
+    tuned(model, Loader(IMAGES, IMAGES), agreement, tmp_path / "run", calibration="stock")
+    assert errors[0] < 1e-4 < errors[1]
 
 
 class Pairs:

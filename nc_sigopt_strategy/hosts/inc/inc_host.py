@@ -27,6 +27,7 @@ from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFil
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.inc.finished import finish_in_place, finishes
 from nc_sigopt_strategy.hosts.inc.given_graph import graph_of, refuse_quantized_graph
+from nc_sigopt_strategy.hosts.inc.keras_models import evaluating_now
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc.metric_scores import MetricScores
 from nc_sigopt_strategy.hosts.inc.model_name import name_of
@@ -343,6 +344,7 @@ class IncHost:
         users = evaluated_object(self.framework, model)
         with (
             evaluating(users, lambda: self.backend.open(model)),
+            evaluating_now(model),
             self._metric_scores.heard(self._strategy.adaptor),
         ):
             value = self._strategy._evaluate(model)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.python.eager.context import eager_mode
 
 from nc_sigopt_strategy.backends.tensorflow import TensorFlowSession
-from nc_sigopt_strategy.hosts.inc.keras_models import export_of
+from nc_sigopt_strategy.hosts.inc.keras_models import evaluated_now, export_of
 from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.measurement.feeding import Feeder
 
@@ -84,27 +84,28 @@ def _rows(fed: Any, start: int, stop: int) -> Any:
 
 
 def presented(evaluation: Callable[[Any], Any], given: Any) -> Callable[[Any], Any]:
-    """A user's function that gets a ``KerasLike`` of whatever INC hands it.
+    """A user's function that gets a ``KerasLike`` of the model that is evaluated.
 
     Args:
         evaluation: The user's.
         given: INC's model object of the FP32 model.
     """
 
-    def present(model: Any) -> Any:
-        return evaluation(keras_like(model, given))
+    # What INC hands it is left aside: of some of its model objects that is a graph, of others a
+    # SavedModel that was written and loaded again.
+    def present(_: Any) -> Any:
+        return evaluation(keras_like(evaluated_now(given), given))
 
     return present
 
 
 def keras_like(model: Any, given: Any) -> KerasLike:
-    """What INC hands to an ``eval_func``, as a ``KerasLike``.
+    """A model of INC's, FP32 or quantized, as a ``KerasLike``.
 
     Args:
-        model: A graph, or the SavedModel of ``given``.
-        given: INC's model object of the FP32 model.
+        model: INC's model object.
+        given: That of the FP32 model, which names its ends in their order.
     """
-    graph_def = model.as_graph_def() if isinstance(model, tf.Graph) else given.graph_def
     export = export_of(given)
     keys = export.outputs if export is not None and export.outputs_by_name else None
-    return KerasLike(graph_def, given.input_tensor_names, given.output_tensor_names, keys)
+    return KerasLike(model.graph_def, given.input_tensor_names, given.output_tensor_names, keys)

@@ -8,6 +8,8 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from nc_sigopt_strategy.hosts.inc.given_graph import graph_of
 
 # Where INC's model object of an exported model keeps the export.
 _KEPT = "_nc_sigopt_export"
+_evaluated: ContextVar[Any] = ContextVar("INC's model object that is evaluated", default=None)
 # How TensorFlow calls the outputs of a function that returns a list.
 _LISTED_OUTPUT = re.compile("output_([0-9]+)")
 _SIGNATURE = "serving_default"
@@ -174,3 +177,19 @@ def export_of(wrapped: Any) -> ExportedKeras | None:
 def came_from_keras(model: Any) -> bool:
     """Whether INC's model object is of what ``exported`` made of a Keras model."""
     return export_of(model) is not None
+
+
+@contextlib.contextmanager
+def evaluating_now(wrapped: Any) -> Iterator[None]:
+    """Inside, this model object of INC's is the one that the user's function evaluates."""
+    token = _evaluated.set(wrapped)
+    try:
+        yield
+    finally:
+        _evaluated.reset(token)
+
+
+def evaluated_now(otherwise: Any) -> Any:
+    """INC's model object that is evaluated; ``otherwise`` where none is."""
+    found = _evaluated.get()
+    return otherwise if found is None else found

@@ -23,10 +23,9 @@ def users_object(framework: str, model: Model, given: Model) -> Any:
         model: INC's model object.
         given: That of the model as it was given.
     """
-    found = evaluated_object(framework, model)
     if not came_from_keras(given):
-        return found
+        return evaluated_object(framework, model)
     # Imported late: it needs TensorFlow.
     from nc_sigopt_strategy.hosts.inc.keras_like import keras_like
 
-    return keras_like(found, given)
+    return keras_like(model, given)
