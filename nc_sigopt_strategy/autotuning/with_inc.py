@@ -17,10 +17,10 @@ from nc_sigopt_strategy.files import make_private
 from nc_sigopt_strategy.hosts.fed_loader import fed
 from nc_sigopt_strategy.hosts.find import INC
 from nc_sigopt_strategy.hosts.inc.fitting import fit
-from nc_sigopt_strategy.hosts.inc.given_model import GivenModel, Tuning, load_model, model_object
-from nc_sigopt_strategy.hosts.inc.inc_host import evaluated_object
+from nc_sigopt_strategy.hosts.inc.given_model import GivenModel, Tuning, given_model
 from nc_sigopt_strategy.hosts.inc.model_name import called
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME, register
+from nc_sigopt_strategy.hosts.inc.users_model import users_object
 from nc_sigopt_strategy.hosts.model_kind import FROZEN, kind_of_model, name_of_model
 from nc_sigopt_strategy.measurement.batches import read_calibration_data
 from nc_sigopt_strategy.measurement.feeding import Feeder
@@ -105,7 +105,7 @@ class IncRunner:
         return Runtime(
             model.backend,
             model.model,
-            lambda found: evaluated_object(model.framework, found),
+            lambda found: users_object(model.framework, found, model.model),
             TimedBatches(batches, settings.latency_batch_size) if batches else None,
             settings,
         )
@@ -132,10 +132,7 @@ class IncRunner:
                 "inputs and outputs is missing.",
                 'List them: inputs=["input"], outputs=["logits"].',
             )
-        if isinstance(given.model, (str, os.PathLike)):
-            path = Path(given.model).expanduser().absolute()
-            return load_model(path, given.inputs, given.outputs, options)
-        return model_object(given.model, given.inputs, given.outputs, options)
+        return given_model(given.model, given.inputs, given.outputs, options)
 
 
 class _Watched:

@@ -14,6 +14,7 @@ from nc_sigopt_strategy.backends.backend import Array, feed_by_position
 from nc_sigopt_strategy.backends.op_graph import Shape, reduce_to_ops
 from nc_sigopt_strategy.backends.op_times import OpTimes, repetitions
 from nc_sigopt_strategy.backends.tensorflow_graph import graph_nodes, static_shapes
+from nc_sigopt_strategy.backends.tensorflow_inputs import tensorflow_inputs
 from nc_sigopt_strategy.backends.tensorflow_profile import op_times
 from nc_sigopt_strategy.backends.tensorflow_reads import node_of
 from nc_sigopt_strategy.errors import ModelError
@@ -25,12 +26,17 @@ _V1 = tf.compat.v1
 
 
 class TensorFlowSession:
-    """A graph in a session of its own; tensor names may come without their ``:0``."""
+    """A graph in a session of its own; tensor names may come without their ``:0``.
+
+    Attributes:
+        inputs: What it takes, as far as the graph says.
+    """
 
     def __init__(self, graph_def: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         graph = tf.Graph()
         with graph.as_default():
             tf.import_graph_def(graph_def, name="")
+        self.inputs = tensorflow_inputs(graph_def, inputs)
         self._inputs = _tensors(inputs)
         self._outputs = _tensors(outputs)
         self._session = _V1.Session(graph=graph)

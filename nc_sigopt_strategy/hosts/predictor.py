@@ -21,6 +21,8 @@ logger = logging.getLogger("nc_sigopt_strategy")
 
 # Gets the inputs of one batch, gives the outputs in the model's own order.
 Predictor = Callable[[Any], list[Array]]
+# What eval_fn gets of Keras' models.
+_OF_KERAS = "nc_sigopt_strategy.hosts.inc.keras_like."
 # What eval_fn gets of PyTorch, and modules of the user's own.
 _OF_TORCH = ("nc_sigopt_strategy.backends.torch_compiled.", "torch.nn.modules.module.")
 
@@ -68,14 +70,15 @@ def predictor(model: Any) -> Predictor:
 
     Args:
         model: What ``eval_fn`` gets or ``TuningResult.model`` is: an ``onnx.ModelProto``, an
-            ``openvino.CompiledModel`` or ``openvino.Model``, a ``tf.Graph``, a compiled PyTorch
-            model; or a path of an ONNX model, of OpenVINO's IR or of a ``.pt2`` program.
+            ``openvino.CompiledModel`` or ``openvino.Model``, a ``tf.Graph``, what came from a
+            Keras model, a compiled PyTorch model; or a path of an ONNX model, of OpenVINO's IR or
+            of a ``.pt2`` program.
 
     Returns:
         It takes the inputs of a batch, as the dataloader yields them: one array for a model with
         one input, else a list by position or a dict by name; it returns a list of arrays. On ONNX
-        Runtime and OpenVINO they are converted, and refused with a ``DataError`` that names input
-        and axis, just as batches of the dataloader are.
+        Runtime, OpenVINO and TensorFlow they are converted, and refused with a ``DataError`` that
+        names input and axis, just as batches of the dataloader are.
 
     Raises:
         ModelError: It is a model of no runtime known here, or cannot be opened.
@@ -124,6 +127,9 @@ def _opened(model: Any) -> ModelSession:
         return _opened_graph(model)
     if any(name.startswith(_OF_TORCH) for name in names):
         return _TorchSession(model)
+    if any(name.startswith(_OF_KERAS) for name in names):
+        opened: ModelSession = model.open_session()
+        return opened
     raise ModelError(
         f"A {type(model).__name__} is no model that predictor can call.",
         "Give what eval_fn gets: an onnx.ModelProto, an openvino.CompiledModel, a tf.Graph or a "

@@ -13,6 +13,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
+from nc_sigopt_strategy.hosts.inc.idle_waits import without_idle_waits
+
 # INC looks through these itself: a graph that has no others stays as it is, node by node.
 _PLAIN = ("Const", "Identity")
 # How much larger than its constants an expression may become: a weight is no larger, but what
@@ -53,13 +55,14 @@ def fold_computed_weights(graph_def: Any, keep: Sequence[str] = ()) -> Any:
 
 
 def fold_in_model(model: Any) -> None:
-    """Fold the graph of one of INC's model objects, whose outputs stay.
+    """Fold the graph of one of INC's model objects, whose outputs stay; without idle waits.
 
     Args:
         model: Has ``graph_def``, which is replaced, and ``output_node_names``.
     """
     given = model.graph_def
-    folded = fold_computed_weights(given, keep=model.output_node_names)
+    keep = model.output_node_names
+    folded = fold_computed_weights(without_idle_waits(given, keep), keep)
     if folded is not given:
         model.graph_def = folded
 

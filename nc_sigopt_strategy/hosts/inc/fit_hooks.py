@@ -21,7 +21,7 @@ from neural_compressor.config import options
 
 from nc_sigopt_strategy.errors import ModelError
 from nc_sigopt_strategy.hosts.fed_loader import check_iterable
-from nc_sigopt_strategy.hosts.inc.keras_models import KEPT, as_saved_model
+from nc_sigopt_strategy.hosts.inc.keras_models import exported, keep_export
 from nc_sigopt_strategy.hosts.inc.model_name import keep_name
 
 _MARK = "_nc_sigopt_strategy"
@@ -58,13 +58,13 @@ def hook_into_fit(chosen: Callable[[Any], bool]) -> None:
         for loader in loaders:
             check_iterable(loader)
         with no_exit("wrapped the model"), absolute_workspace():
-            given, (root, folder) = root, as_saved_model(_found(root))
-            root = _onnx_for_inc(root, kwargs.get("conf"))
+            given, root = root, _found(root)
+            export = exported(root)
+            root = _onnx_for_inc(root, kwargs.get("conf")) if export is None else export.path
             wrapped = stock_model(root, **kwargs)
             keep_name(wrapped, given)
-            # INC reads a SavedModel again and again; the folder lasts as long as the model.
-            if folder is not None:
-                setattr(wrapped, KEPT, folder)
+            if export is not None:
+                keep_export(wrapped, export)
             return wrapped
 
     setattr(model, _MARK, True)

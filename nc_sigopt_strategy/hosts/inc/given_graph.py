@@ -6,10 +6,31 @@ import collections
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nc_sigopt_strategy.errors import ModelError
+from nc_sigopt_strategy.errors import ModelError, in_one_line
 
 # As INC itself and TensorFlow's own quantizer write them.
 _QUANTIZED = ("Quantized", "_Quantized", "Quantize", "Dequantize", "Requantize", "UniformQuantize")
+
+
+def graph_of(model: Any) -> Any:
+    """The ``GraphDef`` of one of INC's model objects, which reads its file for it.
+
+    Args:
+        model: Has ``graph_def``.
+
+    Raises:
+        ModelError: TensorFlow or INC cannot make a graph of constants of it.
+    """
+    try:
+        return model.graph_def
+    except Exception as error:  # each step of reading and freezing fails in a way of its own
+        raise ModelError(
+            f"Neural Compressor cannot make a graph of constants of the model: "
+            f"{in_one_line(error)}",
+            "It has to compute its outputs from its inputs alone. What changes variables, as "
+            "layers that draw random numbers in training do, is left out with training=False "
+            "when the model is exported.",
+        ) from error
 
 
 def refuse_quantized_graph(graph_def: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,9 @@ from nc_sigopt_strategy.backends.find import backend_for
 from nc_sigopt_strategy.errors import ModelError, SettingsError, in_one_line, needed
 from nc_sigopt_strategy.hosts.given import DEFAULT_SAMPLING_SIZE, Criterion
 from nc_sigopt_strategy.hosts.inc.given_graph import check_has_ops
+from nc_sigopt_strategy.hosts.inc.keras_models import exported, keep_export
 from nc_sigopt_strategy.hosts.inc.registration import STRATEGY_NAME
+from nc_sigopt_strategy.hosts.model_kind import name_of_model
 
 _FROZEN, _ONNX = ".pb", ".onnx"
 
@@ -90,6 +94,40 @@ class Tuning:
         )
 
 
+def given_model(
+    model: Any,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    session_options: Mapping[str, Any] | None,
+) -> GivenModel:
+    """Whatever a user gives: a path, a Keras 3 model, or another framework's model object.
+
+    Args:
+        model: The path or object.
+        inputs: Names of its inputs; empty for those that it names itself.
+        outputs: Names of its outputs; empty for those that it names itself.
+        session_options: As ``backend_for`` takes them.
+
+    Raises:
+        ModelError: It cannot be loaded, has no op of such a name, or no backend runs it.
+        SettingsError: Session options were given for another framework.
+        MissingExtraError: Its framework is not installed.
+    """
+    export = exported(model)
+    if export is not None:
+        loaded = load_model(Path(export.path), inputs, outputs, session_options)
+        keep_export(loaded.model, export)
+        # The export and not its graph: what came from Keras is called as Keras' models are.
+        name = str(model) if isinstance(model, (str, os.PathLike)) else name_of_model(model)
+        return dataclasses.replace(
+            loaded, name=name, source=export, inputs=inputs, outputs=outputs
+        )
+    if isinstance(model, (str, os.PathLike)):
+        path = Path(model).expanduser().absolute()
+        return load_model(path, inputs, outputs, session_options)
+    return model_object(model, inputs, outputs, session_options)
+
+
 def load_model(
     path: Path,
     inputs: Sequence[str],
@@ -143,6 +181,8 @@ def model_object(
     """A framework's own model object, wrapped as INC does; arguments and errors as before."""
     name = f"(a {type(model).__name__})"
     conf = inc.PostTrainingQuantConfig(inputs=list(inputs), outputs=list(outputs))
+    if hasattr(model, "as_graph_def"):
+        model = model.as_graph_def()  # a tf.Graph, which cannot be copied
     try:
         # INC rewrites in place what it is given; the copy stays as it is.
         wrapped = Model(copy.deepcopy(model), conf=conf)

@@ -26,14 +26,15 @@ from nc_sigopt_strategy.hosts.inc.calibration import CalibratedOnce
 from nc_sigopt_strategy.hosts.inc.calibration.temp_files import ReclaimedTempFiles
 from nc_sigopt_strategy.hosts.inc.calibration.usage import CalibrationUsage
 from nc_sigopt_strategy.hosts.inc.finished import finish_in_place, finishes
-from nc_sigopt_strategy.hosts.inc.given_graph import refuse_quantized_graph
-from nc_sigopt_strategy.hosts.inc.keras_models import came_from_keras
+from nc_sigopt_strategy.hosts.inc.given_graph import graph_of, refuse_quantized_graph
+from nc_sigopt_strategy.hosts.inc.keras_models import evaluating_now
 from nc_sigopt_strategy.hosts.inc.logged_errors import LoggedErrors
 from nc_sigopt_strategy.hosts.inc.metric_scores import MetricScores
 from nc_sigopt_strategy.hosts.inc.model_name import name_of
 from nc_sigopt_strategy.hosts.inc.options import IncOptions
 from nc_sigopt_strategy.hosts.inc.overflow import quiet_overflow
 from nc_sigopt_strategy.hosts.inc.recipe import op_name_dict
+from nc_sigopt_strategy.hosts.inc.users_model import evaluated_object, users_object
 from nc_sigopt_strategy.hosts.predictor import evaluating
 from nc_sigopt_strategy.measurement.accuracy import AccuracyBound, finite_values
 from nc_sigopt_strategy.measurement.batches import CalibrationData, read_calibration_data
@@ -71,9 +72,14 @@ class IncHost:
         self.framework = str(strategy.framework)
         self.backend: Backend = backend_for(self.framework, settings.onnxruntime_session_options)
         self._given_onnx: Any = None
+        self._widened_notes: tuple[str, ...] = ()
         self._kept_notes: tuple[str, ...] = ()
         if self.backend.name == "tensorflow":
-            refuse_quantized_graph(strategy.model.graph_def)
+            refuse_quantized_graph(graph_of(strategy.model))
+            # Imported late: it needs TensorFlow.
+            from nc_sigopt_strategy.hosts.inc.widened import widen_in_model
+
+            self._widened_notes = widen_in_model(strategy.model)
         else:
             self._given_onnx = _onnx_as_given(strategy)
         self.fingerprint = self.backend.fingerprint(self.fp32)
@@ -92,7 +98,9 @@ class IncHost:
     @property
     def notes(self) -> Sequence[str]:
         """What was changed in the model that INC works on, and what is kept from int8."""
-        return self._kept_notes if self._given_onnx is None else tuple(self._given_onnx.notes)
+        if self._given_onnx is not None:
+            return tuple(self._given_onnx.notes)
+        return (*self._widened_notes, *self._kept_notes)
 
     @property
     def criterion(self) -> str:
@@ -124,12 +132,7 @@ class IncHost:
 
     def users_model(self, model: Model) -> Any:
         """See ``Host``."""
-        found = evaluated_object(self.framework, model)
-        if not came_from_keras(self._users_own):
-            return found
-        from nc_sigopt_strategy.hosts.inc.keras_like import keras_like
-
-        return keras_like(found, self._users_own)
+        return users_object(self.framework, model, self._users_own)
 
     @contextlib.contextmanager
     def session(self, doing: Doing) -> Iterator[None]:
@@ -341,6 +344,7 @@ class IncHost:
         users = evaluated_object(self.framework, model)
         with (
             evaluating(users, lambda: self.backend.open(model)),
+            evaluating_now(model),
             self._metric_scores.heard(self._strategy.adaptor),
         ):
             value = self._strategy._evaluate(model)
@@ -362,13 +366,6 @@ class IncHost:
         # INC repeats the user's list once per metric (strategy.py `_set_objectives`).
         first = strategy.metric_criterion[0]
         return list(first if isinstance(first, (list, tuple)) else strategy.metric_criterion)
-
-
-def evaluated_object(framework: str, model: Model) -> Any:
-    """What INC hands to an ``eval_func`` of this model (``TuneStrategy._evaluate``)."""
-    if "onnxrt" in framework and model.model_path and model.is_large_model:
-        return model.model_path
-    return model.model
 
 
 def _keep_from_int8(capability: dict[str, Any], optimized: Any) -> tuple[str, ...]:
