@@ -127,6 +127,8 @@ def _tensor(name: str) -> str:
 
 def _serialized(model: Any) -> bytes:
     """An ONNX model that is in memory, whole."""
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return bytes(model)
     from nc_sigopt_strategy.backends.onnx_files import lacks_weights, load_weights
 
     if lacks_weights(model):

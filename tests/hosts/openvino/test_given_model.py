@@ -96,10 +96,16 @@ def test_onnx_from_a_file_in_memory_and_with_weights_beside_it_is_one_model(
         location="two.data",
         size_threshold=0,
     )
-    made = [host(given) for given in (tmp_path / "one.onnx", model, str(tmp_path / "two.onnx"))]
+    # As Hugging Face's cache keeps a model: links that leave its folder.
+    (tmp_path / "cache").mkdir()
+    for name in ("two.onnx", "two.data"):
+        (tmp_path / "cache" / name).symlink_to(tmp_path / name)
+    paths = (tmp_path / "one.onnx", str(tmp_path / "two.onnx"), tmp_path / "cache" / "two.onnx")
+    made = [host(given) for given in (*paths, model, model.SerializeToString())]
+    assert not any(one.notes for one in made)
     assert len({one.fingerprint for one in made}) == 1
     assert [op.key[1] for op in made[0].ops()] == ["Convolution", "Convolution", "MatMul"]
-    assert quantized_outputs(made[2])[0].shape == (4, 10)
+    assert quantized_outputs(made[1])[0].shape == (4, 10)
     bare = onnx.load(tmp_path / "two.onnx", load_external_data=False)
     with pytest.raises(ModelError, match=r"without its weights.*two\.data"):
         host(bare)
@@ -267,8 +273,9 @@ def test_onnx_that_openvino_does_not_take_as_it_is(make: Any, said: str, tmp_pat
         (no_ops, "no op that NNCF quantizes; its ops are of the types Parameter, Relu, Result"),
         (lambda: "none.onnx", "no model none.onnx"),
         (lambda: 3, "A int is no model"),
+        (lambda: b"nonsense", "is not an ONNX model"),
     ],
-    ids=["quantized", "half", "custom", "no-ops", "missing", "no-model"],
+    ids=["quantized", "half", "custom", "no-ops", "missing", "no-model", "no-bytes"],
 )
 def test_what_cannot_be_tuned_is_said(make: Any, said: str) -> None:
     with pytest.raises(ModelError, match=said):
