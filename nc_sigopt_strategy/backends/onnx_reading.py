@@ -170,7 +170,7 @@ def working_copy(proto: Any, path: str | None, tuner: str) -> WorkingCopy:
 
 
 def _without_defaults(proto: Any) -> Any:
-    """A copy whose constants are no inputs, and that names each opset once, the standard one first.
+    """A copy whose constants are no inputs, and that names each opset once, the standard first.
 
     INC takes the first entry for the opset (adaptor/onnxrt.py and quantizer.py, 2.6 and 3.7.1),
     and a constant that may be fed for an input. ONNX Runtime's quantizer refuses a second one.

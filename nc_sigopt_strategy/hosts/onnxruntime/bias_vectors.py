@@ -1,8 +1,8 @@
 """Biases of matrix products as the quantizer takes them: one number for each column.
 
-ONNX lets a Gemm add whatever can be stretched to its result, and exporters use that: scikit-learn's
-networks have biases of shape (1, columns), others a single number. ONNX Runtime's quantizer reads
-one number for each scale of the weights (1.32), and so refuses the others.
+ONNX lets a Gemm add whatever can be stretched to its result, and exporters use that: networks of
+scikit-learn have biases of shape (1, columns), others a single number. ONNX Runtime's quantizer
+reads one number for each scale of the weights (1.32), and fails on others.
 """
 
 from __future__ import annotations

@@ -218,6 +218,20 @@ def quantized_already() -> Any:
     return nncf.quantize(chain(), nncf.Dataset(images().arrays), subset_size=2)
 
 
+def integer_weights(*, of_the_input: bool = False) -> Any:
+    """A product whose weights are kept as int8, or an image less a mean that is kept so."""
+    op = ov.opset13
+    given = op.parameter([-1, 4], np.float32, name="x")
+    kept = op.convert(op.constant(np.arange(8, dtype=np.int8).reshape(2, 4)), np.float32)
+    product = op.multiply(kept, op.constant(np.float32(0.1)))
+    if of_the_input:
+        mean = op.convert(op.constant(np.int8([1, 2, 3, 4])), np.float32)
+        given_less, product = op.subtract(given, mean), op.constant(np.ones((2, 4), np.float32))
+    else:
+        given_less = given
+    return ov.Model([op.matmul(given_less, product, False, True)], [given])
+
+
 def custom_op() -> Any:
     model = onnx_model()
     model.graph.node[1].op_type, model.graph.node[1].domain = "Mystery", "my.ops"
@@ -268,6 +282,7 @@ def test_onnx_that_openvino_does_not_take_as_it_is(make: Any, said: str, tmp_pat
     ("make", "said"),
     [
         (quantized_already, "quantized already: it has 5 FakeQuantize ops"),
+        (integer_weights, r"quantized already: the weights of 1 of its ops are kept as i8"),
         (half_ir, "computes in f16"),
         (custom_op, r"cannot read .*my\.ops\.Mystery"),
         (no_ops, "no op that NNCF quantizes; its ops are of the types Parameter, Relu, Result"),
@@ -275,11 +290,16 @@ def test_onnx_that_openvino_does_not_take_as_it_is(make: Any, said: str, tmp_pat
         (lambda: 3, "A int is no model"),
         (lambda: b"nonsense", "is not an ONNX model"),
     ],
-    ids=["quantized", "half", "custom", "no-ops", "missing", "no-model", "no-bytes"],
+    ids=["quantized", "integers", "half", "custom", "no-ops", "missing", "no-model", "no-bytes"],
 )
 def test_what_cannot_be_tuned_is_said(make: Any, said: str) -> None:
     with pytest.raises(ModelError, match=said):
         host(make()).ops()
+
+
+def test_integers_that_are_no_weights_are_no_obstacle() -> None:
+    made = host(integer_weights(of_the_input=True), Items([(np.ones((2, 4), np.float32), 0)]))
+    assert [op.key[1] for op in made.ops()] == ["MatMul"]
 
 
 def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
