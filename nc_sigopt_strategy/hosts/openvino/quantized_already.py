@@ -66,7 +66,7 @@ def _kept_as(node: Any) -> str | None:
         leaves = list(_leaves(value.get_node()))
         if any(leaf.get_type_name() != "Constant" for leaf in leaves):
             continue  # computed from what is fed
-        kinds = [leaf.get_element_type().to_string() for leaf in leaves]
+        kinds = [str(leaf.get_element_type().to_string()) for leaf in leaves]
         kept = next((kind for kind in kinds if kind in _FEW_BITS), None)
         if kept is not None:
             return kept
