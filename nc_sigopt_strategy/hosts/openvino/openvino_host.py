@@ -213,11 +213,14 @@ class OpenVinoHost(HostOfGiven):
         first = next(iter(self._shared.calibration_batches(1)), None) if free else None
         if first is None:
             return free
-        session = self.backend.open(self.fp32)
+        # Compiled for this alone: where a run fails, OpenVINO's next one may get its shapes.
+        tried = OpenVinoModel(self._original, F32)
+        session = self.backend.open(tried)
         try:
             return are_single_inputs(session, first)
         finally:
             session.close()
+            tried.release()
 
     def _items(self, sampling_size: int) -> Iterator[Mapping[str, Array]]:
         """What the model takes at once, for so many inputs: one input, or a batch of its size."""
