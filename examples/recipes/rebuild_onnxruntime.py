@@ -68,6 +68,12 @@ def prepared(model: onnx.ModelProto, steps: dict[str, Any]) -> onnx.ModelProto:
     write_out(model.graph, steps["sums"])
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = {node.name: node for node in model.graph.node}
+    for bias in steps["biases"]:
+        values = numpy_helper.to_array(constants[bias["of"]]).reshape(-1)
+        values = np.ascontiguousarray(np.broadcast_to(values, (bias["size"],)))
+        model.graph.initializer.append(numpy_helper.from_array(values, bias["name"]))
+        for name in bias["readers"]:
+            nodes[name].input[2] = bias["name"]
     for copy in steps["own_weights"]:
         model.graph.initializer.add().CopyFrom(constants[copy["of"]])
         model.graph.initializer[-1].name = copy["name"]

@@ -14,6 +14,7 @@ from nc_sigopt_strategy.backends.onnx_files import loadable
 from nc_sigopt_strategy.backends.onnx_protos import (
     nodes_of,
     opsets_of,
+    real_inputs,
 )
 from nc_sigopt_strategy.errors import ModelError
 
@@ -25,7 +26,8 @@ _QUANTIZED_OP = re.compile(
 _PRODUCTS = ("Conv", "Gemm", "MatMul")
 _QDQ = ("QuantizeLinear", "DequantizeLinear")
 # Domains whose ops ONNX Runtime brings itself, as far as the build has them.
-_KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
+_STANDARD = ("", "ai.onnx")
+_KNOWN_DOMAINS = (*_STANDARD, "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
 _KNOWN_PREFIXES = ("com.microsoft", "org.pytorch")
 
 
@@ -46,6 +48,23 @@ def refuse_quantized(model: Any, what: str = "This model") -> None:
             f"{what} is quantized already: {', '.join(parts)}.",
             "Give the FP32 model that it was made from.",
         )
+
+
+def refuse_inputs(model: Any, what: str = "The model") -> None:
+    """Refuse a model with an input that is no tensor.
+
+    Raises:
+        ModelError: It has one, as a sequence of tensors.
+    """
+    for info in real_inputs(model):
+        kind = _kind_of(info.type)
+        if kind not in ("", "tensor"):
+            raise ModelError(
+                f"{what} takes a {kind} as its input {info.name!r}, and batches are fed as "
+                "tensors.",
+                "Export the model with a tensor in its place, or tune the part of the model that "
+                "follows it.",
+            )
 
 
 def refuse_unloadable(model: Any, what: str = "The model") -> None:
@@ -97,6 +116,14 @@ def without_ops(model: Any, further: str = "") -> ModelError:
     )
 
 
+def _kind_of(type_proto: Any) -> str:
+    """What an input is, in a word; what may be left out is what it is where it is given."""
+    kind = type_proto.WhichOneof("value") or ""
+    if kind == "optional_type":
+        return _kind_of(type_proto.optional_type.elem_type)
+    return str(kind).removesuffix("_type").replace("_", " ")
+
+
 def _load(model: Any) -> None:
     options = onnxruntime.SessionOptions()
     # It is about whether, not how fast; and its complaints come as an exception anyway.
@@ -117,7 +144,14 @@ def _why_unloadable(model: Any, what: str, text: str) -> ModelError:
             "Update it (pip install -U onnxruntime), or export the model for this one"
             f" (onnx.save with model.ir_version = {newest}).",
         )
-    newest = _newest("opset", opsets.get("", 1))
+    if "" not in opsets and any(node.domain in _STANDARD for node in nodes_of(model)):
+        return ModelError(
+            f"{what} does not say which opset its ops are of: its opset_import names "
+            f"{', '.join(opsets) or 'none'}.",
+            "Export it anew, or add the opset that it was exported in: "
+            'model.opset_import.append(onnx.helper.make_opsetid("", 17)).',
+        )
+    newest = _newest("opset", opsets[""]) if "" in opsets else None
     if newest is not None:
         return ModelError(
             f"{what} has opset {opsets['']}, and {runtime} reads up to {newest}.",

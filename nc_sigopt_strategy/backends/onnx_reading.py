@@ -14,7 +14,11 @@ from typing import Any
 
 import onnx
 
-from nc_sigopt_strategy.backends.onnx_checks import refuse_quantized, refuse_unloadable
+from nc_sigopt_strategy.backends.onnx_checks import (
+    refuse_inputs,
+    refuse_quantized,
+    refuse_unloadable,
+)
 from nc_sigopt_strategy.backends.onnx_files import (
     lacks_weights,
     load_weights,
@@ -23,7 +27,7 @@ from nc_sigopt_strategy.backends.onnx_files import (
     weights_are_in,
 )
 from nc_sigopt_strategy.backends.onnx_precision import in_float32, other_precisions
-from nc_sigopt_strategy.backends.onnx_protos import real_inputs, type_name
+from nc_sigopt_strategy.backends.onnx_protos import opsets_of, real_inputs, type_name
 from nc_sigopt_strategy.errors import ModelError
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -130,10 +134,11 @@ def working_copy(proto: Any, path: str | None, tuner: str) -> WorkingCopy:
         tuner: Who quantizes it, as the subject of a sentence.
 
     Raises:
-        ModelError: It is quantized already, or cannot run here.
+        ModelError: It is quantized already, takes what is no tensor, or cannot run here.
     """
     what = "The model" if path is None else repr(path)
     refuse_quantized(proto, what)
+    refuse_inputs(proto, what)
     users, working, notes = proto, _without_defaults(proto), []
     kinds = other_precisions(proto)
     types = " and ".join(map(type_name, kinds))
@@ -165,10 +170,10 @@ def working_copy(proto: Any, path: str | None, tuner: str) -> WorkingCopy:
 
 
 def _without_defaults(proto: Any) -> Any:
-    """A copy whose constants are no inputs, and whose standard opset is named first.
+    """A copy whose constants are no inputs, and that names each opset once, the standard first.
 
     INC takes the first entry for the opset (adaptor/onnxrt.py and quantizer.py, 2.6 and 3.7.1),
-    and a constant that may be fed for an input.
+    and a constant that may be fed for an input. ONNX Runtime's quantizer refuses a second one.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
@@ -183,7 +188,7 @@ def _without_defaults(proto: Any) -> Any:
     copy.graph.input.extend(inputs)
     # Until IR 3 every constant is an input: ONNX's converter of opsets takes no other one there.
     copy.ir_version = max(copy.ir_version, _CONSTANTS_BY_THEMSELVES)
-    opsets = sorted(copy.opset_import, key=lambda opset: opset.domain not in ("", "ai.onnx"))
+    opsets = sorted(opsets_of(copy).items(), key=lambda opset: opset[0] != "")
     del copy.opset_import[:]
-    copy.opset_import.extend(opsets)
+    copy.opset_import.extend(onnx.helper.make_opsetid(*opset) for opset in opsets)
     return copy

@@ -141,5 +141,6 @@ def _named(problem: Exception) -> Exception:
         return problem
     return DataError(
         f"The calibration data does not fit the model: {in_one_line(problem)}",
-        "The dataloader must yield (inputs, label) with inputs of the model's own shape.",
+        "The dataloader must yield (inputs, label) with inputs of the model's own shape; where it "
+        "does, the model does not run here as it was given either.",
     )

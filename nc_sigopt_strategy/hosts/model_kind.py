@@ -53,13 +53,15 @@ def kind_of_model(model: Any) -> str:
     """One of this page's kinds, as words that name it.
 
     Args:
-        model: A path, or a framework's model object.
+        model: A path, a framework's model object, or the bytes of an ONNX model.
 
     Raises:
         ModelError: There is no such file, or it is of no kind known here.
     """
     if isinstance(model, (str, os.PathLike)):
         return _kind_of_path(Path(model).expanduser())
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return ONNX  # no other framework gives a model as bytes
     for known in type(model).__mro__:
         kind = _OF_CLASS.get((known.__module__.split(".")[0], known.__name__))
         if kind is not None:

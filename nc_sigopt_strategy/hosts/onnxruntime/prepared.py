@@ -22,6 +22,7 @@ import onnxruntime
 from nc_sigopt_strategy.backends.onnx_files import fits_one_file
 from nc_sigopt_strategy.backends.onnx_protos import nodes_of, opsets_of, read_in_subgraphs
 from nc_sigopt_strategy.errors import in_one_line
+from nc_sigopt_strategy.hosts.onnxruntime.bias_vectors import biases_as_vectors
 from nc_sigopt_strategy.hosts.onnxruntime.int8_forms import (
     divisions_as_products,
     hard_sigmoids_as_sums,
@@ -76,6 +77,7 @@ def prepare(working: Any) -> Prepared:
     steps["opsets"] = [[opset.domain, opset.version] for opset in model.opset_import]
     steps["names"] = name_nodes(model)
     steps["sums"] = hard_sigmoids_as_sums(model)
+    steps["biases"] = biases_as_vectors(model)
     steps["own_weights"] = _give_own_weights(model)
     return Prepared(model, steps, tuple(notes))
 

@@ -17,9 +17,9 @@ from nc_sigopt_strategy.backends.openvino_properties import plain_words, version
 from nc_sigopt_strategy.errors import DataError, MissingExtraError, ModelError, needed
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.model_kind import IR, ONNX, PROGRAM, TORCH, kind_of_model
-from nc_sigopt_strategy.hosts.openvino.groups import FAKE_QUANTIZE
 from nc_sigopt_strategy.hosts.openvino.names import give_stable_names
 from nc_sigopt_strategy.hosts.openvino.onnx_copy import readable_copy
+from nc_sigopt_strategy.hosts.openvino.quantized_already import refuse_quantized
 
 logger = logging.getLogger("nc_sigopt_strategy")
 
@@ -72,7 +72,7 @@ def _read(given: Given, kind: str, what: str) -> ov.Model:
             "An op that it does not know, or a file that is incomplete, are the usual reasons; "
             "export the model anew, or choose another host.",
         ) from error
-    _refuse_quantized(model, what)
+    refuse_quantized(model, what)
     _widen_weights(model)
     _refuse_half(model, what)
     give_stable_names(model)
@@ -127,20 +127,13 @@ def _tensor(name: str) -> str:
 
 def _serialized(model: Any) -> bytes:
     """An ONNX model that is in memory, whole."""
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return bytes(model)
     from nc_sigopt_strategy.backends.onnx_files import lacks_weights, load_weights
 
     if lacks_weights(model):
         load_weights(model, None, "The ONNX model")
     return bytes(model.SerializeToString())
-
-
-def _refuse_quantized(model: ov.Model, what: str) -> None:
-    count = sum(node.get_type_name() == FAKE_QUANTIZE for node in model.get_ops())
-    if count:
-        raise ModelError(
-            f"{what} is quantized already: it has {count} FakeQuantize ops.",
-            "Give the FP32 model that it was made from.",
-        )
 
 
 def _widen_weights(model: ov.Model) -> None:

@@ -1,7 +1,8 @@
 """A copy of an ONNX model that OpenVINO reads, where it does not take the model as it is.
 
-OpenVINO knows no local functions of a model, and keeps float16 as the type that a graph computes
-in, which is no FP32 to judge accuracy by.
+OpenVINO knows no local functions of a model, keeps float16 as the type that a graph computes in,
+which is no FP32 to judge accuracy by, and reads no weights over links that leave the model's
+folder, which is how Hugging Face's cache keeps them.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ class OnnxCopy:
 
 
 def readable_copy(given: Any) -> OnnxCopy | None:
-    """The model in float32 and without local functions.
+    """The model in float32, without local functions, and with the weights that lie beside it.
 
     Args:
-        given: Its path, or a ``ModelProto``.
+        given: Its path, a ``ModelProto``, or its bytes.
 
     Returns:
         ``None`` if it is so already, if the package onnx is not installed, or if the copy would be
@@ -41,15 +42,25 @@ def readable_copy(given: Any) -> OnnxCopy | None:
     try:
         import onnx.inliner
 
-        from nc_sigopt_strategy.backends.onnx_files import fits_one_file, read_model
+        from nc_sigopt_strategy.backends.onnx_files import (
+            fits_one_file,
+            lacks_weights,
+            load_weights,
+            parsed,
+        )
         from nc_sigopt_strategy.backends.onnx_precision import in_float32, other_precisions
         from nc_sigopt_strategy.backends.onnx_protos import type_name
     except ImportError:
         return None
-    model, what = given, "The ONNX model"
+    model, what, folder = given, "The ONNX model", None
     if isinstance(given, (str, os.PathLike)):
         path = Path(given).expanduser().absolute()
-        model, what = read_model(path), repr(str(path))
+        what, folder = repr(str(path)), path.parent
+        model = parsed(path.read_bytes(), what)
+    elif isinstance(given, (bytes, bytearray, memoryview)):
+        model = parsed(bytes(given), what)
+    had_weights_beside = lacks_weights(model)
+    load_weights(model, folder, what)
     notes: list[str] = []
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
@@ -64,4 +75,5 @@ def readable_copy(given: Any) -> OnnxCopy | None:
             f"{what} is in {' and '.join(map(type_name, kinds))}: a copy in float32 is tuned, "
             "which all results are compared with, and recipe.json is for that copy."
         )
-    return OnnxCopy(model, tuple(notes)) if notes and fits_one_file(model) else None
+    is_another = bool(notes) or had_weights_beside
+    return OnnxCopy(model, tuple(notes)) if is_another and fits_one_file(model) else None

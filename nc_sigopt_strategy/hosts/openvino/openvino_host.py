@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from nc_sigopt_strategy.backends.backend import Array
 from nc_sigopt_strategy.backends.openvino import OpenVinoBackend, OpenVinoModel
 from nc_sigopt_strategy.backends.openvino_graph import (
@@ -29,6 +27,7 @@ from nc_sigopt_strategy.hosts.openvino.float_types import FloatTypes
 from nc_sigopt_strategy.hosts.openvino.given_model import load_model
 from nc_sigopt_strategy.hosts.openvino.group_graph import group_graph
 from nc_sigopt_strategy.hosts.openvino.groups import Group, find_groups
+from nc_sigopt_strategy.hosts.openvino.single_inputs import are_single_inputs, row_of
 from nc_sigopt_strategy.hosts.openvino.versions import require_openvino
 from nc_sigopt_strategy.measurement.batches import batch_length
 from nc_sigopt_strategy.settings.settings import Settings
@@ -205,12 +204,23 @@ class OpenVinoHost(HostOfGiven):
             if all(ran.get(name) in (None, _LABELS[F32]) for name in group.ops)
         }
 
-    @property
+    @cached_property
     def _is_split(self) -> bool:
         """Whether inputs can be fed one by one, which gives NNCF the ranges of each."""
-        return all(
+        free = all(
             known.shape is not None and known.shape[:1] == (None,) for known in self._inputs
         )
+        first = next(iter(self._shared.calibration_batches(1)), None) if free else None
+        if first is None:
+            return free
+        # Compiled for this alone: where a run fails, OpenVINO's next one may get its shapes.
+        tried = OpenVinoModel(self._original, F32)
+        session = self.backend.open(tried)
+        try:
+            return are_single_inputs(session, first)
+        finally:
+            session.close()
+            tried.release()
 
     def _items(self, sampling_size: int) -> Iterator[Mapping[str, Array]]:
         """What the model takes at once, for so many inputs: one input, or a batch of its size."""
@@ -220,7 +230,7 @@ class OpenVinoHost(HostOfGiven):
                 yield batch
                 continue
             for row in range(min(batch_length(batch), left)):
-                yield {name: _row(value, row) for name, value in batch.items()}
+                yield row_of(batch, row)
                 left -= 1
 
     def _item_count(self, sampling_size: int) -> int:
@@ -228,7 +238,3 @@ class OpenVinoHost(HostOfGiven):
             return sampling_size
         first = next(iter(self._shared.calibration_batches(1)), None)
         return math.ceil(sampling_size / (batch_length(first) if first else 1))
-
-
-def _row(value: Array, row: int) -> Array:
-    return value[row : row + 1] if np.ndim(value) else value

@@ -97,6 +97,17 @@ def mobile_net(width: int = 16, blocks: int = 3, side: int | str = 12) -> Any:
     return net.model({"images": ("N", 3, side, side)}, [x])
 
 
+def row_biases(width: int = 8) -> Any:
+    """A convolution before two products whose biases are rows, as scikit-learn's networks have."""
+    net = Net()
+    x = net.node("Flatten", [net.node("GlobalAveragePool", [net.conv("images", 3, width, 3)])])
+    for outside in (16, 5):
+        x = net.node("MatMul", [x, net.drawn(width, outside)])
+        x = net.node("Add", [x, net.drawn(1, outside)])
+        width = outside
+    return net.model({"images": ("N", 3, 12, 12)}, [x])
+
+
 def hard_swish_net(width: int = 16) -> Any:
     """Convolutions behind the hard swish as exporters spell it, with a division in it."""
     net = Net()

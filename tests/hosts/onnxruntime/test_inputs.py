@@ -322,9 +322,24 @@ def computed_weights() -> Any:
     return net.model(shapes, [x])
 
 
+def sequence_input() -> Any:
+    model = mobile_net()
+    info = helper.make_tensor_sequence_value_info("images", FLOAT, ["N", 3, 12, 12])
+    model.graph.input[0].CopyFrom(info)
+    return model
+
+
+def without_opset() -> Any:
+    model = mobile_net()
+    del model.opset_import[:]
+    return model
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (sequence_input, "takes a sequence as its input 'images'"),
+        (without_opset, "which opset its ops are of: its opset_import names none"),
         (only_in_branches, r"1 MatMul.* inside of If, Loop or Scan.*openvino"),
         (computed_weights, r"1 Gemm.* are computed, fed, or no matrices.*openvino"),
         (without_weights, "no op that can be quantized"),
@@ -381,3 +396,40 @@ def test_an_op_that_the_quantizer_refuses_stays_float_with_a_note(
     assert "head" in note
     assert "no such Gemm" in note
     default_model(host)
+
+
+def dense(shape: tuple[int, ...]) -> Any:
+    """Two layers as scikit-learn's networks are exported, with biases of some shape."""
+    net = Net()
+    x, inside = "x", 16
+    for outside in (32, 32):
+        x = net.node("MatMul", [x, net.drawn(inside, outside)])
+        bias = _matrix(1, 32).reshape(-1)[: int(np.prod(shape))].reshape(shape)
+        x = net.node("Relu", [net.node("Add", [x, net.constant(bias)])])
+        inside = outside
+    return net.model({"x": ("N", 16)}, [x])
+
+
+@pytest.mark.parametrize("shape", [(1, 32), (32,), (1,), (), (1, 1)], ids=str)
+def test_biases_of_every_shape_that_is_stretched_to_rows(shape: tuple[int, ...]) -> None:
+    data = np.random.default_rng(3).normal(size=(64, 16)).astype(np.float32)
+    default_model(host_of(given(dense(shape), Batches(data), [{"x": data}])))
+
+
+def test_a_bias_that_differs_between_rows_stays_in_float() -> None:
+    net = Net()
+    x = net.node("Gemm", ["x", net.drawn(16, 32), net.constant(_matrix(8, 32))], "rows")
+    x = net.node("Gemm", [net.node("Relu", [x]), net.drawn(32, 8), net.drawn(8)], "columns")
+    model = net.model({"x": (8, 16)}, [x])
+    data = np.random.default_rng(3).normal(size=(64, 16)).astype(np.float32)
+    host = host_of(given(model, Batches(data), [{"x": data[:8]}]))
+    assert [op.key[0] for op in host.ops()] == ["columns"]
+    (note,) = host.notes
+    assert "rows (" in note
+
+
+@pytest.mark.parametrize("domain", ["", "ai.onnx"])
+def test_an_opset_that_is_named_twice(domain: str) -> None:
+    model = mobile_net()
+    model.opset_import.append(helper.make_opsetid(domain, model.opset_import[0].version))
+    default_model(host_of(image_net(model)))

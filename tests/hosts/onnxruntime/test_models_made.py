@@ -29,6 +29,7 @@ from tests.hosts.onnxruntime.models import (
     images,
     listed_weights,
     mobile_net,
+    row_biases,
     sentence_net,
 )
 
@@ -213,7 +214,9 @@ def test_a_tensor_without_values_leaves_its_op_in_float() -> None:
     assert sorted(ran.values()) == ["fp32", "int8", "int8"]
 
 
-@pytest.mark.parametrize("make", [mobile_net, listed_weights], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [mobile_net, listed_weights, row_biases], ids=lambda make: make.__name__
+)
 def test_the_script_of_onnx_runtime_alone_rebuilds_a_saved_recipe(
     tmp_path: Path, make: Callable[[], Any]
 ) -> None:

@@ -96,10 +96,16 @@ def test_onnx_from_a_file_in_memory_and_with_weights_beside_it_is_one_model(
         location="two.data",
         size_threshold=0,
     )
-    made = [host(given) for given in (tmp_path / "one.onnx", model, str(tmp_path / "two.onnx"))]
+    # As Hugging Face's cache keeps a model: links that leave its folder.
+    (tmp_path / "cache").mkdir()
+    for name in ("two.onnx", "two.data"):
+        (tmp_path / "cache" / name).symlink_to(tmp_path / name)
+    paths = (tmp_path / "one.onnx", str(tmp_path / "two.onnx"), tmp_path / "cache" / "two.onnx")
+    made = [host(given) for given in (*paths, model, model.SerializeToString())]
+    assert not any(one.notes for one in made)
     assert len({one.fingerprint for one in made}) == 1
     assert [op.key[1] for op in made[0].ops()] == ["Convolution", "Convolution", "MatMul"]
-    assert quantized_outputs(made[2])[0].shape == (4, 10)
+    assert quantized_outputs(made[1])[0].shape == (4, 10)
     bare = onnx.load(tmp_path / "two.onnx", load_external_data=False)
     with pytest.raises(ModelError, match=r"without its weights.*two\.data"):
         host(bare)
@@ -172,6 +178,30 @@ def test_a_fixed_batch_calibrates_by_batches() -> None:
     assert quantized_outputs(made)[0].shape == (4, 10)
 
 
+def takes_four_only() -> Any:
+    """It says that it takes any number of inputs, as traced modules do."""
+    net = Net()
+    given = net.input(-1, 3, SIZE, SIZE)
+    pooled = net.pooled(net.conv(given, 8, "a"))
+    return net.model(net.dense(net.op.reshape(pooled, [4, 8], False), 10, "b"), given)
+
+
+def mixes_its_inputs() -> Any:
+    net = Net()
+    given = net.input(-1, 3, SIZE, SIZE)
+    made = net.conv(given, 8, "a")
+    mean = net.op.reduce_mean(made, net.op.constant(np.array([0])), keep_dims=True)
+    return net.model(net.conv(net.op.subtract(made, mean), 8, "b"), given)
+
+
+@pytest.mark.parametrize("make", [takes_four_only, mixes_its_inputs])
+def test_inputs_that_do_not_stand_alone_calibrate_by_batches(make: Any) -> None:
+    made = host(make())
+    recipe = made.recipe(Choices({op.key: op.default for op in made.ops()}, 8))
+    assert (recipe["items"], recipe["subset_size"]) == ("batches", 2)
+    assert len(quantized_outputs(made)[0]) == 4
+
+
 class Items:
     def __init__(self, items: list[Any]) -> None:
         self.items = items
@@ -210,6 +240,20 @@ def no_ops() -> Any:
 
 def quantized_already() -> Any:
     return nncf.quantize(chain(), nncf.Dataset(images().arrays), subset_size=2)
+
+
+def integer_weights(*, of_the_input: bool = False) -> Any:
+    """A product whose weights are kept as int8, or an image less a mean that is kept so."""
+    op = ov.opset13
+    given = op.parameter([-1, 4], np.float32, name="x")
+    kept = op.convert(op.constant(np.arange(8, dtype=np.int8).reshape(2, 4)), np.float32)
+    product = op.multiply(kept, op.constant(np.float32(0.1)))
+    if of_the_input:
+        mean = op.convert(op.constant(np.int8([1, 2, 3, 4])), np.float32)
+        given_less, product = op.subtract(given, mean), op.constant(np.ones((2, 4), np.float32))
+    else:
+        given_less = given
+    return ov.Model([op.matmul(given_less, product, False, True)], [given])
 
 
 def custom_op() -> Any:
@@ -262,17 +306,24 @@ def test_onnx_that_openvino_does_not_take_as_it_is(make: Any, said: str, tmp_pat
     ("make", "said"),
     [
         (quantized_already, "quantized already: it has 5 FakeQuantize ops"),
+        (integer_weights, r"quantized already: the weights of 1 of its ops are kept as i8"),
         (half_ir, "computes in f16"),
         (custom_op, r"cannot read .*my\.ops\.Mystery"),
         (no_ops, "no op that NNCF quantizes; its ops are of the types Parameter, Relu, Result"),
         (lambda: "none.onnx", "no model none.onnx"),
         (lambda: 3, "A int is no model"),
+        (lambda: b"nonsense", "is not an ONNX model"),
     ],
-    ids=["quantized", "half", "custom", "no-ops", "missing", "no-model"],
+    ids=["quantized", "integers", "half", "custom", "no-ops", "missing", "no-model", "no-bytes"],
 )
 def test_what_cannot_be_tuned_is_said(make: Any, said: str) -> None:
     with pytest.raises(ModelError, match=said):
         host(make()).ops()
+
+
+def test_integers_that_are_no_weights_are_no_obstacle() -> None:
+    made = host(integer_weights(of_the_input=True), Items([(np.ones((2, 4), np.float32), 0)]))
+    assert [op.key[1] for op in made.ops()] == ["MatMul"]
 
 
 def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
