@@ -75,7 +75,7 @@ class Api:
         driver: The engine; called from several threads at once.
         tokens: Where tokens are looked up.
         options: Limits.
-        clock: Seconds, by which a token is remembered.
+        clock: Seconds, by which a token is remembered and its requests are counted.
         shelf: Keeps the files of runs; ``None`` where none are kept.
     """
 
@@ -98,8 +98,8 @@ class Api:
         self._heavy = Workers(2, "bodies")
         self._tokens = tokens
         self._doorkeeper = Doorkeeper(tokens, self._token_pool.run, clock)
-        self._reads = RateLimit(options.reads_per_second)
-        self._writes = RateLimit(options.writes_per_second)
+        self._reads = RateLimit(options.reads_per_second, clock)
+        self._writes = RateLimit(options.writes_per_second, clock)
         self._turns = Turns(options.concurrency, options.max_waiting)
         self._held = Room(options.max_waiting)
         self._held_bytes = Room(options.max_held_bytes)

@@ -37,7 +37,7 @@ class App:
         driver: The engine.
         tokens: Where tokens are looked up.
         options: Limits.
-        clock: Seconds, by which a token is remembered.
+        clock: Seconds, by which a token is remembered and its requests are counted.
 
     Attributes:
         abandoned: How many threads were still at work when it ended.

@@ -179,7 +179,7 @@ def test_a_real_session_tells_what_each_op_takes(
     assert times is not None
     assert set(times.seconds) == {"conv0", "conv1", "fc"}
     assert all(seconds > 0 for seconds in times.seconds.values())
-    assert sum(times.seconds.values()) <= times.total
+    assert sum(times.seconds.values()) <= times.total * (1 + 1e-9)
     # Both convolutions and all that is fused with them are found.
     assert sum(times.seconds.values()) > 0.5 * times.total
     # TensorFlow's C++ has ways of its own to the terminal.

@@ -173,7 +173,7 @@ def test_a_run_that_goes_on_can_be_watched_from_elsewhere(tmp_path: Path) -> Non
             (folder / "report.html").write_text("the page")
             assert ask(url)[2] == b"the page"
             running.stdin.close()
-            assert watching.wait(60) == FOUND
+            assert watching.wait(300) == FOUND
 
 
 @pytest.mark.parametrize("options", [(), ("--output", "page.html")], ids=["ended", "elsewhere"])

@@ -45,7 +45,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> int:
     return MIB
 
 
-def _refused(url: str, seconds: float = 5.0) -> str:
+def _refused(url: str, seconds: float = 60.0) -> str:
     settings = Settings.from_kwargs({"sigopt_api_url": url, "sigopt_timeout_seconds": seconds})
     with pytest.raises(ServerError) as caught:
         open_http(TOKEN, settings)

@@ -109,7 +109,7 @@ def test_a_notebook_is_looked_for_without_importing_ipython() -> None:
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert done.stdout.strip() == "False"
@@ -162,7 +162,7 @@ def test_the_bar_draws_on_while_descriptor_2_is_redirected(tmp_path: Path) -> No
     )
     os.close(terminal)
     shown = _read_to_end(main)
-    assert process.wait(30) == 0, shown
+    assert process.wait(300) == 0, shown
     # Neural Compressor parses this file: a bar's characters in it would be taken as activations.
     assert captured.read_bytes() == b"activation 1\nactivation 2\n"
     assert "trial 2 of 2, best so far 3.1 ms" in shown

@@ -361,11 +361,11 @@ def test_token_and_tags(conn: Any, url: str) -> None:
     # The client has no binding for tags; programs post them with requests.
     address = f"{url}/v1/clients/{token.client}/tags"
     body = {"name": "baseline", "color": "#00AAFF"}
-    made = requests.post(address, json=body, auth=(TOKEN, ""), timeout=10)
+    made = requests.post(address, json=body, auth=(TOKEN, ""), timeout=60)
     assert made.status_code == 200, made.text
     assert {key: made.json()[key] for key in body} == body
-    assert requests.post(address, json=body, auth=(TOKEN, ""), timeout=10).status_code == 409
-    listed = requests.get(address, auth=(TOKEN, ""), timeout=10).json()
+    assert requests.post(address, json=body, auth=(TOKEN, ""), timeout=60).status_code == 409
+    listed = requests.get(address, auth=(TOKEN, ""), timeout=60).json()
     assert [tag["name"] for tag in listed["data"]] == ["baseline"]
 
 

@@ -18,7 +18,7 @@ TOKEN = "secret-token"
 
 
 def _client(url: str, token: str = TOKEN) -> Any:
-    return sigopt.Connection(client_token=token, api_url=url, timeout=5)
+    return sigopt.Connection(client_token=token, api_url=url, timeout=60)
 
 
 def test_same_answers_as_in_process(driver: EmbeddedDriver) -> None:
@@ -46,14 +46,16 @@ def test_same_answers_as_in_process(driver: EmbeddedDriver) -> None:
 def test_token(driver: EmbeddedDriver) -> None:
     with serve_driver(driver, TOKEN) as url:
         refused(_client(url, "wrong").tokens("self").fetch, 403, "Unknown token")
-        assert requests.get(f"{url}/v1/tokens/self", timeout=5).status_code == 401
-        assert requests.get(f"{url}/v2/tokens/self", timeout=5).status_code == 404
+        assert requests.get(f"{url}/v1/tokens/self", timeout=60).status_code == 401
+        assert requests.get(f"{url}/v2/tokens/self", timeout=60).status_code == 404
 
 
 def test_malformed_bodies(driver: EmbeddedDriver) -> None:
     with serve_driver(driver, TOKEN) as url:
         for text in ('{"name": "a", "name": "b"}', "{", "[1]", '{"name": NaN}'):
-            answer = requests.post(f"{url}/v1/experiments", data=text, auth=(TOKEN, ""), timeout=5)
+            answer = requests.post(
+                f"{url}/v1/experiments", data=text, auth=(TOKEN, ""), timeout=60
+            )
             assert answer.status_code == 400, text
             assert answer.json()["status"] == 400
 

@@ -197,7 +197,8 @@ def test_a_keras_3_model_tunes_and_is_called_as_one(
 
     def agreement(quantized: Any) -> float:
         found = quantized.predict(IMAGES, batch_size=8, verbose=0)
-        assert np.array_equal(found, np.asarray(quantized(IMAGES)))
+        # In batches of another size: sums may be rounded otherwise.
+        np.testing.assert_allclose(found, np.asarray(quantized(IMAGES)), rtol=1e-3, atol=1e-3)
         seen.append(type(quantized))
         return float(1 / (1 + np.abs(found - expected).mean()))
 

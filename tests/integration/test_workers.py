@@ -61,10 +61,16 @@ def test_two_workers_in_one_store(
     first.wait()
     joined = {**kwargs, "sigopt_experiment_id": known}
     # Both start at once, so that neither has used up the budget before the other one is there.
+    start = tmp_path / "start"
     one, two = (
-        WorkerProcess(tmp_path / name, small_model, data, joined, max_trials=BUDGET, sleep=1.0)
+        WorkerProcess(
+            tmp_path / name, small_model, data, joined, max_trials=BUDGET, sleep=1.0, start=start
+        )
         for name in ("one", "two")
     )
+    one.until_ready()
+    two.until_ready()
+    start.touch()
     one.wait()
     two.wait()
     records = _check(join_on(open_embedded(url), known), [one, two], BUDGET)

@@ -30,6 +30,9 @@ from tests.integration.fitting import configure, fit
 
 request = json.loads(sys.argv[1])
 folder = Path(request["folder"])
+(folder / "ready").touch()
+while request["start"] and not os.path.exists(request["start"]):
+    time.sleep(0.05)
 images, labels = np.load(request["images"]), np.load(request["labels"])
 calls = 0
 
@@ -67,6 +70,7 @@ class WorkerProcess:
         die_at: Evaluation in which it kills itself; 1 is the baseline, 0 is never.
         sleep: Seconds that an evaluation takes longer.
         gate: The first trial's evaluation ends only when this file is there.
+        start: It has imported everything, and begins only when this file is there.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class WorkerProcess:
         die_at: int = 0,
         sleep: float = 0.0,
         gate: Path | None = None,
+        start: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -96,7 +101,10 @@ class WorkerProcess:
             "die_at": die_at,
             "sleep": sleep,
             "gate": None if gate is None else str(gate),
+            "start": None if start is None else str(start),
         }
+        self._ready = folder / "ready"
+        self._ready.unlink(missing_ok=True)
         self._log = folder / "log.txt"
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -107,10 +115,20 @@ class WorkerProcess:
                 env=dict(os.environ),
             )
 
+    def until_ready(self) -> None:
+        """Wait until it has imported everything."""
+        for _ in range(3000):
+            if self._ready.exists():
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError(f"the worker did not start: {self.log[-3000:]}")
+
     def experiment_id(self) -> str:
         """The experiment's id, once the worker has begun or joined it."""
         path = self.folder / "run" / EXPERIMENT_FILE
-        for _ in range(1200):
+        for _ in range(3000):
             if path.exists():
                 return str(json.loads(path.read_text())["experiment_id"])
             if self.process.poll() is not None:

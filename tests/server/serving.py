@@ -89,7 +89,7 @@ def serve_in_thread(
         token: A token with scope write that is let in.
         tokens: Instead of it, a ``TokenStore`` or the like.
         options: Limits.
-        clock: Seconds, by which a token is remembered.
+        clock: Seconds, by which a token is remembered and its requests are counted.
         tls: ``certificate`` and ``key``, two paths.
 
     Yields:
@@ -190,7 +190,7 @@ class ServerProcess:
         process, self.process = self.process, None
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=START_SECONDS)
         for reader in self._readers:
             reader.join()
         for stream in (process.stdout, process.stderr):

@@ -103,7 +103,7 @@ def test_a_clean_end_lets_requests_finish(
         assert read_all(idle) == b"", "an idle connection is closed"
         running.sendall(body)
         assert status_of(read_all(running)) == 400, "and this one is answered first"
-    assert server.process.wait(60) == 0
+    assert server.process.wait(300) == 0
     assert "Traceback" not in server.log
 
 
@@ -209,13 +209,16 @@ def test_elsewhere_than_loopback_it_warns(storage_url: str, token: str) -> None:
 
 def test_limits_from_the_command_line(storage_url: str, token: str) -> None:
     with ServerProcess(
-        storage_url, "--rate-reads", "2", "--rate-writes", "0", "--max-body-mib", "0.001",
+        storage_url, "--rate-reads", "1", "--rate-writes", "0", "--max-body-mib", "0.001",
         "--concurrency", "3", "--dashboard-url", "http://127.0.0.1:9/?a=\"b",
     ) as server:  # fmt: skip
-        statuses = {
-            requests.get(f"{server.url}/v1/experiments", auth=(token, ""), timeout=30).status_code
-            for _ in range(40)
-        }
+        statuses = set()
+        # On a busy machine a request may take so long that the next one is within the rate.
+        for _ in range(400):
+            answer = requests.get(f"{server.url}/v1/experiments", auth=(token, ""), timeout=30)
+            statuses.add(answer.status_code)
+            if 429 in statuses:
+                break
         assert statuses == {200, 429}
         large = requests.post(
             f"{server.url}/v1/experiments", data=b" " * 1100, auth=(token, ""), timeout=30
