@@ -177,7 +177,7 @@ class TuningResult:
     def _speed(self) -> str:
         speedup = self.outcome.speedup
         if self.outcome.faster_than_fp32 is False:
-            return "FP32, nothing faster met the bound"
+            return "nothing faster than FP32 met the bound"
         if speedup is None:
             return "a model that meets the bound"
         return f"{speedup.value:.2f} ({speedup.low:.2f} to {speedup.high:.2f}) times FP32's speed"

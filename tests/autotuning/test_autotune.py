@@ -143,7 +143,7 @@ def test_fp32_that_wins_is_saved_and_said_to_be_fp32(tmp_path: Path) -> None:
 
     result = run(tmp_path, evaluate, max_trials=8)
     assert result.found
-    assert "FP32, nothing faster met the bound" in repr(result)
+    assert "nothing faster than FP32 met the bound" in repr(result)
     assert result.save(tmp_path / "best").stat().st_size > 0
 
 

@@ -135,11 +135,13 @@ def test_what_all_trials_failed_with_is_one_reason() -> None:
         (-0.2, False, "metric is -0.2, lower is better"),
         (0.0, False, "a share of 0 is 0"),
         ([0.9, -3.0], True, "metric is -3"),
+        (0.0, True, "any model would meet a relative bound"),
+        ([0.9, 0.0], True, "labels that are shifted"),
     ],
 )
 def test_a_bound_that_fp32_misses_is_refused(baseline: Any, higher: bool, said: str) -> None:
     bound = AccuracyBound.of(baseline, relative=True, tolerable_loss=0.05, higher_is_better=higher)
-    with pytest.raises(SettingsError, match="FP32 itself") as caught:
+    with pytest.raises(SettingsError, match=r"FP32('s own| itself)") as caught:
         refuse_bound_that_fp32_misses(bound)
     assert said in str(caught.value)
     assert "relative=False to autotune" in str(caught.value)
@@ -155,6 +157,7 @@ def test_a_bound_that_fp32_misses_is_refused(baseline: Any, higher: bool, said: 
         (0.3, True, 0.01, False),
         (0.9, True, -0.01, True),
         (0.0, True, 0.0, False),
+        (0.0, False, 0.05, True),
     ],
 )
 def test_other_bounds_are_not(baseline: float, relative: bool, loss: float, higher: bool) -> None:
