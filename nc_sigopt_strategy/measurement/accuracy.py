@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,9 +141,31 @@ def finite_values(accuracy: Any) -> tuple[float, ...]:
         if value is None:
             raise TrialError(
                 f"The evaluation returned {shown(accuracy)}, which is not a finite number.",
-                "eval_func must return one number, or a list of numbers.",
+                _way_out(item),
             )
         values.append(value)
     if not values:
         raise TrialError("The evaluation returned an empty list.")
     return tuple(values)
+
+
+def _way_out(item: Any) -> str:
+    """What an evaluation is to return in place of something that is no finite number."""
+    if _has_axes(item):
+        return (
+            "The evaluation must return one number. Of scores of single inputs return "
+            "nc_sigopt_strategy.PerInput(scores), or yield them batch by batch."
+        )
+    if isinstance(item, Mapping):
+        return "Return the one metric that the bound is about, such as metrics['accuracy']."
+    if item is None:
+        return "The evaluation must return its number: is a return missing?"
+    return "The evaluation must return one number, or a list of numbers."
+
+
+def _has_axes(item: Any) -> bool:
+    """Whether it is an array or tensor of any framework, and no scalar; or a list in a list."""
+    try:
+        return isinstance(item, (list, tuple)) or len(getattr(item, "shape", ())) > 0
+    except Exception:  # a class's own attribute
+        return False

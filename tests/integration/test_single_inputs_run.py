@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import nc_sigopt_strategy as ncs
+from nc_sigopt_strategy.backends.tensorflow import open_frozen_graph
 from nc_sigopt_strategy.results.run_files import read_outcome, read_trials
+from tests.conftest import INPUT_NAME, OUTPUT_NAME
 from tests.integration.fitting import configure, fit
 from tests.integration.test_autotune import ENDS, IMAGES, tuned
 
@@ -59,7 +61,8 @@ def test_fit_hears_scores_and_asks_confirm_func(
 
 
 def test_autotune_hears_scores_and_asks_confirm_func(tmp_path: Path, small_model: Path) -> None:
-    labels = np.zeros(len(IMAGES), int)
+    fp32 = open_frozen_graph(small_model, [INPUT_NAME], [OUTPUT_NAME])
+    labels = np.asarray(fp32.run(IMAGES)[0]).argmax(axis=-1)
 
     def confirm(model: Any) -> Any:
         answers = ncs.predictor(model)(IMAGES)[0].argmax(axis=1)

@@ -223,6 +223,25 @@ def test_what_is_no_number_is_shown_whatever_it_is(value: Any) -> None:
     assert len(said) < 500
 
 
+@pytest.mark.parametrize(
+    ("value", "way_out"),
+    [
+        (np.array([True, False]), "PerInput"),
+        (np.array([[1.0], [0.0]]), "PerInput"),
+        ([np.array([1.0, 0.0])], "PerInput"),
+        ([[1.0, 0.0]], "PerInput"),
+        ({"accuracy": 0.5}, "one metric"),
+        (None, "is a return missing"),
+        (float("nan"), "one number"),
+        ("0.5", "one number"),
+    ],
+)
+def test_an_evaluation_that_gives_no_number_is_told_what_to_give(value: Any, way_out: str) -> None:
+    with pytest.raises(TrialError) as raised:
+        finite_values(value)
+    assert way_out in str(raised.value)
+
+
 def test_stored_metrics_that_cannot_be_shown() -> None:
     def fail(model: Any) -> Any:
         raise Speechless
