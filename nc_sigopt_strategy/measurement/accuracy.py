@@ -160,7 +160,7 @@ def _way_out(item: Any) -> str:
         return "Return the one metric that the bound is about, such as metrics['accuracy']."
     if item is None:
         return "The evaluation must return its number: is a return missing?"
-    return "The evaluation must return one number, or a list of numbers."
+    return "The evaluation (eval_func, eval_fn) must return one number, or a list of numbers."
 
 
 def _has_axes(item: Any) -> bool:
