@@ -25,6 +25,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from nc_sigopt_strategy.backends.onnx_graph import inferred_shapes
+from nc_sigopt_strategy.backends.onnx_protos import attribute_of
 from nc_sigopt_strategy.backends.op_graph import Shape
 
 logger = logging.getLogger("nc_sigopt_strategy")
@@ -89,7 +90,7 @@ class _Graph:
         source = self._dequantized(node.input[0])
         if weights is None or source is None:
             return False
-        groups = next((a.i for a in node.attribute if a.name == "group"), 1)
+        groups = attribute_of(node, "group", 1)
         channels = weights.dims[1] * groups if node.op_type == "Conv" else weights.dims[0]
         tensor = node.input[0]
         known = self._per_channel.get((tensor, channels))

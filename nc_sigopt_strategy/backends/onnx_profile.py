@@ -21,6 +21,7 @@ import onnx
 import onnxruntime
 
 from nc_sigopt_strategy.backends.backend import feed_by_position
+from nc_sigopt_strategy.backends.onnx_protos import attribute_of
 from nc_sigopt_strategy.backends.op_times import (
     Account,
     NamedNode,
@@ -147,7 +148,7 @@ def _read_first(optimized: Any, placed: Mapping[str, str | None]) -> dict[str, s
 def _has_fewer_bits(node: Any) -> bool:
     """Whether a node makes integers, bf16 or float16 of what it reads."""
     if node.op_type == _CAST:
-        to = next((one.i for one in node.attribute if one.name == "to"), onnx.TensorProto.FLOAT)
+        to = attribute_of(node, "to", onnx.TensorProto.FLOAT)
         return bool(to != onnx.TensorProto.FLOAT)
     return bool(node.op_type == _QUANTIZE)
 

@@ -67,6 +67,14 @@ def opsets_of(model: Any) -> dict[str, int]:
     }
 
 
+def attribute_of(node: Any, name: str, default: Any) -> Any:
+    """The value of a node's attribute, or the default that ONNX gives it."""
+    for known in node.attribute:
+        if known.name == name:
+            return onnx.helper.get_attribute_value(known)
+    return default
+
+
 def real_inputs(model: Any) -> list[Any]:
     """The inputs that have to be fed: IR 3 lists constants there too, later ones have defaults."""
     constant = {tensor.name for tensor in model.graph.initializer}

@@ -61,6 +61,16 @@ def tuned(
     )
 
 
+def tuned_to_predict_alike(model: Any, inputs: Any, folder: Path) -> Any:
+    expected = model.predict(inputs, verbose=0).astype(np.float32)
+    return tuned(
+        model,
+        Loader(inputs, inputs),
+        lambda found: nearness(found.predict(inputs), expected),
+        folder,
+    )
+
+
 def nearness(found: Any, expected: Any) -> float:
     return float(1 / (1 + np.abs(np.asarray(found) - expected).mean() / np.abs(expected).mean()))
 
@@ -134,13 +144,7 @@ def test_layers_that_augment_are_left_out(tmp_path: Path) -> None:
     model = of_one_image(
         keras.layers.RandomFlip(), keras.layers.RandomRotation(0.1), keras.layers.Rescaling(0.5)
     )
-    expected = model.predict(IMAGES, verbose=0)
-    result = tuned(
-        model,
-        Loader(IMAGES, IMAGES),
-        lambda found: nearness(found.predict(IMAGES), expected),
-        tmp_path / "run",
-    )
+    result = tuned_to_predict_alike(model, IMAGES, tmp_path / "run")
     assert result.outcome.baseline_accuracy > 0.999
     assert result.outcome.best.accuracy > 0.95
 
@@ -152,13 +156,7 @@ def test_mixed_precision_is_tuned_in_float32(tmp_path: Path, policy: str) -> Non
         model = of_one_image()
     finally:
         keras.mixed_precision.set_global_policy("float32")
-    expected = model.predict(IMAGES, verbose=0).astype(np.float32)
-    result = tuned(
-        model,
-        Loader(IMAGES, IMAGES),
-        lambda found: nearness(found.predict(IMAGES), expected),
-        tmp_path / "run",
-    )
+    result = tuned_to_predict_alike(model, IMAGES, tmp_path / "run")
     assert result.outcome.baseline_accuracy > 0.98
     assert result.outcome.best.accuracy > 0.9
     assert any("float32" in note for note in result.outcome.model_notes)
@@ -170,12 +168,6 @@ def test_products_in_the_loops_of_recurrent_layers_become_int8(tmp_path: Path, l
     inputs = keras.Input((12, 4), name="series")
     hidden = getattr(keras.layers, layer)(8)(keras.layers.Conv1D(8, 3)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(3)(hidden))
-    expected = model.predict(series, verbose=0)
-    result = tuned(
-        model,
-        Loader(series, series),
-        lambda found: nearness(found.predict(series), expected),
-        tmp_path / "run",
-    )
+    result = tuned_to_predict_alike(model, series, tmp_path / "run")
     assert result.outcome.baseline_accuracy > 0.999
     assert result.outcome.best.accuracy > 0.9

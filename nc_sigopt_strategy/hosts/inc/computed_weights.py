@@ -27,13 +27,16 @@ _CONTROL_FLOW = ("Enter", "Exit", "Switch", "Merge", "NextIteration", "LoopCond"
 def fold_computed_weights(graph_def: Any, keep: Sequence[str] = ()) -> Any:
     """The graph with floating-point expressions of constants replaced by their values.
 
+    What waited for constants alone waits no more: see ``without_idle_waits``.
+
     Args:
         graph_def: A ``GraphDef``; it is not changed.
         keep: Names of nodes that stay as they are, such as the model's outputs.
 
     Returns:
-        A new ``GraphDef`` whose replaced nodes keep their names; the given one if there are none.
+        A new ``GraphDef`` whose replaced nodes keep their names; the given one if nothing changes.
     """
+    graph_def = without_idle_waits(graph_def, keep)
     nodes = {node.name: node for node in graph_def.node}
     constant = _constant_nodes(graph_def)
     read = {_behind_identities(nodes, name) for name in _read_by_others(graph_def, constant)}
@@ -55,14 +58,13 @@ def fold_computed_weights(graph_def: Any, keep: Sequence[str] = ()) -> Any:
 
 
 def fold_in_model(model: Any) -> None:
-    """Fold the graph of one of INC's model objects, whose outputs stay; without idle waits.
+    """Fold the graph of one of INC's model objects, whose outputs stay.
 
     Args:
         model: Has ``graph_def``, which is replaced, and ``output_node_names``.
     """
     given = model.graph_def
-    keep = model.output_node_names
-    folded = fold_computed_weights(without_idle_waits(given, keep), keep)
+    folded = fold_computed_weights(given, keep=model.output_node_names)
     if folded is not given:
         model.graph_def = folded
 

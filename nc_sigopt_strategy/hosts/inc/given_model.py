@@ -102,16 +102,7 @@ def given_model(
 ) -> GivenModel:
     """Whatever a user gives: a path, a Keras 3 model, or another framework's model object.
 
-    Args:
-        model: The path or object.
-        inputs: Names of its inputs; empty for those that it names itself.
-        outputs: Names of its outputs; empty for those that it names itself.
-        session_options: As ``backend_for`` takes them.
-
-    Raises:
-        ModelError: It cannot be loaded, has no op of such a name, or no backend runs it.
-        SettingsError: Session options were given for another framework.
-        MissingExtraError: Its framework is not installed.
+    Arguments and errors as those of ``load_model``, but that ``model`` is the path or object.
     """
     export = exported(model)
     if export is not None:

@@ -43,17 +43,11 @@ def without_idle_waits(graph_def: Any, keep: Collection[str] = ()) -> Any:
             left = [i for i in node.input if not (i.startswith("^") and node_of(i) in idle)]
             del node.input[:]
             node.input.extend(left)
-    waited = _waited_for(found)
-    left_over = [
-        node
-        for node in found.node
-        if node.op == _GATHERS
-        and node.name in idle
-        and node.name not in waited
-        and node.name not in keep
-    ]
-    for node in left_over:
-        found.node.remove(node)
+    needed = _waited_for(found).union(keep)
+    for position in reversed(range(len(found.node))):
+        node = found.node[position]
+        if node.op == _GATHERS and node.name in idle and node.name not in needed:
+            del found.node[position]
     return found
 
 

@@ -29,7 +29,7 @@ from nc_sigopt_strategy.backends.onnx_files import (
     load_weights,
     write_model,
 )
-from nc_sigopt_strategy.backends.onnx_protos import nodes_below
+from nc_sigopt_strategy.backends.onnx_protos import attribute_of, nodes_below
 from nc_sigopt_strategy.backends.onnx_reading import read_given, whole, working_copy
 
 _ATTRIBUTE = "_nc_sigopt_given"
@@ -126,7 +126,7 @@ def _give_each_gemm_its_own(model: Any) -> None:
         if node.op_type != "Gemm" or len(node.input) < 2:
             continue
         shared = node.input[1]
-        transposed = any(a.name == "transB" and a.i for a in node.attribute)
+        transposed = attribute_of(node, "transB", 0)
         if not transposed or shared not in constants or readers[shared] < 2:
             continue
         own = graph.initializer.add()

@@ -13,7 +13,6 @@ from nc_sigopt_strategy.errors import ModelError, SettingsError, in_one_line
 from nc_sigopt_strategy.hosts.given import Given
 from nc_sigopt_strategy.hosts.inc.computed_weights import fold_computed_weights
 from nc_sigopt_strategy.hosts.inc.given_graph import check_has_ops, refuse_quantized_graph
-from nc_sigopt_strategy.hosts.inc.idle_waits import without_idle_waits
 from nc_sigopt_strategy.hosts.inc3.inc_parts import Model
 from nc_sigopt_strategy.hosts.model_kind import FROZEN, SAVED_MODEL, kind_of_model
 
@@ -51,8 +50,7 @@ def load_model(given: Given) -> Any:
 def with_folded_weights(model: Any) -> Any:
     """The model with weights that it computes from constants made constants; see there."""
     graph = model.graph_def
-    keep = model.output_node_names
-    folded = fold_computed_weights(without_idle_waits(graph, keep), keep)
+    folded = fold_computed_weights(graph, keep=model.output_node_names)
     return wrapped(folded, model.input_tensor_names, model.output_tensor_names)
 
 

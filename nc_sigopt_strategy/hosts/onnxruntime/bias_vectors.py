@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from nc_sigopt_strategy.backends.onnx_protos import attribute_of
+
 _FLOAT = onnx.TensorProto.FLOAT
 
 
@@ -35,7 +37,7 @@ def biases_as_vectors(model: Any) -> list[dict[str, Any]]:
         weight, bias = (constants.get(name) for name in node.input[1:3])
         if weight is None or bias is None or bias.data_type != _FLOAT or len(weight.dims) != 2:
             continue
-        columns = int(weight.dims[0 if _is_transposed(node) else 1])
+        columns = int(weight.dims[0 if attribute_of(node, "transB", 0) else 1])
         if list(bias.dims) == [columns] or not _is_the_same_in_all_rows(bias.dims, columns):
             continue
         known = made.get((bias.name, columns))
@@ -54,10 +56,6 @@ def biases_as_vectors(model: Any) -> list[dict[str, Any]]:
         known["readers"].append(node.name)
         node.input[2] = known["name"]
     return list(made.values())
-
-
-def _is_transposed(gemm: Any) -> bool:
-    return any(known.name == "transB" and known.i for known in gemm.attribute)
 
 
 def _is_the_same_in_all_rows(shape: Any, columns: int) -> bool:

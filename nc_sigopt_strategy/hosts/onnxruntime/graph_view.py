@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 
-from nc_sigopt_strategy.backends.onnx_protos import opsets_of, read_in_subgraphs
+from nc_sigopt_strategy.backends.onnx_protos import attribute_of, opsets_of, read_in_subgraphs
 
 
 class GraphView:
@@ -60,10 +60,7 @@ class GraphView:
 
     def attribute(self, name: str, attribute: str, default: Any) -> Any:
         """An attribute of a node."""
-        for known in self.nodes[name].attribute:
-            if known.name == attribute:
-                return onnx.helper.get_attribute_value(known)
-        return default
+        return attribute_of(self.nodes[name], attribute, default)
 
     def read_only_by(self, tensor: str, name: str) -> bool:
         """Whether nobody else reads a tensor."""

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from nc_sigopt_strategy.backends.onnx_protos import opsets_of
+from nc_sigopt_strategy.backends.onnx_protos import attribute_of, opsets_of
 
 _ELEMENTWISE = (
     "Add", "Sub", "Mul", "Div", "Clip", "Relu", "HardSigmoid", "Sigmoid", "BatchNormalization",
@@ -171,7 +171,7 @@ class _Parts:
 def _spelled_out(node: Any) -> tuple[list[Any], list[Any]]:
     """The three nodes of a hard sigmoid, and their constants."""
     parts, alpha = _Parts(node.name), np.float32(_slope(node))
-    beta = np.float32(_attribute(node, "beta", _BETA))
+    beta = np.float32(attribute_of(node, "beta", _BETA))
     shift, lowest, highest, factor = parts.constants
     made = [
         helper.make_node("Add", [node.input[0], shift], [f"{parts.sum}_out"], parts.sum),
@@ -188,11 +188,7 @@ def _spelled_out(node: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _slope(node: Any) -> float:
-    return _attribute(node, "alpha", _ALPHA)
-
-
-def _attribute(node: Any, name: str, default: float) -> float:
-    return next((known.f for known in node.attribute if known.name == name), default)
+    return float(attribute_of(node, "alpha", _ALPHA))
 
 
 def _behind_convolutions(graph: Any) -> Iterator[tuple[int, Any]]:

@@ -76,7 +76,7 @@ def two_inputs() -> tuple[Any, list[Any]]:
 def branches() -> Any:
     """An If whose branches read weights and values of the graph around it."""
     net = Net()
-    hidden = net.node("Relu", [net.node("MatMul", ["x", net.constant(_matrix(8, 8), "w")])])
+    hidden = net.node("Relu", [net.node("MatMul", ["x", net.constant(matrix(8, 8), "w")])])
     then = helper.make_graph(
         [helper.make_node("MatMul", [hidden, "w"], ["t"], "then")], "then", [],
         [helper.make_tensor_value_info("t", FLOAT, ["N", 8])],
@@ -86,14 +86,14 @@ def branches() -> Any:
         [helper.make_tensor_value_info("e", FLOAT, ["N", 8])],
     )  # fmt: skip
     z = net.node("If", ["flag"], then_branch=then, else_branch=other)
-    y = net.node("MatMul", [z, net.constant(_matrix(8, 8), "w2")])
+    y = net.node("MatMul", [z, net.constant(matrix(8, 8), "w2")])
     return net.model({"x": ("N", 8), "flag": ()}, [y], kinds={"flag": onnx.TensorProto.BOOL})
 
 
 def shared() -> Any:
     """One weight read by a Gather and a Gemm, another by two products."""
     net = Net()
-    tied, twice = net.constant(_matrix(20, 8), "tied"), net.constant(_matrix(8, 8), "twice")
+    tied, twice = net.constant(matrix(20, 8), "tied"), net.constant(matrix(8, 8), "twice")
     x = net.node("Gather", [tied, "ids"])
     x = net.node("MatMul", [net.node("MatMul", [x, twice], "first"), twice], "second")
     return net.model(
@@ -129,7 +129,7 @@ def suppressed() -> Any:
     return net.model({"images": ("N", 3, 12, 12)}, [scores, chosen], opset=13)
 
 
-def _matrix(rows: int, columns: int) -> np.ndarray:
+def matrix(rows: int, columns: int) -> np.ndarray:
     return np.random.default_rng(rows + columns).normal(size=(rows, columns)).astype(np.float32)
 
 
@@ -158,7 +158,7 @@ def test_a_shared_weight_is_one_parameter_and_stays_whole_for_others() -> None:
 
 
 def test_branches() -> None:
-    batches = [(_matrix(4, 8), np.array(flag)) for flag in (True, False)]
+    batches = [(matrix(4, 8), np.array(flag)) for flag in (True, False)]
     feeds = [{"x": x, "flag": flag} for x, flag in batches]
     default_model(host_of(given(branches(), [(batch, None) for batch in batches], feeds)))
 
@@ -299,7 +299,7 @@ def only_transposed() -> Any:
 def only_in_branches() -> Any:
     """Its one product is inside of an If."""
     net = Net()
-    net.constant(_matrix(8, 8), "w")
+    net.constant(matrix(8, 8), "w")
     then, other = (
         helper.make_graph(
             [helper.make_node(kind, inputs, [kind], kind)], kind, [],
@@ -396,36 +396,6 @@ def test_an_op_that_the_quantizer_refuses_stays_float_with_a_note(
     assert "head" in note
     assert "no such Gemm" in note
     default_model(host)
-
-
-def dense(shape: tuple[int, ...]) -> Any:
-    """Two layers as scikit-learn's networks are exported, with biases of some shape."""
-    net = Net()
-    x, inside = "x", 16
-    for outside in (32, 32):
-        x = net.node("MatMul", [x, net.drawn(inside, outside)])
-        bias = _matrix(1, 32).reshape(-1)[: int(np.prod(shape))].reshape(shape)
-        x = net.node("Relu", [net.node("Add", [x, net.constant(bias)])])
-        inside = outside
-    return net.model({"x": ("N", 16)}, [x])
-
-
-@pytest.mark.parametrize("shape", [(1, 32), (32,), (1,), (), (1, 1)], ids=str)
-def test_biases_of_every_shape_that_is_stretched_to_rows(shape: tuple[int, ...]) -> None:
-    data = np.random.default_rng(3).normal(size=(64, 16)).astype(np.float32)
-    default_model(host_of(given(dense(shape), Batches(data), [{"x": data}])))
-
-
-def test_a_bias_that_differs_between_rows_stays_in_float() -> None:
-    net = Net()
-    x = net.node("Gemm", ["x", net.drawn(16, 32), net.constant(_matrix(8, 32))], "rows")
-    x = net.node("Gemm", [net.node("Relu", [x]), net.drawn(32, 8), net.drawn(8)], "columns")
-    model = net.model({"x": (8, 16)}, [x])
-    data = np.random.default_rng(3).normal(size=(64, 16)).astype(np.float32)
-    host = host_of(given(model, Batches(data), [{"x": data[:8]}]))
-    assert [op.key[0] for op in host.ops()] == ["columns"]
-    (note,) = host.notes
-    assert "rows (" in note
 
 
 @pytest.mark.parametrize("domain", ["", "ai.onnx"])

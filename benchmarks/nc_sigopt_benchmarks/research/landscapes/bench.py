@@ -74,7 +74,7 @@ class Bench:
         self._rounds = rounds
         self._seed = seed
         self._noise_batches = _batches(subject.images[:noise_images], subject.batch_size)
-        self._timed = {size: subject.images[:size] for size in batch_sizes}
+        self._timed = {size: subject.images[:size] for size in sorted(batch_sizes)}
         self._stack = ExitStack()
         self.baseline_accuracy: float | None = None
         self.fp32_right: npt.NDArray[np.bool_] = np.zeros(0, bool)
@@ -92,7 +92,7 @@ class Bench:
             self._measure_fp32()
             model = self.quantizer.quantize(self.quantizer.space.default)
             self._reference = self._open(model, stack)
-            for size, batch in sorted(self._timed.items()):
+            for size, batch in self._timed.items():
                 samples = time_side_by_side(
                     {"reference": self._reference}, batch, rounds=self._rounds[size]
                 )
@@ -146,7 +146,7 @@ class Bench:
         with ExitStack() as stack:
             session = self._open(self._model(labels), stack)
             # Timed before anything else, on the smallest batch first; see ``timed_batches``.
-            sizes = sorted(self._timed) if self._with_latency else ()
+            sizes = self._timed if self._with_latency else ()
             latency = {size: self._latency(session, size) for size in sizes}
             noise = output_noise(self._outputs(session), self._fp32_outputs)
             accuracy = self._accuracy(session)
